@@ -1,0 +1,80 @@
+"""Look and decide for one host: a snapshot, a handshake where it is safe, the rules, the plan."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Dict, List, Optional, Sequence, Tuple
+
+from ansible.module_utils.ib_gateway.diagnosis import diagnose, may_probe
+from ansible.module_utils.ib_gateway.matching import entries_of
+from ansible.module_utils.ib_gateway.model import API_PORTS, Diagnosis, Entry, GatewaySpec, Probe, Process, Snapshot
+from ansible.module_utils.ib_gateway.snapshot import look
+
+#: Opens one API session: (host, port, timeout in seconds).
+Prober = Callable[[str, int, float], Probe]
+_POLL_INTERVAL = 0.25
+
+
+def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
+    """A snapshot that holds everything the rules need to judge these entries."""
+    ports = set(API_PORTS) | {spec.port for spec in specs}
+    return look(ports, [pattern for spec in specs for pattern in spec.client_patterns])
+
+
+def examine(
+    specs: Sequence[GatewaySpec], policy: str, timeout: float, prober: Prober
+) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
+    """(the snapshot, a Diagnosis for each entry, the gateways that fit no entry).
+
+    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake. Raises OSError when
+    the host's tables cannot be read at all.
+    """
+    snapshot = look_for(specs)
+    entries, undeclared = entries_of(specs, snapshot)
+    found = []
+    for entry in entries:
+        passive = diagnose(entry, snapshot)
+        if may_probe(passive, policy):
+            probe = prober(_address(entry), entry.spec.port, timeout)
+            found.append(diagnose(entry, snapshot, probe))
+        else:
+            found.append(passive)
+    return snapshot, found, undeclared
+
+
+def _address(entry: Entry) -> str:
+    """Where a script on this host would connect to."""
+    for listener in entry.listeners:
+        if listener.port == entry.spec.port:
+            if listener.address in ("::", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
+                return "127.0.0.1" if "ipv4" in listener.families else "::1"
+            return listener.address
+    return "127.0.0.1"
+
+
+def await_listener(specs: Sequence[GatewaySpec], timeout: Optional[float]) -> Dict[str, str]:
+    """Waits until a gateway of each entry owns its port, and says how it went, by entry name.
+
+    Reads the socket table; never connects. timeout: seconds for all; None for each entry's own start_timeout. The
+    answers are listening, not_listening (the time is up) and ended (a gateway was there and has gone).
+    """
+    began = time.monotonic()
+    limits = {spec.name: timeout if timeout is not None else float(spec.start_timeout) for spec in specs}
+    answers: Dict[str, str] = {}
+    seen: Dict[str, bool] = {}
+    while True:
+        # All entries are looked at together, since which gateway is whose depends on the others.
+        for entry in entries_of(specs, look_for(specs))[0]:
+            name = entry.spec.name
+            if name in answers:
+                continue
+            if entry.owners():
+                answers[name] = "listening"
+            elif seen.get(name) and not entry.processes:
+                answers[name] = "ended"
+            elif time.monotonic() - began >= limits[name]:
+                answers[name] = "not_listening"
+            seen[name] = seen.get(name, False) or bool(entry.processes)
+        if len(answers) == len(specs):
+            return answers
+        time.sleep(_POLL_INTERVAL)

@@ -1,0 +1,92 @@
+"""Starts a gateway by its start_command, for hosts without a unit: detached, as the gateway's user.
+
+The command gets a session of its own, no terminal and no open files of this run, so that it outlives the run.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import Any, Callable, Dict, Optional, Sequence
+
+#: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
+_SETTLE = 1.0
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class CannotStart(Exception):
+    """The gateway was not started; the message says why, without the command itself."""
+
+
+def start(command: Sequence[str], user: Optional[str], folder: Optional[str]) -> int:
+    """Starts the command and returns its pid. user: None for the account this run has; folder: None for the home.
+
+    Raises CannotStart when the account is not there or may not be used, when the program cannot be run, or when it
+    fails within a second.
+    """
+    account = _account(user)
+    home = str(account.pw_dir)
+    cwd = next((path for path in (folder, home, "/") if path and os.path.isdir(path)), "/")
+    try:
+        # S603: the command is the inventory's start_command, an argv list that never passes a shell.
+        process = subprocess.Popen(
+            list(command),
+            cwd=cwd,
+            env=_environment(account),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            close_fds=True,
+            preexec_fn=_become(account),
+        )
+    except OSError as error:
+        raise CannotStart("start_command cannot be run: %s" % error.strerror) from None
+    except subprocess.SubprocessError:
+        raise CannotStart("start_command cannot be run as %s" % account.pw_name) from None
+    try:
+        status = process.wait(_SETTLE)
+    except subprocess.TimeoutExpired:
+        return process.pid
+    if status:
+        raise CannotStart(
+            "start_command ended at once with status %d; run it by hand as %s" % (status, account.pw_name)
+        )
+    return process.pid
+
+
+def _account(user: Optional[str]) -> Any:
+    import pwd
+
+    try:
+        account = pwd.getpwnam(user) if user else pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise CannotStart("this host has no account %s" % (user or os.geteuid())) from None
+    if os.geteuid() not in (0, account.pw_uid):
+        raise CannotStart("only root can start a process as %s: run with become" % account.pw_name)
+    return account
+
+
+def _become(account: Any) -> Optional[Callable[[], None]]:
+    """What the new process does first to become the account; None where it is it already."""
+    if os.geteuid() == account.pw_uid:
+        return None
+
+    def change() -> None:
+        os.initgroups(account.pw_name, account.pw_gid)
+        os.setgid(account.pw_gid)
+        os.setuid(account.pw_uid)
+
+    return change
+
+
+def _environment(account: Any) -> Dict[str, str]:
+    """A login's environment and nothing of this run's."""
+    return {
+        "HOME": account.pw_dir,
+        "USER": account.pw_name,
+        "LOGNAME": account.pw_name,
+        "SHELL": account.pw_shell or "/bin/sh",
+        "PATH": _PATH,
+        "LANG": "C.UTF-8",
+    }

@@ -1,0 +1,197 @@
+"""Reads a Linux host once: which processes matter, what they listen on, who is connected to whom.
+
+Cheap in this order: command lines of all processes, the listening sockets, then only the connections of the ports
+that matter, then the open files only of processes that can own one of those sockets.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Pattern, Sequence, Set, Tuple
+
+from ansible.module_utils.ib_gateway import processes, recognition, sockets
+from ansible.module_utils.ib_gateway.model import (
+    COMMAND_SERVER_PORT,
+    Connection,
+    Listener,
+    Process,
+    Reading,
+    Visibility,
+)
+from ansible.module_utils.ib_gateway.redaction import redact_argv
+
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_ATTEMPTS = 3
+
+Argvs = Dict[int, Tuple[str, ...]]
+
+
+def read(ports: Iterable[int], patterns: Sequence[Pattern[str]]) -> Reading:
+    """One consistent reading of the ports and of the processes behind them.
+
+    ports: API ports of interest; ports that gateways listen on are added. patterns: what marks a process as an API
+    client although it is not connected. A process that changes while it is read causes another pass, at most three.
+    Raises OSError when procfs or the socket table cannot be read at all.
+    """
+    for attempt in range(_ATTEMPTS):
+        reading, consistent = _pass(frozenset(ports), patterns)
+        if consistent or attempt == _ATTEMPTS - 1:
+            break
+    return reading
+
+
+def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]]) -> Tuple[Reading, bool]:
+    own_run = processes.ancestors(os.getpid())
+    argvs: Argvs = dict(processes.scan())
+    gateways = {pid for pid, argv in argvs.items() if recognition.gateway_kind(argv)}
+    named = {
+        pid
+        for pid, argv in argvs.items()
+        if pid not in own_run and any(recognition.matches_client(pattern, argv) for pattern in patterns)
+    }
+    owners = _Owners(argvs)
+    for pid in gateways:
+        owners.read(pid)
+    listening = sockets.listeners()
+    relevant = ports | {
+        row.local_port for row in listening if owners.of(row.inode) & gateways and row.local_port != COMMAND_SERVER_PORT
+    }
+    rows = sockets.connections(relevant)
+    listening = [row for row in listening if row.local_port in relevant or owners.of(row.inode) & gateways]
+    owners.resolve(listening + rows)
+
+    described = _describe(gateways | named | owners.pids(), argvs, owners, own_run)
+    users = processes.Users()
+    reading = Reading(
+        boot_id=processes.boot_id(),
+        visibility=_visibility(users),
+        ports=frozenset(relevant),
+        processes=described,
+        listeners=tuple(_listener(row, owners, users) for row in listening),
+        connections=tuple(_connection(row, owners, users) for row in rows),
+    )
+    return reading, _unchanged(described.values())
+
+
+class _Owners:
+    """Which pids hold which socket inode; several processes can hold one."""
+
+    def __init__(self, argvs: Argvs) -> None:
+        self._argvs = argvs
+        self._pids: Dict[int, Set[int]] = {}
+        self._read: Dict[int, bool] = {}
+
+    def read(self, pid: int) -> None:
+        if pid in self._read:
+            return
+        inodes = processes.socket_inodes(pid)
+        self._read[pid] = inodes is not None
+        for inode in inodes or ():
+            self._pids.setdefault(inode, set()).add(pid)
+
+    def of(self, inode: int) -> FrozenSet[int]:
+        return frozenset(self._pids.get(inode, ()))
+
+    def visible(self, pid: int) -> bool:
+        self.read(pid)
+        return self._read[pid]
+
+    def pids(self) -> Set[int]:
+        return {pid for inode in self._wanted for pid in self._pids.get(inode, ())}
+
+    def resolve(self, rows: Sequence[sockets.SocketRow]) -> None:
+        """Finds every holder of these sockets: first among processes of the accounts that made them, then everywhere."""
+        self._wanted = {row.inode for row in rows if row.inode}
+        uids = {row.uid for row in rows if row.inode}
+        later: List[int] = []
+        for pid in self._argvs if self._wanted else ():
+            if processes.owner_uid(pid) in uids:
+                self.read(pid)
+            else:
+                later.append(pid)
+        if self._wanted - set(self._pids):
+            for pid in later:
+                self.read(pid)
+
+
+def _describe(wanted: Iterable[int], argvs: Argvs, owners: _Owners, own_run: FrozenSet[int]) -> Mapping[int, Process]:
+    users = processes.Users()
+    boot_id = processes.boot_id()
+    uptime = processes.uptime()
+    boot_time = time.time() - uptime
+    own_netns = processes.network_namespace("self")
+    found: Dict[int, Process] = {}
+    for pid in wanted:
+        argv = argvs.get(pid) or processes.read_argv(pid)
+        stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
+        if stat is None or uid is None or stat.state in "ZX":
+            continue
+        started = stat.started_ticks / _TICKS
+        command = redact_argv(argv)
+        netns = processes.network_namespace(str(pid))
+        found[pid] = Process(
+            pid=pid,
+            started_ticks=stat.started_ticks,
+            boot_id=boot_id,
+            ppid=stat.ppid,
+            user=users.name(uid),
+            age=max(0.0, uptime - started),
+            started_at=boot_time + started,
+            argv=argv,
+            command=command,
+            argv_digest=recognition.argv_digest(command),
+            cwd=processes.read_cwd(pid),
+            unit=processes.read_unit(pid),
+            gateway=recognition.gateway_kind(argv),
+            relay=recognition.relay_name(argv),
+            sockets_visible=owners.visible(pid),
+            other_netns=netns is not None and netns != own_netns,
+            own_run=pid in own_run,
+        )
+    return found
+
+
+def _unchanged(described: Iterable[Process]) -> bool:
+    stats = ((process, processes.read_stat(process.pid)) for process in described)
+    return all(stat is not None and stat.started_ticks == process.started_ticks for process, stat in stats)
+
+
+def _visibility(users: processes.Users) -> Visibility:
+    uid = os.geteuid()
+    privileged = uid == 0
+    missing: List[str] = []
+    complete = processes.table_is_complete()
+    if not complete:
+        missing.append(
+            "the process table: /proc is mounted with hidepid, and %s sees only its own processes" % users.name(uid)
+        )
+    return Visibility(user=users.name(uid), privileged=privileged, processes=complete, missing=tuple(missing))
+
+
+def _listener(row: sockets.SocketRow, owners: _Owners, users: processes.Users) -> Listener:
+    dual = row.family == "ipv6" and row.local == "::" and not row.v6only
+    return Listener(
+        port=row.local_port,
+        address=row.local,
+        families=("ipv4", "ipv6") if dual else (row.family if ":" in row.local else "ipv4",),
+        inode=row.inode,
+        pids=owners.of(row.inode),
+        user=users.name(row.uid),
+        accept_queue=row.receive_queue,
+        backlog=row.send_queue,
+    )
+
+
+def _connection(row: sockets.SocketRow, owners: _Owners, users: processes.Users) -> Connection:
+    return Connection(
+        local=row.local,
+        local_port=row.local_port,
+        remote=row.remote,
+        remote_port=row.remote_port,
+        state=row.state,
+        inode=row.inode,
+        pids=owners.of(row.inode),
+        user=users.name(row.uid),
+        idle=row.idle,
+    )

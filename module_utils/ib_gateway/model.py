@@ -1,0 +1,353 @@
+"""What the project speaks about: the shapes that flow from the look to the report.
+
+Dataclasses and their constants only; nothing here reads, decides or acts. Everything is immutable, so that a look
+can be handed around without anybody changing it. Runs on Python 3.8 to 3.14.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
+
+LIVE = "live"
+PAPER = "paper"
+TRADING_MODES = (LIVE, PAPER)
+
+#: The API port a gateway opens by default, by trading mode (Gateway first, then TWS).
+GATEWAY_PORTS = {LIVE: 4001, PAPER: 4002}
+TWS_PORTS = {LIVE: 7496, PAPER: 7497}
+API_PORTS = (4001, 4002, 7496, 7497)
+#: IBC's command server listens here by convention; it is never the API.
+COMMAND_SERVER_PORT = 7462
+
+# A gateway's status, a finding's severity: from the best to the worst one can say.
+HEALTHY = "healthy"
+INFO = "info"
+DEGRADED = "degraded"
+UNKNOWN = "unknown"
+UNHEALTHY = "unhealthy"
+
+# Steps, least disruptive first. The order is the ladder that a repair climbs.
+WAIT = "wait"
+STOP_CLIENT = "stop_client"
+STOP_GATEWAY = "stop_gateway"
+START = "start"
+RESTART = "restart"
+RUNGS = (WAIT, STOP_CLIENT, STOP_GATEWAY, START, RESTART)
+
+#: What a step costs, in the words a person reads before it is taken.
+DISRUPTION = {
+    WAIT: "none",
+    STOP_CLIENT: "one script loses its API session",
+    STOP_GATEWAY: "a gateway process ends; the one that is kept goes on",
+    START: "a login, with a second factor on most accounts",
+    RESTART: "every API session of this gateway ends; a login, with a second factor on most accounts",
+}
+
+# TCP states by the names the kernel uses.
+ESTABLISHED = "ESTABLISHED"
+SYN_SENT = "SYN_SENT"
+CLOSE_WAIT = "CLOSE_WAIT"
+LISTEN = "LISTEN"
+
+# How far an API handshake came, in order; `ready` and `current_time` are good.
+STAGES = ("tcp", "server_version", "start_api", "ready", "current_time")
+
+
+@dataclass(frozen=True)
+class GatewaySpec:
+    """One gateway that should run on a host: one entry of `ib_gateways` in the inventory."""
+
+    name: str
+    trading_mode: str
+    port: int
+    user: Optional[str] = None
+    config_dir: Optional[str] = None
+    service: Optional[str] = None
+    start_command: Tuple[str, ...] = ()
+    start_timeout: int = 120
+    max_api_clients: int = 1
+    client_patterns: Tuple[str, ...] = ()
+    protected_clients: Tuple[str, ...] = ()
+    remediation: str = "auto"
+
+    @property
+    def startable(self) -> bool:
+        """Whether the entry says how to start this gateway."""
+        return bool(self.service or self.start_command)
+
+
+@dataclass(frozen=True)
+class GatewayKind:
+    """What the command line of a gateway process says about it.
+
+    product is gateway or tws; launcher is ibc, native or ibcontroller; trading_mode is None where argv does not say.
+    """
+
+    product: str
+    launcher: str
+    main_class: str
+    config_dir: Optional[str] = None
+    trading_mode: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process at one instant; pid, started_ticks and boot_id together identify it for ever.
+
+    started_ticks: clock ticks after boot (field 22 of /proc/PID/stat); on other systems the start time in units of
+    10 ms since the epoch. age: seconds. argv is raw and may hold secrets: it is for matching only and stays out of
+    repr; `command` is the same list, redacted, and is what may be shown.
+    """
+
+    pid: int
+    started_ticks: int
+    boot_id: str
+    ppid: int
+    user: str
+    age: float
+    started_at: float
+    argv: Tuple[str, ...] = field(repr=False)
+    command: Tuple[str, ...]
+    #: A hash over the redacted argv: tells that the process has become another program, gives no secret away.
+    argv_digest: str
+    cwd: Optional[str] = None
+    unit: Optional[str] = None
+    gateway: Optional[GatewayKind] = None
+    relay: Optional[str] = None
+    #: Whether its open sockets could be read; without that its ports are not known.
+    sockets_visible: bool = True
+    #: Whether it lives in another network namespace than the look.
+    other_netns: bool = False
+    #: Whether it is this run itself: the module, its ssh session, its become, up to pid 1.
+    own_run: bool = False
+
+
+@dataclass(frozen=True)
+class Listener:
+    """One listening TCP socket. Queues count connections; None where the system does not say."""
+
+    port: int
+    address: str
+    families: Tuple[str, ...]
+    inode: int
+    pids: FrozenSet[int]
+    user: Optional[str] = None
+    accept_queue: Optional[int] = None
+    backlog: Optional[int] = None
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
+
+    idle: seconds since data last went either way; None where the system does not say.
+    """
+
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+    state: str
+    inode: int
+    pids: FrozenSet[int]
+    user: Optional[str] = None
+    idle: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class ApiConnection:
+    """One client's connection to an API port of this host: the server's row, and the client's own row if it is here.
+
+    state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
+    the gateway has not taken it from its queue. client_pids: empty when the client is on another host, or cannot be
+    seen. remote_host: the client's address when it is not on this host.
+    """
+
+    port: int
+    client: str
+    client_port: int
+    server: str
+    state: str
+    accepted: bool
+    gateway_pids: FrozenSet[int]
+    client_pids: FrozenSet[int]
+    remote_host: Optional[str] = None
+    idle: Optional[float] = None
+
+
+@dataclass(frozen=True)
+class Client:
+    """A client of one gateway entry: a connection with the process behind it, or a process its patterns name.
+
+    process: None when the client is on another host or cannot be seen. connection: None for a process that is only
+    named. orphaned: its parent has gone (it belongs to init) and no unit started it.
+    """
+
+    process: Optional[Process]
+    connection: Optional[ApiConnection]
+    orphaned: bool = False
+    matches_pattern: bool = False
+    protected: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it holds an API connection that the gateway has accepted."""
+        return self.connection is not None and self.connection.accepted and self.connection.state == ESTABLISHED
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether it is a process of this host that may be stopped at all: no relay, not protected, not this run."""
+        process = self.process
+        return process is not None and not (self.protected or process.relay or process.gateway or process.own_run)
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """What the look could see. An empty `missing` means everything that matters was seen."""
+
+    user: str
+    privileged: bool
+    processes: bool = True
+    missing: Tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One pass over a system's tables, before connections are paired: what every source of a Snapshot delivers.
+
+    ports: the API ports that were asked for, and those that gateways listen on.
+    """
+
+    boot_id: str
+    visibility: Visibility
+    ports: FrozenSet[int]
+    processes: Mapping[int, Process]
+    listeners: Tuple[Listener, ...]
+    connections: Tuple[Connection, ...]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One consistent look at a host. taken_at: seconds since the epoch. processes: by pid, those that matter only."""
+
+    taken_at: float
+    boot_id: str
+    visibility: Visibility
+    processes: Mapping[int, Process]
+    listeners: Tuple[Listener, ...] = ()
+    connections: Tuple[ApiConnection, ...] = ()
+    #: By port: the accept queue's length in each sample, for ports where it was not empty at first sight.
+    accept_queue_samples: Mapping[int, Tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What one API handshake came to. timings_ms: by stage, for the stages that were passed.
+
+    stage: the last stage that was tried; ok: ready was reached and no error stands against it. accounts: masked.
+    error: {"code": int or None, "message": str}, or None. notices: codes the gateway sent on its own, farm notices
+    left out. outcome: ready, refused, silent, dropped, stalled or id_in_use.
+    """
+
+    outcome: str
+    stage: str
+    ok: bool
+    engine: str = "socket"
+    server_version: Optional[int] = None
+    accounts: Tuple[str, ...] = ()
+    trading_mode: Optional[str] = None
+    client_id: Optional[int] = None
+    error: Optional[Dict[str, Any]] = None
+    notices: Tuple[int, ...] = ()
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing a repair may do. target: whom exactly; for a process {pid, started_ticks, boot_id, role, argv_digest}.
+
+    only_if_persists: the step is for the case that the steps before it do not help; the next look decides.
+    """
+
+    action: str
+    gateway: str
+    target: Mapping[str, Any]
+    reason: str
+    finding: str
+    only_if_persists: bool = False
+
+    @property
+    def disruption(self) -> str:
+        """What the step costs, in words."""
+        return DISRUPTION[self.action]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is so, with its evidence. severity: info, degraded, unknown or unhealthy."""
+
+    code: str
+    severity: str
+    summary: str
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One inventory entry beside what was found of it on the host: its gateways, their listeners, their clients.
+
+    ambiguous: gateways that this entry and another one could mean. unplaced: gateways whose settings directory could
+    not be read, so that they might be this entry's.
+    """
+
+    spec: GatewaySpec
+    processes: Tuple[Process, ...] = ()
+    listeners: Tuple[Listener, ...] = ()
+    clients: Tuple[Client, ...] = ()
+    ambiguous: Tuple[Process, ...] = ()
+    unplaced: Tuple[Process, ...] = ()
+
+    def owners(self) -> Tuple[Process, ...]:
+        """Those of its processes that listen on the entry's port."""
+        pids = {pid for listener in self.listeners if listener.port == self.spec.port for pid in listener.pids}
+        return tuple(process for process in self.processes if process.pid in pids)
+
+    def listening(self, process: Process) -> Tuple[int, ...]:
+        """The ports a process listens on, in order; IBC's command server left out."""
+        ports = {listener.port for listener in self.listeners if process.pid in listener.pids}
+        return tuple(sorted(ports - {COMMAND_SERVER_PORT}))
+
+    def has_served(self, process: Process) -> bool:
+        """Whether a process holds connections on the entry's port: proof that it has listened there before."""
+        return any(
+            client.connection is not None
+            and client.connection.accepted
+            and client.connection.port == self.spec.port
+            and process.pid in client.connection.gateway_pids
+            for client in self.clients
+        )
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What the rules say about one entry. verdict: the code of the finding that weighs most, or healthy."""
+
+    entry: Entry
+    status: str
+    verdict: str
+    findings: Tuple[Finding, ...] = ()
+    probe: Optional[Probe] = None
+
+    @property
+    def codes(self) -> FrozenSet[str]:
+        """The codes of the findings that call for something; what is only worth knowing is left out."""
+        return frozenset(finding.code for finding in self.findings if finding.severity != INFO)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order they may be taken, and what is withheld, each with its reason."""
+
+    steps: Tuple[Step, ...] = ()
+    withheld: Tuple[str, ...] = ()

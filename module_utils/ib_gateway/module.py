@@ -1,0 +1,76 @@
+"""What every module of this project shares: reading entries, keeping secrets out of logs, failing clearly."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Callable, Dict, List, NoReturn, Tuple
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ib_gateway.inventory import ENTRY_OPTIONS, parse
+from ansible.module_utils.ib_gateway.model import GatewaySpec
+from ansible.module_utils.ib_gateway.redaction import HIDDEN
+
+#: The `gateways` option of every module that takes entries.
+GATEWAYS_OPTION: Dict[str, Any] = {"type": "list", "elements": "dict", "required": True, "options": ENTRY_OPTIONS}
+
+
+class GatewayModule(AnsibleModule):  # type: ignore[misc]
+    """An AnsibleModule that takes start_command out of its parameters before anything can log or return them.
+
+    A start_command may carry a password at any position, so the whole command is kept aside: what is validated,
+    written to the host's log and returned as `invocation` has the same number of hidden words.
+    """
+
+    start_commands: Dict[str, Tuple[str, ...]]
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self.start_commands = {}
+        entries = self.params.get("gateways")
+        for entry in entries if isinstance(entries, list) else []:
+            if isinstance(entry, dict) and entry.get("start_command"):
+                command = entry["start_command"]
+                words = command if isinstance(command, list) else [command]
+                self.start_commands[str(entry.get("name"))] = tuple(str(word) for word in words)
+                entry["start_command"] = [HIDDEN] * len(words)
+
+    def specs(self) -> List[GatewaySpec]:
+        """The entries of the `gateways` option; ends the module when they are not usable."""
+        specs, problems = parse(self.params["gateways"])
+        if problems:
+            self.fail_json(msg="the option gateways cannot be used: " + "; ".join(problems), problems=problems)
+        return specs
+
+    def ports(self, option: str) -> List[int]:
+        """A list of ports; ends the module when one is out of range."""
+        ports: List[int] = self.params[option]
+        for port in ports:
+            if not 1 <= port <= 65535:
+                self.give_up("the option %s holds %d; ports go from 1 to 65535" % (option, port))
+        return ports
+
+    def patterns(self, option: str) -> List[str]:
+        """A list of regular expressions; ends the module when one is not."""
+        patterns: List[str] = self.params[option]
+        for pattern in patterns:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                self.give_up("the option %s holds %r, which is no regular expression: %s" % (option, pattern, error))
+        return patterns
+
+    def give_up(self, text: str, **more: Any) -> NoReturn:
+        """Ends the module with a message that says what failed and what to do."""
+        self.fail_json(msg=text, **more)
+        raise AssertionError("fail_json does not return")
+
+
+def run(module: GatewayModule, work: Callable[[GatewayModule], Dict[str, Any]]) -> None:
+    """Runs a module's work and returns its result; a host that cannot be looked at is a clear failure."""
+    try:
+        result = work(module)
+    except OSError as error:
+        module.give_up("this host's process or socket tables cannot be read: %s" % error)
+    except ImportError as error:
+        module.give_up("looking at this system needs a Python package that is missing: %s" % error)
+    module.exit_json(**result)

@@ -1,0 +1,249 @@
+"""What to do about a Diagnosis: Steps in the order of the ladder, least disruptive first. Pure.
+
+A plan names exactly whom it means. What would help but must not be done is withheld, with its reason.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+
+from ansible.module_utils.ib_gateway.model import (
+    RESTART,
+    RUNGS,
+    START,
+    STOP_CLIENT,
+    STOP_GATEWAY,
+    WAIT,
+    Client,
+    Diagnosis,
+    Entry,
+    Plan,
+    Process,
+    Step,
+)
+
+_HANDSHAKE_FAULTS = ("handshake_refused", "handshake_silent", "handshake_dropped", "handshake_stalled")
+#: Faults that only a new gateway process ends, in the order in which the restart names its reason.
+_RESTART_FAULTS = ("not_listening", "wrong_port", "accept_queue_full", *_HANDSHAKE_FAULTS, "stale_connections")
+#: Of these, the ones during which clients may still work: they are not cut off for the sake of others.
+_SPARES_LIVE_CLIENTS = ("accept_queue_full", *_HANDSHAKE_FAULTS, "stale_connections")
+
+
+def plan(diagnosis: Diagnosis) -> Plan:
+    """The steps that would bring this entry's gateway to health, and what is withheld."""
+    entry, codes = diagnosis.entry, diagnosis.codes
+    if "partial_visibility" in codes:
+        return Plan(withheld=("nothing is touched while something is not seen",))
+    if "upstream_down" in codes:
+        reason = "the broker's link comes back by itself; a restart would only cost a login"
+        return Plan(steps=(_wait(entry, "upstream", reason, "upstream_down"),))
+    if "wrong_trading_mode" in codes:
+        return Plan(withheld=("nothing is done on a gateway that is logged in to accounts of the other trading mode",))
+    steps, withheld = _client_steps(entry, codes)
+    if "port_taken" in codes:
+        withheld.append("port %d is taken: no gateway is started or restarted while it is" % entry.spec.port)
+    else:
+        more, reasons = _gateway_steps(entry, codes, steps)
+        steps.extend(more)
+        withheld.extend(reasons)
+    steps.sort(key=lambda step: RUNGS.index(step.action))
+    return Plan(steps=tuple(steps), withheld=tuple(withheld))
+
+
+# --- clients ---------------------------------------------------------------------------------------------------------
+
+
+def _client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[str]]:
+    """Whom to stop so that the API slot is free, each process once."""
+    chosen: List[Tuple[Client, str, str]] = []
+    withheld: List[str] = []
+    if "competing_clients" in codes:
+        surplus, reasons = _surplus(entry)
+        withheld.extend(reasons)
+        for client in surplus:
+            why = "client_patterns name it" if client.matches_pattern else "more connections are open than may be"
+            chosen.append((client, "competing_clients", why))
+    if "not_listening" in codes:
+        for client in entry.clients:
+            if client.connection is not None and client.stoppable:
+                chosen.append((client, "not_listening", "it holds a session of a gateway that no longer listens"))
+    for code in _HANDSHAKE_FAULTS:
+        if code in codes:
+            chosen.extend((client, code, "nobody owns it, and it holds the API") for client in _abandoned(entry))
+    steps: Dict[int, Step] = {}
+    for client, code, why in chosen:
+        if client.process is not None and client.process.pid not in steps:
+            steps[client.process.pid] = _process_step(STOP_CLIENT, entry, client.process, "client", why, code)
+    return list(steps.values()), withheld
+
+
+def _abandoned(entry: Entry) -> List[Client]:
+    return [client for client in entry.clients if client.open and client.orphaned and client.stoppable]
+
+
+def _surplus(entry: Entry) -> Tuple[List[Client], List[str]]:
+    """(the clients to stop: all that patterns name, then, while too many stay, the oldest stuck first; reasons)."""
+    stop = [client for client in entry.clients if client.matches_pattern and client.stoppable]
+    pids = {client.process.pid for client in stop if client.process}
+    staying = [c for c in entry.clients if c.open and not (c.process is not None and c.process.pid in pids)]
+    for client in sorted((c for c in staying if c.stoppable), key=_stuck, reverse=True):
+        if len(staying) <= entry.spec.max_api_clients:
+            break
+        assert client.process is not None  # stoppable says so
+        if client.process.pid in pids:
+            continue
+        pids.add(client.process.pid)
+        stop.append(client)
+        staying = [c for c in staying if c.process is None or c.process.pid != client.process.pid]
+    reasons = []
+    if len(staying) > entry.spec.max_api_clients:
+        kept = [_untouchable(client) for client in staying if not client.stoppable]
+        reasons.append("too many API connections stay open; not ours to close: %s" % "; ".join(kept))
+    return stop, reasons
+
+
+def _stuck(client: Client) -> Tuple[bool, float, float]:
+    """What makes a client the first to go: nobody owns it, it has been silent longest, it is oldest."""
+    idle = client.connection.idle if client.connection else None
+    return (client.orphaned, idle or 0.0, client.process.age if client.process else 0.0)
+
+
+def _untouchable(client: Client) -> str:
+    process = client.process
+    if process is None:
+        host = client.connection.remote_host if client.connection else None
+        return "a client on %s" % host if host else "a client that cannot be seen"
+    kind = "protected" if client.protected else "the relay %s" % process.relay if process.relay else "this run"
+    return "pid %d (%s)" % (process.pid, kind)
+
+
+# --- gateways --------------------------------------------------------------------------------------------------------
+
+
+def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -> Tuple[List[Step], List[str]]:
+    steps: List[Step] = []
+    withheld: List[str] = []
+    if "gateway_starting" in codes:
+        steps.append(_wait(entry, "listener", "it may still be logging in", "gateway_starting"))
+    keep = _keep(entry)
+    surplus = [process for process in entry.processes if process is not keep]
+    if keep is not None and len(entry.processes) > 1:
+        steps.extend(_surplus_step(entry, process, bool(steps)) for process in surplus)
+    fault = next((code for code in _RESTART_FAULTS if code in codes), None)
+    blockers = _blockers(entry, fault, before)
+    if keep is None and len(entry.processes) > 1:
+        refused = _refusal(entry, blockers, "stopped and started anew")
+        if refused:
+            withheld.append(refused)
+        else:
+            steps.extend(_surplus_step(entry, process, bool(steps)) for process in surplus)
+            steps.append(_start(entry, "no gateway is left that could serve", "duplicate_gateways", bool(steps)))
+    elif "gateway_not_running" in codes:
+        refused = _refusal(entry, (), "started")
+        if refused:
+            withheld.append(refused)
+        else:
+            steps.append(_start(entry, "no gateway is running", "gateway_not_running", False))
+    elif fault is not None and keep is not None:
+        refused = _refusal(entry, blockers, "restarted")
+        if refused:
+            withheld.append(refused)
+        else:
+            steps.append(_restart(entry, keep, fault, persists=bool(steps or before)))
+    return steps, withheld
+
+
+def _keep(entry: Entry) -> Optional[Process]:
+    """The process that stays: the one that owns the port, else the unit's, else the only one, else none."""
+    owners = entry.owners()
+    if owners:
+        return owners[0]
+    service = _unit_name(entry.spec.service)
+    of_unit = [process for process in entry.processes if service and process.unit == service]
+    if of_unit:
+        return of_unit[0]
+    return entry.processes[0] if len(entry.processes) == 1 else None
+
+
+def _unit_name(service: Optional[str]) -> Optional[str]:
+    if service is None:
+        return None
+    return service if "." in service else service + ".service"
+
+
+def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tuple[str, ...]:
+    """The clients for whose sake the gateway is left alone: protected ones always, others while they may work."""
+    leaving = {step.target.get("pid") for step in before}
+    found = []
+    for client in entry.clients:
+        pid = client.process.pid if client.process else None
+        if not client.open or pid in leaving:
+            continue
+        if client.protected or fault in _SPARES_LIVE_CLIENTS:
+            found.append("pid %d" % pid if pid else _untouchable(client))
+    return tuple(found)
+
+
+def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
+    if not entry.spec.startable:
+        return "%s is not %s: its entry has neither service nor start_command to start it with" % (
+            entry.spec.name,
+            what,
+        )
+    if blockers:
+        return "%s is not %s: that would cut off %s" % (entry.spec.name, what, ", ".join(blockers))
+    return None
+
+
+# --- steps -----------------------------------------------------------------------------------------------------------
+
+
+def _identity(process: Process, role: str) -> Dict[str, Any]:
+    return {
+        "pid": process.pid,
+        "started_ticks": process.started_ticks,
+        "boot_id": process.boot_id,
+        "role": role,
+        "argv_digest": process.argv_digest,
+        "user": process.user,
+        "command": list(process.command),
+    }
+
+
+def _process_step(
+    action: str, entry: Entry, process: Process, role: str, reason: str, code: str, persists: bool = False
+) -> Step:
+    return Step(action, entry.spec.name, _identity(process, role), reason, code, persists)
+
+
+def _surplus_step(entry: Entry, process: Process, persists: bool) -> Step:
+    reason = "one gateway is wanted for %s" % entry.spec.name
+    return _process_step(STOP_GATEWAY, entry, process, "gateway", reason, "duplicate_gateways", persists)
+
+
+def _wait(entry: Entry, what: str, reason: str, code: str) -> Step:
+    youngest = min((process.age for process in entry.processes), default=0.0)
+    seconds = max(1, int(entry.spec.start_timeout - youngest) + 1)
+    target = {"for": what, "port": entry.spec.port}
+    if what == "listener":
+        target["timeout"] = seconds
+    return Step(WAIT, entry.spec.name, target, reason, code)
+
+
+def _means(entry: Entry) -> Dict[str, Any]:
+    spec = entry.spec
+    means: Dict[str, Any] = {"port": spec.port, "timeout": spec.start_timeout}
+    if spec.service:
+        means["service"] = spec.service
+    return means
+
+
+def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
+    return Step(START, entry.spec.name, _means(entry), reason, code, persists)
+
+
+def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:
+    """A unit's own process is restarted by its unit; any other is stopped by its identity, then started."""
+    target: Mapping[str, Any] = dict(_means(entry), process=_identity(process, "gateway"))
+    reason = "only a new gateway process ends %s" % code
+    return Step(RESTART, entry.spec.name, target, reason, code, persists)

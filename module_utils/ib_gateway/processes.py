@@ -1,0 +1,220 @@
+"""The kernel's process table on Linux, from procfs. Parse functions are pure; readers answer None for what has gone.
+
+Everything in the table is a stranger's: names with `)` or newlines, argv of megabytes, bytes that are no text,
+processes that vanish between two reads. Whatever a process does to its own entry, the others are still read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
+
+PROC = "/proc"
+#: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
+_ARGV_FIRST_READ = 16384
+_ARGV_LIMIT = 1 << 20
+_SYSTEM_UNIT = re.compile(r"/system\.slice/(?:[^/]+\.slice/)*([^/]+\.service)(?:/|$)")
+_GONE = (errno.ENOENT, errno.ESRCH)
+
+
+class Stat(NamedTuple):
+    """What /proc/PID/stat says: state letter, parent's pid, start in clock ticks after boot."""
+
+    state: str
+    ppid: int
+    started_ticks: int
+
+
+def parse_stat(data: bytes) -> Stat:
+    """Parses /proc/PID/stat. The name may hold anything, so counting starts after the last `)`. Raises ValueError."""
+    fields = data[data.rindex(b")") + 1 :].split()
+    if len(fields) < 20:
+        raise ValueError("stat has %d fields after the name, 20 are needed" % len(fields))
+    return Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[19]))
+
+
+def parse_cmdline(data: bytes) -> Tuple[str, ...]:
+    """The argument list; bytes that are not UTF-8 become backslash escapes, so that every consumer can print them."""
+    if not data:
+        return ()
+    return tuple(part.decode("utf-8", "backslashreplace") for part in data.rstrip(b"\0").split(b"\0"))
+
+
+def parse_unit(cgroup: str) -> Optional[str]:
+    """The system unit in the text of /proc/PID/cgroup (v1, v2 or both), also inside a container; None without one."""
+    for line in cgroup.splitlines():
+        _number, _colon, rest = line.partition(":")
+        controllers, _colon, path = rest.partition(":")
+        if controllers in ("", "name=systemd"):
+            found = _SYSTEM_UNIT.findall(path)
+            if found:
+                return str(found[-1])
+    return None
+
+
+def parse_real_uid(status: bytes) -> int:
+    """The real uid in the text of /proc/PID/status. Raises ValueError."""
+    found = re.search(rb"^Uid:\s+(\d+)", status, re.MULTILINE)
+    if not found:
+        raise ValueError("status has no Uid line")
+    return int(found.group(1))
+
+
+def _read(path: str, limit: int = 65536) -> bytes:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(descriptor, limit)
+    finally:
+        os.close(descriptor)
+
+
+def pids() -> List[int]:
+    """The pids that can be seen, in no order."""
+    return [int(name) for name in os.listdir(PROC) if name.isdigit()]
+
+
+def scan() -> Iterator[Tuple[int, Tuple[str, ...]]]:
+    """(pid, argv) of every process that has a command line: no kernel threads, no zombies, nothing that has gone."""
+    for pid in pids():
+        argv = read_argv(pid)
+        if argv:
+            yield pid, argv
+
+
+def read_argv(pid: int) -> Tuple[str, ...]:
+    """A process's argument list; empty for a kernel thread, a zombie, one that has gone or that is hidden."""
+    try:
+        descriptor = os.open("%s/%d/cmdline" % (PROC, pid), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ()
+    try:
+        data = os.read(descriptor, _ARGV_FIRST_READ)
+        if len(data) == _ARGV_FIRST_READ and b"java" in data.partition(b"\0")[0]:
+            while len(data) < _ARGV_LIMIT:
+                more = os.read(descriptor, _ARGV_FIRST_READ)
+                if not more:
+                    break
+                data += more
+    except OSError:
+        return ()
+    finally:
+        os.close(descriptor)
+    return parse_cmdline(data)
+
+
+def read_stat(pid: int) -> Optional[Stat]:
+    """A process's state, parent and start; None when it has gone or is hidden."""
+    try:
+        return parse_stat(_read("%s/%d/stat" % (PROC, pid)))
+    except (OSError, ValueError):
+        return None
+
+
+def read_real_uid(pid: int) -> Optional[int]:
+    """A process's real uid; None when it has gone or is hidden."""
+    try:
+        return parse_real_uid(_read("%s/%d/status" % (PROC, pid)))
+    except (OSError, ValueError):
+        return None
+
+
+def read_unit(pid: int) -> Optional[str]:
+    """The system unit a process belongs to; None without one."""
+    try:
+        return parse_unit(_read("%s/%d/cgroup" % (PROC, pid)).decode("utf-8", "backslashreplace"))
+    except OSError:
+        return None
+
+
+def read_cwd(pid: int) -> Optional[str]:
+    """A process's working directory; None when it may not be read."""
+    try:
+        return os.fsencode(os.readlink("%s/%d/cwd" % (PROC, pid))).decode("utf-8", "backslashreplace")
+    except OSError:
+        return None
+
+
+def owner_uid(pid: int) -> Optional[int]:
+    """Who owns the process's entry: its effective uid, or root's for a process that may not be traced."""
+    try:
+        return os.stat("%s/%d" % (PROC, pid)).st_uid
+    except OSError:
+        return None
+
+
+def socket_inodes(pid: int) -> Optional[FrozenSet[int]]:
+    """Inodes of the sockets a process holds; None when that may not be read; empty when it has gone."""
+    folder = "%s/%d/fd" % (PROC, pid)
+    found: Set[int] = set()
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        return frozenset() if error.errno in _GONE else None
+    for name in names:
+        try:
+            target = os.readlink("%s/%s" % (folder, name))
+        except OSError as error:
+            if error.errno not in _GONE:
+                return None
+            continue
+        if target.startswith("socket:["):
+            found.add(int(target[8:-1]))
+    return frozenset(found)
+
+
+def network_namespace(pid: str) -> Optional[str]:
+    """The network namespace of a process (`self` for this one), as the kernel names it; None when unreadable."""
+    try:
+        return os.readlink("%s/%s/ns/net" % (PROC, pid))
+    except OSError:
+        return None
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot."""
+    return _read(PROC + "/sys/kernel/random/boot_id").decode("ascii").strip()
+
+
+def uptime() -> float:
+    """Seconds since boot, on the clock that start ticks count on."""
+    return float(_read(PROC + "/uptime").split()[0])
+
+
+def table_is_complete() -> bool:
+    """Whether other users' processes can be seen: pid 1 is everybody's canary under hidepid."""
+    try:
+        _read(PROC + "/1/cmdline", 1)
+    except OSError:
+        return False
+    return True
+
+
+def ancestors(pid: int) -> FrozenSet[int]:
+    """A process and its parents, up to the first process of the system."""
+    found: Set[int] = set()
+    current: Optional[int] = pid
+    while current and current not in found:
+        found.add(current)
+        stat = read_stat(current)
+        current = stat.ppid if stat else None
+    return frozenset(found)
+
+
+class Users:
+    """Names for uids, each looked up once; a uid without a name is shown as its number."""
+
+    def __init__(self) -> None:
+        self._names: Dict[int, str] = {}
+
+    def name(self, uid: int) -> str:
+        """The account's name."""
+        if uid not in self._names:
+            import pwd  # not on every system this file can be imported on
+
+            try:
+                self._names[uid] = pwd.getpwuid(uid).pw_name
+            except KeyError:
+                self._names[uid] = str(uid)
+        return self._names[uid]

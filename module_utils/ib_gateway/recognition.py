@@ -1,0 +1,103 @@
+"""Tells from a command line what a process is: a gateway, a relay, a script. Pure.
+
+Exact on purpose. A path that contains `ibgateway`, a log viewer, an editor or an X server with its authority file in
+the gateway's folder is not a gateway: only a java whose main class is one of the known ones is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Optional, Pattern, Sequence
+
+from ansible.module_utils.ib_gateway.model import LIVE, PAPER, GatewayKind
+
+# Main class: (product, launcher).
+MAIN_CLASSES = {
+    "install4j.ibgateway.GWClient": ("gateway", "native"),
+    "ibgateway.GWClient": ("gateway", "native"),
+    "ibcalpha.ibc.IbcGateway": ("gateway", "ibc"),
+    "ibcontroller.IBGatewayController": ("gateway", "ibcontroller"),
+    "install4j.jclient.LoginFrame": ("tws", "native"),
+    "jclient.LoginFrame": ("tws", "native"),
+    "ibcalpha.ibc.IbcTws": ("tws", "ibc"),
+    "ibcontroller.IBController": ("tws", "ibcontroller"),
+}
+_CONFIG_DIR = "-DjtsConfigDir="
+_JAVA = ("java", "java.exe", "javaw.exe")
+_RELAYS = (
+    "socat",
+    "docker-proxy",
+    "rootlessport",
+    "slirp4netns",
+    "pasta",
+    "haproxy",
+    "nginx",
+    "ssh",
+    "sshd",
+    "stunnel",
+)
+_SCRIPT_INTERPRETER = re.compile(r"^(?:python|pypy)[0-9.]*$|^(?:node|Rscript|ruby|perl)$")
+_SHELL = re.compile(r"^(?:ba|da|k|z)?sh$")
+
+
+def _basename(path: str) -> str:
+    return path.replace("\\", "/").rpartition("/")[2]
+
+
+def gateway_kind(argv: Sequence[str]) -> Optional[GatewayKind]:
+    """What kind of gateway this command line starts; None for everything else.
+
+    The trading mode is read from IBC's last positional word or a `--mode=` option; native launches do not say it.
+    """
+    if not argv or _basename(argv[0]) not in _JAVA:
+        return None
+    found = next((i for i, word in enumerate(argv) if i and word in MAIN_CLASSES), None)
+    if found is None:
+        return None
+    product, launcher = MAIN_CLASSES[argv[found]]
+    config_dir = next((w[len(_CONFIG_DIR) :] for w in argv[1:] if w.startswith(_CONFIG_DIR)), None)
+    modes = {word.rpartition("=")[2] for word in argv[found + 1 :] if word in _MODE_WORDS}
+    return GatewayKind(
+        product=product,
+        launcher=launcher,
+        main_class=argv[found],
+        config_dir=config_dir or None,
+        trading_mode=modes.pop() if len(modes) == 1 else None,
+    )
+
+
+_MODE_WORDS = tuple(prefix + mode for mode in (LIVE, PAPER) for prefix in ("", "--mode="))
+
+
+def relay_name(argv: Sequence[str]) -> Optional[str]:
+    """The relay a process is, by its program's name (socat, docker-proxy, ...); None for everything else."""
+    name = _basename(argv[0]).rstrip(":") if argv else ""
+    return name if name in _RELAYS else None
+
+
+def matches_client(pattern: Pattern[str], argv: Sequence[str]) -> bool:
+    """Whether a pattern names this process as a script that uses the API although it holds no connection now.
+
+    For a script run by an interpreter the whole command line counts; for a shell only the script it runs; for any
+    other program only the program itself, so that an editor or a pager opened on the script stays a bystander.
+    """
+    if not argv:
+        return False
+    program = _basename(argv[0])
+    if _SCRIPT_INTERPRETER.match(program):
+        return bool(pattern.search(" ".join(argv)))
+    if _SHELL.match(program):
+        return len(argv) > 1 and not argv[1].startswith("-") and bool(pattern.search(argv[1]))
+    return bool(pattern.search(argv[0]))
+
+
+def matches_any(patterns: Sequence[Pattern[str]], argv: Sequence[str]) -> bool:
+    """Whether any pattern is found anywhere in the command line: the wide net, for what must be protected."""
+    line = " ".join(argv)
+    return any(pattern.search(line) for pattern in patterns)
+
+
+def argv_digest(command: Sequence[str]) -> str:
+    """Sixteen hex digits over a redacted command line: the same program with the same words has the same digest."""
+    return hashlib.sha256("\0".join(command).encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -1,0 +1,120 @@
+"""Takes secrets out of what may be shown: passwords in argv, account numbers anywhere.
+
+Pure functions over strings. When in doubt a value is hidden: a hidden harmless word costs a moment, a shown password
+costs an account.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, Sequence, Tuple
+
+HIDDEN = "********"
+
+# Words that mark the value beside them as secret, in option names, -D properties and environment assignments.
+_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth)"
+_USER_WORD = r"(?:user|username|userid|login|ib[-_.]?user)"
+_NAME = re.compile(
+    r"^-{0,2}D?(?:[\w.]*?[-_.])?(?:%s|%s)(?:[-_.]?(?:id|name|code|key))?$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
+)
+#: IBC's own spelling runs words together: IbPassword, FIXPassword, IbLoginId.
+_CAMEL_NAME = re.compile(
+    r"^-{0,2}D?(?:ib|fix|tws|gw)[-_.]?(?:%s|loginid|%s)$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
+)
+_URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(D[A-Z]{1,2}|[UFI])(\d{4,9})(?!\d)")
+_INLINE_SECRET = re.compile(r"(?i)(\b[\w.-]*%s[\w.-]*\s*[=:]\s*)(\S+)" % _SECRET_WORD)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+
+# After these main classes IBC takes: config.ini [user password [fix user, fix password]] [live|paper], by position.
+IBC_CLASSES = (
+    "ibcalpha.ibc.IbcGateway",
+    "ibcalpha.ibc.IbcTws",
+    "ibcontroller.IBGatewayController",
+    "ibcontroller.IBController",
+)
+_IBC_PLAIN = ("live", "paper", "null")
+_LONG_OPTION = re.compile(r"^--[a-z][a-z-]*=")
+
+
+def mask_account(account: str) -> str:
+    """An account number with its letters and last two digits: DU1234567 becomes DU*****67. Anything else unchanged."""
+    found = _ACCOUNT.match(account)
+    if not found or found.end() != len(account):
+        return account
+    letters, digits = found.groups()
+    return letters + "*" * (len(digits) - 2) + digits[-2:]
+
+
+def mask_text(text: str) -> str:
+    """The text with every account number masked and credentials in URLs hidden."""
+    text = _ACCOUNT.sub(lambda found: mask_account(found.group(0)), text)
+    return _URL_CREDENTIALS.sub(HIDDEN, text)
+
+
+def plain_text(text: str, limit: int = 300) -> str:
+    """A stranger's text made fit for one line of output: control characters out, secrets hidden, cut to `limit`."""
+    text = _CONTROL.sub(" ", text)
+    text = _INLINE_SECRET.sub(lambda found: found.group(1) + HIDDEN, text)
+    return mask_text(text)[:limit]
+
+
+def _is_secret_name(name: str) -> bool:
+    return bool(_NAME.match(name) or _CAMEL_NAME.match(name))
+
+
+def _is_plain_after_ini(word: str) -> bool:
+    return word in _IBC_PLAIN or bool(_LONG_OPTION.match(word))
+
+
+def _split(argv: Sequence[str]) -> List[Tuple[str, str]]:
+    """For each element its (shown part, secret part); the secret part is empty where nothing is to hide."""
+    parts: List[Tuple[str, str]] = []
+    positional_after = next((i for i, word in enumerate(argv) if word in IBC_CLASSES), None)
+    next_is_secret = False
+    for index, word in enumerate(argv):
+        name, equals, value = word.partition("=")
+        if next_is_secret:
+            parts.append(("", word))
+            next_is_secret = False
+            continue
+        next_is_secret = False
+        if equals and _is_secret_name(name):
+            parts.append((name + "=", value))
+        elif positional_after is not None and index > positional_after + 1 and not _is_plain_after_ini(word):
+            parts.append(("", word))
+        else:
+            next_is_secret = not equals and word.startswith("-") and not word.startswith("-D") and _is_secret_name(word)
+            parts.append((word, ""))
+    return parts
+
+
+def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
+    """The argument list as it may be shown: one element for each, secrets hidden, each cut to `limit` characters.
+
+    Hidden are the values of options and properties that are named like a credential, what IBC takes by position
+    after its ini file, and credentials in URLs; account numbers are masked, control characters become spaces.
+    """
+    return tuple(
+        mask_text(_CONTROL.sub(" ", _hide_inline(shown)))[:limit] + (HIDDEN if secret else "")
+        for shown, secret in _split(argv)
+    )
+
+
+def _hide_inline(word: str) -> str:
+    """Secrets inside one element, as in sh -c 'start --pw=x': hidden where a name marks them."""
+    if not any(space in word for space in " \t\n"):
+        return word
+    return _INLINE_SECRET.sub(lambda found: found.group(1) + HIDDEN, word)
+
+
+def secrets_of(argv: Sequence[str]) -> Tuple[str, ...]:
+    """The values in an argument list that must never be written anywhere; those under three characters left out.
+
+    Shorter ones would, used as a filter, blot out whole reports without protecting anything.
+    """
+    found = [secret for _shown, secret in _split(argv) if len(secret) >= 3]
+    for word in argv:
+        if " " in word:
+            found.extend(match.group(2) for match in _INLINE_SECRET.finditer(word) if len(match.group(2)) >= 3)
+    return tuple(found)

@@ -1,0 +1,196 @@
+"""The only place that signals a process.
+
+A signal goes through a pidfd to exactly the process a plan named: the pidfd is opened first, then pid, start ticks,
+boot id, role and command line are read again, and again before a forced signal. A pid that was reused in between is
+another process with another start, and is left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from ansible.module_utils.ib_gateway import processes, recognition
+from ansible.module_utils.ib_gateway.redaction import redact_argv
+
+STOPPED = "stopped"
+ALREADY_GONE = "already_gone"
+REFUSED = "refused"
+_KILL_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A process as a plan names it. role and argv_digest are compared where the plan gives them."""
+
+    pid: int
+    started_ticks: int
+    boot_id: str
+    role: Optional[str] = None
+    argv_digest: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one target. result: stopped, already_gone or refused; signals: names, in the order sent."""
+
+    target: Target
+    result: str
+    reason: str
+    command: Tuple[str, ...] = ()
+    user: Optional[str] = None
+    signals: Tuple[str, ...] = ()
+
+
+class _Refused(Exception):
+    """The process may not be signalled; the message says why."""
+
+
+class _Gone(Exception):
+    """The process the plan named has ended."""
+
+
+def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: bool = False) -> List[Outcome]:
+    """Asks every target to end with SIGTERM, waits together for at most grace_period seconds, then, with force, kills.
+
+    dry_run: does everything but the signals; the outcome is then what would be. The outcomes come in the targets' order.
+    """
+    outcomes: Dict[int, Outcome] = {}
+    held: Dict[int, int] = {}
+    try:
+        for index, target in enumerate(targets):
+            try:
+                held[index] = _hold(target)
+                if not dry_run:
+                    _send(held[index], signal.SIGTERM)
+                outcomes[index] = _outcome(
+                    target, STOPPED, "would be asked to end" if dry_run else "ended after SIGTERM"
+                )
+            except _Gone:
+                outcomes[index] = _outcome(target, ALREADY_GONE, "it had ended before")
+            except _Refused as refusal:
+                outcomes[index] = _outcome(target, REFUSED, str(refusal))
+        if not dry_run:
+            waiting = {index: held[index] for index in held if outcomes[index].result == STOPPED}
+            for index in _await(waiting, grace_period):
+                outcomes[index] = _insist(targets[index], held[index], grace_period, force, outcomes[index])
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+    return [outcomes[index] for index in range(len(targets))]
+
+
+def _outcome(target: Target, result: str, reason: str) -> Outcome:
+    argv = (
+        processes.read_argv(target.pid) if result != ALREADY_GONE and _identity_of(target.pid) == _named(target) else ()
+    )
+    uid = processes.read_real_uid(target.pid) if argv else None
+    return Outcome(
+        target=target,
+        result=result,
+        reason=reason,
+        command=redact_argv(argv),
+        user=processes.Users().name(uid) if uid is not None else None,
+        signals=("SIGTERM",) if result == STOPPED else (),
+    )
+
+
+def _named(target: Target) -> Tuple[int, str]:
+    return target.started_ticks, target.boot_id
+
+
+def _identity_of(pid: int) -> Optional[Tuple[int, str]]:
+    """(started_ticks, boot_id) of a live process; None when it has ended."""
+    stat = processes.read_stat(pid)
+    return (stat.started_ticks, processes.boot_id()) if stat and stat.state not in "ZX" else None
+
+
+def _hold(target: Target) -> int:
+    """A pidfd of the target, its identity proven after it was opened. Raises _Gone or _Refused."""
+    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
+        raise _Refused(
+            "this host cannot hold a process by pidfd (Python 3.9 and Linux 5.3 are needed): nothing is stopped"
+        )
+    if target.pid <= 1:
+        raise _Refused("pid %d is the system's first process" % target.pid)
+    try:
+        descriptor = os.pidfd_open(target.pid)
+    except OSError as error:
+        if error.errno == errno.ESRCH:
+            raise _Gone from None
+        raise _Refused("it cannot be held by pidfd: %s" % error.strerror) from None
+    try:
+        _prove(target)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _prove(target: Target) -> None:
+    """Reads everything again that makes this process the one that was meant. Raises _Gone or _Refused."""
+    found = _identity_of(target.pid)
+    if found is None:
+        raise _Gone
+    if found[1] != target.boot_id:
+        raise _Refused("the host has been restarted since the plan was made")
+    if found[0] != target.started_ticks:
+        raise _Gone  # the pid has been reused: the process that was meant has ended
+    if target.pid in processes.ancestors(os.getpid()):
+        raise _Refused("pid %d carries this very run" % target.pid)
+    argv = processes.read_argv(target.pid)
+    kind = recognition.gateway_kind(argv)
+    if target.role == "gateway" and kind is None:
+        raise _Refused("pid %d is no gateway any more" % target.pid)
+    if target.role == "client" and kind is not None:
+        raise _Refused("pid %d has become a gateway" % target.pid)
+    if target.argv_digest and target.argv_digest != recognition.argv_digest(redact_argv(argv)):
+        raise _Refused("pid %d has become another program since the plan was made" % target.pid)
+
+
+def _send(descriptor: int, number: int) -> None:
+    try:
+        signal.pidfd_send_signal(descriptor, number)  # type: ignore[attr-defined,unused-ignore]
+    except ProcessLookupError:
+        raise _Gone from None
+    except PermissionError:
+        raise _Refused("it belongs to another user: run with become") from None
+
+
+def _await(held: Dict[int, int], seconds: float) -> List[int]:
+    """Waits until all have ended or the time is up; the indexes of those that have not ended."""
+    waiting = {descriptor: index for index, descriptor in held.items()}
+    poll = select.poll()
+    for descriptor in waiting:
+        poll.register(descriptor, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while waiting:
+        for descriptor, _event in poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            poll.unregister(descriptor)
+            del waiting[descriptor]
+        if time.monotonic() >= deadline:
+            break
+    return sorted(waiting.values())
+
+
+def _insist(target: Target, descriptor: int, grace_period: float, force: bool, before: Outcome) -> Outcome:
+    if not force:
+        reason = "still running %g s after SIGTERM; force is off, so it was not killed" % grace_period
+        return Outcome(target, REFUSED, reason, before.command, before.user, ("SIGTERM",))
+    signals = ("SIGTERM", "SIGKILL")
+    try:
+        _prove(target)
+        _send(descriptor, signal.SIGKILL)
+    except _Gone:
+        return before
+    except _Refused as refusal:
+        return Outcome(target, REFUSED, str(refusal), before.command, before.user, ("SIGTERM",))
+    if _await({0: descriptor}, _KILL_PATIENCE):
+        reason = "still there %g s after SIGKILL" % _KILL_PATIENCE
+        return Outcome(target, REFUSED, reason, before.command, before.user, signals)
+    return Outcome(target, STOPPED, "ended after SIGKILL", before.command, before.user, signals)

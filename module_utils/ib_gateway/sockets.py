@@ -1,0 +1,254 @@
+"""The kernel's TCP socket table on Linux: over NETLINK_SOCK_DIAG, or from /proc/net/tcp{,6} where that is not allowed.
+
+Asking over netlink lets the kernel filter by port and state, and tells an unprivileged caller the owner, both queues
+and how long a connection has been idle. Struct layouts are those of linux/inet_diag.h and linux/netlink.h.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+import struct
+from dataclasses import dataclass
+from typing import Iterable, Iterator, List, Optional, Tuple
+
+STATES = {
+    1: "ESTABLISHED",
+    2: "SYN_SENT",
+    3: "SYN_RECV",
+    4: "FIN_WAIT1",
+    5: "FIN_WAIT2",
+    6: "TIME_WAIT",
+    7: "CLOSE",
+    8: "CLOSE_WAIT",
+    9: "LAST_ACK",
+    10: "LISTEN",
+    11: "CLOSING",
+    12: "SYN_RECV",
+}
+_LISTEN = 10
+# Everything a client and a gateway can hold between them: no listeners, no TIME_WAIT, no closed sockets.
+_CONNECTED = sum(1 << state for state in (1, 2, 3, 4, 5, 8, 9, 11))
+
+_NETLINK_SOCK_DIAG = 4
+_SOCK_DIAG_BY_FAMILY = 20
+_DUMP_REQUEST = 0x301  # NLM_F_REQUEST | NLM_F_ROOT | NLM_F_MATCH
+_NLMSG_ERROR, _NLMSG_DONE = 2, 3
+_ATTR_BYTECODE, _ATTR_INFO, _ATTR_V6ONLY = 1, 2, 11
+_BC_JMP, _BC_S_EQ, _BC_D_EQ = 1, 11, 12
+_HEADER = struct.Struct("=LHHLL")
+_REQUEST = struct.Struct("=BBBxL48x")
+_DIAG = struct.Struct("=BBBB2s2s16s16s12xLLLLL")
+_ATTR = struct.Struct("=HH")
+_OP = struct.Struct("=BBH")
+_NETLINK_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class SocketRow:
+    """One TCP socket. Addresses are text, IPv4-mapped ones as IPv4. idle: seconds; queues: bytes, or connections of a
+    listener. None where the source does not say."""
+
+    family: str
+    state: str
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+    inode: int
+    uid: int
+    receive_queue: int
+    send_queue: Optional[int]
+    v6only: Optional[bool] = None
+    idle: Optional[float] = None
+
+
+def listeners() -> List[SocketRow]:
+    """Every listening TCP socket of this network namespace. Raises OSError when neither source can be read."""
+    return _read(1 << _LISTEN, ())
+
+
+def connections(ports: Iterable[int]) -> List[SocketRow]:
+    """Every TCP connection with one of these ports at either end. Raises OSError as listeners() does."""
+    wanted = tuple(sorted(set(ports)))
+    return _read(_CONNECTED, wanted) if wanted else []
+
+
+def _read(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:
+    try:
+        return read_netlink(states, ports)
+    except OSError:
+        return read_proc(states, ports)
+
+
+# --- netlink ---------------------------------------------------------------------------------------------------------
+
+
+def read_netlink(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:
+    """The rows over netlink. states: a bit for each TCP state; ports: empty for any. Raises OSError."""
+    rows: List[SocketRow] = []
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETLINK_SOCK_DIAG) as netlink:
+        netlink.settimeout(_NETLINK_TIMEOUT)
+        for sequence, family in enumerate((socket.AF_INET, socket.AF_INET6), start=1):
+            netlink.send(_request(family, states, ports, sequence))
+            done = False
+            while not done:
+                messages, done = parse_netlink(netlink.recv(1 << 17), sequence)
+                rows.extend(messages)
+    return rows
+
+
+def _request(family: int, states: int, ports: Tuple[int, ...], sequence: int) -> bytes:
+    body = _REQUEST.pack(family, socket.IPPROTO_TCP, 1 << (_ATTR_INFO - 1), states)
+    if ports:
+        code = port_filter(ports)
+        body += _ATTR.pack(_ATTR.size + len(code), _ATTR_BYTECODE) + code
+    return _HEADER.pack(_HEADER.size + len(body), _SOCK_DIAG_BY_FAMILY, _DUMP_REQUEST, sequence, 0) + body
+
+
+def port_filter(ports: Tuple[int, ...]) -> bytes:
+    """Kernel byte code that accepts a socket with any of these ports at either end.
+
+    Each test is two operations (the second one carries the port): a hit falls through to a jump to the very end,
+    which accepts; a miss skips that jump. After the last test a miss lands behind the end, which rejects.
+    """
+    tests = [(code, port) for port in ports for code in (_BC_S_EQ, _BC_D_EQ)]
+    test_size, jump_size = 2 * _OP.size, _OP.size
+    total = len(tests) * (test_size + jump_size) - jump_size
+    code = b""
+    for index, (kind, port) in enumerate(tests):
+        code += _OP.pack(kind, test_size, test_size + jump_size) + _OP.pack(0, 0, port)
+        if index < len(tests) - 1:
+            code += _OP.pack(_BC_JMP, jump_size, total - len(code))
+    return code
+
+
+def parse_netlink(data: bytes, sequence: int) -> Tuple[List[SocketRow], bool]:
+    """(rows, whether the dump has ended) of one datagram. Raises OSError on an error message or a broken datagram."""
+    rows: List[SocketRow] = []
+    offset = 0
+    while offset + _HEADER.size <= len(data):
+        length, kind, _flags, answered, _pid = _HEADER.unpack_from(data, offset)
+        if length < _HEADER.size or offset + length > len(data):
+            raise OSError(errno.EBADMSG, "netlink message does not fit its datagram")
+        payload = data[offset + _HEADER.size : offset + length]
+        offset += (length + 3) & ~3
+        if answered != sequence:
+            continue
+        if kind == _NLMSG_DONE:
+            return rows, True
+        if kind == _NLMSG_ERROR:
+            code = -struct.unpack_from("=i", payload)[0] if len(payload) >= 4 else errno.EBADMSG
+            raise OSError(code or errno.EBADMSG, "sock_diag refused the request")
+        if kind == _SOCK_DIAG_BY_FAMILY and len(payload) >= _DIAG.size:
+            rows.append(_diag_row(payload))
+    return rows, False
+
+
+def _diag_row(payload: bytes) -> SocketRow:
+    family, state, _timer, _retrans, sport, dport, src, dst, _expires, rqueue, wqueue, uid, inode = _DIAG.unpack_from(
+        payload
+    )
+    v6only, idle = None, None
+    for kind, value in _attributes(payload[_DIAG.size :]):
+        if kind == _ATTR_V6ONLY and value:
+            v6only = bool(value[0])
+        elif kind == _ATTR_INFO and len(value) >= 56 and state != _LISTEN:
+            # tcp_info: tcpi_last_data_sent at byte 44, tcpi_last_data_recv at byte 52, milliseconds.
+            sent, received = struct.unpack_from("=L4xL", value, 44)
+            idle = min(sent, received) / 1000
+    return SocketRow(
+        family="ipv4" if family == socket.AF_INET else "ipv6",
+        state=STATES.get(state, str(state)),
+        local=_address(family, src),
+        local_port=int.from_bytes(sport, "big"),
+        remote=_address(family, dst),
+        remote_port=int.from_bytes(dport, "big"),
+        inode=inode,
+        uid=uid,
+        receive_queue=rqueue,
+        send_queue=wqueue,
+        v6only=v6only,
+        idle=idle,
+    )
+
+
+def _attributes(data: bytes) -> Iterator[Tuple[int, bytes]]:
+    offset = 0
+    while offset + _ATTR.size <= len(data):
+        length, kind = _ATTR.unpack_from(data, offset)
+        if length < _ATTR.size or offset + length > len(data):
+            return
+        yield kind, data[offset + _ATTR.size : offset + length]
+        offset += (length + 3) & ~3
+
+
+def _address(family: int, raw: bytes) -> str:
+    if family == socket.AF_INET:
+        return socket.inet_ntop(socket.AF_INET, raw[:4])
+    return normalise(socket.inet_ntop(socket.AF_INET6, raw))
+
+
+def normalise(address: str) -> str:
+    """An address in the one form used for comparing: IPv4-mapped IPv6 as IPv4, no zone."""
+    address = address.partition("%")[0]
+    lowered = address.lower()
+    return lowered[7:] if lowered.startswith("::ffff:") and "." in lowered else lowered
+
+
+# --- /proc/net/tcp ---------------------------------------------------------------------------------------------------
+
+
+def read_proc(states: int, ports: Tuple[int, ...], root: str = "/proc") -> List[SocketRow]:
+    """The rows from procfs: no v6only, no idle time, no backlog. Raises OSError when tcp cannot be read."""
+    rows: List[SocketRow] = []
+    for name, family in (("tcp", "ipv4"), ("tcp6", "ipv6")):
+        try:
+            with open(f"{root}/net/{name}", encoding="ascii", errors="replace") as table:
+                lines = table.read().splitlines()[1:]
+        except FileNotFoundError:
+            if family == "ipv4":
+                raise
+            continue  # a kernel without IPv6 has no tcp6
+        rows.extend(row for row in map(parse_proc_line, lines) if row and _wanted(row, states, ports))
+    return rows
+
+
+def _wanted(row: SocketRow, states: int, ports: Tuple[int, ...]) -> bool:
+    in_state = any(states >> number & 1 for number, name in STATES.items() if name == row.state)
+    return in_state and (not ports or row.local_port in ports or row.remote_port in ports)
+
+
+def parse_proc_line(line: str) -> Optional[SocketRow]:
+    """One line of /proc/net/tcp or tcp6; None for a line that is not one (the file may change while it is read)."""
+    fields = line.split()
+    try:
+        local, local_port = _proc_address(fields[1])
+        remote, remote_port = _proc_address(fields[2])
+        state = STATES[int(fields[3], 16)]
+        send_queue, receive_queue = (int(part, 16) for part in fields[4].split(":"))
+        uid, inode = int(fields[7]), int(fields[9])
+    except (IndexError, ValueError, KeyError, OSError):
+        return None
+    return SocketRow(
+        family="ipv4" if len(fields[1]) == 13 else "ipv6",
+        state=state,
+        local=local,
+        local_port=local_port,
+        remote=remote,
+        remote_port=remote_port,
+        inode=inode,
+        uid=uid,
+        receive_queue=receive_queue,
+        send_queue=None if state == "LISTEN" else send_queue,
+    )
+
+
+def _proc_address(field: str) -> Tuple[str, int]:
+    address, _colon, port = field.partition(":")
+    raw = bytes.fromhex(address)
+    words = struct.unpack(">%dL" % (len(raw) // 4), raw)
+    # The kernel prints each 32-bit word in the host's order.
+    native = struct.pack("=%dL" % len(words), *words)
+    family = socket.AF_INET if len(native) == 4 else socket.AF_INET6
+    return _address(family, native), int(port, 16)
