@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ib_gateway.diagnosis import diagnose, may_probe
 from ansible.module_utils.ib_gateway.matching import entries_of
@@ -52,29 +52,30 @@ def _address(entry: Entry) -> str:
     return "127.0.0.1"
 
 
-def await_listener(specs: Sequence[GatewaySpec], timeout: Optional[float]) -> Dict[str, str]:
-    """Waits until a gateway of each entry owns its port, and says how it went, by entry name.
+def await_listener(specs: Sequence[GatewaySpec], names: Sequence[str], timeout: Optional[float]) -> Dict[str, str]:
+    """Waits until a gateway of each named entry owns its port, and says how it went, by entry name.
 
     Reads the socket table; never connects. timeout: seconds for all; None for each entry's own start_timeout. The
     answers are listening, not_listening (the time is up) and ended (a gateway was there and has gone).
     """
     began = time.monotonic()
-    limits = {spec.name: timeout if timeout is not None else float(spec.start_timeout) for spec in specs}
     answers: Dict[str, str] = {}
-    seen: Dict[str, bool] = {}
+    seen: Set[str] = set()
     while True:
         # All entries are looked at together, since which gateway is whose depends on the others.
         for entry in entries_of(specs, look_for(specs))[0]:
             name = entry.spec.name
-            if name in answers:
+            if name not in names or name in answers:
                 continue
+            limit = timeout if timeout is not None else entry.spec.start_timeout
             if entry.owners():
                 answers[name] = "listening"
-            elif seen.get(name) and not entry.processes:
+            elif name in seen and not entry.processes:
                 answers[name] = "ended"
-            elif time.monotonic() - began >= limits[name]:
+            elif time.monotonic() - began >= limit:
                 answers[name] = "not_listening"
-            seen[name] = seen.get(name, False) or bool(entry.processes)
-        if len(answers) == len(specs):
+            if entry.processes:
+                seen.add(name)
+        if len(answers) == len(set(names)):
             return answers
         time.sleep(_POLL_INTERVAL)

@@ -101,7 +101,7 @@ class _Owners:
         return {pid for inode in self._wanted for pid in self._pids.get(inode, ())}
 
     def resolve(self, rows: Sequence[sockets.SocketRow]) -> None:
-        """Finds every holder of these sockets: first among processes of the accounts that made them, then everywhere."""
+        """Finds every holder of these sockets: among processes of the accounts that made them, else everywhere."""
         self._wanted = {row.inode for row in rows if row.inode}
         uids = {row.uid for row in rows if row.inode}
         later: List[int] = []

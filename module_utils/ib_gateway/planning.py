@@ -5,7 +5,7 @@ A plan names exactly whom it means. What would help but must not be done is with
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.ib_gateway.model import (
     RESTART,
@@ -244,6 +244,8 @@ def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
 
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:
     """A unit's own process is restarted by its unit; any other is stopped by its identity, then started."""
-    target: Mapping[str, Any] = dict(_means(entry), process=_identity(process, "gateway"))
+    target = _means(entry)
+    if not entry.spec.service or process.unit != _unit_name(entry.spec.service):
+        target["process"] = _identity(process, "gateway")
     reason = "only a new gateway process ends %s" % code
     return Step(RESTART, entry.spec.name, target, reason, code, persists)

@@ -21,6 +21,7 @@ from ansible.module_utils.ib_gateway.redaction import redact_argv
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
 REFUSED = "refused"
+RESULTS = (STOPPED, ALREADY_GONE, REFUSED)
 _KILL_PATIENCE = 5.0
 
 
@@ -56,9 +57,9 @@ class _Gone(Exception):
 
 
 def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: bool = False) -> List[Outcome]:
-    """Asks every target to end with SIGTERM, waits together for at most grace_period seconds, then, with force, kills.
+    """Asks every target to end, waits together for at most grace_period seconds, then, with force, kills.
 
-    dry_run: does everything but the signals; the outcome is then what would be. The outcomes come in the targets' order.
+    dry_run: does everything but the signals; the outcome is then what would be. Outcomes come in the targets' order.
     """
     outcomes: Dict[int, Outcome] = {}
     held: Dict[int, int] = {}

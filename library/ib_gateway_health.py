@@ -1,0 +1,243 @@
+#!/usr/bin/python
+"""Looks at a host's gateways, judges them, and plans what would repair them."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ib_gateway_health
+short_description: Judge the gateways of a host and plan their repair
+version_added: 0.1.0
+description:
+  - Takes one look at the processes, listeners and connections of the host, opens one API session where that is safe,
+    and says for each declared gateway whether scripts can use it, what is wrong, and which steps would mend it.
+  - Changes nothing and signals nothing.
+  - What cannot be seen makes a gateway V(unknown), never healthy and never broken.
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways]
+options:
+  gateways:
+    required: true
+  probe:
+    description:
+      - V(auto) opens a session only when the socket table shows the API slot free. A full slot is judged from the table.
+      - V(always) opens one whenever a gateway listens. V(never) opens none.
+    type: str
+    choices: [auto, always, never]
+    default: auto
+  probe_timeout:
+    description: Seconds for each session.
+    type: float
+    default: 5.0
+  engine:
+    description:
+      - V(socket) speaks the protocol itself. V(ib_insync) opens the session as a trading script would, through
+        ib_insync or ib_async.
+      - Where neither is installed the socket engine judges, and RV(proof) says what is missing.
+    type: str
+    choices: [socket, ib_insync]
+    default: socket
+author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
+seealso:
+  - module: ib_process_stop
+  - module: ib_gateway_start
+"""
+
+EXAMPLES = r"""
+- name: Judge the gateways of this host
+  ib_gateway_health:
+    gateways: "{{ ib_gateways }}"
+  register: health
+
+- name: Judge without opening a session
+  ib_gateway_health:
+    gateways: "{{ ib_gateways }}"
+    probe: never
+"""
+
+RETURN = r"""
+status:
+  description: The worst status of the declared gateways, of V(healthy), V(degraded), V(unknown) and V(unhealthy).
+  returned: success
+  type: str
+  sample: unhealthy
+gateways:
+  description: One item for each entry, in the order of the entries.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: live}
+    trading_mode: {description: The entry's mode., type: str, returned: always, sample: live}
+    port: {description: The entry's port., type: int, returned: always, sample: 4001}
+    remediation: {description: The entry's remediation., type: str, returned: always, sample: auto}
+    status: {description: The gateway's status., type: str, returned: always, sample: unhealthy}
+    verdict:
+      description: The code of the finding that weighs most, or V(healthy).
+      type: str
+      returned: always
+      sample: not_listening
+    summary:
+      description: One line for a person.
+      type: str
+      returned: always
+      sample: live runs (pid 4711) but nothing listens on port 4001
+    findings:
+      description: What is so, each with its evidence.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        code: {description: The finding's code., type: str, returned: always, sample: not_listening}
+        severity: {description: 'V(info), V(degraded), V(unknown) or V(unhealthy).', type: str, returned: always, sample: unhealthy}
+        summary: {description: The finding in a sentence., type: str, returned: always, sample: nothing listens on port 4001}
+        evidence: {description: What was seen. The keys depend on the code., type: dict, returned: always, sample: {port: 4001}}
+        steps:
+          description: The steps of the plan that are taken because of it.
+          type: list
+          elements: dict
+          returned: always
+          sample: []
+    processes:
+      description: Its gateway processes, each as RV(ib_gateway_info#module:gateways) has them.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    listeners:
+      description: Who listens on its port and where its processes listen, as RV(ib_listener_info#module:listeners).
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    clients:
+      description: Who uses its API, as RV(ib_client_info#module:clients).
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    api:
+      description: What the API session came to, with the keys M(ib_api_probe) returns. V(null) when none was opened.
+      type: dict
+      returned: always
+      sample: null
+    plan:
+      description: What would mend it.
+      type: dict
+      returned: always
+      contains:
+        steps:
+          description: The steps, least disruptive first.
+          type: list
+          elements: dict
+          returned: always
+          contains:
+            action:
+              description: V(wait), V(stop_client), V(stop_gateway), V(start) or V(restart).
+              type: str
+              returned: always
+              sample: stop_client
+            gateway: {description: The entry's name., type: str, returned: always, sample: live}
+            target: {description: Whom exactly., type: dict, returned: always, sample: {pid: 815, started_ticks: 8812345}}
+            reason: {description: Why., type: str, returned: always, sample: client_patterns name it}
+            disruption: {description: What it costs., type: str, returned: always, sample: one script loses its API session}
+            finding: {description: The code of the finding behind it., type: str, returned: always, sample: competing_clients}
+            only_if_persists:
+              description: Whether it is only taken when the steps before it do not help.
+              type: bool
+              returned: always
+              sample: false
+        withheld:
+          description: What would help and is not done, each with its reason.
+          type: list
+          elements: str
+          returned: always
+          sample: []
+undeclared:
+  description: Gateways that fit no entry, as RV(ib_gateway_info#module:gateways). They are never touched.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+proof:
+  description: Which engine could open sessions.
+  returned: success
+  type: dict
+  contains:
+    wanted: {description: The engine asked for., type: str, returned: always, sample: ib_insync}
+    used: {description: 'V(socket), V(ib_insync) or V(ib_async).', type: str, returned: always, sample: ib_insync}
+    missing:
+      description: What is missing for the engine asked for, and how to add it, or V(null).
+      type: str
+      returned: always
+      sample: null
+visibility:
+  description: What the look could see.
+  returned: success
+  type: dict
+  contains:
+    complete: {description: Whether nothing was hidden., type: bool, returned: always, sample: true}
+    looked_as: {description: The account that looked., type: str, returned: always, sample: root}
+    privileged: {description: Whether that account sees everything., type: bool, returned: always, sample: true}
+    missing:
+      description: What could not be seen, in words.
+      type: list
+      elements: str
+      returned: always
+      sample: []
+taken_at: {description: When the look was taken., type: str, returned: success, sample: '2025-04-25T05:00:12Z'}
+elapsed_ms: {description: How long it took., type: float, returned: success, sample: 12.3}
+"""
+
+import time
+from typing import Any, Dict, Optional
+
+from ansible.module_utils.ib_gateway import handshake, result, session
+from ansible.module_utils.ib_gateway.health import examine
+from ansible.module_utils.ib_gateway.model import Probe
+from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.planning import plan
+
+ARGUMENTS = {
+    "gateways": GATEWAYS_OPTION,
+    "probe": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+    "probe_timeout": {"type": "float", "default": 5.0},
+    "engine": {"type": "str", "choices": ["socket", "ib_insync"], "default": "socket"},
+}
+
+
+def work(module: GatewayModule) -> Dict[str, Any]:
+    """Looks, judges and plans."""
+    began = time.monotonic()
+    options = module.params
+    if options["probe_timeout"] <= 0:
+        module.give_up("the option probe_timeout is %g; give a number of seconds above 0" % options["probe_timeout"])
+    library = session.available() if options["engine"] == "ib_insync" else None
+
+    def prober(host: str, port: int, timeout: float) -> Probe:
+        engine = session.probe if library else handshake.probe
+        return engine(host, port, timeout=timeout)
+
+    snapshot, found, strangers = examine(module.specs(), options["probe"], options["probe_timeout"], prober)
+    processes = dict(snapshot.processes)
+    return {
+        "status": result.overall(diagnosis.status for diagnosis in found),
+        "gateways": [result.judgement(diagnosis, plan(diagnosis), processes) for diagnosis in found],
+        "undeclared": result.undeclared(strangers, snapshot),
+        "proof": _proof(options["engine"], library),
+        "visibility": result.visibility(snapshot.visibility, found),
+        "taken_at": result.timestamp(snapshot.taken_at),
+        "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
+    }
+
+
+def _proof(wanted: str, library: Optional[str]) -> Dict[str, Any]:
+    missing = session.how_to_add() if wanted == "ib_insync" and library is None else None
+    return {"wanted": wanted, "used": library or "socket", "missing": missing}
+
+
+def main() -> None:
+    """Runs the module."""
+    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+#!/usr/bin/python
+"""Starts gateways by their start_command."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ib_gateway_start
+short_description: Start gateways that no unit starts
+version_added: 0.1.0
+description:
+  - Runs the entry's O(gateways[].start_command) as its O(gateways[].user), detached, so that the gateway outlives this run.
+  - Does nothing for an entry whose gateway is already running, listening or not.
+  - Does not wait for the port. M(ib_gateway_wait) does.
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways]
+options:
+  gateways:
+    required: true
+  only:
+    description: The names of the entries to start. The others are only known so that processes are told apart.
+    type: list
+    elements: str
+    required: true
+author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
+seealso:
+  - module: ib_gateway_wait
+"""
+
+EXAMPLES = r"""
+- name: Start the live gateway
+  ib_gateway_start:
+    gateways: "{{ ib_gateways }}"
+    only: [live]
+"""
+
+RETURN = r"""
+started:
+  description: What was started, or in check mode would be.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: live}
+    pid: {description: The pid of the command. V(null) in check mode., type: int, returned: always, sample: 4712}
+already_running:
+  description: The entries whose gateway was running.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: paper}
+    pids: {description: Its processes., type: list, elements: int, returned: always, sample: [4711]}
+"""
+
+from dataclasses import replace
+from typing import Any, Dict, List
+
+from ansible.module_utils.ib_gateway import launching
+from ansible.module_utils.ib_gateway.health import look_for
+from ansible.module_utils.ib_gateway.matching import entries_of
+from ansible.module_utils.ib_gateway.model import GatewaySpec
+from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
+
+ARGUMENTS = {"gateways": GATEWAYS_OPTION, "only": {"type": "list", "elements": "str", "required": True}}
+
+
+def work(module: GatewayModule) -> Dict[str, Any]:
+    """Starts what is not running."""
+    specs = module.specs()
+    wanted = _wanted(module, specs)
+    started: List[Dict[str, Any]] = []
+    running: List[Dict[str, Any]] = []
+    for entry in entries_of(specs, look_for(specs))[0]:
+        if entry.spec.name not in wanted:
+            continue
+        if entry.processes or entry.ambiguous or entry.unplaced:
+            found = entry.processes + entry.ambiguous + entry.unplaced
+            running.append({"name": entry.spec.name, "pids": [process.pid for process in found]})
+            continue
+        started.append({"name": entry.spec.name, "pid": None if module.check_mode else _start(module, entry.spec)})
+    return {"changed": bool(started), "started": started, "already_running": running}
+
+
+def _wanted(module: GatewayModule, specs: List[GatewaySpec]) -> List[str]:
+    names: List[str] = module.params["only"]
+    for name in names:
+        if name not in [spec.name for spec in specs]:
+            module.give_up("the option only names %r, and no entry of gateways has that name" % name)
+        if name not in module.start_commands:
+            module.give_up("entry %s has no start_command: nothing can start it" % name)
+    return names
+
+
+def _start(module: GatewayModule, hidden: GatewaySpec) -> int:
+    spec = replace(hidden, start_command=module.start_commands[hidden.name])
+    try:
+        return launching.start(spec.start_command, spec.user, spec.config_dir)
+    except launching.CannotStart as error:
+        module.give_up("gateway %s was not started: %s" % (spec.name, error))
+
+
+def main() -> None:
+    """Runs the module."""
+    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+
+
+if __name__ == "__main__":
+    main()
