@@ -21,9 +21,7 @@ _REGISTERED = "ib_gateway_"
 
 def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """What is wrong with the hosts' ib_gateways, a line for each problem, naming host, entry and key."""
-    return [
-        problem for host in hosts for problem in inventory.parse(hostvars[host].get("ib_gateways"), str(host))[1]
-    ]
+    return [problem for host in hosts for problem in inventory.parse(hostvars[host].get("ib_gateways"), str(host))[1]]
 
 
 def fleet_document(hosts: Iterable[str], hostvars: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:

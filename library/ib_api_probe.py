@@ -9,7 +9,7 @@ short_description: Open one API session with a gateway, stage by stage
 version_added: 0.1.0
 description:
   - Connects to an API port as a trading script does, notes how far the session comes, and closes it cleanly.
-  - Returns at the first certainty instead of waiting for the timeout. A closed connection, a reset and error 326 end it.
+  - Returns at the first certainty, such as a closed connection or error 326, instead of waiting for the timeout.
   - Sends no order and asks for nothing but the current time.
 extends_documentation_fragment: [ib_gateway.attributes]
 options:
@@ -58,7 +58,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-ok: {description: Whether the session became ready and no error stands against it., type: bool, returned: success, sample: true}
+ok:
+  description: Whether the session became ready and no error stands against it.
+  type: bool
+  returned: success
+  sample: true
 outcome:
   description: V(ready), V(refused), V(silent), V(dropped), V(stalled) or V(id_in_use).
   type: str
@@ -77,7 +81,11 @@ accounts:
   elements: str
   returned: success
   sample: ['DU*****67']
-trading_mode: {description: What the accounts say. V(null) when they do not., type: str, returned: success, sample: paper}
+trading_mode:
+  description: What the accounts say. V(null) when they do not.
+  type: str
+  returned: success
+  sample: paper
 client_id: {description: The client id used., type: int, returned: success, sample: 900004711}
 error:
   description: What went wrong, or V(null).

@@ -46,14 +46,22 @@ clients:
   type: list
   elements: dict
   contains:
-    pid: {description: The client's process id. V(null) when it is elsewhere or hidden., type: int, returned: always, sample: 815}
+    pid:
+      description: The client's process id. V(null) when it is elsewhere or hidden.
+      type: int
+      returned: always
+      sample: 815
     started_ticks: {description: Its start in clock ticks after boot., type: int, returned: always, sample: 8812345}
     boot_id:
       description: The kernel's name for this boot.
       type: str
       returned: always
       sample: 1b4e28ba-2fa1-11d2-883f-0016d3cca427
-    argv_digest: {description: A hash over the redacted command line., type: str, returned: always, sample: 9f86d081884c7d65}
+    argv_digest:
+      description: A hash over the redacted command line.
+      type: str
+      returned: always
+      sample: 9f86d081884c7d65
     user: {description: The account that runs it., type: str, returned: always, sample: trader}
     argv:
       description: Its command line with passwords hidden and account numbers masked.
@@ -94,7 +102,11 @@ clients:
       returned: always
       sample: null
     matches_pattern: {description: Whether a pattern names it., type: bool, returned: always, sample: true}
-    protected: {description: Always V(false) here. An inventory entry decides it., type: bool, returned: always, sample: false}
+    protected:
+      description: Always V(false) here. An inventory entry decides it.
+      type: bool
+      returned: always
+      sample: false
 """
 
 from typing import Any, Dict

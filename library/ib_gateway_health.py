@@ -18,7 +18,7 @@ options:
     required: true
   probe:
     description:
-      - V(auto) opens a session only when the socket table shows the API slot free. A full slot is judged from the table.
+      - V(auto) opens a session only when the socket table shows the API slot free. A full slot is judged by it.
       - V(always) opens one whenever a gateway listens. V(never) opens none.
     type: str
     choices: [auto, always, never]
@@ -87,9 +87,21 @@ gateways:
       returned: always
       contains:
         code: {description: The finding's code., type: str, returned: always, sample: not_listening}
-        severity: {description: 'V(info), V(degraded), V(unknown) or V(unhealthy).', type: str, returned: always, sample: unhealthy}
-        summary: {description: The finding in a sentence., type: str, returned: always, sample: nothing listens on port 4001}
-        evidence: {description: What was seen. The keys depend on the code., type: dict, returned: always, sample: {port: 4001}}
+        severity:
+          description: V(info), V(degraded), V(unknown) or V(unhealthy).
+          type: str
+          returned: always
+          sample: unhealthy
+        summary:
+          description: The finding in a sentence.
+          type: str
+          returned: always
+          sample: nothing listens on port 4001
+        evidence:
+          description: What was seen. The keys depend on the code.
+          type: dict
+          returned: always
+          sample: {port: 4001}
         steps:
           description: The steps of the plan that are taken because of it.
           type: list
@@ -136,10 +148,22 @@ gateways:
               returned: always
               sample: stop_client
             gateway: {description: The entry's name., type: str, returned: always, sample: live}
-            target: {description: Whom exactly., type: dict, returned: always, sample: {pid: 815, started_ticks: 8812345}}
+            target:
+              description: Whom exactly.
+              type: dict
+              returned: always
+              sample: {pid: 815, started_ticks: 8812345}
             reason: {description: Why., type: str, returned: always, sample: client_patterns name it}
-            disruption: {description: What it costs., type: str, returned: always, sample: one script loses its API session}
-            finding: {description: The code of the finding behind it., type: str, returned: always, sample: competing_clients}
+            disruption:
+              description: What it costs.
+              type: str
+              returned: always
+              sample: one script loses its API session
+            finding:
+              description: The code of the finding behind it.
+              type: str
+              returned: always
+              sample: competing_clients
             only_if_persists:
               description: Whether it is only taken when the steps before it do not help.
               type: bool
@@ -210,28 +234,40 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     options = module.params
     if options["probe_timeout"] <= 0:
         module.give_up("the option probe_timeout is %g; give a number of seconds above 0" % options["probe_timeout"])
-    library = session.available() if options["engine"] == "ib_insync" else None
-
-    def prober(host: str, port: int, timeout: float) -> Probe:
-        engine = session.probe if library else handshake.probe
-        return engine(host, port, timeout=timeout)
-
-    snapshot, found, strangers = examine(module.specs(), options["probe"], options["probe_timeout"], prober)
+    engine = _Engine(options["engine"])
+    snapshot, found, strangers = examine(module.specs(), options["probe"], options["probe_timeout"], engine.probe)
     processes = dict(snapshot.processes)
     return {
         "status": result.overall(diagnosis.status for diagnosis in found),
         "gateways": [result.judgement(diagnosis, plan(diagnosis), processes) for diagnosis in found],
         "undeclared": result.undeclared(strangers, snapshot),
-        "proof": _proof(options["engine"], library),
+        "proof": engine.proof(),
         "visibility": result.visibility(snapshot.visibility, found),
         "taken_at": result.timestamp(snapshot.taken_at),
         "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
     }
 
 
-def _proof(wanted: str, library: Optional[str]) -> Dict[str, Any]:
-    missing = session.how_to_add() if wanted == "ib_insync" and library is None else None
-    return {"wanted": wanted, "used": library or "socket", "missing": missing}
+class _Engine:
+    """Opens sessions with the engine asked for, or with the socket engine where that one is not to be had."""
+
+    def __init__(self, wanted: str) -> None:
+        self._wanted = wanted
+        self._library: Optional[str] = session.available() if wanted == "ib_insync" else None
+        self._missing = session.how_to_add() if wanted == "ib_insync" and self._library is None else None
+
+    def probe(self, host: str, port: int, timeout: float) -> Probe:
+        """One session."""
+        if self._library:
+            try:
+                return session.probe(host, port, timeout=timeout)
+            except session.SessionUnavailable as error:
+                self._library, self._missing = None, str(error)
+        return handshake.probe(host, port, timeout=timeout)
+
+    def proof(self) -> Dict[str, Any]:
+        """Which engine was asked for, which one was used, and what is missing for the one asked for."""
+        return {"wanted": self._wanted, "used": self._library or "socket", "missing": self._missing}
 
 
 def main() -> None:

@@ -8,10 +8,13 @@ module: ib_gateway_start
 short_description: Start gateways that no unit starts
 version_added: 0.1.0
 description:
-  - Runs the entry's O(gateways[].start_command) as its O(gateways[].user), detached, so that the gateway outlives this run.
+  - Runs the entry's O(gateways[].start_command) as its O(gateways[].user), detached, so that it outlives this run.
   - Does nothing for an entry whose gateway is already running, listening or not.
   - Does not wait for the port. M(ib_gateway_wait) does.
 extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways]
+attributes:
+  diff_mode:
+    support: full
 options:
   gateways:
     required: true
@@ -20,6 +23,13 @@ options:
     type: list
     elements: str
     required: true
+  assume_stopped:
+    description:
+      - Pids of gateways to be taken as ended.
+      - For check mode, in which the steps before this one have not really stopped them.
+    type: list
+    elements: int
+    default: []
 author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
 seealso:
   - module: ib_gateway_wait
@@ -60,7 +70,11 @@ from ansible.module_utils.ib_gateway.matching import entries_of
 from ansible.module_utils.ib_gateway.model import GatewaySpec
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
 
-ARGUMENTS = {"gateways": GATEWAYS_OPTION, "only": {"type": "list", "elements": "str", "required": True}}
+ARGUMENTS = {
+    "gateways": GATEWAYS_OPTION,
+    "only": {"type": "list", "elements": "str", "required": True},
+    "assume_stopped": {"type": "list", "elements": "int", "default": []},
+}
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
@@ -72,12 +86,17 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     for entry in entries_of(specs, look_for(specs))[0]:
         if entry.spec.name not in wanted:
             continue
-        if entry.processes or entry.ambiguous or entry.unplaced:
-            found = entry.processes + entry.ambiguous + entry.unplaced
-            running.append({"name": entry.spec.name, "pids": [process.pid for process in found]})
+        found = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
+        found = [pid for pid in found if not (module.check_mode and pid in module.params["assume_stopped"])]
+        if found:
+            running.append({"name": entry.spec.name, "pids": found})
             continue
         started.append({"name": entry.spec.name, "pid": None if module.check_mode else _start(module, entry.spec)})
-    return {"changed": bool(started), "started": started, "already_running": running}
+    result: Dict[str, Any] = {"changed": bool(started), "started": started, "already_running": running}
+    if module._diff:
+        lines = ["gateway %s, started by its start_command\n" % each["name"] for each in started]
+        result["diff"] = {"before": "", "after": "".join(lines)}
+    return result
 
 
 def _wanted(module: GatewayModule, specs: List[GatewaySpec]) -> List[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ansible.module_utils.ib_gateway.ladder import short
+
 SCHEMA = "ib-fleet/1"
 TOOL_VERSION = "0.1.0"
 #: From best to worst; a host that was not reached is the last.
@@ -121,23 +123,28 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
     told = ", ".join("%d %s" % (counts[status], status) for status in STATUSES if counts[status])
     found = ["%d host(s): %s%s" % (fleet["summary"]["hosts"], told, _mode(fleet))]
     for host in fleet["hosts"]:
-        found.append("%s: %s%s" % (host["name"], host["status"].upper(), _change(host)))
+        found.append("%s: %s%s" % (host["name"], host["status"], _change(host)))
+        for act in host["done"]:
+            found.extend("  done: " + line for line in _told(act, fleet["check_mode"]))
         health = host["after"] or host["before"]
         if health is None:
             found.append("  %s" % host["reason"])
-            continue
-        for act in host["done"]:
-            found.extend("  done: " + line for line in _told(act, fleet["check_mode"]))
-        for gateway in health["gateways"]:
-            found.append("  %s: %s" % (gateway["name"], gateway["summary"]))
-            found.extend("    not done: %s" % reason for reason in gateway["plan"]["withheld"])
-        for stranger in health.get("undeclared", ()):
-            found.append(
-                "  left alone: gateway pid %d of %s fits no entry of ib_gateways" % (stranger["pid"], stranger["user"])
-            )
-        missing = (health.get("proof") or {}).get("missing")
-        if missing:
-            found.append("  proven by the socket engine only: %s" % missing)
+        else:
+            found.extend("  " + line for line in _health_lines(health))
+    return found
+
+
+def _health_lines(health: Mapping[str, Any]) -> List[str]:
+    found = []
+    for gateway in health["gateways"]:
+        told = [each["summary"] for each in gateway["findings"]] or [gateway["summary"]]
+        found.extend("%s, %s: %s" % (gateway["name"], gateway["status"], summary) for summary in told)
+        found.extend("  not done: %s" % reason for reason in gateway["plan"]["withheld"])
+    for stranger in health.get("undeclared", ()):
+        found.append("left alone: gateway pid %d of %s fits no entry" % (stranger["pid"], stranger["user"]))
+    missing = (health.get("proof") or {}).get("missing")
+    if missing:
+        found.append("judged by the socket engine; for proof by a real session: %s" % missing)
     return found
 
 
@@ -156,7 +163,7 @@ def _told(act: Mapping[str, Any], check_mode: bool) -> List[str]:
     would = "would have " if check_mode else ""
     found = []
     for row in act.get("stopped", ()):
-        found.append("%sstopped pid %d of %s: %s" % (would, row["pid"], row["user"], " ".join(row["command"])[:100]))
+        found.append("%sstopped pid %d of %s: %s" % (would, row["pid"], row["user"], short(row["command"])))
     for row in act.get("refused", ()):
         found.append("left pid %d alone: %s" % (row["pid"], row["reason"]))
     for row in act.get("started", ()):

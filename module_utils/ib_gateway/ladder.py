@@ -56,9 +56,15 @@ def describe(step: Mapping[str, Any]) -> str:
     target = step["target"]
     if step["action"] in ("stop_client", "stop_gateway"):
         what = "script" if step["action"] == "stop_client" else "gateway"
-        return "stop %s pid %d of %s (%s)" % (what, target["pid"], target["user"], " ".join(target["command"])[:100])
+        return "stop %s pid %d of %s (%s)" % (what, target["pid"], target["user"], short(target["command"]))
     if step["action"] == "wait":
         what = "port %d to open" % target["port"] if target["for"] == "listener" else "the broker's link"
         return "wait for %s" % what
     means = "unit %s" % target["service"] if target.get("service") else "its start_command"
     return "%s %s by %s" % (step["action"], step["gateway"], means)
+
+
+def short(command: Sequence[str], limit: int = 100) -> str:
+    """A redacted command line that fits a line of output."""
+    line = " ".join(command)
+    return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -121,36 +121,28 @@ def _untouchable(client: Client) -> str:
 
 
 def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -> Tuple[List[Step], List[str]]:
-    steps: List[Step] = []
-    withheld: List[str] = []
+    """(what is done to the gateways themselves, what of it is withheld). before: the steps on clients."""
+    waits = []
     if "gateway_starting" in codes:
-        steps.append(_wait(entry, "listener", "it may still be logging in", "gateway_starting"))
+        waits.append(_wait(entry, "listener", "it may still be logging in", "gateway_starting"))
+    later = bool(waits)
     keep = _keep(entry)
-    surplus = [process for process in entry.processes if process is not keep]
-    if keep is not None and len(entry.processes) > 1:
-        steps.extend(_surplus_step(entry, process, bool(steps)) for process in surplus)
+    surplus = [_surplus_step(entry, process, later) for process in entry.processes if process is not keep]
     fault = next((code for code in _RESTART_FAULTS if code in codes), None)
     blockers = _blockers(entry, fault, before)
-    if keep is None and len(entry.processes) > 1:
-        refused = _refusal(entry, blockers, "stopped and started anew")
-        if refused:
-            withheld.append(refused)
-        else:
-            steps.extend(_surplus_step(entry, process, bool(steps)) for process in surplus)
-            steps.append(_start(entry, "no gateway is left that could serve", "duplicate_gateways", bool(steps)))
-    elif "gateway_not_running" in codes:
+    refused: Optional[str] = None
+    cure: List[Step] = []
+    if "gateway_not_running" in codes:
         refused = _refusal(entry, (), "started")
-        if refused:
-            withheld.append(refused)
-        else:
-            steps.append(_start(entry, "no gateway is running", "gateway_not_running", False))
+        cure = [_start(entry, "no gateway is running", "gateway_not_running", later)]
+    elif surplus and keep is None:
+        refused = _refusal(entry, blockers, "stopped and started anew")
+        cure = [*surplus, _start(entry, "none of its gateways serves", "duplicate_gateways", later)]
     elif fault is not None and keep is not None:
         refused = _refusal(entry, blockers, "restarted")
-        if refused:
-            withheld.append(refused)
-        else:
-            steps.append(_restart(entry, keep, fault, persists=bool(steps or before)))
-    return steps, withheld
+        cure = [_restart(entry, keep, fault, persists=bool(waits or surplus or before))]
+    steps = waits + (surplus if keep is not None else [])
+    return (steps, [refused]) if refused else (steps + cure, [])
 
 
 def _keep(entry: Entry) -> Optional[Process]:

@@ -12,7 +12,7 @@ from typing import List, Sequence, Tuple
 HIDDEN = "********"
 
 # Words that mark the value beside them as secret, in option names, -D properties and environment assignments.
-_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth)"
+_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth)"  # noqa: S105 - names, no secret
 _USER_WORD = r"(?:user|username|userid|login|ib[-_.]?user)"
 _NAME = re.compile(
     r"^-{0,2}D?(?:[\w.]*?[-_.])?(?:%s|%s)(?:[-_.]?(?:id|name|code|key))?$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE

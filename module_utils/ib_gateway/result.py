@@ -188,7 +188,8 @@ def _proof(diagnosis: Diagnosis) -> str:
     """What makes a gateway healthy: its handshake, or who holds the API slot, or only that it listens."""
     probe, holders = diagnosis.probe, [each for each in diagnosis.entry.clients if each.open]
     if probe is not None and probe.ok:
-        return "API session ready, server version %s, %s accounts" % (
+        return "API session ready through %s, server version %s, %s accounts" % (
+            "the socket engine" if probe.engine == "socket" else probe.engine,
             probe.server_version,
             probe.trading_mode or "unknown",
         )

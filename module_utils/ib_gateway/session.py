@@ -66,13 +66,8 @@ def probe(
         return pool.submit(_run, chosen, host, port, client_id, timeout).result()
 
 
-def how_to_add() -> str:
-    """What to do on a host where available() finds nothing, in a sentence."""
-    return _how_to_add(LIBRARIES[0], "is not installed")
-
-
 def how_to_add(library: str = LIBRARIES[0], what: str = "is not installed") -> str:
-    """What is wrong with the library, and the command that puts it under this interpreter."""
+    """What to do on a host where available() finds nothing, or where the library does not work, in a sentence."""
     requirement = "ib_insync==0.9.86" if library == "ib_insync" else library
     return f"{library} {what}: pip install {requirement} for the interpreter {sys.executable}"
 
