@@ -125,10 +125,6 @@ ARGUMENTS = {
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Opens the session, and returns what it came to."""
     options = module.params
-    if not 1 <= options["port"] <= 65535:
-        module.give_up("the option port is %d; ports go from 1 to 65535" % options["port"])
-    if options["timeout"] <= 0:
-        module.give_up("the option timeout is %g; give a number of seconds above 0" % options["timeout"])
     engine = session.probe if options["engine"] == "ib_insync" else handshake.probe
     try:
         found = engine(options["host"], options["port"], options["client_id"], options["timeout"])

@@ -232,8 +232,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     """Looks, judges and plans."""
     began = time.monotonic()
     options = module.params
-    if options["probe_timeout"] <= 0:
-        module.give_up("the option probe_timeout is %g; give a number of seconds above 0" % options["probe_timeout"])
+    module.seconds("probe_timeout", handshake.MAX_TIMEOUT)
     engine = _Engine(options["engine"])
     snapshot, found, strangers = examine(module.specs(), options["probe"], options["probe_timeout"], engine.probe)
     processes = dict(snapshot.processes)

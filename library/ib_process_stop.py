@@ -133,12 +133,13 @@ ARGUMENTS = {
     "force": {"type": "bool", "default": False},
 }
 
+_LONGEST_GRACE = 600.0
+
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Stops the processes, and returns what became of each."""
     options = module.params
-    if options["grace_period"] < 0:
-        module.give_up("the option grace_period is %g; give 0 or more seconds" % options["grace_period"])
+    module.seconds("grace_period", _LONGEST_GRACE)
     targets = [
         signalling.Target(each["pid"], each["started_ticks"], each["boot_id"], each["role"], each["argv_digest"])
         for each in options["processes"]

@@ -135,7 +135,7 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
 
 
 def _health_lines(health: Mapping[str, Any]) -> List[str]:
-    found = []
+    found: List[str] = []
     for gateway in health["gateways"]:
         told = [each["summary"] for each in gateway["findings"]] or [gateway["summary"]]
         found.extend("%s, %s: %s" % (gateway["name"], gateway["status"], summary) for summary in told)

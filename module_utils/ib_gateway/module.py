@@ -59,6 +59,13 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
                 self.give_up("the option %s holds %r, which is no regular expression: %s" % (option, pattern, error))
         return patterns
 
+    def seconds(self, option: str, most: float) -> float:
+        """A number of seconds above 0; ends the module when it is not one or too large."""
+        value = float(self.params[option])
+        if not 0 < value <= most:
+            self.give_up("the option %s is %g; give a number of seconds above 0, at most %g" % (option, value, most))
+        return value
+
     def give_up(self, text: str, **more: Any) -> NoReturn:
         """Ends the module with a message that says what failed and what to do."""
         self.fail_json(msg=text, **more)

@@ -22,9 +22,11 @@ _CAMEL_NAME = re.compile(
     r"^-{0,2}D?(?:ib|fix|tws|gw)[-_.]?(?:%s|loginid|%s)$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
 )
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
-_ACCOUNT = re.compile(r"(?<![A-Za-z0-9])(D[A-Z]{1,2}|[UFI])(\d{4,9})(?!\d)")
-_INLINE_SECRET = re.compile(r"(?i)(\b[\w.-]*%s[\w.-]*\s*[=:]\s*)(\S+)" % _SECRET_WORD)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\u0085\u2028\u2029]")
+_ACCOUNT = re.compile(r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(\d{4,9})(?!\d)")
+# Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
+_INLINE_SECRET = re.compile(r"(?i)(%s[\w.-]{0,40}\s{0,4}[=:]\s{0,4})(\S+)" % _SECRET_WORD)
+# Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 # After these main classes IBC takes: config.ini [user password [fix user, fix password]] [live|paper], by position.
 IBC_CLASSES = (

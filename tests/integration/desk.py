@@ -1,0 +1,170 @@
+"""A trading desk on this machine: simulated gateways, real scripts, an inventory, and playbook runs against it all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+from simulator.launch import HeldSession, SimulatedGateway, free_port
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+_RECAP = re.compile(r"^(\S+)\s*:\s+(ok=.*)$", re.MULTILINE)
+_PLAYBOOK_LIMIT = 170
+
+
+@dataclass(frozen=True)
+class Run:
+    """One playbook run: its exit code, its output, its recap by host, and the report it wrote, if any."""
+
+    rc: int
+    output: str
+    report: dict[str, Any] = field(repr=False, default_factory=dict)
+
+    def recap(self, host: str = "desk") -> dict[str, int]:
+        """The counters of one host; no host, no counters."""
+        rows = {name: row for name, row in _RECAP.findall(self.output)}
+        return {key: int(value) for key, value in (pair.split("=") for pair in rows[host].split())}
+
+    def host(self, name: str = "desk") -> dict[str, Any]:
+        """The host's part of the report."""
+        found: dict[str, Any] = next(each for each in self.report["hosts"] if each["name"] == name)
+        return found
+
+    def codes(self, name: str = "desk", when: str = "before") -> set[str]:
+        """The codes that were found on a host, before or after the repair."""
+        return {finding["code"] for gateway in self.host(name)[when]["gateways"] for finding in gateway["findings"]}
+
+
+class Desk:
+    """One host with its gateways; everything it starts ends with it, and what a repair started as well."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.config_dir = folder / "jts"
+        self._stack = stack
+        self._count = 0
+        stack.callback(self._end_leftovers)
+
+    def gateway(self, *faults: str, **options: Any) -> SimulatedGateway:
+        """Starts one more gateway of this desk's settings directory."""
+        gateway = self.prepared(*faults, **options)
+        self._stack.callback(gateway.stop, timeout=0.5)
+        return gateway.start()
+
+    def prepared(self, *faults: str, **options: Any) -> SimulatedGateway:
+        """A gateway that is not started: its command() serves as a start_command."""
+        self._count += 1
+        folder = self.folder / ("gateway%d" % self._count)
+        folder.mkdir(parents=True)
+        settings = {"port": self.port, "config_dir": self.config_dir, "mode": "live", "lifetime": 300, **options}
+        return SimulatedGateway(folder, faults=faults, **settings)
+
+    def script(self, port: int | None = None, client_id: int = 15, extra: tuple[str, ...] = ()) -> HeldSession:
+        """Starts a real trading script that holds its session."""
+        self._count += 1
+        folder = self.folder / ("script%d" % self._count)
+        folder.mkdir()
+        session = HeldSession(folder, port=port or self.port, client_id=client_id, extra=extra)
+        self._stack.callback(session.stop, timeout=0.5)
+        return session.start()
+
+    def bystander(self, *argv: str, executable: str | None = None) -> subprocess.Popen[bytes]:
+        """Starts any other program."""
+        process = subprocess.Popen(argv, executable=executable, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        self._stack.callback(_end, process)
+        return process
+
+    def entry(self, **changes: Any) -> dict[str, Any]:
+        """The inventory entry of this desk's live gateway; by default started anew in good health."""
+        start = self.prepared().command()
+        return {
+            "name": "live",
+            "trading_mode": "live",
+            "port": self.port,
+            "user": psutil.Process().username(),
+            "config_dir": str(self.config_dir),
+            "start_command": start,
+            "start_timeout": 5,
+            **changes,
+        }
+
+    def play(self, playbook: str, *options: str, inventory: Any = None, **entry: Any) -> Run:
+        """Runs a playbook against this desk, or against another inventory, as a user would."""
+        hosts = inventory or {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[self.entry(**entry)])}}}
+        path = self.folder / "inventory.json"
+        path.write_text(json.dumps(hosts))
+        reports = self.folder / "reports"
+        (reports / "fleet.json").unlink(missing_ok=True)
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(path), playbook]
+        done = subprocess.run(
+            [*command, "-e", "ib_report_dir=%s" % reports, *options],
+            cwd=PROJECT,
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            timeout=_PLAYBOOK_LIMIT,
+            check=False,
+        )
+        report = json.loads((reports / "fleet.json").read_text()) if (reports / "fleet.json").exists() else {}
+        return Run(done.returncode, done.stdout + done.stderr, report)
+
+    def listening(self, port: int | None = None) -> list[int]:
+        """The pids that listen on a port, by psutil: a witness that shares no code with the project."""
+        found = {
+            row.pid
+            for row in psutil.net_connections("tcp")
+            if row.status == "LISTEN" and row.laddr and row.laddr.port == (port or self.port) and row.pid
+        }
+        return sorted(found)
+
+    def java(self) -> list[int]:
+        """The pids of this desk's gateways, by psutil."""
+        mark = "-DjtsConfigDir=%s" % self.config_dir
+        return sorted(each.pid for each in psutil.process_iter() if mark in _argv(each) and _alive(each))
+
+    def _end_leftovers(self) -> None:
+        """Ends what a repair started here: it is nobody's child, so it is known by this desk's own folder."""
+        for pid in self.java():
+            try:
+                psutil.Process(pid).send_signal(signal.SIGKILL)
+            except psutil.NoSuchProcess:
+                continue
+
+
+def local(**variables: Any) -> dict[str, Any]:
+    """A host that is this machine."""
+    return {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent does not."""
+    return psutil.pid_exists(pid) and _alive(psutil.Process(pid))
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _argv(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return []
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.kill()
+    process.wait()

@@ -1,0 +1,33 @@
+"""The API's messages spelled out by hand, so that the code under test never checks itself."""
+
+from __future__ import annotations
+
+from typing import Iterable, List
+
+from hypothesis import strategies as st
+
+
+def raw_frame(*fields: str) -> bytes:
+    """A frame: big-endian length, then each field with a NUL after it."""
+    payload = b"".join(field.encode() + b"\0" for field in fields)
+    return len(payload).to_bytes(4, "big") + payload
+
+
+def notice(code: int, text: str = "a text") -> bytes:
+    """An error about the connection, as server version 176 sends it."""
+    return raw_frame("4", "2", "-1", str(code), text, "")
+
+
+HELLO = raw_frame("176", "20250425 15:23:54 EST")
+ACCOUNTS = raw_frame("15", "1", "DU1234567,")
+ORDER_ID = raw_frame("9", "1", "1")
+TIME = raw_frame("49", "1", "1745600000")
+
+#: Where to cut a stream into pieces; cut() takes them modulo its length.
+CUTS = st.lists(st.integers(0, 10_000), max_size=20)
+
+
+def cut(data: bytes, places: Iterable[int]) -> List[bytes]:
+    """The data in pieces."""
+    ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
+    return [data[start:end] for start, end in zip(ends, ends[1:])]
