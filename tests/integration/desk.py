@@ -8,6 +8,8 @@ import re
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,13 +121,18 @@ class Desk:
         return Run(done.returncode, done.stdout + done.stderr, report)
 
     def listening(self, port: int | None = None) -> list[int]:
-        """The pids that listen on a port, by psutil: a witness that shares no code with the project."""
-        found = {
-            row.pid
-            for row in psutil.net_connections("tcp")
-            if row.status == "LISTEN" and row.laddr and row.laddr.port == (port or self.port) and row.pid
-        }
-        return sorted(found)
+        """The pids that listen on a port, by psutil: a witness that shares no code with the project.
+
+        Process by process, because psutil's table of the whole host names only one holder of a socket.
+        """
+        return sorted(each.pid for each in psutil.process_iter() if (port or self.port) in _listening(each))
+
+    def listener(self, name: str = sys.executable) -> subprocess.Popen[bytes]:
+        """Starts a program that is no gateway and listens on this desk's port; `name` is its argv[0]."""
+        code = "import socket, time; s = socket.create_server(('127.0.0.1', %d)); time.sleep(300)" % self.port
+        process = self.bystander(name, "-c", code, executable=sys.executable)
+        until(self.listening)
+        return process
 
     def java(self) -> list[int]:
         """The pids of this desk's gateways, by psutil."""
@@ -146,6 +153,14 @@ def local(**variables: Any) -> dict[str, Any]:
     return {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, **variables}
 
 
+def until(condition: Callable[[], object], seconds: float = 10) -> None:
+    """Returns as soon as the condition holds; fails the test when it does not come to hold in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"did not come to hold within {seconds} s"
+        time.sleep(0.01)
+
+
 def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits for its parent does not."""
     return psutil.pid_exists(pid) and _alive(psutil.Process(pid))
@@ -156,6 +171,14 @@ def _alive(process: psutil.Process) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _listening(process: psutil.Process) -> set[int]:
+    try:
+        rows = process.net_connections("tcp")
+    except psutil.Error:
+        return set()
+    return {row.laddr.port for row in rows if row.status == psutil.CONN_LISTEN}
 
 
 def _argv(process: psutil.Process) -> list[str]:

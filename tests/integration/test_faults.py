@@ -1,0 +1,199 @@
+"""Every fault of the simulator, looked at by ib_gateway_health: the exact findings, and what the plan would do."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from simulator.launch import free_port
+
+from integration.desk import Desk, alive, until
+from integration.modules import run_module
+
+
+def look(desk: Desk, probe: str = "auto", **entry: Any) -> dict[str, Any]:
+    """What ib_gateway_health says of the desk's gateway."""
+    entry = {"start_timeout": 1, **entry}
+    result = run_module("ib_gateway_health", gateways=[desk.entry(**entry)], probe=probe, probe_timeout=1.0)
+    assert "gateways" in result, result
+    found: dict[str, Any] = result["gateways"][0]
+    return found
+
+
+def codes(gateway: dict[str, Any]) -> set[str]:
+    return {finding["code"] for finding in gateway["findings"]}
+
+
+def actions(gateway: dict[str, Any]) -> list[str]:
+    return [step["action"] for step in gateway["plan"]["steps"]]
+
+
+def wait_until_older(pid: int, seconds: float) -> None:
+    """Waits until the kernel says that a process has lived this long."""
+    ticks = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+    while (age := float(Path("/proc/uptime").read_text().split()[0]) - ticks / os.sysconf("SC_CLK_TCK")) < seconds:
+        with contextlib.suppress(psutil.TimeoutExpired):
+            psutil.Process(pid).wait(seconds - age)
+
+
+def test_a_gateway_in_good_health_has_no_finding_and_no_plan(desk: Desk) -> None:
+    desk.gateway()
+    found = look(desk)
+    assert (found["status"], found["verdict"], codes(found), actions(found)) == ("healthy", "healthy", set(), [])
+    assert found["api"]["stage"] == "current_time"
+
+
+@pytest.mark.parametrize(
+    ("faults", "code", "planned"),
+    [
+        (("stall",), "handshake_stalled", ["restart"]),
+        (("silent",), "handshake_silent", ["restart"]),
+        (("drop-after-hello",), "handshake_dropped", ["restart"]),
+        (("garbage",), "handshake_dropped", ["restart"]),
+        (("huge-prefix",), "handshake_dropped", ["restart"]),
+        (("trickle",), "handshake_silent", ["restart"]),
+        (("id-in-use",), "client_id_in_use", []),
+        (("upstream-lost",), "upstream_down", ["wait"]),
+    ],
+)
+def test_each_fault_of_the_handshake_has_its_own_finding(
+    desk: Desk, faults: tuple[str, ...], code: str, planned: list[str]
+) -> None:
+    desk.gateway(*faults)
+    found = look(desk)
+    assert codes(found) == {code}
+    assert found["verdict"] == code
+    assert actions(found) == planned
+
+
+def test_a_gateway_that_runs_and_never_listened_is_first_starting_then_not_listening(desk: Desk) -> None:
+    gateway = desk.gateway("no-listener")
+    young = look(desk, start_timeout=600)
+    assert (codes(young), actions(young), young["status"]) == ({"gateway_starting"}, ["wait"], "degraded")
+    wait_until_older(gateway.pid, 1.1)
+    old = look(desk, start_timeout=1)
+    assert (codes(old), actions(old)) == ({"not_listening"}, ["restart"])
+
+
+def test_a_gateway_whose_listener_closed_is_not_listening_however_young_it_is(desk: Desk) -> None:
+    desk.gateway("close-listener-on-second")
+    holder = desk.script()
+    with socket.create_connection(("127.0.0.1", desk.port)):
+        until(lambda: not desk.listening())
+        found = look(desk, start_timeout=600)
+    assert codes(found) == {"not_listening", "competing_clients"}
+    assert [(step["action"], step["target"].get("pid")) for step in found["plan"]["steps"]] == [
+        ("stop_client", holder.pid),
+        ("restart", None),
+    ]
+
+
+def test_no_gateway_at_all_is_not_running(desk: Desk) -> None:
+    found = look(desk)
+    assert (codes(found), actions(found)) == ({"gateway_not_running"}, ["start"])
+
+
+def test_a_gateway_on_another_port_is_on_the_wrong_port_and_both_are_named(desk: Desk) -> None:
+    elsewhere = free_port()
+    gateway = desk.gateway(port=elsewhere)
+    wait_until_older(gateway.pid, 1.1)
+    found = look(desk, start_timeout=1)
+    assert (codes(found), actions(found)) == ({"wrong_port"}, ["restart"])
+    assert str(elsewhere) in found["summary"] and str(desk.port) in found["summary"]
+
+
+def test_a_second_gateway_beside_the_one_that_serves_is_the_surplus(desk: Desk) -> None:
+    serving, surplus = desk.gateway(), desk.gateway("no-listener")
+    found = look(desk)
+    assert codes(found) == {"duplicate_gateways"}
+    assert [(step["action"], step["target"]["pid"]) for step in found["plan"]["steps"]] == [
+        ("stop_gateway", surplus.pid)
+    ]
+    assert alive(serving.pid)
+
+
+def test_a_port_that_another_program_holds_is_reported_and_nothing_is_planned(desk: Desk) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", desk.port))
+        other.listen()
+        found = look(desk)
+    assert codes(found) == {"port_taken", "gateway_not_running"}
+    assert found["verdict"] == "port_taken"
+    assert actions(found) == []
+    assert any("taken" in reason for reason in found["plan"]["withheld"])
+
+
+def test_two_connections_where_one_may_be_compete_and_the_slot_is_not_probed(desk: Desk) -> None:
+    desk.gateway()
+    first, second = desk.script(client_id=1), desk.script(client_id=2)
+    found = look(desk)
+    assert codes(found) == {"competing_clients"}
+    assert found["api"] is None
+    stopped = [step["target"]["pid"] for step in found["plan"]["steps"]]
+    assert actions(found) == ["stop_client"]
+    assert stopped[0] in (first.pid, second.pid)
+
+
+def test_a_full_slot_with_one_script_is_healthy_without_a_handshake(desk: Desk) -> None:
+    desk.gateway("one-slot")
+    script = desk.script()
+    found = look(desk)
+    assert (found["status"], found["api"]) == ("healthy", None)
+    assert str(script.pid) in found["summary"]
+
+
+def test_a_script_that_a_pattern_names_is_stopped_although_it_is_not_connected(desk: Desk) -> None:
+    desk.gateway()
+    named = desk.bystander(sys.executable, "-c", "import time; time.sleep(300)", "cleanup_positions.py")
+    editor = desk.bystander("tail", "-f", "/dev/null", "cleanup_positions.py")
+    found = look(desk, client_patterns=[r"cleanup_positions\.py"])
+    assert codes(found) == {"competing_clients"}
+    assert [step["target"]["pid"] for step in found["plan"]["steps"]] == [named.pid]
+    assert alive(editor.pid)
+
+
+def test_a_protected_script_is_never_in_the_plan(desk: Desk) -> None:
+    desk.gateway()
+    desk.script(client_id=1, extra=("order_router.py",))
+    other = desk.script(client_id=2)
+    found = look(desk, protected_clients=["order_router"], client_patterns=["hold_session"])
+    assert [step["target"]["pid"] for step in found["plan"]["steps"]] == [other.pid]
+
+
+def test_connections_nobody_accepts_fill_the_queue_and_are_not_added_to(desk: Desk) -> None:
+    desk.gateway("never-accept")
+    with socket.create_connection(("127.0.0.1", desk.port)):
+        found = look(desk)
+    assert (codes(found), actions(found), found["api"]) == ({"accept_queue_full"}, ["restart"], None)
+    queue = next(each for each in found["findings"] if each["code"] == "accept_queue_full")
+    assert len(queue["evidence"]["samples"]) == 3 and all(queue["evidence"]["samples"])
+
+
+def test_a_connection_whose_client_has_gone_and_that_blocks_the_slot_is_stale(desk: Desk) -> None:
+    desk.gateway("one-slot", "no-close")
+    desk.script().kill()
+    found = look(desk)
+    assert codes(found) == {"stale_connections", "handshake_stalled"}
+    assert actions(found) == ["restart"]
+
+
+def test_paper_accounts_behind_a_live_entry_are_reported_and_nothing_is_planned(desk: Desk) -> None:
+    desk.gateway(accounts=["DU7654321"])
+    found = look(desk)
+    assert (codes(found), actions(found)) == ({"wrong_trading_mode"}, [])
+    assert found["plan"]["withheld"]
+    assert "7654321" not in str(found)
+
+
+@pytest.mark.parametrize("version", [100, 157, 176, 187, 200])
+def test_gateways_of_many_server_versions_are_judged_alike(desk: Desk, version: int) -> None:
+    desk.gateway(server_version=version)
+    found = look(desk)
+    assert found["status"] == "healthy", found
+    assert found["api"]["server_version"] == min(version, 176)
