@@ -1,0 +1,73 @@
+"""A trading script that connects and keeps its session open until SIGTERM.
+
+It stays, like a script waiting in its event loop, even when the gateway closes the connection. When it cannot connect
+it exits with 1 and says why on stderr. `--exit-with` and `--lifetime` bound it, so that no test leaves one behind.
+"""
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import signal
+import sys
+from typing import Any
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Hold one session on an IB Gateway.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--client-id", type=int, required=True)
+    parser.add_argument("--library", choices=["ib_insync", "ib_async"], default="ib_insync")
+    parser.add_argument("--timeout", type=float, default=4.0, help="seconds to connect")
+    parser.add_argument("--lifetime", type=float, default=300.0, help="seconds after which it ends by itself")
+    parser.add_argument("--exit-with", type=int, metavar="PID", help="end when this process does")
+    parser.add_argument("--ready-file", help="written once the session stands")
+    # Whatever else stands in argv is for those who recognise the script by it.
+    return parser.parse_known_args()[0]
+
+
+def write_ready_file(path: str, ib: Any) -> None:
+    """{"pid", "server_version", "accounts"}, whole or not at all."""
+    draft = f"{path}.{os.getpid()}"
+    with open(draft, "w", encoding="utf-8") as file:
+        state = {"pid": os.getpid(), "server_version": ib.client.serverVersion(), "accounts": ib.managedAccounts()}
+        json.dump(state, file)
+    os.replace(draft, path)
+
+
+async def hold(args: argparse.Namespace) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, stop.set)
+    loop.call_later(args.lifetime, stop.set)
+    if args.exit_with is not None:
+        try:
+            loop.add_reader(os.pidfd_open(args.exit_with), stop.set)
+        except ProcessLookupError:
+            return
+
+    # Imported inside the running loop: both libraries look for one when they are imported.
+    ib = importlib.import_module(args.library).IB()
+    await ib.connectAsync(args.host, args.port, clientId=args.client_id, timeout=args.timeout)
+    if args.ready_file:
+        write_ready_file(args.ready_file, ib)
+    await stop.wait()
+    ib.disconnect()
+
+
+def main() -> int:
+    args = parse_arguments()
+    try:
+        asyncio.run(hold(args))
+    except Exception as error:
+        # A trading script fails with whatever its library raises.
+        print(f"hold_session.py: no session on port {args.port}: {error!r}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,170 @@
+"""Small builders for what a look finds: everything has a sensible default, a test names only what it is about."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple, Union
+
+from ansible.module_utils.ib_gateway import matching, planning
+from ansible.module_utils.ib_gateway.diagnosis import diagnose
+from ansible.module_utils.ib_gateway.model import (
+    ApiConnection,
+    Client,
+    Connection,
+    Diagnosis,
+    Entry,
+    GatewaySpec,
+    Listener,
+    Plan,
+    Probe,
+    Process,
+    Reading,
+    Snapshot,
+    Step,
+    Visibility,
+)
+from ansible.module_utils.ib_gateway.recognition import argv_digest, gateway_kind, relay_name
+from ansible.module_utils.ib_gateway.redaction import redact_argv
+
+BOOT = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
+FOLDER = "/srv/ibgateway/live"
+DAY = 86400.0
+ROOT = Visibility(user="root", privileged=True)
+
+#: Pids by their parts, so that a test reads without a legend.
+GATEWAY, SECOND, SCRIPT, OTHER_SCRIPT, ALIEN = 4711, 4712, 815, 816, 900
+
+Fact = Union[Process, Listener, ApiConnection]
+
+
+def spec(**more: Any) -> GatewaySpec:
+    """The entry `live`: port 4001, its settings directory, a unit that starts it."""
+    base = GatewaySpec("live", "live", 4001, user="trader", config_dir=FOLDER, service="ibgateway.service")
+    return dataclasses.replace(base, **more)
+
+
+def process(pid: int, *argv: str, **more: Any) -> Process:
+    """A process of account trader, a day old, started by somebody who is still there."""
+    command = redact_argv(argv)
+    base = Process(
+        pid=pid,
+        started_ticks=pid * 1000,
+        boot_id=BOOT,
+        ppid=700,
+        user="trader",
+        age=DAY,
+        started_at=1_745_600_000.0,
+        argv=argv,
+        command=command,
+        argv_digest=argv_digest(command),
+        gateway=gateway_kind(argv),
+        relay=relay_name(argv),
+    )
+    return dataclasses.replace(base, **more)
+
+
+def gateway(pid: int = GATEWAY, folder: Optional[str] = FOLDER, mode: Optional[str] = None, **more: Any) -> Process:
+    """A gateway under IBC; folder: its -DjtsConfigDir=; mode: what its command line says."""
+    argv = ["/opt/jre/bin/java", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini"]
+    if folder is not None:
+        argv.insert(1, "-DjtsConfigDir=" + folder)
+    if mode is not None:
+        argv.append(mode)
+    return process(pid, *argv, **more)
+
+
+def script(pid: int = SCRIPT, name: str = "bot.py", **more: Any) -> Process:
+    """A trading script."""
+    return process(pid, "python3", name, **more)
+
+
+def listener(port: int = 4001, *pids: int, **more: Any) -> Listener:
+    """A dual-stack listener; without pids that of the gateway."""
+    base = Listener(port, "::", ("ipv4", "ipv6"), 1000 + port, frozenset(pids or (GATEWAY,)), "trader", 0, 50)
+    return dataclasses.replace(base, **more)
+
+
+def connection(*clients: int, server: int = GATEWAY, port: int = 4001, **more: Any) -> ApiConnection:
+    """An open connection of these processes; of one that cannot be seen without any."""
+    base = ApiConnection(
+        port=port,
+        client="127.0.0.1",
+        client_port=50_000 + (clients[0] if clients else 0) % 10_000,
+        server="127.0.0.1",
+        state="ESTABLISHED",
+        accepted=True,
+        gateway_pids=frozenset((server,)),
+        client_pids=frozenset(clients),
+        idle=1.0,
+    )
+    return dataclasses.replace(base, **more)
+
+
+def row(local: str, remote: str, *pids: int, state: str = "ESTABLISHED", inode: int = 1) -> Connection:
+    """One socket as the kernel lists it; both ends as `address port`."""
+    (here, here_port), (there, there_port) = local.split(), remote.split()
+    return Connection(here, int(here_port), there, int(there_port), state, inode, frozenset(pids))
+
+
+def reading(
+    *rows: Connection, processes: Iterable[Process] = (), listeners: Sequence[Listener] = (), ports: Sequence[int] = ()
+) -> Reading:
+    """One pass over a system's tables."""
+    wanted: FrozenSet[int] = frozenset(ports or (4001, 4002))
+    return Reading(BOOT, ROOT, wanted, {each.pid: each for each in processes}, tuple(listeners), rows)
+
+
+def snapshot(
+    *facts: Fact, sight: Visibility = ROOT, queues: Optional[Mapping[int, Tuple[int, ...]]] = None
+) -> Snapshot:
+    """A look that found exactly these processes, listeners and connections."""
+    return Snapshot(
+        taken_at=1_745_600_000.0,
+        boot_id=BOOT,
+        visibility=sight,
+        processes={each.pid: each for each in facts if isinstance(each, Process)},
+        listeners=tuple(each for each in facts if isinstance(each, Listener)),
+        connections=tuple(each for each in facts if isinstance(each, ApiConnection)),
+        accept_queue_samples=queues or {},
+    )
+
+
+def probe(outcome: str = "ready", **more: Any) -> Probe:
+    """What a handshake came to; a good one where nothing is said."""
+    good = outcome == "ready"
+    base = Probe(
+        outcome=outcome,
+        stage="current_time" if good else "start_api",
+        ok=good,
+        server_version=176,
+        accounts=("U*****67",) if good else (),
+        trading_mode="live" if good else None,
+        client_id=900_004_711,
+        error=None if good else {"code": None, "message": "it went wrong"},
+    )
+    return dataclasses.replace(base, **more)
+
+
+def entry(one: GatewaySpec, look: Snapshot) -> Entry:
+    """What of a look belongs to a host's only entry."""
+    return matching.entries_of([one], look)[0][0]
+
+
+def client(pid: int, look: Snapshot, one: Optional[GatewaySpec] = None) -> Client:
+    """The client that a process is to the entry."""
+    return next(each for each in entry(one or spec(), look).clients if each.process and each.process.pid == pid)
+
+
+def judged(look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[Probe] = None) -> Diagnosis:
+    """The diagnosis of a host's only entry."""
+    return diagnose(entry(one or spec(), look), look, shaken)
+
+
+def planned(look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[Probe] = None) -> Plan:
+    """The plan for a host's only entry."""
+    return planning.plan(judged(look, one, shaken))
+
+
+def told(steps: Iterable[Step]) -> Tuple[Tuple[str, Optional[int]], ...]:
+    """Each step as its action and the pid it means, where it means one."""
+    return tuple((each.action, each.target.get("pid")) for each in steps)

@@ -1,0 +1,257 @@
+"""Which gateway belongs to which entry, and who its clients are: what cannot be told apart belongs to nobody."""
+
+from __future__ import annotations
+
+from typing import List, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway.matching import all_clients, entries_of
+from ansible.module_utils.ib_gateway.model import Client, GatewaySpec, Process, Snapshot
+from unit.facts import (
+    ALIEN,
+    FOLDER,
+    GATEWAY,
+    OTHER_SCRIPT,
+    SCRIPT,
+    SECOND,
+    client,
+    connection,
+    entry,
+    gateway,
+    listener,
+    process,
+    script,
+    snapshot,
+    spec,
+)
+
+LIVE = spec(user=None, config_dir=None)
+PAPER = spec(name="paper", trading_mode="paper", port=4002, user=None, config_dir=None)
+
+
+def owned(look: Snapshot, *specs: GatewaySpec) -> Tuple[List[List[int]], List[int]]:
+    """(the pids of each entry, the pids that fit none)."""
+    entries, undeclared = entries_of(specs or (spec(),), look)
+    return [[each.pid for each in one.processes] for one in entries], [each.pid for each in undeclared]
+
+
+def ambiguous(look: Snapshot, *specs: GatewaySpec) -> List[List[int]]:
+    return [[each.pid for each in one.ambiguous] for one in entries_of(specs, look)[0]]
+
+
+# --- scope -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_gateway_belongs_to_the_entry_of_its_user_and_folder() -> None:
+    assert owned(snapshot(gateway())) == ([[GATEWAY]], [])
+
+
+def test_another_account_s_gateway_is_nobody_s() -> None:
+    assert owned(snapshot(gateway(user="bob"))) == ([[]], [GATEWAY])
+
+
+def test_another_account_s_gateway_is_nobody_s_even_on_the_entry_s_port() -> None:
+    assert owned(snapshot(gateway(user="bob"), listener(4001, GATEWAY))) == ([[]], [GATEWAY])
+
+
+def test_any_account_fits_an_entry_that_names_none() -> None:
+    assert owned(snapshot(gateway(user="bob")), spec(user=None)) == ([[GATEWAY]], [])
+
+
+def test_a_gateway_of_another_folder_is_nobody_s() -> None:
+    assert owned(snapshot(gateway(folder="/srv/ibgateway/demo"))) == ([[]], [GATEWAY])
+
+
+def test_a_folder_that_only_begins_alike_is_another_one() -> None:
+    assert owned(snapshot(gateway(folder=FOLDER + "2", cwd=FOLDER + "/logs"))) == ([[]], [GATEWAY])
+
+
+@pytest.mark.parametrize("written", [FOLDER, FOLDER + "/", FOLDER + "//", "/srv/./ibgateway/x/../live"])
+def test_a_folder_is_the_same_however_it_is_written(written: str) -> None:
+    assert owned(snapshot(gateway(folder=written))) == ([[GATEWAY]], [])
+    assert owned(snapshot(gateway()), spec(config_dir=written)) == ([[GATEWAY]], [])
+
+
+def test_the_working_directory_tells_where_the_command_line_does_not() -> None:
+    assert owned(snapshot(gateway(folder=None, cwd=FOLDER))) == ([[GATEWAY]], [])
+    assert owned(snapshot(gateway(folder=None, cwd="/srv/ibgateway/demo"))) == ([[]], [GATEWAY])
+
+
+def test_the_folder_weighs_more_than_the_mode_in_argv() -> None:
+    assert owned(snapshot(gateway(mode="paper"))) == ([[GATEWAY]], [])
+
+
+@pytest.mark.parametrize(("mode", "pids"), [("live", [GATEWAY]), ("paper", []), (None, [GATEWAY])])
+def test_without_a_folder_the_mode_in_argv_decides(mode: str, pids: List[int]) -> None:
+    assert owned(snapshot(gateway(mode=mode)), LIVE)[0] == [pids]
+
+
+def test_a_script_is_no_gateway_of_any_entry() -> None:
+    look = snapshot(script(cwd=FOLDER), process(ALIEN, "java", "-jar", "other.jar", cwd=FOLDER))
+    assert owned(look) == ([[]], [])
+
+
+# --- two entries on one host -----------------------------------------------------------------------------------------
+
+
+def test_live_and_paper_are_told_apart_by_the_mode_in_argv() -> None:
+    look = snapshot(gateway(GATEWAY, mode="paper"), gateway(SECOND, mode="live"))
+    assert owned(look, LIVE, PAPER) == ([[SECOND], [GATEWAY]], [])
+
+
+def test_live_and_paper_are_told_apart_by_their_ports() -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4002, GATEWAY), listener(4001, SECOND))
+    assert owned(look, LIVE, PAPER) == ([[SECOND], [GATEWAY]], [])
+
+
+def test_live_and_paper_are_told_apart_by_their_folders() -> None:
+    one, other = spec(config_dir="/srv/a"), spec(name="paper", trading_mode="paper", port=4002, config_dir="/srv/b")
+    look = snapshot(gateway(GATEWAY, "/srv/b"), gateway(SECOND, "/srv/a"), listener(4001, GATEWAY))
+    assert owned(look, one, other) == ([[SECOND], [GATEWAY]], [])
+
+
+def test_live_and_paper_are_told_apart_by_their_accounts() -> None:
+    one, other = spec(user="ann", config_dir=None), spec(name="second", port=4003, user="bob", config_dir=None)
+    look = snapshot(gateway(GATEWAY, user="bob"), gateway(SECOND, user="ann"))
+    assert owned(look, one, other) == ([[SECOND], [GATEWAY]], [])
+
+
+def test_what_two_entries_could_mean_belongs_to_neither() -> None:
+    look = snapshot(gateway())
+    assert owned(look, LIVE, PAPER) == ([[], []], [])
+    assert ambiguous(look, LIVE, PAPER) == [[GATEWAY], [GATEWAY]]
+
+
+def test_a_gateway_on_a_third_port_belongs_to_neither() -> None:
+    look = snapshot(gateway(), listener(7496, GATEWAY))
+    assert ambiguous(look, LIVE, PAPER) == [[GATEWAY], [GATEWAY]]
+
+
+def test_ibc_s_command_server_tells_nothing() -> None:
+    one, other = LIVE, spec(name="paper", trading_mode="paper", port=7462, user=None, config_dir=None)
+    assert ambiguous(snapshot(gateway(), listener(7462, GATEWAY)), one, other) == [[GATEWAY], [GATEWAY]]
+
+
+# --- strangers -------------------------------------------------------------------------------------------------------
+
+
+def test_a_gateway_that_serves_another_api_port_in_peace_is_a_stranger() -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY), listener(4002, SECOND))
+    assert owned(look, LIVE) == ([[GATEWAY]], [SECOND])
+
+
+def test_the_only_gateway_is_no_stranger_wherever_it_listens() -> None:
+    assert owned(snapshot(gateway(), listener(4002, GATEWAY)), LIVE) == ([[GATEWAY]], [])
+
+
+def test_gateways_that_all_listen_elsewhere_are_no_strangers() -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4002, GATEWAY), listener(7496, SECOND))
+    assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
+
+
+def test_a_second_gateway_that_listens_nowhere_is_no_stranger() -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY))
+    assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
+
+
+def test_a_gateway_that_says_its_mode_is_no_stranger() -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND, mode="live"), listener(4001, GATEWAY), listener(4002, SECOND))
+    assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
+
+
+def test_a_gateway_in_the_entry_s_folder_is_no_stranger() -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY), listener(4002, SECOND))
+    assert owned(look) == ([[GATEWAY, SECOND]], [])
+
+
+# --- what could not be placed ----------------------------------------------------------------------------------------
+
+
+def test_a_gateway_without_a_readable_folder_might_be_the_entry_s() -> None:
+    look = snapshot(gateway(folder=None))
+    assert [each.pid for each in entry(spec(), look).unplaced] == [GATEWAY]
+    assert [each.pid for each in entry(spec(user="bob"), look).unplaced] == []
+    assert [each.pid for each in entry(spec(config_dir=None), look).unplaced] == []
+
+
+# --- listeners and clients -------------------------------------------------------------------------------------------
+
+
+def test_an_entry_sees_its_port_and_where_its_gateways_listen() -> None:
+    look = snapshot(gateway(), listener(4001, ALIEN), listener(4002, GATEWAY), listener(7496, ALIEN))
+    assert [each.port for each in entry(spec(), look).listeners] == [4001, 4002]
+
+
+def clients(look: Snapshot, one: GatewaySpec) -> List[Tuple[object, bool]]:
+    """Each client as its pid and whether it is connected."""
+    return [(each.process and each.process.pid, each.connection is not None) for each in entry(one, look).clients]
+
+
+def test_a_client_is_who_holds_a_connection_to_the_entry_s_port_or_gateway() -> None:
+    look = snapshot(
+        gateway(),
+        script(SCRIPT),
+        script(OTHER_SCRIPT),
+        connection(SCRIPT),
+        connection(OTHER_SCRIPT, port=4002),
+        connection(ALIEN, port=4002, server=SECOND),
+    )
+    assert clients(look, spec()) == [(SCRIPT, True), (OTHER_SCRIPT, True)]
+
+
+def test_a_client_that_cannot_be_seen_is_still_one() -> None:
+    assert clients(snapshot(gateway(), connection(remote_host="10.0.0.9")), spec()) == [(None, True)]
+
+
+def test_a_script_that_a_pattern_names_is_a_client_although_it_is_not_connected() -> None:
+    look = snapshot(gateway(), script(SCRIPT, "cleanup.py"), script(OTHER_SCRIPT), connection(OTHER_SCRIPT))
+    one = spec(client_patterns=("cleanup",))
+    assert clients(look, one) == [(OTHER_SCRIPT, True), (SCRIPT, False)]
+    assert [each.matches_pattern for each in entry(one, look).clients] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "bystander",
+    [
+        process(ALIEN, "vim", "cleanup.py"),
+        script(ALIEN, "cleanup.py", own_run=True),
+        gateway(ALIEN, folder="/srv/cleanup.py"),
+    ],
+)
+def test_an_editor_the_run_itself_and_a_gateway_are_never_named(bystander: Process) -> None:
+    assert clients(snapshot(gateway(), bystander), spec(client_patterns=("cleanup",))) == []
+
+
+def test_a_connected_client_that_a_pattern_names_is_one_client() -> None:
+    look = snapshot(gateway(), script(SCRIPT, "cleanup.py"), connection(SCRIPT))
+    assert clients(look, spec(client_patterns=("cleanup",))) == [(SCRIPT, True)]
+    assert client(SCRIPT, look, spec(client_patterns=("cleanup",))).matches_pattern
+
+
+@pytest.mark.parametrize(("ppid", "unit", "orphaned"), [(1, None, True), (1, "bot.service", False), (700, None, False)])
+def test_an_orphan_has_neither_a_parent_nor_a_unit(ppid: int, unit: str, orphaned: bool) -> None:
+    look = snapshot(gateway(), script(ppid=ppid, unit=unit), connection(SCRIPT))
+    assert client(SCRIPT, look).orphaned is orphaned
+
+
+def stoppable(one: Process, **more: Tuple[str, ...]) -> bool:
+    found: Client = client(one.pid, snapshot(gateway(), one, connection(one.pid)), spec(**more))
+    return found.stoppable
+
+
+def test_a_script_may_be_stopped_and_nothing_else_may() -> None:
+    assert stoppable(script())
+    assert not stoppable(script(), protected_clients=("nothing", "bot"))
+    assert not stoppable(script(own_run=True))
+    assert not stoppable(script(1))
+    assert not stoppable(process(ALIEN, "socat", "TCP-LISTEN:4003", "TCP:127.0.0.1:4001"))
+    assert not stoppable(gateway(SECOND))
+
+
+def test_protection_weighs_more_than_a_client_pattern() -> None:
+    assert not stoppable(script(), client_patterns=("bot",), protected_clients=("bot",))
+
+
+def test_all_clients_of_a_host_are_those_of_every_port_and_entry() -> None:
+    look = snapshot(gateway(), script(SCRIPT), script(ALIEN, "cleanup.py"), connection(SCRIPT, port=7496))
+    assert [each.process and each.process.pid for each in all_clients(look, ["cleanup"])] == [SCRIPT, ALIEN]

@@ -1,0 +1,246 @@
+"""What a command line makes of a process: exact, because what is taken for a gateway may be restarted."""
+
+from __future__ import annotations
+
+import re
+from typing import List, Optional, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway.recognition import (
+    MAIN_CLASSES,
+    argv_digest,
+    gateway_kind,
+    matches_any,
+    matches_client,
+    relay_name,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+KNOWN = {
+    "install4j.ibgateway.GWClient": ("gateway", "native"),
+    "ibgateway.GWClient": ("gateway", "native"),
+    "ibcalpha.ibc.IbcGateway": ("gateway", "ibc"),
+    "ibcontroller.IBGatewayController": ("gateway", "ibcontroller"),
+    "install4j.jclient.LoginFrame": ("tws", "native"),
+    "jclient.LoginFrame": ("tws", "native"),
+    "ibcalpha.ibc.IbcTws": ("tws", "ibc"),
+    "ibcontroller.IBController": ("tws", "ibcontroller"),
+}
+JVM = ("/opt/jre/bin/java", "-cp", "/opt/ibgateway/jars/*", "-Xmx768m")
+IBC = (*JVM, "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini")
+
+
+def test_the_known_main_classes_are_these() -> None:
+    assert MAIN_CLASSES == KNOWN
+
+
+@pytest.mark.parametrize("main_class", KNOWN)
+@pytest.mark.parametrize("program", ["java", "/opt/i4j_jres/17/bin/java", r"C:\jre\bin\java.exe", "javaw.exe"])
+def test_a_java_with_a_known_main_class_is_a_gateway(program: str, main_class: str) -> None:
+    found = gateway_kind((program, "-Xmx768m", main_class, "/srv/live"))
+    assert found is not None
+    assert (found.product, found.launcher, found.main_class) == (*KNOWN[main_class], main_class)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (),
+        ("",),
+        ("java",),
+        ("tail", "-f", "ibgateway.log"),
+        ("tail", "-f", "/opt/ibgateway/ibcalpha.ibc.IbcGateway"),
+        ("vim", "ibgateway.sh"),
+        ("Xvnc", ":1", "-auth", "/opt/ibgateway/.Xauthority"),
+        ("java", "-jar", "other.jar"),
+        ("python", "ibgateway.GWClient"),
+        ("grep", "ibcalpha.ibc.IbcGateway"),
+        ("pgrep", "-f", "ibgateway.GWClient"),
+        ("ibgateway.GWClient",),
+        ("/opt/java/tail", "ibgateway.GWClient"),
+        ("java-monitor", "ibgateway.GWClient"),
+        ("/bin/bash", "/opt/ibc/scripts/ibcstart.sh", "1019", "--gateway"),
+        ("sh", "-c", "java ibcalpha.ibc.IbcGateway config.ini"),
+    ],
+)
+def test_what_only_speaks_of_a_gateway_is_none(argv: Tuple[str, ...]) -> None:
+    assert gateway_kind(argv) is None
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "-Dwatch=ibcalpha.ibc.IbcGateway",
+        "ibcalpha.ibc.IbcGateway.log",
+        "xibgateway.GWClient",
+        "my ibgateway.GWClient",
+        "/opt/ibgateway.GWClient",
+        "IBCALPHA.IBC.IBCGATEWAY",
+    ],
+)
+def test_a_main_class_glued_inside_another_argument_does_not_count(word: str) -> None:
+    assert gateway_kind(("java", "-Xmx64m", word)) is None
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("java", "-jar", "/opt/monitor.jar", "ibcalpha.ibc.IbcGateway"),
+        ("java", "com.example.Watch", "--process", "install4j.ibgateway.GWClient"),
+        ("java", "-cp", "/opt/jars/*", "-Xmx64m", "com.example.Watch", "ibgateway.GWClient"),
+    ],
+)
+def test_another_java_program_that_is_told_of_a_main_class_is_no_gateway(argv: Tuple[str, ...]) -> None:
+    assert gateway_kind(argv) is None
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("-cp", "/opt/ibgateway/jars/*"),
+        ("-classpath", "/opt/ibgateway/jars/*", "-Xmx768m"),
+        ("--module-path", "/opt/jfx", "--add-modules", "javafx.base", "-ea"),
+        ("--add-opens=java.desktop/java.awt=ALL-UNNAMED", "-Dinstaller.uuid=1"),
+        ("--add-opens", "java.desktop/java.awt=ALL-UNNAMED"),
+    ],
+)
+def test_options_before_the_main_class_do_not_hide_a_gateway(options: Tuple[str, ...]) -> None:
+    assert gateway_kind(("java", *options, "install4j.ibgateway.GWClient")) is not None
+
+
+def test_an_installer_variable_left_in_argv_is_harmless() -> None:
+    found = gateway_kind((*JVM, "install4j.ibgateway.GWClient", "${installer:cmdLineArgs}"))
+    assert found is not None
+    assert (found.launcher, found.trading_mode, found.config_dir) == ("native", None, None)
+
+
+def test_the_settings_directory_is_the_one_of_the_command_line() -> None:
+    found = gateway_kind(("java", "-DjtsConfigDir=/srv/live", "ibcalpha.ibc.IbcGateway"))
+    assert found is not None and found.config_dir == "/srv/live"
+    empty = gateway_kind(("java", "-DjtsConfigDir=", "ibcalpha.ibc.IbcGateway"))
+    assert empty is not None and empty.config_dir is None
+
+
+@pytest.mark.parametrize(
+    ("words", "mode"),
+    [
+        ((), None),
+        (("live",), "live"),
+        (("paper",), "paper"),
+        (("trader", "secret", "paper"), "paper"),
+        (("--mode=live",), "live"),
+        (("--mode=paper", "paper"), "paper"),
+        (("live", "paper"), None),
+        (("alive",), None),
+        (("--mode=demo",), None),
+    ],
+)
+def test_the_trading_mode_is_read_after_the_main_class(words: Tuple[str, ...], mode: Optional[str]) -> None:
+    found = gateway_kind((*IBC, *words))
+    assert found is not None and found.trading_mode == mode
+
+
+def test_a_mode_word_before_the_main_class_says_nothing() -> None:
+    found = gateway_kind(("java", "-cp", "live", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini"))
+    assert found is not None and found.trading_mode is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=20), max_size=6))
+def test_any_command_line_can_be_asked(argv: List[str]) -> None:
+    assert gateway_kind(argv) is None or argv[0].endswith(("java", "java.exe", "javaw.exe"))
+    assert relay_name(argv) is None or relay_name(argv) in argv[0]
+    matches_client(re.compile("bot"), argv)
+
+
+# --- relays ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("argv", "name"),
+    [
+        (("socat", "TCP-LISTEN:4003,fork", "TCP:127.0.0.1:4001"), "socat"),
+        (("/usr/bin/docker-proxy", "-proto", "tcp", "-host-port", "4001"), "docker-proxy"),
+        (("/usr/sbin/haproxy", "-f", "/etc/haproxy.cfg"), "haproxy"),
+        (("ssh", "-L", "4001:127.0.0.1:4001", "desk"), "ssh"),
+        (("/usr/sbin/sshd", "-D"), "sshd"),
+        (("stunnel",), "stunnel"),
+    ],
+)
+def test_a_relay_is_known_by_its_program(argv: Tuple[str, ...], name: str) -> None:
+    assert relay_name(argv) == name
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("sshd: trader@pts/0", "sshd"),
+        ("sshd: trader [priv]", "sshd"),
+        ("nginx: worker process", "nginx"),
+        ("nginx: master process /usr/sbin/nginx -c /etc/nginx/nginx.conf", "nginx"),
+    ],
+)
+def test_a_relay_that_sets_its_own_title_is_known(title: str, name: str) -> None:
+    assert relay_name((title,)) == name
+
+
+@pytest.mark.parametrize("argv", [(), ("",), ("vim", "socat"), ("python3", "socat.py"), ("mysocat",), ("socat.sh",)])
+def test_what_only_speaks_of_a_relay_is_none(argv: Tuple[str, ...]) -> None:
+    assert relay_name(argv) is None
+
+
+# --- client patterns -------------------------------------------------------------------------------------------------
+
+PATTERN = re.compile(r"cleanup_positions\.py")
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("python3", "cleanup_positions.py"),
+        ("/srv/venv/bin/python3.11", "-u", "/srv/desk/cleanup_positions.py", "--live"),
+        ("pypy3", "cleanup_positions.py"),
+        ("node", "cleanup_positions.py"),
+        ("bash", "/srv/desk/cleanup_positions.py"),
+        ("/srv/desk/cleanup_positions.py",),
+    ],
+)
+def test_who_runs_the_script_is_a_client(argv: Tuple[str, ...]) -> None:
+    assert matches_client(PATTERN, argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        (),
+        ("python3", "bot.py"),
+        ("vim", "cleanup_positions.py"),
+        ("less", "/srv/desk/cleanup_positions.py"),
+        ("tail", "-f", "cleanup_positions.py.log"),
+        ("grep", "-r", "cleanup_positions.py", "/srv"),
+        ("bash", "-c", "vim cleanup_positions.py"),
+        ("bash", "wrapper.sh", "cleanup_positions.py"),
+        ("sh",),
+        ("pythonista", "cleanup_positions.py"),
+    ],
+)
+def test_who_only_reads_the_script_is_a_bystander(argv: Tuple[str, ...]) -> None:
+    assert not matches_client(PATTERN, argv)
+
+
+def test_protection_looks_at_the_whole_command_line() -> None:
+    assert matches_any([re.compile("nothing"), re.compile("router")], ("bash", "-c", "exec order_router"))
+    assert not matches_any([re.compile("router")], ("bash", "-c", "exec bot"))
+    assert not matches_any([], ("order_router",))
+
+
+# --- the digest ------------------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=8), max_size=4), st.lists(st.text(max_size=8), max_size=4))
+def test_different_words_have_different_digests(one: List[str], other: List[str]) -> None:
+    assert re.fullmatch("[0-9a-f]{16}", argv_digest(one))
+    if "\0".join(one) != "\0".join(other):
+        assert argv_digest(one) != argv_digest(other)
