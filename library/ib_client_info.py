@@ -84,6 +84,11 @@ clients:
       type: bool
       returned: always
       sample: true
+    served:
+      description: Whether the gateway has said more on it than its version. V(true) where the system does not say.
+      type: bool
+      returned: always
+      sample: true
     idle:
       description: Seconds since data last went either way. V(null) where the system does not say.
       type: float

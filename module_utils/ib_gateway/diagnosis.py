@@ -13,6 +13,7 @@ from ansible.module_utils.ib_gateway.model import (
     API_PORTS,
     CLOSE_WAIT,
     DEGRADED,
+    FORGOTTEN_AFTER,
     HEALTHY,
     INFO,
     UNHEALTHY,
@@ -31,8 +32,6 @@ from ansible.module_utils.ib_gateway.model import (
 _SEVERITIES = (HEALTHY, INFO, DEGRADED, UNKNOWN, UNHEALTHY)
 #: Codes by which the gateway says that its own link to the broker is gone, and that it is back.
 _UPSTREAM_LOST, _UPSTREAM_BACK = (1100, 2110), (1101, 1102)
-#: A sole client that nobody owns any more and that has been silent this long is worth a word.
-_FORGOTTEN_AFTER = 600.0
 
 
 @dataclass(frozen=True)
@@ -85,6 +84,7 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
 
     Never on a port that no gateway of the entry owns. auto: only when the passive evidence shows the API slot free and
     the gateway taking connections, because a handshake that competes for the slot would make the fault it looks for.
+    A connection on which the gateway has said no more than its version holds no slot: it is a script that hangs.
     """
     entry = diagnosis.entry
     if policy == "never" or not entry.owners():
@@ -93,7 +93,7 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
         return True
     if diagnosis.codes & {"partial_visibility", "accept_queue_full"}:
         return False
-    return sum(client.open for client in entry.clients) < entry.spec.max_api_clients
+    return sum(client.working for client in entry.clients) < entry.spec.max_api_clients
 
 
 # --- what could not be seen ------------------------------------------------------------------------------------------
@@ -302,7 +302,7 @@ def _competing_clients(case: _Case) -> Iterator[Finding]:
 
 def _forgotten(client: Client) -> bool:
     idle = client.connection.idle if client.connection else None
-    return client.orphaned and not client.protected and idle is not None and idle >= _FORGOTTEN_AFTER
+    return client.orphaned and not client.protected and idle is not None and idle >= FORGOTTEN_AFTER
 
 
 # --- active rules: what the handshake came to ------------------------------------------------------------------------
@@ -408,6 +408,7 @@ def _visitor(client: Client) -> Dict[str, Any]:
         if connection.remote_host:
             found["remote_host"] = connection.remote_host
     marks: List[Tuple[str, Any]] = [
+        ("never_served", client.open and not client.working),
         ("orphaned", client.orphaned),
         ("matches_pattern", client.matches_pattern),
         ("protected", client.protected),

@@ -194,4 +194,5 @@ def _connection(row: sockets.SocketRow, owners: _Owners, users: processes.Users)
         pids=owners.of(row.inode),
         user=users.name(row.uid),
         idle=row.idle,
+        sent=row.sent,
     )

@@ -50,6 +50,14 @@ SYN_SENT = "SYN_SENT"
 CLOSE_WAIT = "CLOSE_WAIT"
 LISTEN = "LISTEN"
 
+#: What a gateway sends before a session is ready, its version and time, is well below this; every session that became
+#: ready has had its accounts, its first order id and the farm notices, and is well above.
+HELLO_BYTES = 100
+
+#: Seconds without data either way after which a session counts as forgotten: a gateway tells every client that has
+#: subscribed to its account something each three minutes.
+FORGOTTEN_AFTER = 600.0
+
 # How far an API handshake came, in order; `ready` and `current_time` are good.
 STAGES = ("tcp", "server_version", "start_api", "ready", "current_time")
 
@@ -141,7 +149,8 @@ class Listener:
 class Connection:
     """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
 
-    idle: seconds since data last went either way; None where the system does not say.
+    idle: seconds since data last went either way; sent: bytes that this end has sent and the other has received. None
+    where the system does not say.
     """
 
     local: str
@@ -153,6 +162,7 @@ class Connection:
     pids: FrozenSet[int]
     user: Optional[str] = None
     idle: Optional[float] = None
+    sent: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,8 @@ class ApiConnection:
 
     state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
     the gateway has not taken it from its queue. client_pids: empty when the client is on another host, or cannot be
-    seen. remote_host: the client's address when it is not on this host.
+    seen. remote_host: the client's address when it is not on this host. idle: seconds since data last went either
+    way; sent: bytes the gateway has sent and the client received; None where the system does not say.
     """
 
     port: int
@@ -174,6 +185,15 @@ class ApiConnection:
     client_pids: FrozenSet[int]
     remote_host: Optional[str] = None
     idle: Optional[float] = None
+    sent: Optional[int] = None
+
+    @property
+    def served(self) -> bool:
+        """Whether the gateway has said more on it than its version: a session, not only an attempt at one.
+
+        True where the system does not say, so that nobody's session is taken for an attempt.
+        """
+        return self.sent is None or self.sent > HELLO_BYTES
 
 
 @dataclass(frozen=True)
@@ -194,6 +214,11 @@ class Client:
     def open(self) -> bool:
         """Whether it holds an API connection that the gateway has accepted."""
         return self.connection is not None and self.connection.accepted and self.connection.state == ESTABLISHED
+
+    @property
+    def working(self) -> bool:
+        """Whether its connection is a session that the gateway has served, not only an attempt at one."""
+        return self.open and self.connection is not None and self.connection.served
 
     @property
     def stoppable(self) -> bool:

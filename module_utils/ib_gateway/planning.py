@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.ib_gateway.model import (
+    FORGOTTEN_AFTER,
     RESTART,
     RUNGS,
     START,
@@ -102,10 +103,15 @@ def _surplus(entry: Entry) -> Tuple[List[Client], List[str]]:
     return stop, reasons
 
 
-def _stuck(client: Client) -> Tuple[bool, float, float]:
-    """What makes a client the first to go: nobody owns it, it has been silent longest, it is oldest."""
-    idle = client.connection.idle if client.connection else None
-    return (client.orphaned, idle or 0.0, client.process.age if client.process else 0.0)
+def _stuck(client: Client) -> Tuple[bool, bool, float, float]:
+    """What makes a client the first to go, in this order.
+
+    Nobody owns it or it fell silent long ago; it waits for a session rather than having one; it has been silent
+    longest; it is oldest.
+    """
+    idle = (client.connection.idle if client.connection else None) or 0.0
+    forgotten = client.orphaned or (client.working and idle >= FORGOTTEN_AFTER)
+    return (forgotten, not client.working, idle, client.process.age if client.process else 0.0)
 
 
 def _untouchable(client: Client) -> str:
@@ -171,7 +177,7 @@ def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tup
         pid = client.process.pid if client.process else None
         if not client.open or pid in leaving:
             continue
-        if client.protected or fault in _SPARES_LIVE_CLIENTS:
+        if client.protected or (client.working and fault in _SPARES_LIVE_CLIENTS):
             found.append("pid %d" % pid if pid else _untouchable(client))
     return tuple(found)
 

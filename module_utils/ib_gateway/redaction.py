@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import List, Sequence, Tuple
 
+from ansible.module_utils.ib_gateway.recognition import MAIN_CLASSES
+
 HIDDEN = "********"
 
 # Words that mark the value beside them as secret, in option names, -D properties and environment assignments.
@@ -28,13 +30,8 @@ _INLINE_SECRET = re.compile(r"(?i)(%s[\w.-]{0,40}\s{0,4}[=:]\s{0,4})(\S+)" % _SE
 # Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
-# After these main classes IBC takes: config.ini [user password [fix user, fix password]] [live|paper], by position.
-IBC_CLASSES = (
-    "ibcalpha.ibc.IbcGateway",
-    "ibcalpha.ibc.IbcTws",
-    "ibcontroller.IBGatewayController",
-    "ibcontroller.IBController",
-)
+# After its main class IBC takes config.ini [user password [fix user, fix password]] [live|paper], by position; what
+# other launchers put there is theirs to know, and hidden.
 _IBC_PLAIN = ("live", "paper", "null")
 _LONG_OPTION = re.compile(r"^--[a-z][a-z-]*=")
 
@@ -65,6 +62,15 @@ def _is_secret_name(name: str) -> bool:
     return bool(_NAME.match(name) or _CAMEL_NAME.match(name))
 
 
+def _first_hidden_position(argv: Sequence[str]) -> int:
+    """From which element on bare words may be credentials; past the end for everything that is no gateway."""
+    for index, word in enumerate(argv):
+        if word in MAIN_CLASSES:
+            _product, launcher = MAIN_CLASSES[word]
+            return index + 1 if launcher == "native" else index + 2
+    return len(argv)
+
+
 def _is_plain_after_ini(word: str) -> bool:
     return word in _IBC_PLAIN or bool(_LONG_OPTION.match(word))
 
@@ -72,7 +78,7 @@ def _is_plain_after_ini(word: str) -> bool:
 def _split(argv: Sequence[str]) -> List[Tuple[str, str]]:
     """For each element its (shown part, secret part); the secret part is empty where nothing is to hide."""
     parts: List[Tuple[str, str]] = []
-    positional_after = next((i for i, word in enumerate(argv) if word in IBC_CLASSES), None)
+    hidden_from = _first_hidden_position(argv)
     next_is_secret = False
     for index, word in enumerate(argv):
         name, equals, value = word.partition("=")
@@ -83,7 +89,7 @@ def _split(argv: Sequence[str]) -> List[Tuple[str, str]]:
         next_is_secret = False
         if equals and _is_secret_name(name):
             parts.append((name + "=", value))
-        elif positional_after is not None and index > positional_after + 1 and not _is_plain_after_ini(word):
+        elif index >= hidden_from and not _is_plain_after_ini(word):
             parts.append(("", word))
         else:
             next_is_secret = not equals and word.startswith("-") and not word.startswith("-D") and _is_secret_name(word)

@@ -104,6 +104,7 @@ def client(each: Client) -> Dict[str, Any]:
         "remote": _end(connection.server, connection.port) if connection else None,
         "state": connection.state if connection else None,
         "accepted": connection.accepted if connection else None,
+        "served": connection.served if connection else None,
         "idle": round(connection.idle, 1) if connection and connection.idle is not None else None,
         "age": round(process.age, 1) if process else None,
         "orphaned": each.orphaned,
@@ -186,7 +187,7 @@ def _summary(diagnosis: Diagnosis) -> str:
 
 def _proof(diagnosis: Diagnosis) -> str:
     """What makes a gateway healthy: its handshake, or who holds the API slot, or only that it listens."""
-    probe, holders = diagnosis.probe, [each for each in diagnosis.entry.clients if each.open]
+    probe, holders = diagnosis.probe, [each for each in diagnosis.entry.clients if each.working]
     if probe is not None and probe.ok:
         return "API session ready through %s, server version %s, %s accounts" % (
             "the socket engine" if probe.engine == "socket" else probe.engine,

@@ -108,6 +108,7 @@ def _with_server(row: Connection, mirror: Optional[Connection], accepting: Froze
         client_pids=mirror.pids if mirror else frozenset(),
         remote_host=None if mirror or _is_loopback(row.remote) else row.remote,
         idle=row.idle,
+        sent=row.sent,
     )
 
 

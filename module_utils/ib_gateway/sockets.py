@@ -46,8 +46,11 @@ _NETLINK_TIMEOUT = 5.0
 
 @dataclass(frozen=True)
 class SocketRow:
-    """One TCP socket. Addresses are text, IPv4-mapped ones as IPv4. idle: seconds; queues: bytes, or connections of a
-    listener. None where the source does not say."""
+    """One TCP socket. Addresses are text, IPv4-mapped ones as IPv4.
+
+    Queues: bytes, or connections of a listener. idle: seconds since data last went either way. sent: bytes the other
+    end has acknowledged. None where the source does not say.
+    """
 
     family: str
     state: str
@@ -61,6 +64,7 @@ class SocketRow:
     send_queue: Optional[int]
     v6only: Optional[bool] = None
     idle: Optional[float] = None
+    sent: Optional[int] = None
 
 
 def listeners() -> List[SocketRow]:
@@ -149,14 +153,12 @@ def _diag_row(payload: bytes) -> SocketRow:
     family, state, _timer, _retrans, sport, dport, src, dst, _expires, rqueue, wqueue, uid, inode = _DIAG.unpack_from(
         payload
     )
-    v6only, idle = None, None
+    v6only, idle, sent = None, None, None
     for kind, value in _attributes(payload[_DIAG.size :]):
         if kind == _ATTR_V6ONLY and value:
             v6only = bool(value[0])
-        elif kind == _ATTR_INFO and len(value) >= 56 and state != _LISTEN:
-            # tcp_info: tcpi_last_data_sent at byte 44, tcpi_last_data_recv at byte 52, milliseconds.
-            sent, received = struct.unpack_from("=L4xL", value, 44)
-            idle = min(sent, received) / 1000
+        elif kind == _ATTR_INFO and state != _LISTEN:
+            idle, sent = _tcp_info(value)
     return SocketRow(
         family="ipv4" if family == socket.AF_INET else "ipv6",
         state=STATES.get(state, str(state)),
@@ -170,7 +172,18 @@ def _diag_row(payload: bytes) -> SocketRow:
         send_queue=wqueue,
         v6only=v6only,
         idle=idle,
+        sent=sent,
     )
+
+
+def _tcp_info(value: bytes) -> Tuple[Optional[float], Optional[int]]:
+    """(idle, sent) from struct tcp_info, which older kernels cut short.
+
+    tcpi_last_data_sent and tcpi_last_data_recv are milliseconds at bytes 44 and 52, tcpi_bytes_acked is at byte 120.
+    """
+    idle = min(struct.unpack_from("=L4xL", value, 44)) / 1000 if len(value) >= 56 else None
+    sent = struct.unpack_from("=Q", value, 120)[0] if len(value) >= 128 else None
+    return idle, sent
 
 
 def _attributes(data: bytes) -> Iterator[Tuple[int, bytes]]:

@@ -102,7 +102,9 @@ class Desk:
 
     def play(self, playbook: str, *options: str, inventory: Any = None, **entry: Any) -> Run:
         """Runs a playbook against this desk, or against another inventory, as a user would."""
-        hosts = inventory or {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[self.entry(**entry)])}}}
+        hosts = inventory
+        if hosts is None:
+            hosts = {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[self.entry(**entry)])}}}
         path = self.folder / "inventory.json"
         path.write_text(json.dumps(hosts))
         reports = self.folder / "reports"

@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
@@ -16,12 +16,9 @@ from ansible.module_utils.testing import patch_module_args
 def run_module(name: str, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
     """What a module returns for these options; a failed module's result has `failed`."""
     output = io.StringIO()
-    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff, "_ansible_remote_tmp": "/tmp"}  # noqa: S108 - where Ansible's own default points on every host; nothing is written
-    with patch_module_args(arguments), redirect_stdout(output):
-        try:
-            importlib.import_module(name).main()
-        except SystemExit:
-            pass
+    arguments = {**options, "_ansible_check_mode": check, "_ansible_diff": diff}
+    with patch_module_args(arguments), redirect_stdout(output), suppress(SystemExit):
+        importlib.import_module(name).main()
     found: dict[str, Any] = json.loads(output.getvalue().strip().splitlines()[-1])
     return found
 

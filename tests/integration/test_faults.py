@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
-from simulator.launch import free_port
+from simulator.launch import CLIENTS, free_port
 
 from integration.desk import Desk, alive, until
 from integration.modules import run_module
@@ -148,11 +148,25 @@ def test_a_full_slot_with_one_script_is_healthy_without_a_handshake(desk: Desk) 
     assert str(script.pid) in found["summary"]
 
 
+def test_a_script_that_hangs_in_its_connect_does_not_make_a_stalled_gateway_look_in_use(desk: Desk) -> None:
+    desk.gateway("stall")
+    script = desk.bystander(
+        sys.executable, str(CLIENTS / "connect_once.py"), f"--port={desk.port}", "--client-id=15", "--timeout=60"
+    )
+    until(lambda: any(each["accepted"] for each in run_module("ib_client_info", ports=[desk.port])["clients"]))
+    found = look(desk)
+    assert codes(found) == {"handshake_stalled"}
+    assert [client["served"] for client in found["clients"]] == [False]
+    assert actions(found) == ["restart"] and alive(script.pid)
+
+
 def test_a_script_that_a_pattern_names_is_stopped_although_it_is_not_connected(desk: Desk) -> None:
     desk.gateway()
-    named = desk.bystander(sys.executable, "-c", "import time; time.sleep(300)", "cleanup_positions.py")
-    editor = desk.bystander("tail", "-f", "/dev/null", "cleanup_positions.py")
-    found = look(desk, client_patterns=[r"cleanup_positions\.py"])
+    path = str(desk.folder / "cleanup_positions.py")
+    Path(path).touch()
+    named = desk.bystander(sys.executable, "-c", "import time; time.sleep(300)", path)
+    editor = desk.bystander("tail", "-f", path)
+    found = look(desk, client_patterns=[path])
     assert codes(found) == {"competing_clients"}
     assert [step["target"]["pid"] for step in found["plan"]["steps"]] == [named.pid]
     assert alive(editor.pid)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -36,7 +35,7 @@ def told(snapshot: Snapshot, port: int) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("bind", ["::", "127.0.0.1", "::1", "0.0.0.0"])
+@pytest.mark.parametrize("bind", ["::", "127.0.0.1", "::1", "0.0.0.0"])  # noqa: S104 - as a gateway binds
 def test_netlink_procfs_and_psutil_agree_on_gateways_clients_and_bystanders(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, bind: str
 ) -> None:
@@ -67,7 +66,9 @@ def _own(found: dict[str, Any], desk: Desk) -> dict[str, Any]:
 
 
 def test_a_listener_that_two_processes_hold_has_both_as_owners(desk: Desk) -> None:
-    code = "import os, socket, time; s = socket.create_server(('127.0.0.1', %d)); os.fork(); time.sleep(300)" % desk.port
+    code = (
+        "import os, socket, time; s = socket.create_server(('127.0.0.1', %d)); os.fork(); time.sleep(300)" % desk.port
+    )
     parent = desk.bystander(sys.executable, "-c", code)
     until(lambda: len(desk.listening()) == 2)
     try:
@@ -92,16 +93,14 @@ def test_a_relay_is_named_as_one(desk: Desk) -> None:
 def test_a_script_is_named_with_both_ends_of_its_connection(desk: Desk) -> None:
     gateway = desk.gateway()
     script = desk.script()
-    rows = [
-        row for row in run_module("ib_client_info", ports=[desk.port])["clients"] if row["port"] == desk.port
-    ]
+    rows = [row for row in run_module("ib_client_info", ports=[desk.port])["clients"] if row["port"] == desk.port]
     assert [(row["pid"], row["connected"], row["state"]) for row in rows] == [(script.pid, True, "ESTABLISHED")]
     assert rows[0]["remote"] == f"127.0.0.1:{desk.port}" and rows[0]["remote_host"] is None
     assert run_module("ib_gateway_info", gateways=[desk.entry()])["gateways"][0]["pid"] == gateway.pid
 
 
 def _zombie(desk: Desk) -> None:
-    subprocess.Popen(["true"])  # its parent, this test, does not wait for it before the look
+    desk.bystander("true")  # its parent, this test, waits for it after the looks
 
 
 def _raw_bytes(desk: Desk) -> None:

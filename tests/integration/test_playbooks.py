@@ -49,7 +49,9 @@ def test_check_mode_shows_the_plan_that_the_real_run_carries_out(desk: Desk) -> 
     assert alive(old.pid) and alive(named.pid) and {old.pid, named.pid} <= before
     assert desk.java() == [old.pid]
     assert f"-pid {named.pid} of" in predicted.output
-    real = desk.play("remediate.yml", "-e", "ib_gateway_repair_force=true", "-e", "ib_gateway_repair_grace_period=1", **patterns)
+    real = desk.play(
+        "remediate.yml", "-e", "ib_gateway_repair_force=true", "-e", "ib_gateway_repair_grace_period=1", **patterns
+    )
     assert real.rc == 0, real.output
     assert not alive(old.pid) and not alive(named.pid)
     told = [each["action"] for each in predicted.host()["done"]], [each["action"] for each in real.host()["done"]]
@@ -96,7 +98,13 @@ def test_the_live_gateway_is_repaired_and_the_paper_one_and_its_script_are_left_
     script = desk.script(port=paper_port)
     entries = [
         desk.entry(),
-        {**desk.entry(), "name": "paper", "trading_mode": "paper", "port": paper_port, "config_dir": str(paper.config_dir)},
+        {
+            **desk.entry(),
+            "name": "paper",
+            "trading_mode": "paper",
+            "port": paper_port,
+            "config_dir": str(paper.config_dir),
+        },
     ]
     run = desk.play("remediate.yml", inventory=hosts(desk=local(ib_gateways=entries)))
     assert run.rc == 0, run.output
@@ -151,7 +159,9 @@ def test_a_host_whose_look_fails_is_unknown_and_the_other_one_is_served(desk: De
     desk.gateway()
     broken = local(ib_gateways=[desk.entry()])
     broken["ansible_python_interpreter"] = "/no/such/python"
-    run = desk.play("playbooks/health_sweep.yml", inventory=hosts(broken=broken, desk=local(ib_gateways=[desk.entry()])))
+    run = desk.play(
+        "playbooks/health_sweep.yml", inventory=hosts(broken=broken, desk=local(ib_gateways=[desk.entry()]))
+    )
     assert run.rc != 0
     assert (run.host("broken")["status"], run.host("desk")["status"]) == ("unknown", "healthy")
     assert run.host("broken")["reason"]
@@ -173,8 +183,10 @@ def test_without_a_client_library_the_socket_engine_judges_and_the_missing_proof
 def test_passwords_and_account_numbers_appear_nowhere_not_even_with_vvv(desk: Desk) -> None:
     desk.gateway("no-listener", launcher="ibc")
     desk.gateway("no-listener", launcher="ibc", accounts=["U7654321"])
-    desk.script(port=desk.gateway(config_dir=desk.folder / "b", port=free_port()).port, extra=("--password", "s3cr3t-pw"))
-    command = [*desk.prepared(accounts=["U7654321"]).command(), "-Dpositional=hunter2-bare"]
+    desk.script(
+        port=desk.gateway(config_dir=desk.folder / "b", port=free_port()).port, extra=("--password", "s3cr3t-pw")
+    )
+    command = [*desk.prepared(accounts=["U7654321"]).command(), "hunter2-bare"]
     run = desk.play(
         "remediate.yml", "-vvv", "--diff", start_command=command, start_timeout=1, client_patterns=["hold_session"]
     )

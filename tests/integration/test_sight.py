@@ -90,8 +90,8 @@ def test_without_netlink_procfs_tells_the_same(desk: Desk) -> None:
     def without_netlink() -> None:
         from ansible.module_utils.ib_gateway import sockets
 
-        def refused(*_arguments: object) -> list[sockets.SocketRow]:
-            raise PermissionError("netlink is refused")
+        def refused(states: int, ports: tuple[int, ...]) -> list[sockets.SocketRow]:
+            raise PermissionError(f"netlink is refused: {states} {ports}")
 
         sockets.read_netlink = refused
 

@@ -146,9 +146,7 @@ def test_a_gateway_is_started_as_its_own_user(desk: Desk) -> None:
         (["/bin/sh", "-c", "exit 7"], "status 7"),
     ],
 )
-def test_a_start_command_that_fails_says_why_and_never_what_it_was(
-    desk: Desk, command: list[str], reason: str
-) -> None:
+def test_a_start_command_that_fails_says_why_and_never_what_it_was(desk: Desk, command: list[str], reason: str) -> None:
     found = run_module("ib_gateway_start", gateways=[desk.entry(start_command=[*command, "hunter2"])], only=["live"])
     assert found["failed"] and reason in found["msg"]
     assert "hunter2" not in str(found) and command[0] not in str(found)
@@ -158,7 +156,7 @@ def test_waiting_ends_when_the_gateway_that_was_coming_up_has_gone(desk: Desk) -
     gateway = desk.gateway("no-listener")
     entry = desk.entry(start_timeout=600)
     reading = linux.read
-    looked = []
+    looked: list[bool] = []
 
     def read_then_end(*arguments: Any) -> Any:
         found = reading(*arguments)
