@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible.module_utils.ib_gateway.model import RESTART, RUNGS
+from ansible.module_utils.ib_gateway.recognition import MAIN_CLASSES
 
 Health = Mapping[str, Any]
 
@@ -65,6 +66,10 @@ def describe(step: Mapping[str, Any]) -> str:
 
 
 def short(command: Sequence[str], limit: int = 100) -> str:
-    """A redacted command line that fits a line of output."""
+    """A redacted command line that fits a line of output: of a gateway what makes it one, of paths the last part."""
     line = " ".join(command)
+    if len(line) > limit:
+        main_class = next((word for word in command if word in MAIN_CLASSES), None)
+        names = [word.rpartition("/")[2] if word.startswith("/") else word for word in command]
+        line = "%s ... %s" % (names[0], main_class) if main_class else " ".join(names)
     return line if len(line) <= limit else line[: limit - 3] + "..."

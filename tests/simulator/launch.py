@@ -145,10 +145,11 @@ class HeldSession(Program):
     lifetime: float = 300.0
     exit_with: Optional[int] = field(default_factory=os.getpid)
     python: str = sys.executable
+    script: Path = CLIENTS / "hold_session.py"  # or a link to it with a name of its own
     extra: Sequence[str] = ()
 
     def command(self) -> List[str]:
-        """The argv of clients/hold_session.py; `extra` is appended and not used by it."""
+        """The argv of the script; `extra` is appended and not used by it."""
         options = {
             "host": self.host,
             "port": self.port,
@@ -160,7 +161,7 @@ class HeldSession(Program):
             "ready-file": self.ready_file,
         }
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-        return [self.python, str(CLIENTS / "hold_session.py"), *given, *self.extra]
+        return [self.python, str(self.script), *given, *self.extra]
 
 
 @dataclass(frozen=True)
