@@ -9,6 +9,7 @@ short_description: Stop exactly the processes a plan names
 version_added: 0.1.0
 description:
   - Sends SIGTERM to each process through a pidfd, after its identity was read again, and waits for it to end.
+  - A process for which a systemd unit exists is ended by stopping that unit.
   - A process that has ended before is left alone, also when its pid belongs to another process by now.
   - Refuses pid 1, the run's own processes, and processes that have become another program since the plan was made.
 extends_documentation_fragment: [ib_gateway.attributes]
@@ -40,6 +41,11 @@ options:
         choices: [gateway, client]
       argv_digest:
         description: The hash over its redacted command line that must still hold. Not checked when left out.
+        type: str
+      unit:
+        description:
+          - The systemd unit that exists for this process. It is stopped instead of the process being signalled,
+            because its C(Restart=) would undo a signal. The process must still belong to it.
         type: str
       user:
         description: The account the plan saw. For people; not checked.
@@ -95,6 +101,7 @@ stopped:
       sample: [python3, cleanup_positions.py]
     user: {description: The account that ran it., type: str, returned: always, sample: trader}
     signals: {description: The signals sent., type: list, elements: str, returned: always, sample: [SIGTERM]}
+    unit: {description: The unit that was stopped in place of a signal., type: str, returned: always, sample: null}
 already_gone:
   description: The processes that had ended before.
   returned: success
@@ -125,6 +132,7 @@ ARGUMENTS = {
             "boot_id": {"type": "str", "required": True},
             "role": {"type": "str", "choices": ["gateway", "client"]},
             "argv_digest": {"type": "str"},
+            "unit": {"type": "str"},
             "user": {"type": "str"},
             "command": {"type": "list", "elements": "str"},
         },
@@ -140,10 +148,8 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     """Stops the processes, and returns what became of each."""
     options = module.params
     module.seconds("grace_period", _LONGEST_GRACE)
-    targets = [
-        signalling.Target(each["pid"], each["started_ticks"], each["boot_id"], each["role"], each["argv_digest"])
-        for each in options["processes"]
-    ]
+    named = ("pid", "started_ticks", "boot_id", "role", "argv_digest", "unit")
+    targets = [signalling.Target(*(each[key] for key in named)) for each in options["processes"]]
     outcomes = signalling.stop(targets, options["grace_period"], options["force"], dry_run=module.check_mode)
     sorted_out: Dict[str, List[Dict[str, Any]]] = {name: [] for name in signalling.RESULTS}
     for outcome in outcomes:
@@ -165,6 +171,7 @@ def _row(outcome: signalling.Outcome) -> Dict[str, Any]:
         "command": list(outcome.command),
         "user": outcome.user,
         "signals": list(outcome.signals),
+        "unit": outcome.unit,
     }
 
 

@@ -51,6 +51,12 @@ class _Case:
         """Its gateways when none of them owns the entry's port; nothing otherwise."""
         return () if self.entry.owners() else self.entry.processes
 
+    @property
+    def unit_is_starting(self) -> bool:
+        """Whether the entry's unit is up, has no gateway yet, and still has time to bring one."""
+        age = self.entry.unit_age
+        return not self.entry.processes and age is not None and age < self.spec.start_timeout
+
     def elsewhere(self, process: Process) -> Tuple[int, ...]:
         """The ports it serves instead of the entry's. Another API port counts at once, any other once it is up."""
         ports = self.entry.listening(process)
@@ -167,13 +173,19 @@ def _port_taken(case: _Case) -> Iterator[Finding]:
 
 
 def _gateway_not_running(case: _Case) -> Iterator[Finding]:
-    if not case.entry.processes:
-        yield Finding(
-            "gateway_not_running",
-            UNHEALTHY,
-            "no gateway process for %s is running" % case.spec.name,
-            {"expected": {"user": case.spec.user, "config_dir": case.spec.config_dir, "port": case.spec.port}},
-        )
+    if case.entry.processes or case.unit_is_starting:
+        return
+    spec, unit_age = case.spec, case.entry.unit_age
+    expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
+    summary = "no gateway process for %s is running" % spec.name
+    if unit_age is not None:
+        summary += ", although its unit %s has been up for %d s" % (spec.unit, unit_age)
+    yield Finding(
+        "gateway_not_running",
+        UNHEALTHY,
+        summary,
+        {"expected": expected, "unit": spec.unit, "unit_is_up": unit_age is not None},
+    )
 
 
 def _duplicate_gateways(case: _Case) -> Iterator[Finding]:
@@ -222,18 +234,21 @@ def _not_listening(case: _Case) -> Iterator[Finding]:
 
 def _gateway_starting(case: _Case) -> Iterator[Finding]:
     young = [process for process in case.waiting if case.starting(process)]
-    if young:
-        age = min(process.age for process in young)
-        yield Finding(
-            "gateway_starting",
-            DEGRADED,
-            "%s started %d s ago and does not listen on port %d yet; %d s are allowed"
-            % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
-            {
-                "processes": [dict(_person(process), age=round(process.age, 1)) for process in young],
-                "start_timeout": case.spec.start_timeout,
-            },
-        )
+    if not young and not case.unit_is_starting:
+        return
+    age = min(process.age for process in young) if young else case.entry.unit_age or 0.0
+    yield Finding(
+        "gateway_starting",
+        DEGRADED,
+        "%s started %d s ago and does not listen on port %d yet; %d s are allowed"
+        % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
+        {
+            "processes": [dict(_person(process), age=round(process.age, 1)) for process in young],
+            "unit": case.spec.unit,
+            "age": round(age, 1),
+            "start_timeout": case.spec.start_timeout,
+        },
+    )
 
 
 def _accept_queue_full(case: _Case) -> Iterator[Finding]:

@@ -18,7 +18,8 @@ _POLL_INTERVAL = 0.25
 def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     """A snapshot that holds everything the rules need to judge these entries."""
     ports = set(API_PORTS) | {spec.port for spec in specs}
-    return look(ports, [pattern for spec in specs for pattern in spec.client_patterns])
+    patterns = [pattern for spec in specs for pattern in spec.client_patterns]
+    return look(ports, patterns, [spec.unit for spec in specs if spec.unit])
 
 
 def examine(

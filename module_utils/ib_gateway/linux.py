@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Pattern, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
 
 from ansible.module_utils.ib_gateway import processes, recognition, sockets
 from ansible.module_utils.ib_gateway.model import (
@@ -27,21 +27,22 @@ _ATTEMPTS = 3
 Argvs = Dict[int, Tuple[str, ...]]
 
 
-def read(ports: Iterable[int], patterns: Sequence[Pattern[str]]) -> Reading:
+def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence[str] = ()) -> Reading:
     """One consistent reading of the ports and of the processes behind them.
 
     ports: API ports of interest; ports that gateways listen on are added. patterns: what marks a process as an API
-    client although it is not connected. A process that changes while it is read causes another pass, at most three.
+    client although it is not connected. units: system units whose processes are of interest when none of them is a
+    gateway. A process that changes while it is read causes another pass, at most three.
     Raises OSError when procfs or the socket table cannot be read at all.
     """
     for attempt in range(_ATTEMPTS):
-        reading, consistent = _pass(frozenset(ports), patterns)
+        reading, consistent = _pass(frozenset(ports), patterns, units)
         if consistent or attempt == _ATTEMPTS - 1:
             break
     return reading
 
 
-def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]]) -> Tuple[Reading, bool]:
+def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequence[str]) -> Tuple[Reading, bool]:
     own_run = processes.ancestors(os.getpid())
     argvs: Argvs = dict(processes.scan())
     gateways = {pid for pid, argv in argvs.items() if recognition.gateway_kind(argv)}
@@ -63,6 +64,7 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]]) -> Tuple[Read
 
     described = _describe(gateways | named | owners.pids(), argvs, owners, own_run)
     users = processes.Users()
+    silent = frozenset(units) - {process.unit for process in described.values() if process.gateway}
     reading = Reading(
         boot_id=processes.boot_id(),
         visibility=_visibility(users),
@@ -70,8 +72,20 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]]) -> Tuple[Read
         processes=described,
         listeners=tuple(_listener(row, owners, users) for row in listening),
         connections=tuple(_connection(row, owners, users) for row in rows),
+        units=_unit_ages(silent, argvs),
     )
     return reading, _unchanged(described.values())
+
+
+def _unit_ages(units: FrozenSet[Optional[str]], argvs: Argvs) -> Dict[str, float]:
+    """By unit, the age of its oldest process. Costs a read for each process, so only units without a gateway ask."""
+    ages: Dict[str, float] = {}
+    for pid in argvs if units else ():
+        unit, stat = processes.read_unit(pid), processes.read_stat(pid)
+        if unit is not None and unit in units and stat is not None:
+            age = processes.uptime() - stat.started_ticks / _TICKS
+            ages[unit] = max(age, ages.get(unit, 0.0))
+    return ages
 
 
 class _Owners:
@@ -81,6 +95,7 @@ class _Owners:
         self._argvs = argvs
         self._pids: Dict[int, Set[int]] = {}
         self._read: Dict[int, bool] = {}
+        self._wanted: Set[int] = set()
 
     def read(self, pid: int) -> None:
         if pid in self._read:
@@ -130,6 +145,7 @@ def _describe(wanted: Iterable[int], argvs: Argvs, owners: _Owners, own_run: Fro
         started = stat.started_ticks / _TICKS
         command = redact_argv(argv)
         netns = processes.network_namespace(str(pid))
+        kind, unit = recognition.gateway_kind(argv), processes.read_unit(pid)
         found[pid] = Process(
             pid=pid,
             started_ticks=stat.started_ticks,
@@ -142,14 +158,23 @@ def _describe(wanted: Iterable[int], argvs: Argvs, owners: _Owners, own_run: Fro
             command=command,
             argv_digest=recognition.argv_digest(command),
             cwd=processes.read_cwd(pid),
-            unit=processes.read_unit(pid),
-            gateway=recognition.gateway_kind(argv),
+            unit=unit,
+            unit_is_own=kind is not None and unit is not None and _only_launchers_above(stat.ppid),
+            gateway=kind,
             relay=recognition.relay_name(argv),
             sockets_visible=owners.visible(pid),
             other_netns=netns is not None and netns != own_netns,
             own_run=pid in own_run,
         )
     return found
+
+
+def _only_launchers_above(pid: int) -> bool:
+    """Whether shells and wrappers are all there is between a process and the system's first one.
+
+    A gateway that cron or another service once started lives in that service's unit, and the unit is not its own.
+    """
+    return all(recognition.is_launcher(processes.read_argv(each)) for each in processes.ancestors(pid) if each != 1)
 
 
 def _unchanged(described: Iterable[Process]) -> bool:

@@ -39,6 +39,7 @@ def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[
                 clients=clients_of(spec, processes, snapshot),
                 ambiguous=tuple(ambiguous[spec.name]),
                 unplaced=tuple(each for each in gateways if _unplaced(spec, each)),
+                unit_age=snapshot.units.get(spec.unit) if spec.unit else None,
             )
         )
     return tuple(found), tuple(undeclared)

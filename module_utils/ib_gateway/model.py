@@ -80,6 +80,13 @@ class GatewaySpec:
     remediation: str = "auto"
 
     @property
+    def unit(self) -> Optional[str]:
+        """The full name of the unit that starts it; None without one."""
+        if self.service is None:
+            return None
+        return self.service if "." in self.service else self.service + ".service"
+
+    @property
     def startable(self) -> bool:
         """Whether the entry says how to start this gateway."""
         return bool(self.service or self.start_command)
@@ -121,6 +128,8 @@ class Process:
     argv_digest: str
     cwd: Optional[str] = None
     unit: Optional[str] = None
+    #: Whether that unit exists for this process: nothing but launchers stands between the two.
+    unit_is_own: bool = False
     gateway: Optional[GatewayKind] = None
     relay: Optional[str] = None
     #: Whether its open sockets could be read; without that its ports are not known.
@@ -241,7 +250,8 @@ class Visibility:
 class Reading:
     """One pass over a system's tables, before connections are paired: what every source of a Snapshot delivers.
 
-    ports: the API ports that were asked for, and those that gateways listen on.
+    ports: the API ports that were asked for, and those that gateways listen on. units: by name, for those that were
+    asked for and have processes, the age in seconds of the oldest one.
     """
 
     boot_id: str
@@ -250,6 +260,7 @@ class Reading:
     processes: Mapping[int, Process]
     listeners: Tuple[Listener, ...]
     connections: Tuple[Connection, ...]
+    units: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -264,6 +275,8 @@ class Snapshot:
     connections: Tuple[ApiConnection, ...] = ()
     #: By port: the accept queue's length in each sample, for ports where it was not empty at first sight.
     accept_queue_samples: Mapping[int, Tuple[int, ...]] = field(default_factory=dict)
+    #: By name, for units that were asked for and have processes: the age in seconds of the oldest one.
+    units: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -323,7 +336,8 @@ class Entry:
     """One inventory entry beside what was found of it on the host: its gateways, their listeners, their clients.
 
     ambiguous: gateways that this entry and another one could mean. unplaced: gateways whose settings directory could
-    not be read, so that they might be this entry's.
+    not be read, so that they might be this entry's. unit_age: seconds since the entry's unit came up, where it has
+    processes and none of them is a gateway.
     """
 
     spec: GatewaySpec
@@ -332,6 +346,7 @@ class Entry:
     clients: Tuple[Client, ...] = ()
     ambiguous: Tuple[Process, ...] = ()
     unplaced: Tuple[Process, ...] = ()
+    unit_age: Optional[float] = None
 
     def owners(self) -> Tuple[Process, ...]:
         """Those of its processes that listen on the entry's port."""

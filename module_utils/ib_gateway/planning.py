@@ -140,7 +140,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
     cure: List[Step] = []
     if "gateway_not_running" in codes:
         refused = _refusal(entry, (), "started")
-        cure = [_start(entry, "no gateway is running", "gateway_not_running", later)]
+        cure = [_bring_up(entry, later)]
     elif surplus and keep is None:
         refused = _refusal(entry, blockers, "stopped and started anew")
         cure = [*surplus, _start(entry, "none of its gateways serves", "duplicate_gateways", later)]
@@ -156,17 +156,11 @@ def _keep(entry: Entry) -> Optional[Process]:
     owners = entry.owners()
     if owners:
         return owners[0]
-    service = _unit_name(entry.spec.service)
-    of_unit = [process for process in entry.processes if service and process.unit == service]
+    unit = entry.spec.unit
+    of_unit = [process for process in entry.processes if unit and process.unit == unit]
     if of_unit:
         return of_unit[0]
     return entry.processes[0] if len(entry.processes) == 1 else None
-
-
-def _unit_name(service: Optional[str]) -> Optional[str]:
-    if service is None:
-        return None
-    return service if "." in service else service + ".service"
 
 
 def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tuple[str, ...]:
@@ -205,6 +199,8 @@ def _identity(process: Process, role: str) -> Dict[str, Any]:
         "argv_digest": process.argv_digest,
         "user": process.user,
         "command": list(process.command),
+        # A unit of its own would start it again: such a process is ended through its unit.
+        "unit": process.unit if process.unit_is_own else None,
     }
 
 
@@ -220,7 +216,7 @@ def _surplus_step(entry: Entry, process: Process, persists: bool) -> Step:
 
 
 def _wait(entry: Entry, what: str, reason: str, code: str) -> Step:
-    youngest = min((process.age for process in entry.processes), default=0.0)
+    youngest = min((process.age for process in entry.processes), default=entry.unit_age or 0.0)
     seconds = max(1, int(entry.spec.start_timeout - youngest) + 1)
     target = {"for": what, "port": entry.spec.port}
     if what == "listener":
@@ -240,10 +236,19 @@ def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
     return Step(START, entry.spec.name, _means(entry), reason, code, persists)
 
 
+def _bring_up(entry: Entry, persists: bool) -> Step:
+    """Starts what is not running; a unit that is up without a gateway would not notice a start."""
+    code = "gateway_not_running"
+    if entry.unit_age is not None:
+        reason = "its unit is up and has no gateway"
+        return Step(RESTART, entry.spec.name, _means(entry), reason, code, persists)
+    return _start(entry, "no gateway is running", code, persists)
+
+
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:
     """A unit's own process is restarted by its unit; any other is stopped by its identity, then started."""
     target = _means(entry)
-    if not entry.spec.service or process.unit != _unit_name(entry.spec.service):
+    if entry.spec.unit is None or process.unit != entry.spec.unit:
         target["process"] = _identity(process, "gateway")
     reason = "only a new gateway process ends %s" % code
     return Step(RESTART, entry.spec.name, target, reason, code, persists)

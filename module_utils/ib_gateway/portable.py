@@ -25,7 +25,7 @@ from ansible.module_utils.ib_gateway.sockets import normalise
 _NOT_CONNECTED = ("LISTEN", "TIME_WAIT", "CLOSE", "NONE", "DELETE_TCB")
 
 
-def read(ports: Iterable[int], patterns: Sequence[Pattern[str]]) -> Reading:
+def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence[str] = ()) -> Reading:  # noqa: ARG001 - systemd's units are Linux's
     """One reading; arguments and result as in linux.read. Raises ImportError without psutil, OSError when refused."""
     import psutil
 

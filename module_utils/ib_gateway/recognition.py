@@ -37,6 +37,7 @@ _RELAYS = (
     "sshd",
     "stunnel",
 )
+_LAUNCHERS = ("xvfb-run", "sudo", "su", "runuser", "setpriv", "tini", "dumb-init", "nice", "ionice", "env", "timeout")
 _SCRIPT_INTERPRETER = re.compile(r"^(?:python|pypy)[0-9.]*$|^(?:node|Rscript|ruby|perl)$")
 _SHELL = re.compile(r"^(?:ba|da|k|z)?sh$")
 
@@ -74,6 +75,12 @@ def relay_name(argv: Sequence[str]) -> Optional[str]:
     """The relay a process is, by its program's name (socat, docker-proxy, ...); None for everything else."""
     name = _basename(argv[0]).rstrip(":") if argv else ""
     return name if name in _RELAYS else None
+
+
+def is_launcher(argv: Sequence[str]) -> bool:
+    """Whether a process only starts another one, as the shells and wrappers between a unit and its gateway do."""
+    program = _basename(argv[0]).lstrip("-") if argv else ""
+    return bool(_SHELL.match(program)) or program in _LAUNCHERS
 
 
 def matches_client(pattern: Pattern[str], argv: Sequence[str]) -> bool:

@@ -33,7 +33,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\
 # After its main class IBC takes config.ini [user password [fix user, fix password]] [live|paper], by position; what
 # other launchers put there is theirs to know, and hidden.
 _IBC_PLAIN = ("live", "paper", "null")
-_LONG_OPTION = re.compile(r"^--[a-z][a-z-]*=")
+_LONG_OPTION = re.compile(r"^-(?:-[a-z][a-z-]*|D[\w.]+)=")
 
 
 def mask_account(account: str) -> str:

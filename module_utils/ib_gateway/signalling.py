@@ -1,4 +1,4 @@
-"""The only place that signals a process.
+"""The only place that ends a process: by a signal, or through the unit that would start it again.
 
 A signal goes through a pidfd to exactly the process a plan named: the pidfd is opened first, then pid, start ticks,
 boot id, role and command line are read again, and again before a forced signal. A pid that was reused in between is
@@ -16,29 +16,38 @@ from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.ib_gateway import processes, recognition
-from ansible.module_utils.ib_gateway.redaction import redact_argv
+from ansible.module_utils.ib_gateway.redaction import plain_text, redact_argv
 
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
 REFUSED = "refused"
 RESULTS = (STOPPED, ALREADY_GONE, REFUSED)
 _KILL_PATIENCE = 5.0
+_SYSTEMCTL_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
 class Target:
-    """A process as a plan names it. role and argv_digest are compared where the plan gives them."""
+    """A process as a plan names it. role, argv_digest and unit are compared where the plan gives them.
+
+    unit: the system unit that exists for this process; it is stopped instead of the process being signalled, because
+    its Restart= would undo the signal.
+    """
 
     pid: int
     started_ticks: int
     boot_id: str
     role: Optional[str] = None
     argv_digest: Optional[str] = None
+    unit: Optional[str] = None
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one target. result: stopped, already_gone or refused; signals: names, in the order sent."""
+    """What became of one target. result: stopped, already_gone or refused; signals: names, in the order sent.
+
+    unit: the unit that was stopped in place of a signal, or None.
+    """
 
     target: Target
     result: str
@@ -46,6 +55,7 @@ class Outcome:
     command: Tuple[str, ...] = ()
     user: Optional[str] = None
     signals: Tuple[str, ...] = ()
+    unit: Optional[str] = None
 
 
 class _Refused(Exception):
@@ -68,10 +78,8 @@ def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: b
             try:
                 held[index] = _hold(target)
                 if not dry_run:
-                    _send(held[index], signal.SIGTERM)
-                outcomes[index] = _outcome(
-                    target, STOPPED, "would be asked to end" if dry_run else "ended after SIGTERM"
-                )
+                    _ask(target, held[index])
+                outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
             except _Gone:
                 outcomes[index] = _outcome(target, ALREADY_GONE, "it had ended before")
             except _Refused as refusal:
@@ -97,8 +105,15 @@ def _outcome(target: Target, result: str, reason: str) -> Outcome:
         reason=reason,
         command=redact_argv(argv),
         user=processes.Users().name(uid) if uid is not None else None,
-        signals=("SIGTERM",) if result == STOPPED else (),
+        signals=("SIGTERM",) if result == STOPPED and not target.unit else (),
+        unit=target.unit if result == STOPPED else None,
     )
+
+
+def _success(target: Target, dry_run: bool) -> str:
+    if dry_run:
+        return "would be stopped through %s" % target.unit if target.unit else "would be asked to end"
+    return "ended with its unit %s" % target.unit if target.unit else "ended after SIGTERM"
 
 
 def _named(target: Target) -> Tuple[int, str]:
@@ -152,6 +167,25 @@ def _prove(target: Target) -> None:
         raise _Refused("pid %d has become a gateway" % target.pid)
     if target.argv_digest and target.argv_digest != recognition.argv_digest(redact_argv(argv)):
         raise _Refused("pid %d has become another program since the plan was made" % target.pid)
+    if target.unit and processes.read_unit(target.pid) != target.unit:
+        raise _Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
+
+
+def _ask(target: Target, descriptor: int) -> None:
+    """Asks a process that is held to end: through its unit where it has one of its own, else by SIGTERM."""
+    if target.unit is None:
+        _send(descriptor, signal.SIGTERM)
+        return
+    import subprocess
+
+    command = ["systemctl", "--no-ask-password", "--no-block", "stop", "--", target.unit]
+    try:
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SYSTEMCTL_PATIENCE)
+    except subprocess.CalledProcessError as error:
+        said = plain_text(error.stderr.decode("utf-8", "backslashreplace"))
+        raise _Refused("systemctl could not stop %s: %s" % (target.unit, said)) from None
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _Refused("systemctl could not be asked to stop %s: %s" % (target.unit, type(error).__name__)) from None
 
 
 def _send(descriptor: int, number: int) -> None:
@@ -180,6 +214,9 @@ def _await(held: Dict[int, int], seconds: float) -> List[int]:
 
 
 def _insist(target: Target, descriptor: int, grace_period: float, force: bool, before: Outcome) -> Outcome:
+    if target.unit:
+        reason = "still running %g s after its unit %s was told to stop" % (grace_period, target.unit)
+        return Outcome(target, REFUSED, reason, before.command, before.user, (), target.unit)
     if not force:
         reason = "still running %g s after SIGTERM; force is off, so it was not killed" % grace_period
         return Outcome(target, REFUSED, reason, before.command, before.user, ("SIGTERM",))

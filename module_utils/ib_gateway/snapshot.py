@@ -19,7 +19,7 @@ from ansible.module_utils.ib_gateway.model import (
 _QUEUE_SAMPLES = 3
 _QUEUE_INTERVAL = 0.1
 
-Reader = Callable[[Iterable[int], Sequence["re.Pattern[str]"]], Reading]
+Reader = Callable[[Iterable[int], Sequence["re.Pattern[str]"], Sequence[str]], Reading]
 
 
 def reader() -> Reader:
@@ -36,15 +36,17 @@ def reader() -> Reader:
 def look(
     ports: Iterable[int] = API_PORTS,
     patterns: Sequence[str] = (),
+    units: Sequence[str] = (),
     read: Optional[Reader] = None,
 ) -> Snapshot:
-    """One look. ports: API ports of interest; patterns: regular expressions that name clients by their argv.
+    """One look. ports: API ports of interest; patterns: regular expressions that name clients by their argv; units:
+    system units that should have a gateway.
 
     Takes milliseconds; where an accept queue is not empty it is sampled three times, 0.1 s apart, because a queue is
     a fault only when it stays. Raises OSError when the system's tables cannot be read at all, re.error on a pattern.
     """
     compiled = [re.compile(pattern) for pattern in patterns]
-    reading = (read or reader())(ports, compiled)
+    reading = (read or reader())(ports, compiled, units)
     return Snapshot(
         taken_at=time.time(),
         boot_id=reading.boot_id,
@@ -53,6 +55,7 @@ def look(
         listeners=reading.listeners,
         connections=pair(reading),
         accept_queue_samples=_sample_queues(reading),
+        units=reading.units,
     )
 
 
