@@ -16,10 +16,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List, NoReturn
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
-sys.path[:0] = [str(PROJECT / "tests"), str(PROJECT / "filter_plugins")]
+import ansible.module_utils
 
-from ib_gateway import fleet, ladder  # noqa: E402 - the project's own filters, found by the path above
+PROJECT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(PROJECT / "tests"))
+ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
+
+from ansible.module_utils.ib_gateway import fleet, ladder  # noqa: E402 - needs the path above
 
 from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, connect_once, free_port  # noqa: E402 - likewise
 
