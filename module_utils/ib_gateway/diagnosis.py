@@ -99,7 +99,8 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
         return True
     if diagnosis.codes & {"partial_visibility", "accept_queue_full"}:
         return False
-    return sum(client.working for client in entry.clients) < entry.spec.max_api_clients
+    working = {client.connection for client in entry.clients if client.working}
+    return len(working) < entry.spec.max_api_clients
 
 
 # --- what could not be seen ------------------------------------------------------------------------------------------
@@ -290,21 +291,18 @@ def _stale_connections(case: _Case) -> Iterator[Finding]:
 
 def _competing_clients(case: _Case) -> Iterator[Finding]:
     holding = [client for client in case.entry.clients if client.open]
-    named = [client for client in case.entry.clients if client.matches_pattern]
-    over = len(holding) - case.spec.max_api_clients
+    named = [client for client in case.entry.clients if client.matches_pattern and client.stoppable]
+    count = len(case.entry.open_connections())
+    over = count - case.spec.max_api_clients
     evidence = {
-        "open_connections": len(holding),
+        "open_connections": count,
         "max_api_clients": case.spec.max_api_clients,
         "clients": [_visitor(client) for client in case.entry.clients],
     }
     if over > 0:
-        summary = "%d API connections are open on %s, %d may be" % (
-            len(holding),
-            case.spec.name,
-            case.spec.max_api_clients,
-        )
+        summary = "%d API connections are open on %s, %d may be" % (count, case.spec.name, case.spec.max_api_clients)
         yield Finding("competing_clients", UNHEALTHY, summary, evidence)
-    elif [client for client in named if not client.protected]:
+    elif named:
         summary = "%d process(es) run that client_patterns name as competing" % len(named)
         yield Finding("competing_clients", DEGRADED, summary, evidence)
     elif over == 0 and holding and all(_forgotten(client) for client in holding):

@@ -125,7 +125,12 @@ def _strangers(spec: GatewaySpec, found: Sequence[Process], listening: Mapping[i
 def clients_of(spec: GatewaySpec, processes: Sequence[Process], snapshot: Snapshot) -> Tuple[Client, ...]:
     """Everybody who uses, or by its argv would use, the entry's API: one Client for each process and connection."""
     pids = {process.pid for process in processes}
-    used = [each for each in snapshot.connections if each.port == spec.port or each.gateway_pids & pids]
+    # A connection to the entry's port that somebody else serves is that one's business.
+    used = [
+        each
+        for each in snapshot.connections
+        if each.gateway_pids & pids or (each.port == spec.port and not each.gateway_pids)
+    ]
     return _clients(used, snapshot, spec.client_patterns, spec.protected_clients)
 
 

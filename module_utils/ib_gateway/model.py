@@ -348,6 +348,10 @@ class Entry:
     unplaced: Tuple[Process, ...] = ()
     unit_age: Optional[float] = None
 
+    def open_connections(self) -> FrozenSet[ApiConnection]:
+        """The API connections that are open; one that several processes hold is one."""
+        return frozenset(client.connection for client in self.clients if client.open and client.connection)
+
     def owners(self) -> Tuple[Process, ...]:
         """Those of its processes that listen on the entry's port."""
         pids = {pid for listener in self.listeners if listener.port == self.spec.port for pid in listener.pids}

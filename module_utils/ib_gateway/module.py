@@ -80,4 +80,4 @@ def run(module: GatewayModule, work: Callable[[GatewayModule], Dict[str, Any]]) 
         module.give_up("this host's process or socket tables cannot be read: %s" % error)
     except ImportError as error:
         module.give_up("looking at this system needs a Python package that is missing: %s" % error)
-    module.exit_json(**result)
+    module.exit_json(**{"changed": False, **result})

@@ -5,7 +5,7 @@ A plan names exactly whom it means. What would help but must not be done is with
 
 from __future__ import annotations
 
-from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ib_gateway.model import (
     FORGOTTEN_AFTER,
@@ -14,7 +14,9 @@ from ansible.module_utils.ib_gateway.model import (
     START,
     STOP_CLIENT,
     STOP_GATEWAY,
+    UNHEALTHY,
     WAIT,
+    ApiConnection,
     Client,
     Diagnosis,
     Entry,
@@ -40,15 +42,27 @@ def plan(diagnosis: Diagnosis) -> Plan:
         return Plan(steps=(_wait(entry, "upstream", reason, "upstream_down"),))
     if "wrong_trading_mode" in codes:
         return Plan(withheld=("nothing is done on a gateway that is logged in to accounts of the other trading mode",))
-    steps, withheld = _client_steps(entry, codes)
     if "port_taken" in codes:
-        withheld.append("port %d is taken: no gateway is started or restarted while it is" % entry.spec.port)
-    else:
-        more, reasons = _gateway_steps(entry, codes, steps)
-        steps.extend(more)
-        withheld.extend(reasons)
-    steps.sort(key=lambda step: RUNGS.index(step.action))
-    return Plan(steps=tuple(steps), withheld=tuple(withheld))
+        taken = "port %d is taken: no gateway is started or restarted while it is" % entry.spec.port
+        return _in_order(*_client_steps(entry, codes - {"not_listening"}), [], [taken])
+    if _unproven_stale(diagnosis):
+        codes -= {"stale_connections"}
+    clients, withheld = _client_steps(entry, codes)
+    steps, refused = _gateway_steps(entry, codes, clients)
+    if refused:
+        # To free a gateway that is then not restarted would cost scripts their sessions for nothing.
+        clients = [step for step in clients if step.finding != "not_listening"]
+    return _in_order(clients, withheld, steps, refused)
+
+
+def _in_order(clients: List[Step], kept: List[str], gateways: List[Step], refused: List[str]) -> Plan:
+    steps = sorted(clients + gateways, key=lambda step: RUNGS.index(step.action))
+    return Plan(steps=tuple(steps), withheld=tuple(kept + refused))
+
+
+def _unproven_stale(diagnosis: Diagnosis) -> bool:
+    """Whether connections are stale without anything to show that they block the slot."""
+    return any(each.code == "stale_connections" and each.severity != UNHEALTHY for each in diagnosis.findings)
 
 
 # --- clients ---------------------------------------------------------------------------------------------------------
@@ -83,24 +97,38 @@ def _abandoned(entry: Entry) -> List[Client]:
 
 
 def _surplus(entry: Entry) -> Tuple[List[Client], List[str]]:
-    """(the clients to stop: all that patterns name, then, while too many stay, the oldest stuck first; reasons)."""
+    """(the clients to stop: all that patterns name, then, while too many connections stay, the oldest stuck; reasons).
+
+    A connection ends with the last process that holds it, so its holders go together or not at all.
+    """
     stop = [client for client in entry.clients if client.matches_pattern and client.stoppable]
-    pids = {client.process.pid for client in stop if client.process}
-    staying = [c for c in entry.clients if c.open and not (c.process is not None and c.process.pid in pids)]
-    for client in sorted((c for c in staying if c.stoppable), key=_stuck, reverse=True):
-        if len(staying) <= entry.spec.max_api_clients:
-            break
-        assert client.process is not None  # stoppable says so
-        if client.process.pid in pids:
-            continue
-        pids.add(client.process.pid)
-        stop.append(client)
-        staying = [c for c in staying if c.process is None or c.process.pid != client.process.pid]
+    staying = set(entry.open_connections())
+    candidates = sorted((each for each in entry.clients if each.open and each.stoppable), key=_stuck, reverse=True)
+    for client in [*stop, *candidates]:
+        holders = [each for each in entry.clients if each.connection == client.connection]
+        if client not in stop:
+            if len(staying) <= entry.spec.max_api_clients or client.connection not in staying:
+                continue
+            if not all(each.stoppable for each in holders):
+                continue
+            stop.extend(holders)
+        staying -= _freed(entry, stop)
     reasons = []
     if len(staying) > entry.spec.max_api_clients:
-        kept = [_untouchable(client) for client in staying if not client.stoppable]
+        kept = [_untouchable(each) for each in entry.clients if each.connection in staying and not each.stoppable]
         reasons.append("too many API connections stay open; not ours to close: %s" % "; ".join(kept))
     return stop, reasons
+
+
+def _freed(entry: Entry, stop: Sequence[Client]) -> Set[ApiConnection]:
+    """The connections that end when these clients' processes do."""
+    pids = {client.process.pid for client in stop if client.process}
+    held: Dict[ApiConnection, bool] = {}
+    for client in entry.clients:
+        if client.connection is not None:
+            leaves = client.process is not None and client.process.pid in pids
+            held[client.connection] = held.get(client.connection, True) and leaves
+    return {connection for connection, free in held.items() if free}
 
 
 def _stuck(client: Client) -> Tuple[bool, bool, float, float]:

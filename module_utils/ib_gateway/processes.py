@@ -15,7 +15,6 @@ PROC = "/proc"
 #: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
 _ARGV_FIRST_READ = 16384
 _ARGV_LIMIT = 1 << 20
-_SYSTEM_UNIT = re.compile(r"/system\.slice/(?:[^/]+\.slice/)*([^/]+\.service)(?:/|$)")
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
@@ -48,9 +47,26 @@ def parse_unit(cgroup: str) -> Optional[str]:
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
         if controllers in ("", "name=systemd"):
-            found = _SYSTEM_UNIT.findall(path)
-            if found:
-                return str(found[-1])
+            unit = _unit_in(path.split("/"))
+            if unit is not None:
+                return unit
+    return None
+
+
+def _unit_in(folders: List[str]) -> Optional[str]:
+    """The system unit in a control group's path: the service below slices alone, of the innermost system there is.
+
+    Units of a user's own manager are not the system's. A container's path may hang below its host's.
+    """
+    if "system.slice" in folders:
+        folders = folders[len(folders) - folders[::-1].index("system.slice") :]
+    elif "user.slice" in folders:
+        return None
+    for folder in folders:
+        if folder.endswith(".service"):
+            return folder
+        if folder and not folder.endswith(".slice"):
+            return None
     return None
 
 

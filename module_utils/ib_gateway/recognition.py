@@ -37,6 +37,19 @@ _RELAYS = (
     "sshd",
     "stunnel",
 )
+_CLASS_NAME = re.compile(r"^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$")
+_JAVA_OPTIONS_WITH_VALUE = (
+    "-cp",
+    "-classpath",
+    "--class-path",
+    "-p",
+    "--module-path",
+    "--upgrade-module-path",
+    "--add-modules",
+    "--add-opens",
+    "--add-exports",
+    "--add-reads",
+)
 _LAUNCHERS = ("xvfb-run", "sudo", "su", "runuser", "setpriv", "tini", "dumb-init", "nice", "ionice", "env", "timeout")
 _SCRIPT_INTERPRETER = re.compile(r"^(?:python|pypy)[0-9.]*$|^(?:node|Rscript|ruby|perl)$")
 _SHELL = re.compile(r"^(?:ba|da|k|z)?sh$")
@@ -53,7 +66,7 @@ def gateway_kind(argv: Sequence[str]) -> Optional[GatewayKind]:
     """
     if not argv or _basename(argv[0]) not in _JAVA:
         return None
-    found = next((i for i, word in enumerate(argv) if i and word in MAIN_CLASSES), None)
+    found = _main_class(argv)
     if found is None:
         return None
     product, launcher = MAIN_CLASSES[argv[found]]
@@ -68,12 +81,28 @@ def gateway_kind(argv: Sequence[str]) -> Optional[GatewayKind]:
     )
 
 
+def _main_class(argv: Sequence[str]) -> Optional[int]:
+    """Where the main class stands, if it is a gateway's. Another program's class before it makes it an argument."""
+    value_follows = False
+    for index, word in enumerate(argv[1:], start=1):
+        if value_follows:
+            value_follows = False
+        elif word in MAIN_CLASSES:
+            return index
+        elif word == "-jar" or (_CLASS_NAME.match(word) and not word.endswith(".py")):
+            return None
+        else:
+            value_follows = word in _JAVA_OPTIONS_WITH_VALUE
+    return None
+
+
 _MODE_WORDS = tuple(prefix + mode for mode in (LIVE, PAPER) for prefix in ("", "--mode="))
 
 
 def relay_name(argv: Sequence[str]) -> Optional[str]:
     """The relay a process is, by its program's name (socat, docker-proxy, ...); None for everything else."""
-    name = _basename(argv[0]).rstrip(":") if argv else ""
+    # Some set a title of their own, such as `nginx: worker process`.
+    name = _basename(argv[0].partition(" ")[0]).rstrip(":") if argv else ""
     return name if name in _RELAYS else None
 
 

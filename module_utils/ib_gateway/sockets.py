@@ -260,6 +260,8 @@ def parse_proc_line(line: str) -> Optional[SocketRow]:
 def _proc_address(field: str) -> Tuple[str, int]:
     address, _colon, port = field.partition(":")
     raw = bytes.fromhex(address)
+    if len(raw) not in (4, 16):
+        raise ValueError("an address of %d bytes" % len(raw))
     words = struct.unpack(">%dL" % (len(raw) // 4), raw)
     # The kernel prints each 32-bit word in the host's order.
     native = struct.pack("=%dL" % len(words), *words)
