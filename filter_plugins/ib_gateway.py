@@ -80,6 +80,7 @@ class FilterModule:
             "ib_to_repair": to_repair,
             "ib_to_verify": to_verify,
             "ib_steps": ladder.steps,
+            "ib_known_served": ladder.known_served,
             "ib_next_rung": ladder.next_rung,
             "ib_plan_lines": ladder.lines,
             "ib_step_names": names,

@@ -35,6 +35,22 @@ options:
     type: str
     choices: [socket, ib_insync]
     default: socket
+  known_served:
+    description:
+      - Gateways that an earlier look of the same run has seen serve, from RV(gateways[].served_before).
+      - Such a gateway is not taken for one that is still starting, although the connections that showed it have gone.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      pid:
+        description: Process id.
+        type: int
+        required: true
+      started_ticks:
+        description: Its start in clock ticks after boot.
+        type: int
+        required: true
 author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
 seealso:
   - module: ib_process_stop
@@ -114,6 +130,14 @@ gateways:
       elements: dict
       returned: always
       sample: []
+    served_before:
+      description: Those of its processes that were seen to have listened on the entry's port.
+      type: list
+      elements: dict
+      returned: always
+      contains:
+        pid: {description: Process id., type: int, returned: always, sample: 4711}
+        started_ticks: {description: Its start in clock ticks after boot., type: int, returned: always, sample: 8812345}
     listeners:
       description: Who listens on its port and where its processes listen, as RV(ib_listener_info#module:listeners).
       type: list
@@ -224,6 +248,12 @@ ARGUMENTS = {
     "gateways": GATEWAYS_OPTION,
     "probe": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "probe_timeout": {"type": "float", "default": 5.0},
+    "known_served": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"pid": {"type": "int", "required": True}, "started_ticks": {"type": "int", "required": True}},
+    },
     "engine": {"type": "str", "choices": ["socket", "ib_insync"], "default": "socket"},
 }
 
@@ -234,7 +264,10 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     options = module.params
     module.seconds("probe_timeout", handshake.MAX_TIMEOUT)
     engine = _Engine(options["engine"])
-    snapshot, found, strangers = examine(module.specs(), options["probe"], options["probe_timeout"], engine.probe)
+    known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
+    snapshot, found, strangers = examine(
+        module.specs(), options["probe"], options["probe_timeout"], engine.probe, known_served
+    )
     processes = dict(snapshot.processes)
     return {
         "status": result.overall(diagnosis.status for diagnosis in found),

@@ -80,7 +80,10 @@ ARGUMENTS = {
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Starts what is not running."""
     specs = module.specs()
-    wanted = _wanted(module, specs)
+    wanted = module.chosen("only", specs)
+    for name in wanted:
+        if name not in module.start_commands:
+            module.give_up("entry %s has no start_command: nothing can start it" % name)
     started: List[Dict[str, Any]] = []
     running: List[Dict[str, Any]] = []
     for entry in entries_of(specs, look_for(specs))[0]:
@@ -97,16 +100,6 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         lines = ["gateway %s, started by its start_command\n" % each["name"] for each in started]
         result["diff"] = {"before": "", "after": "".join(lines)}
     return result
-
-
-def _wanted(module: GatewayModule, specs: List[GatewaySpec]) -> List[str]:
-    names: List[str] = module.params["only"]
-    for name in names:
-        if name not in [spec.name for spec in specs]:
-            module.give_up("the option only names %r, and no entry of gateways has that name" % name)
-        if name not in module.start_commands:
-            module.give_up("entry %s has no start_command: nothing can start it" % name)
-    return names
 
 
 def _start(module: GatewayModule, hidden: GatewaySpec) -> int:

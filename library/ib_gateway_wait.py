@@ -71,7 +71,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     began = time.monotonic()
     specs = module.specs()
     timeout = 0.0 if module.check_mode else module.params["timeout"]
-    answers = await_listener(specs, module.params["only"], timeout)
+    answers = await_listener(specs, module.chosen("only", specs), timeout)
     return {
         "gateways": [{"name": name, "answer": answer} for name, answer in answers.items()],
         "waited": round(time.monotonic() - began, 1),

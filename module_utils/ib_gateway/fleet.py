@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible.module_utils.ib_gateway.ladder import short
+from ansible.module_utils.ib_gateway.ladder import describe, short
 
 SCHEMA = "ib-fleet/1"
 TOOL_VERSION = "0.1.0"
@@ -17,7 +17,17 @@ FAILING = {
     "degraded": ("degraded", "unhealthy", "unreachable"),
     "unhealthy": ("unhealthy", "unreachable"),
 }
-_ACTS = ("stop_client", "stop_gateway", "start", "restart")
+#: What the repair registers, in the order in which it does it, and the step it belongs to.
+_ACTS = (
+    ("stop_client", "stop_client"),
+    ("stop_gateway", "stop_gateway"),
+    ("start_service", "start"),
+    ("start", "start"),
+    ("restart_service", "restart"),
+    ("restart", "restart"),
+    ("restart_start_service", "restart"),
+    ("restart_start", "restart"),
+)
 _LISTS = ("stopped", "already_gone", "refused", "started", "already_running")
 
 Result = Optional[Mapping[str, Any]]
@@ -67,27 +77,31 @@ def _health(result: Result) -> Optional[Dict[str, Any]]:
 
 
 def _done(facts: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """What the repair did, rung by rung, in the order it was done."""
+    """What the repair did, in the order it was done."""
     found = []
-    for act in _ACTS:
-        for variable in ("ib_gateway_repair_%s" % act, "ib_gateway_repair_%s_service" % act):
-            result = facts.get(variable)
-            if isinstance(result, Mapping) and not result.get("skipped"):
-                found.append(_act(act, result))
+    for name, action in _ACTS:
+        result = facts.get("ib_gateway_repair_%s" % name)
+        if isinstance(result, Mapping) and not result.get("skipped"):
+            found.append(_act(action, result))
     return found
 
 
-def _act(act: str, result: Mapping[str, Any]) -> Dict[str, Any]:
-    row: Dict[str, Any] = {"action": act, "changed": bool(result.get("changed"))}
+def _act(action: str, result: Mapping[str, Any]) -> Dict[str, Any]:
+    row: Dict[str, Any] = {"action": action, "changed": bool(result.get("changed"))}
     row.update({key: list(result[key]) for key in _LISTS if result.get(key)})
-    if result.get("results"):
-        row["services"] = [
-            {"service": each.get("name") or each.get("item"), "changed": bool(each.get("changed"))}
-            for each in result["results"]
-        ]
+    services = [_service(each) for each in result.get("results") or () if not each.get("skipped")]
+    if services:
+        row["services"] = services
     if result.get("failed"):
         row["error"] = str(result.get("msg", "failed"))
     return row
+
+
+def _service(result: Mapping[str, Any]) -> Dict[str, Any]:
+    """One item of a loop over units: the item is the step."""
+    item = result.get("item")
+    name = item["target"]["service"] if isinstance(item, Mapping) else result.get("name")
+    return {"service": name, "changed": bool(result.get("changed"))}
 
 
 def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> Dict[str, Any]:
@@ -131,6 +145,7 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
             found.append("  %s" % host["reason"])
         else:
             found.extend("  " + line for line in _health_lines(health))
+            found.extend("  " + line for line in _open_steps(health))
     return found
 
 
@@ -144,7 +159,16 @@ def _health_lines(health: Mapping[str, Any]) -> List[str]:
         found.append("left alone: gateway pid %d of %s fits no entry" % (stranger["pid"], stranger["user"]))
     missing = (health.get("proof") or {}).get("missing")
     if missing:
-        found.append("judged by the socket engine; for proof by a real session: %s" % missing)
+        found.append("the proof by a real session was not possible: %s" % missing)
+    return found
+
+
+def _open_steps(health: Mapping[str, Any]) -> List[str]:
+    """What would still mend it: a sweep's plan, a plan_only entry's, or what a repair left."""
+    found: List[str] = []
+    for gateway in health["gateways"]:
+        for step in gateway["plan"]["steps"]:
+            found.append("  would help: %s: %s" % (describe(step), step["reason"]))
     return found
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
+from dataclasses import replace
+from typing import Callable, Collection, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ib_gateway.diagnosis import diagnose, may_probe
 from ansible.module_utils.ib_gateway.matching import entries_of
@@ -23,14 +24,19 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
 
 
 def examine(
-    specs: Sequence[GatewaySpec], policy: str, timeout: float, prober: Prober
+    specs: Sequence[GatewaySpec],
+    policy: str,
+    timeout: float,
+    prober: Prober,
+    known_served: Collection[Tuple[int, int]] = (),
 ) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
     """(the snapshot, a Diagnosis for each entry, the gateways that fit no entry).
 
-    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake. Raises OSError when
+    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake; known_served: (pid,
+    started_ticks) of gateways that an earlier look of the same run has seen serve. Raises OSError when
     the host's tables cannot be read at all.
     """
-    snapshot = look_for(specs)
+    snapshot = _remember(look_for(specs), known_served)
     entries, undeclared = entries_of(specs, snapshot)
     found = []
     for entry in entries:
@@ -41,6 +47,14 @@ def examine(
         else:
             found.append(passive)
     return snapshot, found, undeclared
+
+
+def _remember(snapshot: Snapshot, known_served: Collection[Tuple[int, int]]) -> Snapshot:
+    processes = {
+        pid: replace(process, served_before=(pid, process.started_ticks) in known_served)
+        for pid, process in snapshot.processes.items()
+    }
+    return replace(snapshot, processes=processes)
 
 
 def _address(entry: Entry) -> str:

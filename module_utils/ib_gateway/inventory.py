@@ -5,6 +5,7 @@ One parser for the preflight on the controller and for every module on a host, s
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -28,7 +29,9 @@ ENTRY_OPTIONS: Dict[str, Dict[str, Any]] = {
     "remediation": {"type": "str", "default": "auto", "choices": list(REMEDIATIONS)},
 }
 
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+#: What no pattern may be found in: it would name every process, or every script of a language.
+_TOO_WIDE = ("", "\x01", "init", "bash", "python3", "/usr/bin/python3")
 
 
 class _Reader:
@@ -91,12 +94,13 @@ class _Reader:
         found = []
         for pattern in self.texts(key):
             try:
-                matches_all = re.compile(pattern).search("") is not None
-            except re.error as error:
-                self._problem(key, "%r is not a regular expression: %s" % (pattern, error))
+                compiled = re.compile(pattern)
+            except (re.error, OverflowError, RecursionError) as error:
+                self._problem(key, "%r is not a regular expression: %s" % (pattern[:100], error))
                 continue
-            if matches_all and key == "client_patterns":
-                self._problem(key, "%r matches every process; name the script" % pattern)
+            wide = next((text for text in _TOO_WIDE if compiled.search(text)), None)
+            if wide is not None and key == "client_patterns":
+                self._problem(key, "%r would match every %s; name the script" % (pattern, _scope(wide)))
                 continue
             found.append(pattern)
         return tuple(found)
@@ -111,7 +115,7 @@ def _parse_entry(where: str, raw: Mapping[str, Any]) -> Tuple[Optional[GatewaySp
     reader = _Reader(where, raw)
     reader.unknown()
     name, mode = reader.text("name"), reader.text("trading_mode")
-    if name is not None and not _NAME.match(name):
+    if name is not None and not _NAME.fullmatch(name):
         reader.problems.append("%s, key name: %r; use letters, digits, dots, dashes and underscores" % (where, name))
     port = reader.number("port", 1, 65535)
     config_dir = reader.text("config_dir")
@@ -164,6 +168,10 @@ def _kind(value: Any) -> str:
     return "missing" if value is None else "a " + type(value).__name__
 
 
+def _scope(wide: str) -> str:
+    return "script of an interpreter" if "python" in wide or "sh" in wide else "process"
+
+
 def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
     problems = []
     for index, one in enumerate(specs):
@@ -185,11 +193,15 @@ def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
     return problems
 
 
+def _folder(path: str) -> str:
+    return posixpath.normpath(path)
+
+
 def _overlap(one: GatewaySpec, other: GatewaySpec) -> bool:
     """Whether a gateway that does not listen could be either's. Entries of different modes are told apart by port and
     mode; what still could be both is never touched."""
     return (
         one.trading_mode == other.trading_mode
         and (one.user is None or other.user is None or one.user == other.user)
-        and (one.config_dir is None or other.config_dir is None or one.config_dir == other.config_dir)
+        and (one.config_dir is None or other.config_dir is None or _folder(one.config_dir) == _folder(other.config_dir))
     )

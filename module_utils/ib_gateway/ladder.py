@@ -26,6 +26,11 @@ def steps(health: Optional[Health], action: Optional[str] = None, spent: Sequenc
     return found
 
 
+def known_served(health: Optional[Health]) -> List[Dict[str, int]]:
+    """The gateways of a look that were seen to have served: what the next look of the same run has to know."""
+    return [dict(process) for gateway in (health or {}).get("gateways", ()) for process in gateway["served_before"]]
+
+
 def next_rung(health: Optional[Health], after: Optional[str] = None, spent: Sequence[str] = ()) -> Optional[str]:
     """The lowest rung above `after` that the plan has a step on; None when the climb is over.
 

@@ -127,6 +127,8 @@ class Process:
     #: A hash over the redacted argv: tells that the process has become another program, gives no secret away.
     argv_digest: str
     cwd: Optional[str] = None
+    #: Whether an earlier look of the same run has seen it serve: it is not starting, whatever it shows now.
+    served_before: bool = False
     unit: Optional[str] = None
     #: Whether that unit exists for this process: nothing but launchers stands between the two.
     unit_is_own: bool = False
@@ -363,8 +365,8 @@ class Entry:
         return tuple(sorted(ports - {COMMAND_SERVER_PORT}))
 
     def has_served(self, process: Process) -> bool:
-        """Whether a process holds connections on the entry's port: proof that it has listened there before."""
-        return any(
+        """Whether a process has listened on the entry's port before: it holds connections there, or was seen to."""
+        return process.served_before or any(
             client.connection is not None
             and client.connection.accepted
             and client.connection.port == self.spec.port

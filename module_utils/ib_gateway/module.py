@@ -27,12 +27,22 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
         super()._load_params()
         self.start_commands = {}
         entries = self.params.get("gateways")
-        for entry in entries if isinstance(entries, list) else []:
-            if isinstance(entry, dict) and entry.get("start_command"):
-                command = entry["start_command"]
-                words = command if isinstance(command, list) else [command]
-                self.start_commands[str(entry.get("name"))] = tuple(str(word) for word in words)
-                entry["start_command"] = [HIDDEN] * len(words)
+        if isinstance(entries, list):
+            self.params["gateways"] = [self._withhold(entry) for entry in entries]
+        elif entries is not None:
+            self.params["gateways"] = HIDDEN  # of the wrong form, so where its secrets stand is not known
+
+    def _withhold(self, entry: Any) -> Any:
+        """An entry without its start_command's words, and without the values of keys that mean nothing here."""
+        if not isinstance(entry, dict):
+            return HIDDEN
+        found = {key: value if key in ENTRY_OPTIONS else HIDDEN for key, value in entry.items()}
+        command = entry.get("start_command")
+        if command:
+            words = command if isinstance(command, list) else [command]
+            self.start_commands[str(entry.get("name"))] = tuple(str(word) for word in words)
+            found["start_command"] = [HIDDEN] * len(words)
+        return found
 
     def specs(self) -> List[GatewaySpec]:
         """The entries of the `gateways` option; ends the module when they are not usable."""
@@ -55,9 +65,19 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
         for pattern in patterns:
             try:
                 re.compile(pattern)
-            except re.error as error:
-                self.give_up("the option %s holds %r, which is no regular expression: %s" % (option, pattern, error))
+            except (re.error, OverflowError, RecursionError) as error:
+                self.give_up(
+                    "the option %s holds %r, which is no regular expression: %s" % (option, pattern[:100], error)
+                )
         return patterns
+
+    def chosen(self, option: str, specs: List[GatewaySpec]) -> List[str]:
+        """A list of entries' names; ends the module when no entry has one of them."""
+        names: List[str] = self.params[option]
+        for name in names:
+            if name not in [spec.name for spec in specs]:
+                self.give_up("the option %s names %r, and no entry of gateways has that name" % (option, name))
+        return names
 
     def seconds(self, option: str, most: float) -> float:
         """A number of seconds above 0; ends the module when it is not one or too large."""

@@ -88,7 +88,8 @@ def _client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List
     steps: Dict[int, Step] = {}
     for client, code, why in chosen:
         if client.process is not None and client.process.pid not in steps:
-            steps[client.process.pid] = _process_step(STOP_CLIENT, entry, client.process, "client", why, code)
+            target = _identity(client.process, "client")
+            steps[client.process.pid] = Step(STOP_CLIENT, entry.spec.name, target, why, code)
     return list(steps.values()), withheld
 
 
@@ -161,7 +162,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
         waits.append(_wait(entry, "listener", "it may still be logging in", "gateway_starting"))
     later = bool(waits)
     keep = _keep(entry)
-    surplus = [_surplus_step(entry, process, later) for process in entry.processes if process is not keep]
+    surplus, spared = _surplus_gateways(entry, keep, later)
     fault = next((code for code in _RESTART_FAULTS if code in codes), None)
     blockers = _blockers(entry, fault, before)
     refused: Optional[str] = None
@@ -169,14 +170,36 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
     if "gateway_not_running" in codes:
         refused = _refusal(entry, (), "started")
         cure = [_bring_up(entry, later)]
-    elif surplus and keep is None:
-        refused = _refusal(entry, blockers, "stopped and started anew")
+    elif keep is None and len(entry.processes) > 1:
+        refused = _refusal(entry, [*blockers, *spared], "stopped and started anew")
         cure = [*surplus, _start(entry, "none of its gateways serves", "duplicate_gateways", later)]
     elif fault is not None and keep is not None:
         refused = _refusal(entry, blockers, "restarted")
         cure = [_restart(entry, keep, fault, persists=bool(waits or surplus or before))]
     steps = waits + (surplus if keep is not None else [])
-    return (steps, [refused]) if refused else (steps + cure, [])
+    withheld = ["surplus gateways are left: ending them would cut off " + each for each in spared if keep is not None]
+    return (steps, [*withheld, refused]) if refused else (steps + cure, withheld)
+
+
+def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:
+    """(a step for each gateway that is one too many, the clients for whose sake one is left)."""
+    steps: List[Step] = []
+    spared: List[str] = []
+    for process in entry.processes:
+        if process is keep:
+            continue
+        protected = [
+            "pid %d" % client.process.pid
+            for client in entry.clients
+            if client.process
+            and client.protected
+            and client.connection
+            and process.pid in client.connection.gateway_pids
+        ]
+        spared.extend(protected)
+        if not protected:
+            steps.append(_surplus_step(entry, process, keep, later))
+    return steps, spared
 
 
 def _keep(entry: Entry) -> Optional[Process]:
@@ -210,6 +233,8 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
             entry.spec.name,
             what,
         )
+    if any(process.pid == 1 for process in entry.processes):
+        return "%s is not %s: it is the system's first process, so its container has to be" % (entry.spec.name, what)
     if blockers:
         return "%s is not %s: that would cut off %s" % (entry.spec.name, what, ", ".join(blockers))
     return None
@@ -232,15 +257,12 @@ def _identity(process: Process, role: str) -> Dict[str, Any]:
     }
 
 
-def _process_step(
-    action: str, entry: Entry, process: Process, role: str, reason: str, code: str, persists: bool = False
-) -> Step:
-    return Step(action, entry.spec.name, _identity(process, role), reason, code, persists)
-
-
-def _surplus_step(entry: Entry, process: Process, persists: bool) -> Step:
+def _surplus_step(entry: Entry, process: Process, keep: Optional[Process], persists: bool) -> Step:
+    target = _identity(process, "gateway")
+    if keep is not None and keep.unit == process.unit:
+        target["unit"] = None  # stopping it would end the one that stays
     reason = "one gateway is wanted for %s" % entry.spec.name
-    return _process_step(STOP_GATEWAY, entry, process, "gateway", reason, "duplicate_gateways", persists)
+    return Step(STOP_GATEWAY, entry.spec.name, target, reason, "duplicate_gateways", persists)
 
 
 def _wait(entry: Entry, what: str, reason: str, code: str) -> Step:

@@ -17,7 +17,7 @@ HIDDEN = "********"
 _SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth)"  # noqa: S105 - names, no secret
 _USER_WORD = r"(?:user|username|userid|login|ib[-_.]?user)"
 _NAME = re.compile(
-    r"^-{0,2}D?(?:[\w.]*?[-_.])?(?:%s|%s)(?:[-_.]?(?:id|name|code|key))?$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
+    r"^-{0,2}D?(?:[\w.-]*[-_.])?(?:%s|%s)(?:[-_.]?(?:id|name|code|key))?$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
 )
 #: IBC's own spelling runs words together: IbPassword, FIXPassword, IbLoginId.
 _CAMEL_NAME = re.compile(
@@ -26,7 +26,9 @@ _CAMEL_NAME = re.compile(
 _URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 _ACCOUNT = re.compile(r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(\d{4,9})(?!\d)")
 # Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
-_INLINE_SECRET = re.compile(r"(?i)(%s[\w.-]{0,40}\s{0,4}[=:]\s{0,4})(\S+)" % _SECRET_WORD)
+_INLINE_SECRET = re.compile(
+    r"""(?i)(%s[\w.-]{0,40}(?:\s{0,4}[=:]\s{0,4}|\s{1,4}))("[^"]*"|'[^']*'|\S+)""" % _SECRET_WORD
+)
 # Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
@@ -110,19 +112,10 @@ def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
 
 
 def _hide_inline(word: str) -> str:
-    """Secrets inside one element, as in sh -c 'start --pw=x': hidden where a name marks them."""
-    if not any(space in word for space in " \t\n"):
+    """Secrets inside one element, as in sh -c 'start --pw=x' or in a URL's query: hidden where a name marks them."""
+    word = _INLINE_SECRET.sub(lambda found: found.group(1) + HIDDEN, word)
+    tokens = word.split()
+    if len(tokens) < 2:
         return word
-    return _INLINE_SECRET.sub(lambda found: found.group(1) + HIDDEN, word)
-
-
-def secrets_of(argv: Sequence[str]) -> Tuple[str, ...]:
-    """The values in an argument list that must never be written anywhere; those under three characters left out.
-
-    Shorter ones would, used as a filter, blot out whole reports without protecting anything.
-    """
-    found = [secret for _shown, secret in _split(argv) if len(secret) >= 3]
-    for word in argv:
-        if " " in word:
-            found.extend(match.group(2) for match in _INLINE_SECRET.finditer(word) if len(match.group(2)) >= 3)
-    return tuple(found)
+    parts = _split(tokens)
+    return " ".join(shown + (HIDDEN if secret else "") for shown, secret in parts) if any(p[1] for p in parts) else word

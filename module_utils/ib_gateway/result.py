@@ -167,6 +167,11 @@ def judgement(diagnosis: Diagnosis, plan: Plan, processes: Dict[int, Process]) -
         "summary": _summary(diagnosis),
         "findings": [finding(each, plan.steps) for each in diagnosis.findings],
         "processes": [gateway(process, entry.listening(process)) for process in entry.processes],
+        "served_before": [
+            {"pid": process.pid, "started_ticks": process.started_ticks}
+            for process in entry.processes
+            if entry.has_served(process)
+        ],
         "listeners": listeners(entry.listeners, processes),
         "clients": [client(each) for each in entry.clients],
         "api": api(diagnosis.probe),

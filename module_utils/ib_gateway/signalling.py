@@ -77,9 +77,10 @@ def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: b
         for index, target in enumerate(targets):
             try:
                 held[index] = _hold(target)
+                # Described before it is asked to end: afterwards there may be nothing left to read.
+                outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
                 if not dry_run:
                     _ask(target, held[index])
-                outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
             except _Gone:
                 outcomes[index] = _outcome(target, ALREADY_GONE, "it had ended before")
             except _Refused as refusal:

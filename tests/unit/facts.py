@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple, Union
 
-from ansible.module_utils.ib_gateway import matching, planning
+from ansible.module_utils.ib_gateway import matching, planning, result
 from ansible.module_utils.ib_gateway.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.model import (
     ApiConnection,
@@ -28,6 +28,7 @@ from ansible.module_utils.ib_gateway.redaction import redact_argv
 
 BOOT = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 FOLDER = "/srv/ibgateway/live"
+UNIT = "ibgateway.service"
 DAY = 86400.0
 ROOT = Visibility(user="root", privileged=True)
 
@@ -39,7 +40,7 @@ Fact = Union[Process, Listener, ApiConnection]
 
 def spec(**more: Any) -> GatewaySpec:
     """The entry `live`: port 4001, its settings directory, a unit that starts it."""
-    base = GatewaySpec("live", "live", 4001, user="trader", config_dir=FOLDER, service="ibgateway.service")
+    base = GatewaySpec("live", "live", 4001, user="trader", config_dir=FOLDER, service=UNIT)
     return dataclasses.replace(base, **more)
 
 
@@ -115,9 +116,12 @@ def reading(
 
 
 def snapshot(
-    *facts: Fact, sight: Visibility = ROOT, queues: Optional[Mapping[int, Tuple[int, ...]]] = None
+    *facts: Fact,
+    sight: Visibility = ROOT,
+    queues: Optional[Mapping[int, Tuple[int, ...]]] = None,
+    units: Optional[Mapping[str, float]] = None,
 ) -> Snapshot:
-    """A look that found exactly these processes, listeners and connections."""
+    """A look that found exactly these processes, listeners and connections; units: the age of those that are up."""
     return Snapshot(
         taken_at=1_745_600_000.0,
         boot_id=BOOT,
@@ -126,6 +130,7 @@ def snapshot(
         listeners=tuple(each for each in facts if isinstance(each, Listener)),
         connections=tuple(each for each in facts if isinstance(each, ApiConnection)),
         accept_queue_samples=queues or {},
+        units=units or {},
     )
 
 
@@ -168,3 +173,20 @@ def planned(look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[
 def told(steps: Iterable[Step]) -> Tuple[Tuple[str, Optional[int]], ...]:
     """Each step as its action and the pid it means, where it means one."""
     return tuple((each.action, each.target.get("pid")) for each in steps)
+
+
+def health(*looks: Tuple[GatewaySpec, Snapshot, Optional[Probe]]) -> Dict[str, Any]:
+    """What ib_gateway_health returns for one host, an item for each entry with the look it was judged by."""
+    judgements = []
+    for one, look, shaken in looks:
+        diagnosis = judged(look, one, shaken)
+        judgements.append(result.judgement(diagnosis, planning.plan(diagnosis), dict(look.processes)))
+    return {
+        "status": result.overall(each["status"] for each in judgements),
+        "gateways": judgements,
+        "undeclared": [],
+        "proof": {"wanted": "socket", "used": "socket", "missing": None},
+        "visibility": {"complete": True, "looked_as": "root", "privileged": True, "missing": []},
+        "taken_at": "2025-04-25T05:00:12Z",
+        "elapsed_ms": 12.3,
+    }

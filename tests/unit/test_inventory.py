@@ -255,7 +255,7 @@ NEARLY: Dict[str, st.SearchStrategy[Any]] = {
     "trading_mode": st.sampled_from(["live", "paper", "demo"]) | JSON,
     "port": st.integers(-1, 70_000) | JSON,
     "config_dir": st.sampled_from(["/srv/a", "/srv/b", "srv"]) | JSON,
-    "client_patterns": st.lists(st.text("ab(.*[\\", max_size=5), max_size=2) | JSON,
+    "client_patterns": st.lists(st.text("ab(.*\\", max_size=5), max_size=2) | JSON,
     "max_api_clients": st.integers(-1, 40) | JSON,
 }
 ENTRIES = st.lists(st.fixed_dictionaries({}, optional=NEARLY) | JSON, max_size=4)

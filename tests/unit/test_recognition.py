@@ -10,6 +10,7 @@ from ansible.module_utils.ib_gateway.recognition import (
     MAIN_CLASSES,
     argv_digest,
     gateway_kind,
+    is_launcher,
     matches_any,
     matches_client,
     relay_name,
@@ -150,7 +151,7 @@ def test_a_mode_word_before_the_main_class_says_nothing() -> None:
 @given(st.lists(st.text(max_size=20), max_size=6))
 def test_any_command_line_can_be_asked(argv: List[str]) -> None:
     assert gateway_kind(argv) is None or argv[0].endswith(("java", "java.exe", "javaw.exe"))
-    assert relay_name(argv) is None or relay_name(argv) in argv[0]
+    assert (relay_name(argv) or "") in "".join(argv[:1])
     matches_client(re.compile("bot"), argv)
 
 
@@ -183,6 +184,16 @@ def test_a_relay_is_known_by_its_program(argv: Tuple[str, ...], name: str) -> No
 )
 def test_a_relay_that_sets_its_own_title_is_known(title: str, name: str) -> None:
     assert relay_name((title,)) == name
+
+
+@pytest.mark.parametrize("program", ["bash", "/bin/sh", "-bash", "/usr/bin/sudo", "xvfb-run", "tini", "timeout"])
+def test_shells_and_wrappers_only_launch(program: str) -> None:
+    assert is_launcher((program, "anything"))
+
+
+@pytest.mark.parametrize("argv", [(), ("",), ("cron",), ("/usr/sbin/sshd",), ("python3", "bash"), ("java", "sudo")])
+def test_what_does_more_than_launch_is_no_launcher(argv: Tuple[str, ...]) -> None:
+    assert not is_launcher(argv)
 
 
 @pytest.mark.parametrize("argv", [(), ("",), ("vim", "socat"), ("python3", "socat.py"), ("mysocat",), ("socat.sh",)])

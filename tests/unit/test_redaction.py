@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.redaction import HIDDEN, mask_account, mask_text, plain_text, redact_argv, secrets_of
+from ansible.module_utils.ib_gateway.redaction import (
+    HIDDEN,
+    mask_account,
+    mask_text,
+    plain_text,
+    redact_argv,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-SECRET = "hunter2!"
+SECRET = "hunter2!"  # noqa: S105 - a stand-in, no secret
+TWO = (HIDDEN, HIDDEN)
 IBC = ("java", "-Xmx768m", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini")
 
 
@@ -18,6 +25,7 @@ IBC = ("java", "-Xmx768m", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini")
     [
         ((*IBC, "trader", SECRET, "live"), (*IBC, HIDDEN, HIDDEN, "live")),
         ((*IBC, "trader", SECRET, "fixtrader", "fixword", "paper"), (*IBC, *[HIDDEN] * 4, "paper")),
+        (("java", "install4j.ibgateway.GWClient", "trader", SECRET), ("java", "install4j.ibgateway.GWClient", *TWO)),
         (("ibcstart.sh", "1019", "--pw=" + SECRET), ("ibcstart.sh", "1019", "--pw=" + HIDDEN)),
         (("ibcstart.sh", "--user=trader"), ("ibcstart.sh", "--user=" + HIDDEN)),
         (("ibcstart.sh", "--fix-pw=x", "--fix-user=y"), ("ibcstart.sh", "--fix-pw=" + HIDDEN, "--fix-user=" + HIDDEN)),
@@ -40,7 +48,7 @@ def test_a_secret_is_hidden_and_the_rest_is_shown(argv: Tuple[str, ...], shown: 
 @pytest.mark.parametrize(
     "argv",
     [
-        ("java", "-DjtsConfigDir=/srv/live", "-Xmx768m", "install4j.ibgateway.GWClient", "${installer:cmdLineArgs}"),
+        ("java", "-DjtsConfigDir=/srv/live", "-Xmx768m", "install4j.ibgateway.GWClient"),
         (*IBC, "live"),
         (*IBC, "--mode=paper"),
         ("python3", "-u", "cleanup_positions.py", "--port=4001", "--client-id=7"),
@@ -84,7 +92,9 @@ TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=()), mi
 MARK = "\u00a7Zq7"
 ANY_SECRET = TEXT.map(lambda text: MARK + text + MARK)
 #: What may stand where a blank or a URL's own sign would end it.
-UNBROKEN = st.text(st.characters(codec="ascii", categories=("L", "N"), include_characters="!$%^*()+,;~=-_."), min_size=1)
+UNBROKEN = st.text(
+    st.characters(codec="ascii", categories=("L", "N"), include_characters="!$%^*()+,;~=-_."), min_size=1
+)
 UNBROKEN_SECRET = UNBROKEN.map(lambda text: MARK + text + MARK)
 FEW = settings(max_examples=30, deadline=None)  # each of them once for every place
 BEFORE = st.lists(st.sampled_from(["-Xmx768m", "/opt/start", "live", "-c", "--verbose"]), max_size=3)
@@ -93,7 +103,8 @@ BEFORE = st.lists(st.sampled_from(["-Xmx768m", "/opt/start", "live", "-c", "--ve
 @FEW
 @given(secret=ANY_SECRET, before=BEFORE, after=BEFORE)
 @pytest.mark.parametrize(
-    "option", ["--pw=", "--user=", "--fix-pw=", "-DIbPassword=", "-Dib.password=", "IBPASSWORD=", "--api-key=", "token="]
+    "option",
+    ["--pw=", "--user=", "--fix-pw=", "-DIbPassword=", "-Dib.password=", "IBPASSWORD=", "--api-key=", "token="],
 )
 def test_no_secret_after_an_equals_sign_is_shown(option: str, secret: str, before: List[str], after: List[str]) -> None:
     check_hidden(secret, [*before, option + secret, *after])
@@ -136,7 +147,7 @@ def check_hidden(secret: str, argv: List[str]) -> None:
     shown = redact_argv(argv)
     assert len(shown) == len(argv)
     assert MARK not in "".join(shown)
-    assert secret in secrets_of(argv)
+    assert secret not in "".join(shown)
 
 
 @settings(deadline=None)
@@ -145,7 +156,6 @@ def test_any_command_line_can_be_redacted(argv: List[str]) -> None:
     shown = redact_argv(argv)
     assert len(shown) == len(argv)
     assert all(ord(letter) >= 32 for word in shown for letter in word)
-    assert all(len(secret) >= 3 for secret in secrets_of(argv))
 
 
 @settings(deadline=None)

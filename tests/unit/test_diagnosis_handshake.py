@@ -1,0 +1,205 @@
+"""What a handshake shows: for each finding what makes it, and what nearly does; when to shake hands at all."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway.diagnosis import may_probe
+from ansible.module_utils.ib_gateway.model import Finding, Probe, Snapshot
+from unit.facts import (
+    GATEWAY,
+    OTHER_SCRIPT,
+    SCRIPT,
+    SECOND,
+    connection,
+    gateway,
+    judged,
+    listener,
+    probe,
+    script,
+    snapshot,
+    spec,
+)
+
+FINE = snapshot(gateway(), listener())
+
+
+def only(shaken: Probe, look: Snapshot = FINE) -> Finding:
+    findings = judged(look, shaken=shaken).findings
+    assert len(findings) == 1, [each.code for each in findings]
+    return findings[0]
+
+
+def test_a_good_handshake_proves_a_healthy_gateway() -> None:
+    diagnosis = judged(FINE, shaken=probe())
+    assert (diagnosis.status, diagnosis.findings) == ("healthy", ())
+
+
+# --- how far it came -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["refused", "silent", "dropped", "stalled"])
+def test_each_way_to_fail_is_a_finding_of_its_own(outcome: str) -> None:
+    found = only(probe(outcome, server_version=176, timings_ms={"tcp": 0.2}))
+    assert (found.code, found.severity) == ("handshake_" + outcome, "unhealthy")
+    for key in ("stage", "server_version", "client_id", "error", "engine", "timings_ms"):
+        assert key in found.evidence
+
+
+def test_a_stalled_handshake_is_told_in_the_words_a_script_shows() -> None:
+    found = only(probe("stalled", server_version=176))
+    assert "176" in found.summary and "API connection failed: TimeoutError()" in found.summary
+
+
+def test_a_refused_handshake_says_why() -> None:
+    found = only(probe("refused", stage="tcp", error={"code": None, "message": "Connection refused"}))
+    assert "4001" in found.summary and "Connection refused" in found.summary
+
+
+def test_a_failed_handshake_names_who_is_connected() -> None:
+    look = snapshot(gateway(), listener(), script(), connection(SCRIPT))
+    assert only(probe("stalled"), look).evidence["clients"][0]["pid"] == SCRIPT
+
+
+def test_a_handshake_that_was_not_made_says_nothing() -> None:
+    assert judged(FINE).findings == ()
+
+
+# --- client_id_in_use ------------------------------------------------------------------------------------------------
+
+IN_USE = probe("id_in_use", client_id=7, error={"code": 326, "message": "client id is already in use"})
+
+
+def test_a_client_id_in_use_names_the_id_and_who_may_hold_it() -> None:
+    look = snapshot(gateway(), listener(), script(), script(OTHER_SCRIPT), connection(SCRIPT))
+    found = only(IN_USE, look)
+    assert (found.code, found.severity) == ("client_id_in_use", "degraded")
+    assert "client id 7" in found.summary
+    assert [each["pid"] for each in found.evidence["clients"]] == [SCRIPT]
+
+
+def test_another_error_is_no_client_id_in_use() -> None:
+    dropped = probe("dropped", error={"code": 507, "message": "bad message length"})
+    assert only(dropped).code == "handshake_dropped"
+
+
+# --- wrong_trading_mode ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("wanted", "found"), [("live", "paper"), ("paper", "live")])
+def test_accounts_of_the_other_mode_are_a_fault(wanted: str, found: str) -> None:
+    shaken = probe(trading_mode=found, accounts=("DU*****67",))
+    diagnosis = judged(FINE, spec(trading_mode=wanted), shaken)
+    assert (diagnosis.status, diagnosis.verdict) == ("unhealthy", "wrong_trading_mode")
+    assert diagnosis.findings[0].evidence == {"expected": wanted, "found": found, "accounts": ["DU*****67"]}
+    assert "do not trade" in diagnosis.findings[0].summary
+
+
+@pytest.mark.parametrize("found", ["live", None])
+def test_accounts_of_the_right_mode_or_of_none_are_no_fault(found: Optional[str]) -> None:
+    assert judged(FINE, spec(trading_mode="live"), probe(trading_mode=found)).status == "healthy"
+
+
+# --- upstream_down ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("notices", [(1100,), (2110,), (2104, 1100), (1102, 1100), (1101, 2110, 399)])
+def test_a_link_that_was_lost_last_is_down(notices: Tuple[int, ...]) -> None:
+    found = only(probe(notices=notices))
+    assert (found.code, found.severity) == ("upstream_down", "unhealthy")
+    assert "restart does not help" in found.summary and found.evidence["notices"] == list(notices)
+
+
+@pytest.mark.parametrize("notices", [(), (1102,), (1100, 1102), (2110, 1101), (2103,), (2104, 2106), (10197,)])
+def test_a_link_that_came_back_is_up(notices: Tuple[int, ...]) -> None:
+    assert judged(FINE, shaken=probe(notices=notices)).status == "healthy"
+
+
+def test_a_lost_link_weighs_more_than_the_stall_it_causes() -> None:
+    assert judged(FINE, shaken=probe("stalled", notices=(1100,))).verdict == "upstream_down"
+
+
+# --- stale connections beside a handshake ----------------------------------------------------------------------------
+
+STALE = snapshot(gateway(), listener(), connection(state="CLOSE_WAIT"))
+
+
+def test_stale_connections_that_do_not_block_the_slot_are_only_worth_knowing() -> None:
+    diagnosis = judged(STALE, shaken=probe())
+    assert (diagnosis.status, diagnosis.codes) == ("healthy", frozenset())
+    assert diagnosis.findings[0].evidence["slot_blocked"] is False
+
+
+def test_stale_connections_beside_a_failed_handshake_block_the_slot() -> None:
+    diagnosis = judged(STALE, shaken=probe("stalled"))
+    assert [each.severity for each in diagnosis.findings] == ["unhealthy", "unhealthy"]
+    assert diagnosis.findings[1].evidence["slot_blocked"] is True
+
+
+# --- what weighs most ------------------------------------------------------------------------------------------------
+
+YOUNG: Dict[str, Any] = {"age": 30.0}
+
+
+@pytest.mark.parametrize(
+    ("look", "shaken", "status", "verdict"),
+    [
+        (snapshot(gateway(**YOUNG), gateway(SECOND, **YOUNG)), None, "unhealthy", "duplicate_gateways"),
+        (STALE, IN_USE, "unhealthy", "stale_connections"),
+        (snapshot(gateway(), listener(), script()), IN_USE, "degraded", "competing_clients"),
+        (FINE, probe("stalled", trading_mode="paper"), "unhealthy", "wrong_trading_mode"),
+        (snapshot(gateway(), gateway(SECOND), listener()), probe("silent"), "unhealthy", "duplicate_gateways"),
+    ],
+)
+def test_the_first_of_the_worst_findings_is_the_verdict(
+    look: Snapshot, shaken: Optional[Probe], status: str, verdict: str
+) -> None:
+    diagnosis = judged(look, spec(client_patterns=("bot",)), shaken)
+    assert len(diagnosis.findings) == 2
+    assert (diagnosis.status, diagnosis.verdict) == (status, verdict)
+
+
+# --- when to shake hands ---------------------------------------------------------------------------------------------
+
+OPEN = (script(), connection(SCRIPT))
+HALF = connection(SCRIPT, state="CLOSE_WAIT")
+
+
+@pytest.mark.parametrize(
+    ("look", "more", "auto", "always"),
+    [
+        (FINE, {}, True, True),
+        (snapshot(gateway(), listener(), *OPEN), {}, False, True),
+        (snapshot(gateway(), listener(), *OPEN), {"max_api_clients": 2}, True, True),
+        (snapshot(gateway(), listener(), HALF), {}, True, True),
+        (snapshot(gateway(), listener(), queues={4001: (1, 1, 1)}), {}, False, True),
+        (snapshot(gateway(), gateway(SECOND), listener()), {}, True, True),
+        (snapshot(gateway(), listener(4002)), {}, False, False),
+        (snapshot(gateway()), {}, False, False),
+        (snapshot(), {}, False, False),
+        (snapshot(script(), listener(4001, SCRIPT)), {}, False, False),
+        (snapshot(gateway(user="bob"), listener()), {}, False, False),
+    ],
+)
+def test_hands_are_shaken_only_where_the_slot_is_free_and_the_port_the_entry_s(
+    look: Snapshot, more: Dict[str, Any], auto: bool, always: bool
+) -> None:
+    diagnosis = judged(look, spec(**more))
+    assert (may_probe(diagnosis, "auto"), may_probe(diagnosis, "always")) == (auto, always)
+    assert not may_probe(diagnosis, "never")
+
+
+def test_what_cannot_be_seen_is_not_probed() -> None:
+    look = snapshot(gateway(other_netns=True), listener())
+    assert not may_probe(judged(look), "auto")
+
+
+def test_one_connection_that_two_processes_hold_takes_one_slot() -> None:
+    look = snapshot(gateway(), listener(), script(), script(OTHER_SCRIPT), connection(SCRIPT, OTHER_SCRIPT))
+    assert may_probe(judged(look, spec(max_api_clients=2)), "auto")
+
+
+def test_the_owner_is_probed_whatever_the_other_gateway_does() -> None:
+    look = snapshot(gateway(), gateway(SECOND), listener(4001, SECOND), listener(4002, GATEWAY))
+    assert may_probe(judged(look), "auto")

@@ -1,0 +1,254 @@
+"""The fleet's document: every declared host is in it with what is known, and nothing unseen is ever called healthy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Optional
+
+import pytest
+from ansible.module_utils.ib_gateway import fleet
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.facts import GATEWAY, SCRIPT, SECOND, gateway, health, listener, probe, script, snapshot, spec
+
+HEALTHY = health((spec(), snapshot(gateway(), listener()), probe()))
+DOWN = health((spec(), snapshot(), None))
+CROWDED = health((spec(client_patterns=("bot",)), snapshot(gateway(), listener(), script()), None))
+UNKNOWN = health((spec(), snapshot(gateway(other_netns=True)), None))
+FAILED = {"failed": True, "msg": "the module failed", "changed": False}
+UNREACHABLE = {"unreachable": True, "msg": "Connection timed out", "changed": False}
+CONTEXT = {"kind": "remediate", "generated_at": "2025-04-25T05:00:12Z", "check_mode": False}
+UNIT_STEP = {"action": "restart", "gateway": "live", "target": {"service": "ibgateway.service", "port": 4001}}
+
+
+def host(before: Any = None, after: Any = None, **more: Any) -> Dict[str, Any]:
+    facts = dict(more)
+    if before is not None:
+        facts["ib_gateway_diagnose_result"] = before
+    if after is not None:
+        facts["ib_gateway_verify_result"] = after
+    return fleet.host_document("desk1", facts)
+
+
+def document(*hosts: Dict[str, Any], **more: Any) -> Dict[str, Any]:
+    return fleet.document(hosts, dict(CONTEXT, **more))
+
+
+def lines(*hosts: Dict[str, Any], **more: Any) -> List[str]:
+    return fleet.lines(document(*hosts, **more))
+
+
+# --- one host's status -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "status"),
+    [
+        (HEALTHY, None, "healthy"),
+        (CROWDED, None, "degraded"),
+        (UNKNOWN, None, "unknown"),
+        (DOWN, None, "unhealthy"),
+        (DOWN, HEALTHY, "healthy"),
+        (HEALTHY, DOWN, "unhealthy"),
+        (None, None, "unknown"),
+        (FAILED, None, "unknown"),
+        ({}, None, "unknown"),
+        ({"skipped": True, "changed": False}, None, "unknown"),
+        ({"status": "healthy"}, None, "unknown"),
+        (HEALTHY, FAILED, "unknown"),
+        (UNREACHABLE, None, "unreachable"),
+        (HEALTHY, UNREACHABLE, "unreachable"),
+    ],
+)
+def test_the_last_look_decides_and_a_look_that_failed_is_never_healthy(before: Any, after: Any, status: str) -> None:
+    found = host(before, after)
+    assert found["status"] == status
+    if status != "unknown":
+        assert found["reached"] == (status != "unreachable")
+
+
+@pytest.mark.parametrize(
+    ("before", "reason"),
+    [
+        (None, "the host was not looked at"),
+        (FAILED, "the module failed"),
+        ({"failed": True}, "nothing that can be judged"),
+        (UNREACHABLE, "Connection timed out"),
+        (DOWN, "no gateway process for live is running"),
+        (HEALTHY, ""),
+    ],
+)
+def test_a_host_says_why_it_is_not_healthy(before: Any, reason: str) -> None:
+    assert reason in host(before)["reason"]
+    assert bool(host(before)["reason"]) == bool(reason)
+
+
+def test_only_what_the_look_returned_is_kept() -> None:
+    found = host(dict(DOWN, invocation={"secret": "hunter2"}, ansible_facts={}, changed=False))
+    assert found["before"] == DOWN
+    assert found["after"] is None
+    assert "hunter2" not in json.dumps(found)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(["failed", "skipped", "unreachable", "msg", "status", "changed"]),
+        st.sampled_from([True, False, "healthy", "", 0]),
+    )
+)
+def test_a_result_without_gateways_is_never_healthy(result: Dict[str, Any]) -> None:
+    assert host(result)["status"] in ("unknown", "unreachable")
+    assert host(HEALTHY, result)["status"] in (("unknown", "unreachable") if result else ("healthy",))
+
+
+# --- what was done ---------------------------------------------------------------------------------------------------
+
+STOPPED = {"pid": SCRIPT, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
+REFUSED = {"pid": SECOND, "user": "trader", "command": ["java"], "reason": "it is no gateway any more"}
+
+
+def test_acts_are_told_rung_by_rung() -> None:
+    found = host(
+        DOWN,
+        HEALTHY,
+        ib_gateway_repair_start={"changed": True, "started": [{"name": "live", "pid": GATEWAY}]},
+        ib_gateway_repair_stop_client={"changed": True, "stopped": [STOPPED], "refused": [REFUSED], "already_gone": []},
+        ib_gateway_repair_wait={"changed": False},
+    )
+    assert found["done"] == [
+        {"action": "stop_client", "changed": True, "stopped": [STOPPED], "refused": [REFUSED]},
+        {"action": "start", "changed": True, "started": [{"name": "live", "pid": GATEWAY}]},
+    ]
+
+
+def test_what_was_skipped_was_not_done() -> None:
+    assert host(HEALTHY, ib_gateway_repair_start={"skipped": True, "changed": False})["done"] == []
+    assert host(HEALTHY)["done"] == []
+
+
+def service(**more: Any) -> List[Dict[str, Any]]:
+    """What is told of one unit in a loop over units, as Ansible registers it."""
+    loop = {"changed": True, "results": [dict({"item": UNIT_STEP, "ansible_loop_var": "item"}, **more)]}
+    done = host(DOWN, ib_gateway_repair_restart_service=loop)["done"]
+    return list(done[0].get("services", ())) if done else []
+
+
+def test_a_unit_is_told_by_its_name() -> None:
+    assert service(name="ibgateway.service", changed=True) == [{"service": "ibgateway.service", "changed": True}]
+
+
+def test_a_unit_that_failed_is_told_by_its_name_too() -> None:
+    assert [each["service"] for each in service(failed=True, msg="Job failed")] == ["ibgateway.service"]
+
+
+def test_a_unit_that_was_skipped_is_not_told() -> None:
+    assert service(skipped=True, changed=False) == []
+
+
+def test_an_act_that_failed_says_so() -> None:
+    found = host(DOWN, ib_gateway_repair_start=FAILED)["done"]
+    assert found == [{"action": "start", "changed": False, "error": "the module failed"}]
+
+
+# --- the document ----------------------------------------------------------------------------------------------------
+
+
+def test_the_document_counts_every_host_once() -> None:
+    hosts = [host(HEALTHY), host(DOWN), host(DOWN), host(UNREACHABLE), host()]
+    found = document(*hosts)
+    assert found["schema"] == "ib-fleet/1" and found["kind"] == "remediate"
+    assert found["generated_at"] == CONTEXT["generated_at"] and found["check_mode"] is False
+    assert found["summary"] == {
+        "hosts": 5,
+        "statuses": {"healthy": 1, "degraded": 0, "unknown": 1, "unhealthy": 2, "unreachable": 1},
+    }
+    json.dumps(found)
+
+
+def test_hosts_come_by_name() -> None:
+    hosts = [fleet.host_document(name, {}) for name in ("b", "a", "c")]
+    assert [each["name"] for each in document(*hosts)["hosts"]] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "names"),
+    [
+        ("never", []),
+        ("unhealthy", ["unhealthy", "unreachable"]),
+        ("degraded", ["degraded", "unhealthy", "unreachable"]),
+        ("unknown", ["degraded", "unhealthy", "unknown", "unreachable"]),
+    ],
+)
+def test_the_exit_code_says_no_for_these(fail_on: str, names: List[str]) -> None:
+    looks = {"healthy": HEALTHY, "degraded": CROWDED, "unknown": None, "unhealthy": DOWN, "unreachable": UNREACHABLE}
+    hosts = [fleet.host_document(name, {"ib_gateway_diagnose_result": look}) for name, look in looks.items()]
+    assert [each["status"] for each in hosts] == list(looks)
+    assert fleet.failing(document(*hosts), fail_on) == names
+
+
+def test_an_unknown_fail_on_is_an_error_that_says_what_is_known() -> None:
+    with pytest.raises(ValueError, match="fail_on is 'always'; use never, unknown, degraded, unhealthy"):
+        fleet.failing(document(), "always")
+
+
+# --- for a person ----------------------------------------------------------------------------------------------------
+
+
+def test_the_lines_begin_with_the_counts() -> None:
+    assert lines(host(HEALTHY), host(DOWN))[0] == "2 host(s): 1 healthy, 1 unhealthy"
+    assert lines(host(DOWN), check_mode=True)[0].endswith("(check mode: nothing was done)")
+
+
+def test_a_host_that_was_mended_says_what_it_was() -> None:
+    assert lines(host(DOWN, HEALTHY))[1] == "desk1: healthy, was unhealthy"
+    assert lines(host(HEALTHY, HEALTHY))[1] == "desk1: healthy"
+    assert lines(host(DOWN))[1] == "desk1: unhealthy"
+
+
+@pytest.mark.parametrize(("look", "reason"), [(None, "not looked at"), (UNREACHABLE, "timed out"), (FAILED, "failed")])
+def test_a_host_that_was_not_judged_says_why(look: Optional[Dict[str, Any]], reason: str) -> None:
+    assert reason in lines(host(look))[2]
+
+
+@pytest.mark.parametrize(
+    ("check_mode", "line"),
+    [
+        (False, "  done: stopped pid %d of trader: python3 bot.py" % SCRIPT),
+        (True, "  done: would have stopped pid %d of trader: python3 bot.py" % SCRIPT),
+    ],
+)
+def test_an_act_is_told_in_words(check_mode: bool, line: str) -> None:
+    act = {"changed": True, "stopped": [STOPPED]}
+    assert lines(host(DOWN, HEALTHY, ib_gateway_repair_stop_client=act), check_mode=check_mode)[2] == line
+
+
+def test_refusals_starts_units_and_failures_are_told_in_words() -> None:
+    acts: Dict[str, Any] = {
+        "ib_gateway_repair_stop_gateway": {"refused": [REFUSED]},
+        "ib_gateway_repair_start": {"started": [{"name": "live", "pid": 1}]},
+        "ib_gateway_repair_restart_service": {"results": [{"name": "ibgateway.service", "changed": True}]},
+        "ib_gateway_repair_restart": FAILED,
+    }
+    assert lines(host(DOWN, HEALTHY, **acts))[2:6] == [
+        "  done: left pid %d alone: it is no gateway any more" % SECOND,
+        "  done: started live",
+        "  done: restarted unit ibgateway.service",
+        "  done: failed: the module failed",
+    ]
+
+
+def test_findings_withheld_steps_strangers_and_the_missing_library_are_told() -> None:
+    look = health((spec(service=None), snapshot(), None))
+    look["undeclared"] = [{"pid": SECOND, "user": "bob"}]
+    look["proof"] = {"wanted": "ib_insync", "used": "socket", "missing": "ib_insync is not installed: pip install it"}
+    found = lines(host(look))[2:]
+    assert found[0] == "  live, unhealthy: no gateway process for live is running"
+    assert found[1].strip().startswith("not done: live is not started")
+    assert found[2] == "  left alone: gateway pid %d of bob fits no entry" % SECOND
+    assert found[3].endswith("pip install it")
+
+
+def test_the_sentence_of_a_host_says_why_it_fails_the_run() -> None:
+    assert fleet.sentence(host(DOWN)) == "desk1 is unhealthy: no gateway process for live is running"
+    assert fleet.sentence(host(HEALTHY)) == "desk1 is healthy: no reason known"

@@ -1,0 +1,235 @@
+"""Every module does what its documentation says: the options it takes, the values it returns, check mode, errors."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import socket
+import subprocess
+import sys
+from typing import Any, Dict, Iterator, List
+
+import pytest
+from ansible.module_utils.ib_gateway import processes, result
+from ansible.module_utils.ib_gateway.diagnosis import diagnose
+from ansible.module_utils.ib_gateway.planning import plan
+from unit.facts import SCRIPT, SECOND, connection, entry, gateway, listener, probe, script, snapshot, spec
+from unit.module_runs import ANSIBLE_S_OWN, MODULES, contradictions, differing, documented, run
+
+every_module = pytest.mark.parametrize("name", MODULES)
+#: What a documented option and an argument spec both say.
+SAID = ("type", "elements", "required", "default", "choices", "aliases", "no_log")
+
+
+def test_these_are_the_modules() -> None:
+    assert {"ib_gateway_info", "ib_listener_info", "ib_client_info", "ib_api_probe", "ib_gateway_health"} < set(MODULES)
+    assert {"ib_process_stop", "ib_gateway_start", "ib_gateway_wait"} < set(MODULES)
+
+
+# --- options ---------------------------------------------------------------------------------------------------------
+
+
+def spelled_out(options: Dict[str, Any], inner: str) -> Dict[str, Any]:
+    """Options in one form; inner: where the options of an option are."""
+    return {
+        name: {
+            **{key: each[key] for key in SAID if each.get(key) not in (None, False)},
+            "options": spelled_out(each.get(inner) or {}, inner),
+        }
+        for name, each in options.items()
+    }
+
+
+@every_module
+def test_the_documented_options_are_those_of_the_argument_spec(name: str) -> None:
+    documentation, _returns = documented(name)
+    arguments = importlib.import_module(name).ARGUMENTS
+    assert spelled_out(documentation["options"], "suboptions") == spelled_out(arguments, "options")
+
+
+@every_module
+def test_a_documentation_is_complete(name: str) -> None:
+    documentation, returns = documented(name)
+    assert documentation["module"] == name
+    assert documentation["short_description"] and documentation["description"] and returns
+    assert all(each.get("description") for each in documentation["options"].values())
+    assert "- name:" in importlib.import_module(name).EXAMPLES
+
+
+# --- returned values -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def unused_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+@pytest.fixture
+def victim() -> Iterator[Dict[str, Any]]:
+    """A process of this test's own, named as a plan names it."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        stat = processes.read_stat(child.pid)
+        assert stat is not None
+        yield {"pid": child.pid, "started_ticks": stat.started_ticks, "boot_id": processes.boot_id()}
+        child.kill()
+
+
+def options_of(name: str, port: int, victim: Dict[str, Any]) -> Dict[str, Any]:
+    """Options with which a module has something to return on any host and does no harm on it."""
+    nobody = {"name": "nobody", "trading_mode": "paper", "port": port, "config_dir": "/nonexistent"}
+    gateways = [dict(nobody, start_command=["/nonexistent/start"])]
+    options: Dict[str, Dict[str, Any]] = {
+        "ib_api_probe": {"port": port, "timeout": 1},
+        "ib_client_info": {"ports": [port]},
+        "ib_gateway_health": {"gateways": gateways},
+        "ib_gateway_info": {},
+        "ib_gateway_start": {"gateways": gateways, "only": ["nobody"]},
+        "ib_gateway_wait": {"gateways": gateways, "only": ["nobody"], "timeout": 0},
+        "ib_listener_info": {"ports": [port]},
+        "ib_process_stop": {"processes": [victim, dict(victim, started_ticks=1), dict(victim, boot_id="another")]},
+    }
+    return options[name]
+
+
+@every_module
+def test_what_a_module_returns_is_what_it_documents(name: str, unused_port: int, victim: Dict[str, Any]) -> None:
+    check_mode = name == "ib_gateway_start"
+    found = run(name, options_of(name, unused_port, victim), check_mode)
+    assert not found.get("failed"), found
+    returned = {key: value for key, value in found.items() if key not in ANSIBLE_S_OWN}
+    assert differing(returned, documented(name)[1], name) == []
+
+
+@every_module
+def test_every_module_works_in_check_mode(name: str, unused_port: int, victim: Dict[str, Any]) -> None:
+    assert documented(name)[0]["attributes"]["check_mode"]["support"] == "full"
+    found = run(name, options_of(name, unused_port, victim), check_mode=True)
+    assert not found.get("failed") and not found.get("skipped"), found
+    os.kill(victim["pid"], 0)
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.endswith(("_info", "_health", "_probe", "_wait"))])
+def test_what_only_looks_changes_nothing(name: str, unused_port: int, victim: Dict[str, Any]) -> None:
+    assert not run(name, options_of(name, unused_port, victim)).get("changed")
+
+
+def test_a_stop_tells_what_became_of_each_process(victim: Dict[str, Any]) -> None:
+    found = run("ib_process_stop", options_of("ib_process_stop", 0, victim))
+    assert [len(found[key]) for key in ("stopped", "already_gone", "refused")] == [1, 1, 1]
+    assert found["changed"] is True
+
+
+def test_a_stop_tells_whom_it_stopped_however_fast_that_ended(victim: Dict[str, Any]) -> None:
+    stopped = run("ib_process_stop", {"processes": [victim]})["stopped"][0]
+    assert stopped["command"][0] == sys.executable and stopped["user"]
+
+
+def test_a_predicted_stop_stops_nothing(victim: Dict[str, Any]) -> None:
+    found = run("ib_process_stop", {"processes": [victim]}, check_mode=True)
+    assert found["changed"] is True and found["stopped"][0]["signals"] in ([], ["SIGTERM"])
+    os.kill(victim["pid"], 0)
+
+
+def test_a_connection_and_its_listener_are_returned_as_documented() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
+            listeners = run("ib_listener_info", {"ports": [port]})["listeners"]
+            clients = run("ib_client_info", {"ports": [port]})["clients"]
+    assert [(each["port"], each["pids"], each["is_gateway"]) for each in listeners] == [(port, [os.getpid()], False)]
+    assert [(each["pid"], each["connected"], each["accepted"]) for each in clients] == [(os.getpid(), True, True)]
+    for name, found in (("ib_listener_info", {"listeners": listeners}), ("ib_client_info", {"clients": clients})):
+        assert differing(found, documented(name)[1], name) == []
+
+
+LOOK = snapshot(
+    gateway(mode="live", unit="ibgateway.service", cwd="/srv"),
+    gateway(SECOND),
+    listener(),
+    script(unit="bot.service"),
+    connection(SCRIPT),
+    connection(remote_host="10.0.0.9"),
+    connection(state="CLOSE_WAIT"),
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "rows"),
+    [
+        ("ib_gateway_info", "gateways", result.all_gateways(LOOK)),
+        ("ib_listener_info", "listeners", result.listeners(LOOK.listeners, dict(LOOK.processes))),
+        ("ib_client_info", "clients", [result.client(each) for each in entry(spec(), LOOK).clients]),
+    ],
+)
+def test_the_items_of_a_list_have_the_documented_keys(name: str, key: str, rows: List[Dict[str, Any]]) -> None:
+    assert rows
+    assert contradictions(rows, documented(name)[1][key], key) == []
+
+
+def test_a_judgement_has_the_documented_keys_down_to_its_steps() -> None:
+    diagnosis = diagnose(entry(spec(), LOOK), LOOK, probe("stalled"))
+    found = result.judgement(diagnosis, plan(diagnosis), dict(LOOK.processes))
+    assert found["findings"] and found["plan"]["steps"] and found["api"]
+    returns = documented("ib_gateway_health")[1]
+    assert contradictions([found], returns["gateways"], "gateways") == []
+    assert differing(found["api"], documented("ib_api_probe")[1], "api") == []
+    for key, module in (
+        ("processes", "ib_gateway_info"),
+        ("listeners", "ib_listener_info"),
+        ("clients", "ib_client_info"),
+    ):
+        assert found[key]
+        rows = "gateways" if key == "processes" else key
+        assert contradictions(found[key], documented(module)[1][rows], key) == []
+
+
+def test_a_session_has_the_documented_keys_whatever_it_came_to() -> None:
+    for one in (probe(), probe("refused"), dataclasses.replace(probe("stalled"), trading_mode=None, client_id=None)):
+        assert differing(result.api(one) or {}, documented("ib_api_probe")[1], "api") == []
+
+
+# --- options that cannot be right ------------------------------------------------------------------------------------
+
+ENTRY = {"name": "live", "trading_mode": "live"}
+STOP = {"pid": 2, "started_ticks": 1, "boot_id": "x"}
+
+
+@pytest.mark.timeout(3)  # a wrong option is refused, not waited for
+@pytest.mark.parametrize(
+    ("name", "options", "option"),
+    [
+        ("ib_api_probe", {}, "port"),
+        ("ib_api_probe", {"port": 0}, "port"),
+        ("ib_api_probe", {"port": 70_000}, "port"),
+        ("ib_api_probe", {"port": "x"}, "port"),
+        ("ib_api_probe", {"port": 4001, "timeout": 0}, "timeout"),
+        ("ib_api_probe", {"port": 4001, "client_id": 0}, "client"),
+        ("ib_api_probe", {"port": 4001, "engine": "telnet"}, "engine"),
+        ("ib_client_info", {"ports": [0]}, "ports"),
+        ("ib_client_info", {"client_patterns": ["("]}, "client_patterns"),
+        ("ib_client_info", {"client_patterns": ["a{99999999999}"]}, "client_patterns"),
+        ("ib_listener_info", {"ports": [65_536]}, "ports"),
+        ("ib_listener_info", {"port": 4001}, "port"),
+        ("ib_gateway_info", {"gateways": []}, "gateways"),
+        ("ib_gateway_health", {}, "gateways"),
+        ("ib_gateway_health", {"gateways": [dict(ENTRY, port=0)]}, "port"),
+        ("ib_gateway_health", {"gateways": [dict(ENTRY, protected_clients=["("])]}, "protected_clients"),
+        ("ib_gateway_health", {"gateways": [ENTRY], "probe": "perhaps"}, "probe"),
+        ("ib_gateway_health", {"gateways": [ENTRY], "probe_timeout": -1}, "probe_timeout"),
+        ("ib_gateway_start", {"gateways": [ENTRY], "only": ["other"]}, "only"),
+        ("ib_gateway_start", {"gateways": [ENTRY], "only": ["live"]}, "start_command"),
+        ("ib_gateway_wait", {"gateways": [ENTRY]}, "only"),
+        ("ib_gateway_wait", {"gateways": [ENTRY], "only": ["other"], "timeout": 0}, "only"),
+        ("ib_gateway_wait", {"gateways": [ENTRY], "only": ["live"], "timeout": "x"}, "timeout"),
+        ("ib_process_stop", {"processes": [{"pid": 1}]}, "started_ticks"),
+        ("ib_process_stop", {"processes": [dict(STOP, role="relay")]}, "role"),
+        ("ib_process_stop", {"processes": [STOP], "grace_period": -1}, "grace_period"),
+    ],
+)
+def test_a_bad_option_fails_with_a_message_that_names_it(name: str, options: Dict[str, Any], option: str) -> None:
+    found = run(name, options)
+    assert found.get("failed") is True
+    assert option in found["msg"] and "Traceback" not in str(found)

@@ -1,0 +1,189 @@
+"""What a plan does about each finding: the least disruptive step, exactly named, and what it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway.model import GatewaySpec, Plan, Probe, Process, Snapshot
+from unit.facts import (
+    ALIEN,
+    SCRIPT,
+    SECOND,
+    UNIT,
+    Fact,
+    connection,
+    gateway,
+    listener,
+    planned,
+    probe,
+    script,
+    snapshot,
+    spec,
+    told,
+)
+
+OURS = gateway(unit=UNIT)
+FINE = snapshot(OURS, listener())
+NO_MEANS = spec(service=None)
+COMMAND = spec(service=None, start_command=("/opt/start", "--pw=x"))
+
+Told = Tuple[Tuple[str, Optional[int]], ...]
+RESTART: Told = (("restart", None),)
+
+
+def steps(look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[Probe] = None) -> Told:
+    return told(planned(look, one, shaken).steps)
+
+
+def reasons(plan: Plan) -> str:
+    return "; ".join(plan.withheld)
+
+
+# --- one finding, one step -------------------------------------------------------------------------------------------
+
+LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
+    "healthy: nothing": (FINE, probe(), ()),
+    "gateway_not_running: start": (snapshot(), None, (("start", None),)),
+    "gateway_not_running: restart a unit that is up without one": (snapshot(units={UNIT: 500.0}), None, RESTART),
+    "gateway_starting: wait for a unit that is coming up": (snapshot(units={UNIT: 5.0}), None, (("wait", None),)),
+    "gateway_starting: wait": (snapshot(gateway(age=30.0, unit=UNIT)), None, (("wait", None),)),
+    "duplicate_gateways: stop the surplus": (
+        snapshot(OURS, gateway(SECOND), listener()),
+        None,
+        (("stop_gateway", SECOND),),
+    ),
+    "not_listening: restart": (snapshot(OURS), None, RESTART),
+    "not_listening: stop what holds it, then restart": (
+        snapshot(OURS, script(), connection(SCRIPT, state="CLOSE_WAIT")),
+        None,
+        (("stop_client", SCRIPT), ("restart", None)),
+    ),
+    "wrong_port: restart": (snapshot(OURS, listener(4002)), None, RESTART),
+    "port_taken: nothing by itself": (snapshot(script(ALIEN), listener(4001, ALIEN)), None, ()),
+    "competing_clients: stop the surplus": (
+        snapshot(OURS, listener(), script(), connection(SCRIPT), connection(remote_host="10.0.0.9")),
+        None,
+        (("stop_client", SCRIPT),),
+    ),
+    "stale_connections: restart when the slot stays blocked": (
+        snapshot(OURS, listener(), connection(state="CLOSE_WAIT")),
+        probe("silent"),
+        RESTART,
+    ),
+    "stale_connections: nothing while the slot works": (
+        snapshot(OURS, listener(), connection(state="CLOSE_WAIT")),
+        probe(),
+        (),
+    ),
+    "stale_connections: nothing while nobody knows whether the slot is blocked": (
+        snapshot(OURS, listener(), connection(state="CLOSE_WAIT")),
+        None,
+        (),
+    ),
+    "accept_queue_full: restart": (snapshot(OURS, listener(), queues={4001: (2, 2, 2)}), None, RESTART),
+    "handshake_refused: restart": (FINE, probe("refused"), RESTART),
+    "handshake_silent: restart": (FINE, probe("silent"), RESTART),
+    "handshake_dropped: restart": (FINE, probe("dropped"), RESTART),
+    "handshake_stalled: restart": (FINE, probe("stalled"), RESTART),
+    "client_id_in_use: use another id": (FINE, probe("id_in_use"), ()),
+    "wrong_trading_mode: nothing by itself": (FINE, probe(trading_mode="paper"), ()),
+    "upstream_down: wait": (FINE, probe(notices=(1100,)), (("wait", None),)),
+    "partial_visibility: nothing": (snapshot(gateway(other_netns=True)), None, ()),
+}
+
+
+@pytest.mark.parametrize(("look", "shaken", "least"), LEAST.values(), ids=LEAST)
+def test_each_finding_has_its_least_disruptive_step(look: Snapshot, shaken: Optional[Probe], least: Told) -> None:
+    assert steps(look, shaken=shaken) == least
+
+
+# --- what suppresses -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "look", [snapshot(), snapshot(OURS), snapshot(OURS, gateway(SECOND)), snapshot(OURS, listener(4002))]
+)
+def test_a_taken_port_lets_nothing_be_started_stopped_or_restarted(look: Snapshot) -> None:
+    facts: List[Fact] = [*look.processes.values(), *look.listeners, script(ALIEN), listener(4001, ALIEN)]
+    plan = planned(snapshot(*facts))
+    assert plan.steps == ()
+    assert "port 4001 is taken" in reasons(plan)
+
+
+def test_the_clients_of_a_program_that_took_the_port_are_left_alone() -> None:
+    held = [connection(SCRIPT, server=ALIEN), connection(817, server=ALIEN)]
+    look = snapshot(OURS, script(ALIEN, "server.py"), listener(4001, ALIEN), script(), script(817), *held)
+    assert steps(look) == ()
+
+
+@pytest.mark.parametrize("outcome", ["ready", "stalled", "dropped"])
+def test_a_lost_upstream_never_restarts(outcome: str) -> None:
+    look = snapshot(OURS, listener(), connection(state="CLOSE_WAIT"), queues={4001: (2, 2, 2)})
+    plan = planned(look, shaken=probe(outcome, notices=(1100,)))
+    assert told(plan.steps) == (("wait", None),)
+    assert plan.steps[0].target["for"] == "upstream"
+
+
+def test_a_gateway_of_the_other_mode_is_not_touched_whatever_else_is_wrong() -> None:
+    look = snapshot(OURS, gateway(SECOND), listener(), script(), connection(SCRIPT), connection(817))
+    plan = planned(look, shaken=probe("stalled", trading_mode="paper"))
+    assert plan.steps == () and "other trading mode" in reasons(plan)
+
+
+# --- without the means to start anew ---------------------------------------------------------------------------------
+
+HELD = connection(SCRIPT, state="CLOSE_WAIT")
+
+
+@pytest.mark.parametrize(
+    ("look", "shaken"),
+    [
+        (snapshot(), None),
+        (snapshot(gateway()), None),
+        (snapshot(gateway(), script(), HELD), None),
+        (snapshot(gateway(), listener(4002)), None),
+        (snapshot(gateway(), gateway(SECOND)), None),
+        (snapshot(gateway(), listener()), probe("silent")),
+        (snapshot(gateway(), listener(), queues={4001: (2, 2, 2)}), None),
+    ],
+)
+def test_without_service_or_start_command_nothing_is_stopped(look: Snapshot, shaken: Optional[Probe]) -> None:
+    plan = planned(look, NO_MEANS, shaken)
+    assert plan.steps == ()
+    assert "neither service nor start_command" in reasons(plan)
+
+
+def test_a_surplus_gateway_is_stopped_even_without_the_means_to_start_one() -> None:
+    assert steps(snapshot(gateway(), gateway(SECOND), listener()), NO_MEANS) == (("stop_gateway", SECOND),)
+
+
+# --- waiting and order -----------------------------------------------------------------------------------------------
+
+
+def test_waiting_takes_as_long_as_the_youngest_may_need() -> None:
+    target = planned(snapshot(gateway(age=30.5), gateway(SECOND, age=100.0))).steps[0].target
+    assert target["for"] == "listener" and 89 <= target["timeout"] <= 91
+
+
+def test_steps_come_least_disruptive_first() -> None:
+    look = snapshot(gateway(age=30.0), gateway(SECOND, age=40.0), script())
+    found = planned(look, spec(client_patterns=("bot",))).steps
+    assert [each.action for each in found] == ["wait", "stop_client", "stop_gateway", "stop_gateway", "start"]
+    assert all(each.disruption for each in found)
+
+
+def test_what_comes_after_a_wait_is_only_for_the_case_that_it_does_not_help() -> None:
+    found = planned(snapshot(gateway(age=30.0), gateway(SECOND, age=40.0))).steps
+    assert [each.only_if_persists for each in found] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("extra", [gateway(SECOND), script()])
+def test_a_restart_after_another_step_is_only_for_the_case_that_it_does_not_help(extra: Process) -> None:
+    found = planned(snapshot(OURS, listener(), extra), spec(client_patterns=("bot",)), probe("stalled")).steps
+    assert [each.only_if_persists for each in found] == [False, True]
+    assert found[-1].action == "restart"
+
+
+def test_a_restart_alone_is_not_conditional() -> None:
+    assert [each.only_if_persists for each in planned(FINE, shaken=probe("stalled")).steps] == [False]

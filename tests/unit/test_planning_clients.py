@@ -1,0 +1,246 @@
+"""Which clients a plan stops: the surplus, the oldest stuck first; protected ones, relays and the run itself never."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, List, Optional, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway.model import GatewaySpec, Plan, Process, Snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from unit.facts import (
+    FOLDER,
+    GATEWAY,
+    Fact,
+    connection,
+    gateway,
+    listener,
+    planned,
+    probe,
+    process,
+    script,
+    snapshot,
+    spec,
+)
+
+OURS = gateway(unit="ibgateway.service")
+FIRST, SECOND, THIRD = 801, 802, 803
+SOCAT = process(THIRD, "socat", "TCP-LISTEN:4003,fork", "TCP:127.0.0.1:4001")
+
+
+def with_clients(*clients: Tuple[Process, Dict[str, Any]]) -> Snapshot:
+    """A gateway in order, and these clients with what is special about their connections."""
+    facts: List[Fact] = [OURS, listener()]
+    for one, more in clients:
+        facts += [one, connection(one.pid, **more)]
+    return snapshot(*facts)
+
+
+def stopped(plan: Plan) -> List[int]:
+    return [each.target["pid"] for each in plan.steps if each.action == "stop_client"]
+
+
+# --- who goes first --------------------------------------------------------------------------------------------------
+
+ORPHAN = {"ppid": 1}
+
+
+@pytest.mark.parametrize(
+    ("first", "first_held", "second", "second_held"),
+    [
+        (ORPHAN, {}, {}, {"idle": 500.0}),
+        (ORPHAN, {"idle": None}, {"age": 1e6}, {"idle": 9.0}),
+        ({}, {"idle": 5000.0}, {"age": 1e6}, {"idle": 10.0}),
+        ({"age": 200.0}, {"idle": 10.0}, {"age": 100.0}, {"idle": 10.0}),
+        ({"age": 200.0}, {"idle": None}, {"age": 100.0}, {"idle": None}),
+        ({}, {"sent": 30, "idle": 1.0}, {}, {"sent": 5000, "idle": 500.0}),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_oldest_stuck_client_is_the_surplus(
+    first: Dict[str, Any], first_held: Dict[str, Any], second: Dict[str, Any], second_held: Dict[str, Any], turned: bool
+) -> None:
+    pids = (SECOND, FIRST) if turned else (FIRST, SECOND)
+    look = with_clients((script(pids[0], **first), first_held), (script(pids[1], **second), second_held))
+    assert stopped(planned(look)) == [pids[0]]
+
+
+def test_only_the_surplus_is_stopped() -> None:
+    look = with_clients(*[(script(pid), {"idle": float(pid)}) for pid in (FIRST, SECOND, THIRD)])
+    assert stopped(planned(look, spec(max_api_clients=3))) == []
+    assert stopped(planned(look, spec(max_api_clients=2))) == [THIRD]
+    assert stopped(planned(look, spec(max_api_clients=1))) == [THIRD, SECOND]
+
+
+def test_a_script_with_two_connections_is_stopped_once() -> None:
+    one = script(FIRST, ppid=1)
+    held = [connection(FIRST), connection(FIRST, client_port=1), connection(SECOND)]
+    assert stopped(planned(snapshot(OURS, listener(), one, script(SECOND), *held))) == [FIRST]
+
+
+def test_whom_a_pattern_names_goes_before_the_others_and_connected_or_not() -> None:
+    look = with_clients((script(FIRST, "cleanup.py"), {}), (script(SECOND, ppid=1), {"idle": 9e3}))
+    look = dataclasses.replace(look, processes={**look.processes, THIRD: script(THIRD, "cleanup.py")})
+    assert stopped(planned(look, spec(client_patterns=("cleanup",)))) == [FIRST, THIRD]
+
+
+def test_one_connection_that_two_processes_hold_costs_nobody_his_session() -> None:
+    look = snapshot(OURS, listener(), script(FIRST), script(SECOND), connection(FIRST, SECOND))
+    assert stopped(planned(look)) == []
+
+
+# --- who never goes --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("untouchable", "says"),
+    [
+        (script(FIRST, "router.py", ppid=1), "pid %d (protected)" % FIRST),
+        (process(FIRST, "socat", "TCP-LISTEN:4003", "TCP:127.0.0.1:4001"), "pid %d (the relay socat)" % FIRST),
+        (script(FIRST, own_run=True), "pid %d (this run)" % FIRST),
+    ],
+)
+def test_what_must_not_be_stopped_is_left_and_the_other_one_goes(untouchable: Process, says: str) -> None:
+    one = spec(protected_clients=("router",))
+    assert stopped(planned(with_clients((untouchable, {"idle": 9e5}), (script(SECOND), {"idle": 0.1})), one)) == [
+        SECOND
+    ]
+    plan = planned(with_clients((untouchable, {}), (script(SECOND, "router.py"), {})), one)
+    assert plan.steps == () and says in plan.withheld[0]
+
+
+def test_a_relay_is_left_and_named_even_when_a_pattern_means_it() -> None:
+    plan = planned(with_clients((SOCAT, {}), (SOCAT, {"client_port": 1})), spec(client_patterns=("socat",)))
+    assert plan.steps == () and "socat" in plan.withheld[0]
+
+
+@pytest.mark.parametrize(("host", "says"), [("10.0.0.9", "a client on 10.0.0.9"), (None, "cannot be seen")])
+def test_a_client_that_is_not_here_is_withheld(host: Optional[str], says: str) -> None:
+    look = snapshot(OURS, listener(), connection(remote_host=host), connection(remote_host=host, client_port=1))
+    plan = planned(look)
+    assert plan.steps == () and says in plan.withheld[0]
+
+
+def test_protection_weighs_more_than_a_pattern() -> None:
+    one = spec(client_patterns=("bot",), protected_clients=(r"bot\.py --keep",))
+    look = snapshot(OURS, listener(), process(FIRST, "python3", "bot.py", "--keep"), script(SECOND))
+    assert stopped(planned(look, one)) == [SECOND]
+
+
+# --- clients and restarts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["stalled", "silent", "dropped", "refused"])
+def test_clients_nobody_owns_are_stopped_before_a_restart(outcome: str) -> None:
+    look = with_clients((script(FIRST, ppid=1), {}))
+    found = planned(look, spec(max_api_clients=2), probe(outcome)).steps
+    assert [(each.action, each.only_if_persists) for each in found] == [("stop_client", False), ("restart", True)]
+
+
+def test_a_gateway_that_a_client_works_on_is_not_restarted_for_others() -> None:
+    look = with_clients((script(FIRST), {"sent": 5000}))
+    plan = planned(look, spec(max_api_clients=2), probe("stalled"))
+    assert plan.steps == () and "cut off pid %d" % FIRST in plan.withheld[0]
+
+
+def test_a_client_that_was_never_served_does_not_keep_a_restart_away() -> None:
+    look = with_clients((script(FIRST), {"sent": 30}))
+    assert [each.action for each in planned(look, spec(max_api_clients=2), probe("stalled")).steps] == ["restart"]
+
+
+def test_a_protected_client_always_keeps_a_restart_away() -> None:
+    look = snapshot(OURS, script(FIRST), connection(FIRST))
+    plan = planned(look, spec(protected_clients=("bot",)))
+    assert plan.steps == () and "cut off pid %d" % FIRST in plan.withheld[0]
+
+
+def test_nobody_is_stopped_for_a_restart_that_a_protected_client_keeps_away() -> None:
+    look = snapshot(OURS, script(FIRST, "router.py"), script(SECOND), connection(FIRST), connection(SECOND))
+    plan = planned(look, spec(max_api_clients=2, protected_clients=("router",)))
+    assert plan.steps == ()
+
+
+# --- any host --------------------------------------------------------------------------------------------------------
+
+ARGVS = st.sampled_from(
+    [
+        ("python3", "bot.py"),
+        ("python3", "router.py"),
+        ("bash", "cleanup.py"),
+        ("vim", "cleanup.py"),
+        ("socat", "TCP-LISTEN:4001", "TCP:127.0.0.1:4002"),
+        ("docker-proxy", "-host-port", "4001"),
+        ("java", "-jar", "cleanup.jar"),
+        ("java", "-DjtsConfigDir=" + FOLDER, "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini"),
+        ("java", "-DjtsConfigDir=/srv/other", "ibgateway.GWClient"),
+    ]
+)
+PIDS = st.sampled_from([1, 2, 800, 801, 802, GATEWAY])
+
+
+@st.composite
+def processes(draw: st.DrawFn) -> Process:
+    argv, pid = draw(ARGVS), draw(PIDS)
+    ours = "java" in argv[0] and FOLDER in argv[1]
+    return process(
+        pid + 5000 if ours else pid,
+        *argv,
+        user=draw(st.sampled_from(["trader", "trader", "bob"])),
+        ppid=draw(st.sampled_from([1, 700])),
+        age=draw(st.sampled_from([10.0, 5000.0])),
+        unit=draw(st.sampled_from([None, "ibgateway.service"])),
+        own_run=False if ours else draw(st.booleans()),
+    )
+
+
+ANY_PID = st.sampled_from([1, 2, 800, 801, 802, GATEWAY, 5001, 5801, 5802, 5000 + GATEWAY])
+PORTS = st.sampled_from([4001, 4001, 4002, 4444])
+LISTENERS = st.builds(lambda port, pid: listener(port, pid), PORTS, ANY_PID)
+CONNECTIONS = st.builds(
+    lambda clients, server, port, more: connection(*clients, server=server, port=port, **more),
+    st.lists(ANY_PID, max_size=2),
+    ANY_PID,
+    PORTS,
+    st.fixed_dictionaries(
+        {
+            "state": st.sampled_from(["ESTABLISHED", "CLOSE_WAIT"]),
+            "accepted": st.booleans(),
+            "idle": st.sampled_from([None, 1.0, 700.0]),
+            "sent": st.sampled_from([None, 30, 5000]),
+        }
+    ),
+)
+HOSTS = st.builds(
+    lambda *parts: snapshot(*[each for part in parts for each in part]),
+    st.lists(processes(), max_size=7),
+    st.lists(LISTENERS, max_size=3),
+    st.lists(CONNECTIONS, max_size=5),
+)
+SPECS = st.builds(
+    lambda clients, service, patterns: spec(
+        max_api_clients=clients, service=service, client_patterns=patterns, protected_clients=("router",)
+    ),
+    st.integers(1, 2),
+    st.sampled_from([None, "ibgateway"]),
+    st.sampled_from([(), ("cleanup",), ("socat|router|jts|cleanup",)]),
+)
+PROBES = st.one_of(
+    st.none(), st.builds(probe, st.sampled_from(["ready", "stalled", "silent", "refused", "dropped", "id_in_use"]))
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(HOSTS, SPECS, PROBES)
+def test_no_plan_ever_targets_a_bystander(look: Snapshot, one: GatewaySpec, shaken: Any) -> None:
+    for step in planned(look, one, shaken).steps:
+        target = step.target if "pid" in step.target else step.target.get("process")
+        if target is None:
+            continue
+        victim = look.processes[target["pid"]]
+        assert (target["started_ticks"], target["argv_digest"]) == (victim.started_ticks, victim.argv_digest)
+        assert victim.pid != 1 and not victim.own_run and victim.relay is None
+        if step.action == "stop_client":
+            assert victim.gateway is None and "router.py" not in victim.argv
+        else:
+            assert victim.gateway and victim.gateway.config_dir == FOLDER and victim.user == "trader"

@@ -1,0 +1,146 @@
+"""Which gateway stays, which one ends and how: by its own unit or by its whole identity, and never by a name."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+import pytest
+from ansible.module_utils.ib_gateway.model import GatewaySpec, Process
+from unit.facts import (
+    BOOT,
+    GATEWAY,
+    SCRIPT,
+    SECOND,
+    UNIT,
+    connection,
+    gateway,
+    listener,
+    planned,
+    process,
+    script,
+    snapshot,
+    spec,
+    told,
+)
+
+OURS = gateway(unit=UNIT)
+NO_MEANS = spec(service=None)
+COMMAND = spec(service=None, start_command=("/opt/start", "--pw=x"))
+
+# --- which gateway stays ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("owner", "of_unit", "stopped"),
+    [
+        (GATEWAY, SECOND, [SECOND]),
+        (SECOND, GATEWAY, [GATEWAY]),
+        (SECOND, None, [GATEWAY]),
+        (None, SECOND, [GATEWAY]),
+        (None, GATEWAY, [SECOND]),
+        (None, None, [GATEWAY, SECOND]),
+    ],
+)
+def test_of_two_gateways_the_owner_stays_else_the_unit_s_else_none(
+    owner: Optional[int], of_unit: Optional[int], stopped: List[int]
+) -> None:
+    pair = [gateway(pid, unit=UNIT if pid == of_unit else None) for pid in (GATEWAY, SECOND)]
+    look = snapshot(*pair, *([listener(4001, owner)] if owner else []))
+    found = planned(look).steps
+    assert [each.target["pid"] for each in found if each.action == "stop_gateway"] == stopped
+    assert [each.action for each in found if each.action == "start"] == (["start"] if len(stopped) == 2 else [])
+
+
+def test_a_service_named_without_its_suffix_is_the_same_unit() -> None:
+    look = snapshot(gateway(), gateway(SECOND, unit=UNIT))
+    assert ("stop_gateway", GATEWAY) in told(planned(look, spec(service="ibgateway")).steps)
+
+
+def test_a_user_s_session_is_not_the_entry_s_unit() -> None:
+    look = snapshot(gateway(unit="ssh.service"), gateway(SECOND))
+    assert {pid for action, pid in told(planned(look).steps) if action == "stop_gateway"} == {GATEWAY, SECOND}
+
+
+def test_a_surplus_gateway_with_a_unit_of_its_own_is_ended_through_that_unit() -> None:
+    second = gateway(SECOND, unit="other.service", unit_is_own=True)
+    assert planned(snapshot(OURS, second, listener())).steps[0].target["unit"] == "other.service"
+
+
+def test_a_surplus_gateway_is_not_ended_through_the_unit_of_the_one_that_stays() -> None:
+    twins = [gateway(pid, unit=UNIT, unit_is_own=True) for pid in (GATEWAY, SECOND)]
+    step = planned(snapshot(*twins, listener())).steps[0]
+    assert (step.target["pid"], step.target["unit"]) == (SECOND, None)
+
+
+def test_a_surplus_gateway_that_serves_a_protected_client_is_left_alone() -> None:
+    look = snapshot(
+        OURS,
+        gateway(SECOND),
+        listener(),
+        listener(4444, SECOND),
+        script(),
+        connection(SCRIPT, server=SECOND, port=4444),
+    )
+    plan = planned(look, spec(protected_clients=("bot",)))
+    assert plan.steps == () and str(SCRIPT) in "; ".join(plan.withheld)
+
+
+# --- how it is restarted ---------------------------------------------------------------------------------------------
+
+
+def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
+    step = planned(snapshot(OURS)).steps[0]
+    assert step.target == {"service": UNIT, "port": 4001, "timeout": 120}
+
+
+@pytest.mark.parametrize(("one", "unit"), [(spec(), None), (spec(), "other.service"), (COMMAND, None)])
+@pytest.mark.parametrize("own", [False, True])
+def test_any_other_gateway_is_restarted_by_its_identity(one: GatewaySpec, unit: Optional[str], own: bool) -> None:
+    victim = gateway(unit=unit, unit_is_own=own and unit is not None)
+    step = planned(snapshot(victim), one).steps[0]
+    assert step.target.get("service") == one.service
+    check_identity(step.target["process"], victim, "gateway")
+
+
+def check_identity(target: Dict[str, Any], one: Process, role: str) -> None:
+    assert target == {
+        "pid": one.pid,
+        "started_ticks": one.started_ticks,
+        "boot_id": BOOT,
+        "role": role,
+        "argv_digest": one.argv_digest,
+        "user": one.user,
+        "command": list(one.command),
+        "unit": one.unit if one.unit_is_own else None,
+    }
+
+
+def test_a_step_names_its_process_by_its_whole_identity() -> None:
+    rival, second = script(name="cleanup.py"), gateway(SECOND)
+    found = planned(snapshot(OURS, second, listener(), rival), spec(client_patterns=("cleanup",))).steps
+    check_identity(dict(found[0].target), rival, "client")
+    check_identity(dict(found[1].target), second, "gateway")
+
+
+def test_a_start_names_its_means_and_no_command() -> None:
+    assert planned(snapshot(), COMMAND).steps[0].target == {"port": 4001, "timeout": 120}
+    assert planned(snapshot()).steps[0].target == {"port": 4001, "timeout": 120, "service": UNIT}
+
+
+def test_no_step_gives_a_password_away() -> None:
+    bad = process(
+        GATEWAY, "java", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini", "trader", "hunter2", cwd=spec().config_dir
+    )
+    rival = process(SCRIPT, "python3", "bot.py", "--pw=hunter2")
+    look = snapshot(bad, gateway(SECOND), rival, connection(SCRIPT))
+    one = spec(service=None, start_command=("/opt/start", "hunter2"), client_patterns=("bot",))
+    found = planned(look, one)
+    assert len(found.steps) == 4
+    assert "hunter2" not in repr(found)
+
+
+def test_a_gateway_that_is_the_system_s_first_process_is_not_promised_a_restart() -> None:
+    """In a container the gateway may be pid 1, and pid 1 is never signalled."""
+    first = gateway(1, unit=None)
+    plan = planned(snapshot(first), COMMAND)
+    assert plan.steps == () and len(plan.withheld) == 1

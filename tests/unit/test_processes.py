@@ -1,0 +1,183 @@
+"""The process table's texts: whatever a process does to its own entry, it is parsed or refused as documented."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Optional, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway import processes
+from ansible.module_utils.ib_gateway.processes import parse_cmdline, parse_real_uid, parse_stat, parse_unit
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+TAIL = b" S 700 4711 4711 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 8812345 43060 3420 18446744073709551615"
+
+
+# --- stat ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name", [b"java", b"", b"a b", b"(sd-pam)", b") S 1 (", b"x) Z 0 0", b"two\nlines", b"\xff\xfe", b")" * 15]
+)
+def test_a_name_may_hold_anything(name: bytes) -> None:
+    assert parse_stat(b"4711 (" + name + b")" + TAIL) == ("S", 700, 8812345)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=15))
+def test_a_name_may_hold_any_bytes(name: bytes) -> None:
+    assert parse_stat(b"4711 (" + name + b")" + TAIL).started_ticks == 8812345
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"4711", b"4711 (java", b"4711 (java)", b"4711 (java) S 700 1 2", b"4711 (java)" + b" x" * 30]
+)
+def test_a_stat_that_is_cut_short_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse_stat(data)
+
+
+def test_every_cut_of_a_stat_is_parsed_or_refused() -> None:
+    whole = b"4711 (java)" + TAIL
+    for end in range(len(whole)):
+        try:
+            parse_stat(whole[:end])
+        except ValueError:
+            continue
+
+
+@settings(deadline=None)
+@given(st.one_of(st.binary(), st.builds(bytes.__add__, st.just(b"1 (x)"), st.binary())))
+def test_any_bytes_are_a_stat_or_a_value_error(data: bytes) -> None:
+    try:
+        found = parse_stat(data)
+    except ValueError:
+        return
+    assert isinstance(found.ppid, int) and isinstance(found.started_ticks, int)
+
+
+# --- cmdline ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("data", "argv"),
+    [
+        (b"", ()),
+        (b"java\0-jar\0x.jar\0", ("java", "-jar", "x.jar")),
+        (b"java\0\0x\0", ("java", "", "x")),
+        (b"sshd: trader@pts/0\0\0\0\0", ("sshd: trader@pts/0",)),
+        (b"no mark at the end", ("no mark at the end",)),
+        (b"two\nlines\0", ("two\nlines",)),
+        (b"caf\xc3\xa9\0", ("caf\u00e9",)),
+        (b"caf\xe9\0\xff\0", (r"caf\xe9", r"\xff")),
+    ],
+)
+def test_a_command_line_is_split_and_always_text(data: bytes, argv: Tuple[str, ...]) -> None:
+    assert parse_cmdline(data) == argv
+
+
+@settings(deadline=None)
+@given(st.binary())
+def test_any_command_line_can_be_printed(data: bytes) -> None:
+    for word in parse_cmdline(data):
+        word.encode("utf-8")
+
+
+# --- cgroup ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cgroup", "unit"),
+    [
+        ("0::/system.slice/ibgateway.service\n", "ibgateway.service"),
+        ("0::/system.slice/system-ibgateway.slice/ibgateway@live.service\n", "ibgateway@live.service"),
+        ("0::/system.slice/ibgateway.service/jvm\n", "ibgateway.service"),
+        ("12:pids:/x\n1:name=systemd:/system.slice/ib.service\n0::/\n", "ib.service"),
+        ("0::/docker/0a1b/system.slice/ib.service\n", "ib.service"),
+        (r"0::/system.slice/ib\x2dgateway.service", r"ib\x2dgateway.service"),
+        ("0::/trading.slice/ibgateway.service\n", "ibgateway.service"),
+        ("0::/trading.slice/trading-live.slice/ibgateway.service\n", "ibgateway.service"),
+        ("0::/user.slice/user-1000.slice/session-3.scope\n", None),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/bot.service\n", None),
+        ("0::/system.slice/docker-0a1b.scope\n", None),
+        ("3:cpu:/system.slice/other.service\n", None),
+        ("0::/\n", None),
+        ("", None),
+        ("garbage", None),
+    ],
+)
+def test_the_system_unit_is_read_from_the_control_group(cgroup: str, unit: Optional[str]) -> None:
+    assert parse_unit(cgroup) == unit
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text_is_a_unit_or_none(text: str) -> None:
+    found = parse_unit(text)
+    assert found is None or found.endswith(".service")
+
+
+# --- status ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_real_uid_is_the_first_one() -> None:
+    assert parse_real_uid(b"Name:\tjava\nUid:\t1000\t0\t0\t0\nGid:\t7\t7\t7\t7\n") == 1000
+
+
+@pytest.mark.parametrize("status", [b"", b"Name:\tUid: 7\n", b"Uid:\n", b"Uid:\tx\n", b"Gid:\t7\t7\n"])
+def test_a_status_without_a_uid_is_a_value_error(status: bytes) -> None:
+    with pytest.raises(ValueError):
+        parse_real_uid(status)
+
+
+@settings(deadline=None)
+@given(st.binary())
+def test_any_bytes_are_a_status_or_a_value_error(data: bytes) -> None:
+    try:
+        assert parse_real_uid(data) >= 0
+    except ValueError:
+        return
+
+
+# --- this process ----------------------------------------------------------------------------------------------------
+
+
+def test_this_process_is_read_as_the_system_says_it_is() -> None:
+    pid = os.getpid()
+    stat = processes.read_stat(pid)
+    assert stat is not None and stat.ppid == os.getppid()
+    assert processes.read_real_uid(pid) == os.getuid()
+    assert processes.read_cwd(pid) == os.getcwd()
+    assert dict(processes.scan())[pid] == processes.read_argv(pid)
+    assert {pid, os.getppid()} <= processes.ancestors(pid)
+    assert re.fullmatch("[0-9a-f-]{36}", processes.boot_id())
+    assert processes.uptime() > 0
+
+
+def test_a_socket_this_process_holds_is_among_its_inodes() -> None:
+    import socket
+
+    with socket.socket() as one:
+        inode = os.fstat(one.fileno()).st_ino
+        assert inode in (processes.socket_inodes(os.getpid()) or ())
+    assert inode not in (processes.socket_inodes(os.getpid()) or ())
+
+
+def test_a_process_that_is_gone_is_none_and_no_error() -> None:
+    gone = 2**22 + 1  # beyond the largest pid the kernel gives
+    assert processes.read_argv(gone) == ()
+    assert processes.read_stat(gone) is None
+    assert processes.read_real_uid(gone) is None
+    assert processes.read_cwd(gone) is None
+    assert processes.read_unit(gone) is None
+    assert processes.owner_uid(gone) is None
+    assert processes.socket_inodes(gone) == frozenset()
+    assert processes.network_namespace(str(gone)) is None
+
+
+def test_an_account_without_a_name_is_shown_by_its_number() -> None:
+    users = processes.Users()
+    assert users.name(0) == "root"
+    assert users.name(3_999_999_999) == "3999999999"
