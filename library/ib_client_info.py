@@ -16,10 +16,11 @@ description:
 extends_documentation_fragment: [ib_gateway.attributes]
 options:
   ports:
-    description: The API ports. Other ports that gateways of this host listen on are added.
+    description:
+      - The API ports.
+      - Without it V(4001), V(4002), V(7496), V(7497) and whatever other ports gateways of this host listen on.
     type: list
     elements: int
-    default: [4001, 4002, 7496, 7497]
   client_patterns:
     description: Regular expressions on a script's command line. Scripts that match are listed even when not connected.
     type: list
@@ -123,7 +124,7 @@ from ansible.module_utils.ib_gateway.module import GatewayModule, run
 from ansible.module_utils.ib_gateway.snapshot import look
 
 ARGUMENTS = {
-    "ports": {"type": "list", "elements": "int", "default": list(API_PORTS)},
+    "ports": {"type": "list", "elements": "int"},
     "client_patterns": {"type": "list", "elements": "str", "default": []},
 }
 
@@ -131,8 +132,11 @@ ARGUMENTS = {
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Looks, and returns the clients of the ports."""
     patterns = module.patterns("client_patterns")
-    snapshot = look(module.ports("ports"), patterns)
-    return {"clients": [result.client(each) for each in all_clients(snapshot, patterns)]}
+    ports = module.ports("ports")
+    snapshot = look(ports or API_PORTS, patterns)
+    found = all_clients(snapshot, patterns)
+    wanted = [each for each in found if not (ports and each.connection) or each.connection.port in ports]
+    return {"clients": [result.client(each) for each in wanted]}
 
 
 def main() -> None:

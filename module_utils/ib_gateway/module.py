@@ -52,8 +52,8 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
         return specs
 
     def ports(self, option: str) -> List[int]:
-        """A list of ports; ends the module when one is out of range."""
-        ports: List[int] = self.params[option]
+        """A list of ports, empty when the option is left out; ends the module when one is out of range."""
+        ports: List[int] = self.params[option] or []
         for port in ports:
             if not 1 <= port <= 65535:
                 self.give_up("the option %s holds %d; ports go from 1 to 65535" % (option, port))

@@ -153,7 +153,7 @@ def test_a_script_that_hangs_in_its_connect_does_not_make_a_stalled_gateway_look
     script = desk.bystander(
         sys.executable, str(CLIENTS / "connect_once.py"), f"--port={desk.port}", "--client-id=15", "--timeout=60"
     )
-    until(lambda: any(each["accepted"] for each in run_module("ib_client_info", ports=[desk.port])["clients"]))
+    until(lambda: any(each["accepted"] for each in look(desk, probe="never")["clients"]))
     found = look(desk)
     assert codes(found) == {"handshake_stalled"}
     assert [client["served"] for client in found["clients"]] == [False]
