@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
+from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_gateway.ladder import describe, short
 
 SCHEMA = "ib-fleet/1"
@@ -28,6 +29,10 @@ _ACTS = (
     ("restart_start_service", "restart"),
     ("restart_start", "restart"),
 )
+#: Groups with this prefix are made by the run itself and say nothing about the host.
+_OWN_GROUPS = "ib_hosts_"
+#: So many hosts are told one by one; of a larger fleet those that are healthy and were not touched are only counted.
+_TOLD_EACH = 25
 _LISTS = ("stopped", "already_gone", "refused", "started", "already_running")
 
 Result = Optional[Mapping[str, Any]]
@@ -40,12 +45,15 @@ def host_document(name: str, facts: Mapping[str, Any]) -> Dict[str, Any]:
     status = _status(last)
     return {
         "name": name,
+        "groups": sorted(str(each) for each in facts.get("group_names") or () if not str(each).startswith(_OWN_GROUPS)),
         "reached": status != "unreachable",
         "status": status,
+        "verdict": _verdict(last),
         "reason": _reason(last),
         "before": _health(before),
         "done": _done(facts),
         "after": _health(after),
+        "timings": _timings(before, after),
     }
 
 
@@ -58,6 +66,27 @@ def _status(result: Result) -> str:
     if result and result.get("unreachable"):
         return "unreachable"
     return str(result["status"]) if result and _usable(result) else "unknown"
+
+
+def _verdict(result: Result) -> str:
+    """The code of what weighs most on a host, over all of its gateways."""
+    if result and result.get("unreachable"):
+        return "unreachable"
+    if not result or not _usable(result):
+        return "not_judged"
+    worst = [each["verdict"] for each in result["gateways"] if each["status"] == result["status"]]
+    return str(worst[0]) if worst else "not_judged"
+
+
+def _timings(before: Result, after: Result) -> Dict[str, Any]:
+    """When a host was looked at and proven, and how long that took on the host."""
+    look, proof = _health(before) or {}, _health(after) or {}
+    return {
+        "looked_at": look.get("taken_at"),
+        "look_ms": look.get("elapsed_ms"),
+        "proven_at": proof.get("taken_at"),
+        "proof_ms": proof.get("elapsed_ms"),
+    }
 
 
 def _reason(result: Result) -> str:
@@ -105,18 +134,52 @@ def _service(result: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> Dict[str, Any]:
-    """The fleet's document. hosts: host documents; context: kind, generated_at, check_mode."""
-    ordered = sorted(hosts, key=lambda host: str(host["name"]))
-    counts = {status: sum(host["status"] == status for host in ordered) for status in STATUSES}
+    """The fleet's document. hosts: host documents.
+
+    context: kind, generated_at, check_mode; started_at where it is known; declared: the names that should be in it,
+    by default those that are.
+    """
+    ordered = sorted((dict(host) for host in hosts), key=lambda host: str(host["name"]))
+    for host in ordered:
+        host.setdefault("reported_at", context["generated_at"])
+    declared = sorted({str(each) for each in context.get("declared") or [host["name"] for host in ordered]})
     return {
         "schema": SCHEMA,
         "kind": context["kind"],
+        "started_at": context.get("started_at"),
         "generated_at": context["generated_at"],
         "check_mode": context["check_mode"],
-        "tool_version": TOOL_VERSION,
-        "summary": {"hosts": len(ordered), "statuses": counts},
-        "hosts": list(ordered),
+        "tool_version": context.get("tool_version", TOOL_VERSION),
+        "summary": {
+            "declared": len(declared),
+            "hosts": len(ordered),
+            "statuses": {status: sum(host["status"] == status for host in ordered) for status in STATUSES},
+        },
+        "declared": declared,
+        "hosts": ordered,
     }
+
+
+def gaps(fleet: Mapping[str, Any]) -> List[str]:
+    """Where the hosts that were declared and those that are in the document are not the same; nothing when they are."""
+    declared, reported = set(fleet["declared"]), [host["name"] for host in fleet["hosts"]]
+    found = []
+    missing, strange = sorted(declared - set(reported)), sorted(set(reported) - declared)
+    twice = sorted({name for name in reported if reported.count(name) > 1}) if len(set(reported)) < len(reported) else []
+    if missing:
+        found.append("declared and not in the report: %s" % _some(missing))
+    if strange:
+        found.append("in the report and not declared: %s" % _some(strange))
+    if twice:
+        found.append("more than once in the report: %s" % _some(twice))
+    if found:
+        found.insert(0, "%d host(s) are declared and %d are in the report" % (len(declared), len(reported)))
+    return found
+
+
+def _some(names: Sequence[str], limit: int = 10) -> str:
+    told = ", ".join(visible(name) for name in names[:limit])
+    return told if len(names) <= limit else "%s and %d more" % (told, len(names) - limit)
 
 
 def failing(fleet: Mapping[str, Any], fail_on: str) -> List[str]:
@@ -128,7 +191,7 @@ def failing(fleet: Mapping[str, Any], fail_on: str) -> List[str]:
 
 def sentence(host: Mapping[str, Any]) -> str:
     """Why a host is not proven healthy, in one line."""
-    return "%s is %s: %s" % (host["name"], host["status"], host["reason"] or "no reason known")
+    return visible("%s is %s: %s" % (host["name"], host["status"], host["reason"] or "no reason known"))
 
 
 def lines(fleet: Mapping[str, Any]) -> List[str]:
@@ -136,17 +199,28 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
     counts = fleet["summary"]["statuses"]
     told = ", ".join("%d %s" % (counts[status], status) for status in STATUSES if counts[status])
     found = ["%d host(s): %s%s" % (fleet["summary"]["hosts"], told, _mode(fleet))]
+    few = len(fleet["hosts"]) <= _TOLD_EACH
     for host in fleet["hosts"]:
-        found.append("%s: %s%s" % (host["name"], host["status"], _change(host)))
-        for act in host["done"]:
-            found.extend("  done: " + line for line in _told(act, fleet["check_mode"]))
-        health = host["after"] or host["before"]
-        if health is None:
-            found.append("  %s" % host["reason"])
-        else:
-            found.extend("  " + line for line in _health_lines(health))
-            found.extend("  " + line for line in _open_steps(health))
+        if few or host["status"] != "healthy" or host["done"] or _change(host):
+            found.extend(_host_lines(host, fleet["check_mode"]))
+    return [_harmless(line) for line in found]
+
+
+def _host_lines(host: Mapping[str, Any], check_mode: bool) -> List[str]:
+    found = ["%s: %s%s" % (host["name"], host["status"], _change(host))]
+    for act in host["done"]:
+        found.extend("  done: " + line for line in told(act, check_mode))
+    health = host["after"] or host["before"]
+    if health is None:
+        return [*found, "  %s" % host["reason"]]
+    found.extend("  " + line for line in _health_lines(health))
+    found.extend("  " + line for line in _open_steps(health))
     return found
+
+
+def _harmless(line: str) -> str:
+    """A line that may break where its author broke it, such as a message of Ansible's, and does nothing else."""
+    return "\n".join(visible(part) for part in line.split("\n"))
 
 
 def _health_lines(health: Mapping[str, Any]) -> List[str]:
@@ -183,7 +257,8 @@ def _change(host: Mapping[str, Any]) -> str:
     return ", was %s" % before["status"]
 
 
-def _told(act: Mapping[str, Any], check_mode: bool) -> List[str]:
+def told(act: Mapping[str, Any], check_mode: bool) -> List[str]:
+    """What was done, a line for each process, gateway or unit."""
     would = "would have " if check_mode else ""
     found = []
     for row in act.get("stopped", ()):

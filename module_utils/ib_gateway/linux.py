@@ -24,7 +24,31 @@ from ansible.module_utils.ib_gateway.redaction import redact_argv
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
 
-Argvs = Dict[int, Tuple[str, ...]]
+
+class _CommandLines:
+    """The command lines of one scan, parsed when somebody asks."""
+
+    def __init__(self) -> None:
+        self._raw: Dict[int, bytes] = dict(processes.scan())
+        self._parsed: Dict[int, Tuple[str, ...]] = {}
+
+    def pids(self) -> Iterable[int]:
+        return self._raw
+
+    def argv(self, pid: int) -> Tuple[str, ...]:
+        if pid not in self._parsed:
+            raw = self._raw.get(pid)
+            self._parsed[pid] = processes.read_argv(pid) if raw is None else processes.parse_cmdline(raw)
+        return self._parsed[pid]
+
+    def gateways(self) -> Set[int]:
+        java = [pid for pid, raw in self._raw.items() if b"java" in raw.partition(b"\0")[0]]
+        return {pid for pid in java if recognition.gateway_kind(self.argv(pid))}
+
+    def matching(self, patterns: Sequence[Pattern[str]]) -> Set[int]:
+        if not patterns:
+            return set()
+        return {pid for pid in self._raw if any(recognition.matches_client(each, self.argv(pid)) for each in patterns)}
 
 
 def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence[str] = ()) -> Reading:
@@ -44,14 +68,10 @@ def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence
 
 def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequence[str]) -> Tuple[Reading, bool]:
     own_run = processes.ancestors(os.getpid())
-    argvs: Argvs = dict(processes.scan())
-    gateways = {pid for pid, argv in argvs.items() if recognition.gateway_kind(argv)}
-    named = {
-        pid
-        for pid, argv in argvs.items()
-        if pid not in own_run and any(recognition.matches_client(pattern, argv) for pattern in patterns)
-    }
-    owners = _Owners(argvs)
+    lines = _CommandLines()
+    gateways = lines.gateways()
+    named = lines.matching(patterns) - own_run
+    owners = _Owners(lines)
     for pid in gateways:
         owners.read(pid)
     listening = sockets.listeners()
@@ -62,7 +82,7 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
     listening = [row for row in listening if row.local_port in relevant or owners.of(row.inode) & gateways]
     owners.resolve(listening + rows)
 
-    described = _describe(gateways | named | owners.pids(), argvs, owners, own_run)
+    described = _describe(gateways | named | owners.pids(), lines, owners, own_run)
     users = processes.Users()
     silent = frozenset(units) - {process.unit for process in described.values() if process.gateway}
     reading = Reading(
@@ -72,15 +92,15 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
         processes=described,
         listeners=tuple(_listener(row, owners, users) for row in listening),
         connections=tuple(_connection(row, owners, users) for row in rows),
-        units=_unit_ages(silent, argvs),
+        units=_unit_ages(silent, lines),
     )
     return reading, _unchanged(described.values())
 
 
-def _unit_ages(units: FrozenSet[Optional[str]], argvs: Argvs) -> Dict[str, float]:
+def _unit_ages(units: FrozenSet[Optional[str]], lines: _CommandLines) -> Dict[str, float]:
     """By unit, the age of its oldest process. Costs a read for each process, so only units without a gateway ask."""
     ages: Dict[str, float] = {}
-    for pid in argvs if units else ():
+    for pid in lines.pids() if units else ():
         unit, stat = processes.read_unit(pid), processes.read_stat(pid)
         if unit is not None and unit in units and stat is not None:
             age = processes.uptime() - stat.started_ticks / _TICKS
@@ -91,8 +111,8 @@ def _unit_ages(units: FrozenSet[Optional[str]], argvs: Argvs) -> Dict[str, float
 class _Owners:
     """Which pids hold which socket inode; several processes can hold one."""
 
-    def __init__(self, argvs: Argvs) -> None:
-        self._argvs = argvs
+    def __init__(self, lines: _CommandLines) -> None:
+        self._lines = lines
         self._pids: Dict[int, Set[int]] = {}
         self._read: Dict[int, bool] = {}
         self._wanted: Set[int] = set()
@@ -116,21 +136,45 @@ class _Owners:
         return {pid for inode in self._wanted for pid in self._pids.get(inode, ())}
 
     def resolve(self, rows: Sequence[sockets.SocketRow]) -> None:
-        """Finds every holder of these sockets: among processes of the accounts that made them, else everywhere."""
+        """Finds the holders of these sockets, opening as few processes' files as it takes.
+
+        Processes of the accounts that made the sockets come first. A socket gets to further processes by being
+        inherited, so once somebody is known to hold it, only that one's family can hold it too.
+        """
         self._wanted = {row.inode for row in rows if row.inode}
+        if not self._wanted:
+            return
         uids = {row.uid for row in rows if row.inode}
-        later: List[int] = []
-        for pid in self._argvs if self._wanted else ():
-            if processes.owner_uid(pid) in uids:
-                self.read(pid)
-            else:
-                later.append(pid)
-        if self._wanted - set(self._pids):
-            for pid in later:
-                self.read(pid)
+        own: List[int] = []
+        others: List[int] = []
+        for pid in self._lines.pids():
+            (own if processes.owner_uid(pid) in uids else others).append(pid)
+        for pid in [*own, *others]:
+            if self._wanted <= self._pids.keys():
+                break
+            self.read(pid)
+        family = [self._family(pid) for pid in self.pids()]
+        for pid in own + others if None in family else sorted(set().union(*(each or () for each in family))):
+            self.read(pid)
+
+    @staticmethod
+    def _family(pid: int) -> Optional[FrozenSet[int]]:
+        """A process's parent, its siblings and all below it; None where the kernel does not list children."""
+        stat = processes.read_stat(pid)
+        found = {pid} | ({stat.ppid} if stat and stat.ppid > 1 else set())
+        unknown = list(found)
+        while unknown:
+            below = processes.children(unknown.pop())
+            if below is None:
+                return None
+            unknown.extend(below - found)
+            found |= below
+        return frozenset(found)
 
 
-def _describe(wanted: Iterable[int], argvs: Argvs, owners: _Owners, own_run: FrozenSet[int]) -> Mapping[int, Process]:
+def _describe(
+    wanted: Iterable[int], lines: _CommandLines, owners: _Owners, own_run: FrozenSet[int]
+) -> Mapping[int, Process]:
     users = processes.Users()
     boot_id = processes.boot_id()
     uptime = processes.uptime()
@@ -138,7 +182,7 @@ def _describe(wanted: Iterable[int], argvs: Argvs, owners: _Owners, own_run: Fro
     own_netns = processes.network_namespace("self")
     found: Dict[int, Process] = {}
     for pid in wanted:
-        argv = argvs.get(pid) or processes.read_argv(pid)
+        argv = lines.argv(pid)
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
         if stat is None or uid is None or stat.state in "ZX":
             continue

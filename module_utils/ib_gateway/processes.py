@@ -91,33 +91,55 @@ def pids() -> List[int]:
     return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
-def scan() -> Iterator[Tuple[int, Tuple[str, ...]]]:
-    """(pid, argv) of every process that has a command line: no kernel threads, no zombies, nothing that has gone."""
+def scan() -> Iterator[Tuple[int, bytes]]:
+    """(pid, raw command line) of every process that has one: no kernel threads, no zombies, nothing that has gone.
+
+    Raw, because on a busy host nearly all of them are of no interest and parsing would cost more than reading.
+    """
+    buffer = bytearray(_ARGV_FIRST_READ)
     for pid in pids():
-        argv = read_argv(pid)
-        if argv:
-            yield pid, argv
+        data = _read_cmdline(pid, buffer)
+        if data:
+            yield pid, data
 
 
 def read_argv(pid: int) -> Tuple[str, ...]:
     """A process's argument list; empty for a kernel thread, a zombie, one that has gone or that is hidden."""
+    return parse_cmdline(_read_cmdline(pid, bytearray(_ARGV_FIRST_READ)))
+
+
+def _read_cmdline(pid: int, buffer: bytearray) -> bytes:
+    """The buffer is the caller's, so that a scan does not allocate one for each process."""
     try:
         descriptor = os.open("%s/%d/cmdline" % (PROC, pid), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return ()
+        return b""
     try:
-        data = os.read(descriptor, _ARGV_FIRST_READ)
-        if len(data) == _ARGV_FIRST_READ and b"java" in data.partition(b"\0")[0]:
+        size = os.readv(descriptor, [buffer])
+        data = bytes(memoryview(buffer)[:size])
+        if size == len(buffer) and b"java" in data.partition(b"\0")[0]:
             while len(data) < _ARGV_LIMIT:
-                more = os.read(descriptor, _ARGV_FIRST_READ)
-                if not more:
+                size = os.readv(descriptor, [buffer])
+                if not size:
                     break
-                data += more
+                data += memoryview(buffer)[:size]
     except OSError:
-        return ()
+        return b""
     finally:
         os.close(descriptor)
-    return parse_cmdline(data)
+    return data
+
+
+def children(pid: int) -> Optional[FrozenSet[int]]:
+    """The direct children of a process, of all its threads; None where the kernel does not list them."""
+    folder = "%s/%d/task" % (PROC, pid)
+    found: Set[int] = set()
+    try:
+        for thread in os.listdir(folder):
+            found.update(map(int, _read("%s/%s/children" % (folder, thread)).split()))
+    except OSError as error:
+        return frozenset(found) if error.errno in _GONE and not os.path.exists(folder) else None
+    return frozenset(found)
 
 
 def read_stat(pid: int) -> Optional[Stat]:

@@ -85,7 +85,7 @@ def test_a_gateway_that_no_longer_serves_is_restarted_once_and_then_serves(desk:
             knocking.kill()
     assert run.rc == 0, run.output
     assert not alive(broken.pid) and len(desk.listening()) == 1
-    assert [each["action"] for each in run.host()["done"]].count("restart") == 1
+    assert sum(len(each.get("started", ())) for each in run.host()["done"]) == 1
 
 
 _KNOCK = "import socket, sys; s = socket.create_connection(('127.0.0.1', %d)); sys.stdin.read()"
@@ -177,7 +177,8 @@ def test_without_a_client_library_the_socket_engine_judges_and_the_missing_proof
     assert run.rc == 0, run.output
     proof = run.host()["after"]["proof"]
     assert (proof["wanted"], proof["used"]) == ("ib_insync", "socket")
-    assert "pip install ib_insync" in proof["missing"] and "pip install ib_insync" in run.output
+    assert "pip install ib_insync" in proof["missing"]
+    assert "pip install ib_insync" in " ".join(run.output.split())
 
 
 def test_passwords_and_account_numbers_appear_nowhere_not_even_with_vvv(desk: Desk) -> None:

@@ -150,7 +150,7 @@ def test_this_process_is_read_as_the_system_says_it_is() -> None:
     assert stat is not None and stat.ppid == os.getppid()
     assert processes.read_real_uid(pid) == os.getuid()
     assert processes.read_cwd(pid) == os.getcwd()
-    assert dict(processes.scan())[pid] == processes.read_argv(pid)
+    assert parse_cmdline(dict(processes.scan())[pid]) == processes.read_argv(pid)
     assert {pid, os.getppid()} <= processes.ancestors(pid)
     assert re.fullmatch("[0-9a-f-]{36}", processes.boot_id())
     assert processes.uptime() > 0
