@@ -1,0 +1,89 @@
+"""Rules on what an API handshake came to. Pure; see docs/findings.md for each code."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator
+
+from ansible.module_utils.ib_gateway.case import Case, visitor
+from ansible.module_utils.ib_gateway.model import (
+    DEGRADED,
+    UNHEALTHY,
+    Finding,
+    Probe,
+)
+
+#: Codes by which the gateway says that its own link to the broker is gone, and that it is back.
+_UPSTREAM_LOST, _UPSTREAM_BACK = (1100, 2110), (1101, 1102)
+
+_HANDSHAKES = {
+    "refused": ("handshake_refused", "port %(port)d listens, but a connection to it fails: %(error)s"),
+    "silent": ("handshake_silent", "the gateway takes the connection on port %(port)d and says nothing"),
+    "dropped": ("handshake_dropped", "the gateway drops the session before it is ready: %(error)s"),
+    "stalled": (
+        "handshake_stalled",
+        "the gateway answers with server version %(version)s, then nothing more: what a script sees as "
+        "`API connection failed: TimeoutError()`",
+    ),
+}
+
+
+def handshake(case: Case) -> Iterator[Finding]:
+    probe = case.probe
+    if probe is None or probe.outcome not in _HANDSHAKES:
+        return
+    code, text = _HANDSHAKES[probe.outcome]
+    error = (probe.error or {}).get("message", "")
+    yield Finding(
+        code,
+        UNHEALTHY,
+        text % {"port": case.spec.port, "error": error, "version": probe.server_version},
+        dict(_handshake_evidence(probe), clients=[visitor(c) for c in case.entry.clients if c.connection is not None]),
+    )
+
+
+def client_id_in_use(case: Case) -> Iterator[Finding]:
+    probe = case.probe
+    if probe is not None and probe.outcome == "id_in_use":
+        yield Finding(
+            "client_id_in_use",
+            DEGRADED,
+            "client id %s is in use on %s; another id is free" % (probe.client_id, case.spec.name),
+            dict(_handshake_evidence(probe), clients=[visitor(c) for c in case.entry.clients if c.open]),
+        )
+
+
+def wrong_trading_mode(case: Case) -> Iterator[Finding]:
+    probe = case.probe
+    if probe is not None and probe.trading_mode not in (None, case.spec.trading_mode):
+        yield Finding(
+            "wrong_trading_mode",
+            UNHEALTHY,
+            "port %d answers with %s accounts, %s is expected: do not trade on it"
+            % (case.spec.port, probe.trading_mode, case.spec.trading_mode),
+            {"expected": case.spec.trading_mode, "found": probe.trading_mode, "accounts": list(probe.accounts)},
+        )
+
+
+def upstream_down(case: Case) -> Iterator[Finding]:
+    probe = case.probe
+    if probe is None:
+        return
+    links = [code for code in probe.notices if code in _UPSTREAM_LOST + _UPSTREAM_BACK]
+    if links and links[-1] in _UPSTREAM_LOST:
+        yield Finding(
+            "upstream_down",
+            UNHEALTHY,
+            "the gateway works and has lost the broker's servers (error %d); a restart does not help" % links[-1],
+            dict(_handshake_evidence(probe), notices=list(probe.notices)),
+        )
+
+
+def _handshake_evidence(probe: Probe) -> Dict[str, Any]:
+    return {
+        "stage": probe.stage,
+        "server_version": probe.server_version,
+        "client_id": probe.client_id,
+        "error": probe.error,
+        "engine": probe.engine,
+        "timings_ms": dict(probe.timings_ms),
+    }
