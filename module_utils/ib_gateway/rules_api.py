@@ -28,6 +28,7 @@ _HANDSHAKES = {
 
 
 def handshake(case: Case) -> Iterator[Finding]:
+    """The handshake failed: refused, silent, dropped or stalled."""
     probe = case.probe
     if probe is None or probe.outcome not in _HANDSHAKES:
         return
@@ -42,6 +43,7 @@ def handshake(case: Case) -> Iterator[Finding]:
 
 
 def client_id_in_use(case: Case) -> Iterator[Finding]:
+    """Every client id that was tried is in use."""
     probe = case.probe
     if probe is not None and probe.outcome == "id_in_use":
         yield Finding(
@@ -53,6 +55,7 @@ def client_id_in_use(case: Case) -> Iterator[Finding]:
 
 
 def wrong_trading_mode(case: Case) -> Iterator[Finding]:
+    """The accounts are of the other trading mode."""
     probe = case.probe
     if probe is not None and probe.trading_mode not in (None, case.spec.trading_mode):
         yield Finding(
@@ -65,6 +68,7 @@ def wrong_trading_mode(case: Case) -> Iterator[Finding]:
 
 
 def upstream_down(case: Case) -> Iterator[Finding]:
+    """The gateway says that its link to the broker is gone, and has not said that it is back."""
     probe = case.probe
     if probe is None:
         return

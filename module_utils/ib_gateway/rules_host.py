@@ -17,6 +17,7 @@ from ansible.module_utils.ib_gateway.model import (
 
 
 def port_taken(case: Case) -> Iterator[Finding]:
+    """Somebody who is no gateway of the entry listens on its port."""
     mine = {process.pid for process in case.entry.processes}
     for listener in case.entry.listeners:
         if listener.port != case.spec.port or listener.pids & mine:
@@ -41,6 +42,7 @@ def port_taken(case: Case) -> Iterator[Finding]:
 
 
 def gateway_not_running(case: Case) -> Iterator[Finding]:
+    """No process of the entry runs, and its unit is not about to bring one."""
     if case.entry.processes or case.unit_is_starting:
         return
     spec, unit_age = case.spec, case.entry.unit_age
@@ -57,6 +59,7 @@ def gateway_not_running(case: Case) -> Iterator[Finding]:
 
 
 def duplicate_gateways(case: Case) -> Iterator[Finding]:
+    """More than one process runs for one entry."""
     found = case.entry.processes
     if len(found) > 1:
         yield Finding(
@@ -69,6 +72,7 @@ def duplicate_gateways(case: Case) -> Iterator[Finding]:
 
 
 def wrong_port(case: Case) -> Iterator[Finding]:
+    """A gateway of the entry serves another port, and none serves the entry's."""
     for process in case.waiting:
         ports = case.elsewhere(process)
         if ports:
@@ -82,6 +86,7 @@ def wrong_port(case: Case) -> Iterator[Finding]:
 
 
 def not_listening(case: Case) -> Iterator[Finding]:
+    """A gateway that should be up by now, or has served before, listens nowhere."""
     silent = [p for p in case.waiting if not case.elsewhere(p) and not case.starting(p)]
     if silent:
         holders = [client for client in case.entry.clients if client.connection is not None]
@@ -101,6 +106,7 @@ def not_listening(case: Case) -> Iterator[Finding]:
 
 
 def gateway_starting(case: Case) -> Iterator[Finding]:
+    """A gateway, or the unit that brings one, is younger than a start may take."""
     young = [process for process in case.waiting if case.starting(process)]
     if not young and not case.unit_is_starting:
         return
@@ -120,6 +126,7 @@ def gateway_starting(case: Case) -> Iterator[Finding]:
 
 
 def accept_queue_full(case: Case) -> Iterator[Finding]:
+    """Connections wait in every sample of the listen queue."""
     samples = case.snapshot.accept_queue_samples.get(case.spec.port, ())
     if case.entry.owners() and len(samples) > 1 and all(samples):
         waiting = [c for c in case.entry.clients if c.connection is not None and not c.connection.accepted]
@@ -137,6 +144,7 @@ def accept_queue_full(case: Case) -> Iterator[Finding]:
 
 
 def stale_connections(case: Case) -> Iterator[Finding]:
+    """The gateway holds connections whose client has gone."""
     stale = [
         client
         for client in case.entry.clients
@@ -157,6 +165,7 @@ def stale_connections(case: Case) -> Iterator[Finding]:
 
 
 def competing_clients(case: Case) -> Iterator[Finding]:
+    """More connections are open than may be, or a pattern names a running script."""
     holding = [client for client in case.entry.clients if client.open]
     named = [client for client in case.entry.clients if client.matches_pattern and client.stoppable]
     count = len(case.entry.open_connections())
