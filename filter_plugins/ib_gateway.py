@@ -14,7 +14,7 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_gateway import fleet, inventory, ladder  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway import fleet, inventory, ladder, windows  # noqa: E402 - needs the path above
 
 _REGISTERED = "ib_gateway_"
 
@@ -46,6 +46,14 @@ def to_verify(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
 def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any] | None:
     found = variables.get("ib_gateway_diagnose_result")
     return found if isinstance(found, Mapping) and "gateways" in found else None
+
+
+def reset_window(declared: Sequence[Mapping[str, Any]], now: float) -> str:
+    """The broker's reset window that a moment, in seconds since the epoch, lies in; empty for none."""
+    try:
+        return windows.current(declared, float(now))
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
 
 
 def failing(document: Mapping[str, Any], fail_on: str) -> list[str]:
@@ -80,6 +88,7 @@ class FilterModule:
             "ib_to_repair": to_repair,
             "ib_to_verify": to_verify,
             "ib_steps": ladder.steps,
+            "ib_reset_window": reset_window,
             "ib_known_served": ladder.known_served,
             "ib_next_rung": ladder.next_rung,
             "ib_plan_lines": ladder.lines,

@@ -27,6 +27,12 @@ options:
     description: Seconds for each session.
     type: float
     default: 5.0
+  reset_window:
+    description:
+      - The broker's reset window that this moment lies in, in words. Empty outside of any.
+      - Inside one a gateway that does not serve is waited for, because a restart does not help.
+    type: str
+    default: ''
   engine:
     description:
       - V(socket) speaks the protocol itself. V(ib_insync) opens the session as a trading script would, through
@@ -231,6 +237,11 @@ visibility:
       elements: str
       returned: always
       sample: []
+reset_window:
+  description: The broker's reset window that was given, or an empty text.
+  returned: success
+  type: str
+  sample: ''
 taken_at: {description: When the look was taken., type: str, returned: success, sample: '2025-04-25T05:00:12Z'}
 elapsed_ms: {description: How long it took., type: float, returned: success, sample: 12.3}
 """
@@ -239,7 +250,7 @@ import time
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.ib_gateway import handshake, result, session
-from ansible.module_utils.ib_gateway.health import examine
+from ansible.module_utils.ib_gateway.health import Hints, examine
 from ansible.module_utils.ib_gateway.model import Probe
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.planning import plan
@@ -254,6 +265,7 @@ ARGUMENTS = {
         "default": [],
         "options": {"pid": {"type": "int", "required": True}, "started_ticks": {"type": "int", "required": True}},
     },
+    "reset_window": {"type": "str", "default": ""},
     "engine": {"type": "str", "choices": ["socket", "ib_insync"], "default": "socket"},
 }
 
@@ -266,7 +278,11 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     engine = _Engine(options["engine"])
     known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
     snapshot, found, strangers = examine(
-        module.specs(), options["probe"], options["probe_timeout"], engine.probe, known_served
+        module.specs(),
+        options["probe"],
+        options["probe_timeout"],
+        engine.probe,
+        Hints(known_served, options["reset_window"]),
     )
     processes = dict(snapshot.processes)
     return {
@@ -275,6 +291,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         "undeclared": result.undeclared(strangers, snapshot),
         "proof": engine.proof(),
         "visibility": result.visibility(snapshot.visibility, found),
+        "reset_window": options["reset_window"],
         "taken_at": result.timestamp(snapshot.taken_at),
         "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
     }

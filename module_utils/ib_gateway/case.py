@@ -23,6 +23,7 @@ class Case:
     entry: Entry
     snapshot: Snapshot
     probe: Optional[Probe]
+    reset_window: str = ""
 
     @property
     def spec(self) -> GatewaySpec:
@@ -32,6 +33,11 @@ class Case:
     def waiting(self) -> Tuple[Process, ...]:
         """Its gateways when none of them owns the entry's port; nothing otherwise."""
         return () if self.entry.owners() else self.entry.processes
+
+    @property
+    def silent(self) -> Tuple[Process, ...]:
+        """Its gateways that should be up by now, or have served before, and listen nowhere."""
+        return tuple(each for each in self.waiting if not self.elsewhere(each) and not self.starting(each))
 
     @property
     def unit_is_starting(self) -> bool:

@@ -46,9 +46,13 @@ RULES: Tuple[Rule, ...] = (
 )
 
 
-def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None) -> Diagnosis:
-    """Applies every rule to one entry. probe: what an API handshake came to, where one was made."""
-    case = Case(entry=entry, snapshot=snapshot, probe=probe)
+def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, reset_window: str = "") -> Diagnosis:
+    """Applies every rule to one entry.
+
+    probe: what an API handshake came to, where one was made. reset_window: the broker's reset window that this moment
+    lies in, in words; empty outside of any.
+    """
+    case = Case(entry=entry, snapshot=snapshot, probe=probe, reset_window=reset_window)
     findings = tuple(_partial_visibility(case)) or tuple(finding for rule in RULES for finding in rule(case))
     worst = max((finding.severity for finding in findings), key=_SEVERITIES.index, default=HEALTHY)
     if worst in (HEALTHY, INFO):

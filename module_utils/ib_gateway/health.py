@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Callable, Collection, Dict, List, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ib_gateway.diagnosis import diagnose, may_probe
@@ -14,6 +14,21 @@ from ansible.module_utils.ib_gateway.snapshot import look
 #: Opens one API session: (host, port, timeout in seconds).
 Prober = Callable[[str, int, float], Probe]
 _POLL_INTERVAL = 0.25
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What a look cannot see and the rules have to know.
+
+    known_served: (pid, started_ticks) of gateways that an earlier look of the same run has seen serve. reset_window:
+    the broker's reset window that this moment lies in, in words; empty outside of any.
+    """
+
+    known_served: Collection[Tuple[int, int]] = ()
+    reset_window: str = ""
+
+
+_NO_HINTS = Hints()
 
 
 def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
@@ -28,22 +43,21 @@ def examine(
     policy: str,
     timeout: float,
     prober: Prober,
-    known_served: Collection[Tuple[int, int]] = (),
+    hints: Hints = _NO_HINTS,
 ) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
     """(the snapshot, a Diagnosis for each entry, the gateways that fit no entry).
 
-    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake; known_served: (pid,
-    started_ticks) of gateways that an earlier look of the same run has seen serve. Raises OSError when
+    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake. Raises OSError when
     the host's tables cannot be read at all.
     """
-    snapshot = _remember(look_for(specs), known_served)
+    snapshot = _remember(look_for(specs), hints.known_served)
     entries, undeclared = entries_of(specs, snapshot)
     found = []
     for entry in entries:
-        passive = diagnose(entry, snapshot)
+        passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
         if may_probe(passive, policy):
             probe = prober(_address(entry), entry.spec.port, timeout)
-            found.append(diagnose(entry, snapshot, probe))
+            found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
     return snapshot, found, undeclared

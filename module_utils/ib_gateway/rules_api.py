@@ -68,18 +68,31 @@ def wrong_trading_mode(case: Case) -> Iterator[Finding]:
 
 
 def upstream_down(case: Case) -> Iterator[Finding]:
-    """The gateway says that its link to the broker is gone, and has not said that it is back."""
+    """The gateway says that its link to the broker is gone, or it fails while the broker resets its servers."""
     probe = case.probe
-    if probe is None:
-        return
-    links = [code for code in probe.notices if code in _UPSTREAM_LOST + _UPSTREAM_BACK]
-    if links and links[-1] in _UPSTREAM_LOST:
+    evidence = _handshake_evidence(probe) if probe else {}
+    links = [code for code in probe.notices if code in _UPSTREAM_LOST + _UPSTREAM_BACK] if probe else []
+    if probe and links and links[-1] in _UPSTREAM_LOST:
         yield Finding(
             "upstream_down",
             UNHEALTHY,
             "the gateway works and has lost the broker's servers (error %d); a restart does not help" % links[-1],
-            dict(_handshake_evidence(probe), notices=list(probe.notices)),
+            dict(evidence, notices=list(probe.notices), reset_window=case.reset_window or None),
         )
+    elif case.reset_window and _fails_by_itself(case):
+        yield Finding(
+            "upstream_down",
+            UNHEALTHY,
+            "the gateway does not serve while the broker resets its servers (%s); a restart does not help"
+            % case.reset_window,
+            dict(evidence, notices=list(probe.notices) if probe else [], reset_window=case.reset_window),
+        )
+
+
+def _fails_by_itself(case: Case) -> bool:
+    """Whether the entry's only gateway does not serve, and nobody holds it: nothing on this host explains that."""
+    alone = len(case.entry.processes) == 1 and not any(client.connection for client in case.entry.clients)
+    return alone and bool(case.silent or (case.probe and case.probe.outcome in _HANDSHAKES))
 
 
 def _handshake_evidence(probe: Probe) -> Dict[str, Any]:

@@ -87,7 +87,7 @@ def wrong_port(case: Case) -> Iterator[Finding]:
 
 def not_listening(case: Case) -> Iterator[Finding]:
     """A gateway that should be up by now, or has served before, listens nowhere."""
-    silent = [p for p in case.waiting if not case.elsewhere(p) and not case.starting(p)]
+    silent = case.silent
     if silent:
         holders = [client for client in case.entry.clients if client.connection is not None]
         yield Finding(

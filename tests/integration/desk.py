@@ -21,6 +21,7 @@ from simulator.launch import HeldSession, SimulatedGateway, free_port
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _RECAP = re.compile(r"^(\S+)\s*:\s+(ok=.*)$", re.MULTILINE)
 _PLAYBOOK_LIMIT = 170
+_NO_RESETS: dict[str, list[str]] = {"ib_gateway_diagnose_reset_regions": []}
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,8 @@ class Desk:
         (reports / "fleet.json").unlink(missing_ok=True)
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(path), playbook]
         done = subprocess.run(
-            [*command, "-e", "ib_report_dir=%s" % reports, *options],
+            # A simulated gateway knows no broker: the hour at which the tests run must not explain its faults.
+            [*command, "-e", json.dumps({"ib_report_dir": str(reports), **_NO_RESETS}), *options],
             cwd=PROJECT,
             env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
             capture_output=True,
