@@ -203,7 +203,7 @@ def _describe(
             argv_digest=recognition.argv_digest(command),
             cwd=processes.read_cwd(pid),
             unit=unit,
-            unit_is_own=kind is not None and unit is not None and _only_launchers_above(stat.ppid),
+            unit_is_own=unit is not None and _only_launchers_above(stat.ppid),
             gateway=kind,
             relay=recognition.relay_name(argv),
             sockets_visible=owners.visible(pid),

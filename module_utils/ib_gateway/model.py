@@ -130,7 +130,7 @@ class Process:
     #: Whether an earlier look of the same run has seen it serve: it is not starting, whatever it shows now.
     served_before: bool = False
     unit: Optional[str] = None
-    #: Whether that unit exists for this process: nothing but launchers stands between the two.
+    #: Whether that unit may exist for this process: nothing but launchers stands between it and the system.
     unit_is_own: bool = False
     gateway: Optional[GatewayKind] = None
     relay: Optional[str] = None

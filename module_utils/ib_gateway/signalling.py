@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible.module_utils.ib_gateway import processes, recognition
@@ -74,9 +74,11 @@ def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: b
     outcomes: Dict[int, Outcome] = {}
     held: Dict[int, int] = {}
     try:
-        for index, target in enumerate(targets):
+        for index, named in enumerate(targets):
+            target = named
             try:
                 held[index] = _hold(target)
+                target = replace(target, unit=_own_unit(target))
                 # Described before it is asked to end: afterwards there may be nothing left to read.
                 outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
                 if not dry_run:
@@ -88,7 +90,7 @@ def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: b
         if not dry_run:
             waiting = {index: held[index] for index in held if outcomes[index].result == STOPPED}
             for index in _await(waiting, grace_period):
-                outcomes[index] = _insist(targets[index], held[index], grace_period, force, outcomes[index])
+                outcomes[index] = _insist(outcomes[index], held[index], grace_period, force)
     finally:
         for descriptor in held.values():
             os.close(descriptor)
@@ -172,21 +174,42 @@ def _prove(target: Target) -> None:
         raise _Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
 
 
+def _own_unit(target: Target) -> Optional[str]:
+    """The unit to stop in place of the process: only one whose main process it is, or was started by.
+
+    A process that cron or another service once started is in that service's control group too, and stopping that
+    service for its sake would stop everything else it does.
+    """
+    if target.unit is None:
+        return None
+    main_pid = _systemctl("show", "--property=MainPID", "--value", "--", target.unit).strip()
+    line = processes.ancestors(target.pid) - {1}
+    return target.unit if main_pid.isdigit() and int(main_pid) in line else None
+
+
 def _ask(target: Target, descriptor: int) -> None:
     """Asks a process that is held to end: through its unit where it has one of its own, else by SIGTERM."""
     if target.unit is None:
         _send(descriptor, signal.SIGTERM)
-        return
+    else:
+        _systemctl("--no-block", "stop", "--", target.unit)
+
+
+def _systemctl(*arguments: str) -> str:
+    """What systemctl answers. Raises _Refused when it does not do as told."""
     import subprocess
 
-    command = ["systemctl", "--no-ask-password", "--no-block", "stop", "--", target.unit]
+    command = ["systemctl", "--no-ask-password", *arguments]
     try:
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SYSTEMCTL_PATIENCE)
+        done = subprocess.run(
+            command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SYSTEMCTL_PATIENCE
+        )
     except subprocess.CalledProcessError as error:
         said = plain_text(error.stderr.decode("utf-8", "backslashreplace"))
-        raise _Refused("systemctl could not stop %s: %s" % (target.unit, said)) from None
+        raise _Refused("systemctl %s failed: %s" % (" ".join(arguments), said)) from None
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise _Refused("systemctl could not be asked to stop %s: %s" % (target.unit, type(error).__name__)) from None
+        raise _Refused("systemctl %s failed: %s" % (" ".join(arguments), type(error).__name__)) from None
+    return done.stdout.decode("utf-8", "backslashreplace")
 
 
 def _send(descriptor: int, number: int) -> None:
@@ -214,22 +237,23 @@ def _await(held: Dict[int, int], seconds: float) -> List[int]:
     return sorted(waiting.values())
 
 
-def _insist(target: Target, descriptor: int, grace_period: float, force: bool, before: Outcome) -> Outcome:
+def _insist(asked: Outcome, descriptor: int, grace_period: float, force: bool) -> Outcome:
+    """What becomes of a process that was asked to end and has not."""
+    target = asked.target
     if target.unit:
         reason = "still running %g s after its unit %s was told to stop" % (grace_period, target.unit)
-        return Outcome(target, REFUSED, reason, before.command, before.user, (), target.unit)
+        return replace(asked, result=REFUSED, reason=reason)
     if not force:
         reason = "still running %g s after SIGTERM; force is off, so it was not killed" % grace_period
-        return Outcome(target, REFUSED, reason, before.command, before.user, ("SIGTERM",))
-    signals = ("SIGTERM", "SIGKILL")
+        return replace(asked, result=REFUSED, reason=reason)
     try:
         _prove(target)
         _send(descriptor, signal.SIGKILL)
     except _Gone:
-        return before
+        return asked
     except _Refused as refusal:
-        return Outcome(target, REFUSED, str(refusal), before.command, before.user, ("SIGTERM",))
+        return replace(asked, result=REFUSED, reason=str(refusal))
+    killed = replace(asked, signals=("SIGTERM", "SIGKILL"))
     if _await({0: descriptor}, _KILL_PATIENCE):
-        reason = "still there %g s after SIGKILL" % _KILL_PATIENCE
-        return Outcome(target, REFUSED, reason, before.command, before.user, signals)
-    return Outcome(target, STOPPED, "ended after SIGKILL", before.command, before.user, signals)
+        return replace(killed, result=REFUSED, reason="still there %g s after SIGKILL" % _KILL_PATIENCE)
+    return replace(killed, reason="ended after SIGKILL")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -94,6 +95,47 @@ def test_a_gateway_that_ignores_sigterm_is_only_killed_with_force(desk: Desk) ->
     assert "force is off" in refused["refused"][0]["reason"] and alive(gateway.pid)
     killed = stop(target, grace_period=0.3, force=True)
     assert killed["stopped"][0]["signals"] == ["SIGTERM", "SIGKILL"] and not alive(gateway.pid)
+
+
+UNIT = "ibgateway.service"
+
+
+def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int) -> Path:
+    """A systemctl that knows one unit, ends its main process when told to stop it, and notes what it was told."""
+    program, notes = folder / "systemctl", folder / "told"
+    program.write_text(
+        f'#!/bin/sh\necho "$*" >> {notes}\ncase "$*" in *show*) echo {main_pid};; *stop*) kill {main_pid};; esac\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setattr(processes, "read_unit", lambda _pid: UNIT)
+    return notes
+
+
+def test_a_gateway_with_a_unit_of_its_own_is_stopped_through_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = desk.gateway()
+    notes = systemctl(desk.folder, monkeypatch, gateway.pid)
+    found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
+    assert (found["stopped"][0]["unit"], found["stopped"][0]["signals"]) == (UNIT, [])
+    assert not alive(gateway.pid)
+    assert notes.read_text().splitlines()[-1].endswith(f"stop -- {UNIT}")
+
+
+def test_a_gateway_inside_the_unit_of_another_service_is_signalled_and_the_service_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = desk.gateway()
+    service = desk.bystander("sleep", "300")
+    notes = systemctl(desk.folder, monkeypatch, service.pid)
+    found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
+    assert (found["stopped"][0]["unit"], found["stopped"][0]["signals"]) == (None, ["SIGTERM"])
+    assert service.poll() is None and "stop" not in notes.read_text()
+
+
+def test_a_gateway_that_has_left_its_unit_is_refused(desk: Desk) -> None:
+    gateway = desk.gateway()
+    found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
+    assert "no longer belongs" in found["refused"][0]["reason"] and alive(gateway.pid)
 
 
 def test_without_pidfd_nothing_is_stopped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
