@@ -185,6 +185,11 @@ def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
                     "%s: entries %s and %s both have port %d, key port; one port serves one gateway"
                     % (place, one.name, other.name, one.port)
                 )
+            elif one.unit is not None and one.unit == other.unit:
+                problems.append(
+                    "%s: entries %s and %s both have unit %s, key service; restarting one would restart the other"
+                    % (place, one.name, other.name, one.unit)
+                )
             elif _overlap(one, other):
                 problems.append(
                     "%s: entries %s and %s would match the same process; "

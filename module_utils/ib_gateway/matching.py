@@ -92,9 +92,9 @@ def _fits(spec: GatewaySpec, process: Process) -> bool:
 
 
 def _folders(process: Process) -> List[str]:
-    """Where a gateway keeps its settings: by -DjtsConfigDir=, or by its working directory."""
-    folders = [process.gateway.config_dir if process.gateway else None, process.cwd]
-    return [posixpath.normpath(folder) for folder in folders if folder]
+    """Where a gateway keeps its settings: by -DjtsConfigDir= where that is given, else by its working directory."""
+    folder = (process.gateway.config_dir if process.gateway else None) or process.cwd
+    return [posixpath.normpath(folder)] if folder else []
 
 
 def _unplaced(spec: GatewaySpec, process: Process) -> bool:

@@ -88,7 +88,7 @@ def _client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List
     steps: Dict[int, Step] = {}
     for client, code, why in chosen:
         if client.process is not None and client.process.pid not in steps:
-            target = _identity(client.process, "client")
+            target = _ended_by_unit(entry, client.process, "client")
             steps[client.process.pid] = Step(STOP_CLIENT, entry.spec.name, target, why, code)
     return list(steps.values()), withheld
 
@@ -198,7 +198,7 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
         ]
         spared.extend(protected)
         if not protected:
-            steps.append(_surplus_step(entry, process, keep, later))
+            steps.append(_surplus_step(entry, process, later))
     return steps, spared
 
 
@@ -252,15 +252,25 @@ def _identity(process: Process, role: str) -> Dict[str, Any]:
         "argv_digest": process.argv_digest,
         "user": process.user,
         "command": list(process.command),
-        # A unit of its own would start it again: such a process is ended through its unit.
-        "unit": process.unit if process.unit_is_own else None,
+        "unit": None,
     }
 
 
-def _surplus_step(entry: Entry, process: Process, keep: Optional[Process], persists: bool) -> Step:
-    target = _identity(process, "gateway")
-    if keep is not None and keep.unit == process.unit:
-        target["unit"] = None  # stopping it would end the one that stays
+def _ended_by_unit(entry: Entry, process: Process, role: str) -> Dict[str, Any]:
+    """A target that is ended through its unit where it has one of its own, because that would start it again.
+
+    Not where the unit carries anybody else of this entry: stopping it would end them as well.
+    """
+    target = _identity(process, role)
+    known = [*entry.processes, *(client.process for client in entry.clients if client.process)]
+    alone = all(other.pid == process.pid or other.unit != process.unit for other in known)
+    if process.unit_is_own and alone:
+        target["unit"] = process.unit
+    return target
+
+
+def _surplus_step(entry: Entry, process: Process, persists: bool) -> Step:
+    target = _ended_by_unit(entry, process, "gateway")
     reason = "one gateway is wanted for %s" % entry.spec.name
     return Step(STOP_GATEWAY, entry.spec.name, target, reason, "duplicate_gateways", persists)
 
@@ -299,6 +309,6 @@ def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:
     """A unit's own process is restarted by its unit; any other is stopped by its identity, then started."""
     target = _means(entry)
     if entry.spec.unit is None or process.unit != entry.spec.unit:
-        target["process"] = _identity(process, "gateway")
+        target["process"] = _ended_by_unit(entry, process, "gateway")
     reason = "only a new gateway process ends %s" % code
     return Step(RESTART, entry.spec.name, target, reason, code, persists)

@@ -50,7 +50,11 @@ _JAVA_OPTIONS_WITH_VALUE = (
     "--add-exports",
     "--add-reads",
 )
-_LAUNCHERS = ("xvfb-run", "sudo", "su", "runuser", "setpriv", "tini", "dumb-init", "nice", "ionice", "env", "timeout")
+_LAUNCHERS = (
+    *("xvfb-run", "sudo", "su", "runuser", "setpriv", "tini", "dumb-init", "nice", "ionice", "env", "timeout"),
+    # What a gateway without a screen is given for one.
+    *("Xvfb", "Xvnc", "Xtigervnc", "x11vnc", "fluxbox", "openbox", "matchbox-window-manager"),
+)
 _SCRIPT_INTERPRETER = re.compile(r"^(?:python|pypy)[0-9.]*$|^(?:node|Rscript|ruby|perl)$")
 _SHELL = re.compile(r"^(?:ba|da|k|z)?sh$")
 

@@ -23,7 +23,7 @@ _NAME = re.compile(
 _CAMEL_NAME = re.compile(
     r"^-{0,2}D?(?:ib|fix|tws|gw)[-_.]?(?:%s|loginid|%s)$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
 )
-_URL_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+_URL_CREDENTIALS = re.compile(r"(?<=://)\S+(?=@)")  # up to the last @: a password may hold any sign
 _ACCOUNT = re.compile(r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(\d{4,9})(?!\d)")
 # Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
 _INLINE_SECRET = re.compile(

@@ -178,13 +178,18 @@ def _own_unit(target: Target) -> Optional[str]:
     """The unit to stop in place of the process: only one whose main process it is, or was started by.
 
     A process that cron or another service once started is in that service's control group too, and stopping that
-    service for its sake would stop everything else it does.
+    service for its sake would stop everything else it does. Whatever else lives in the unit must be a launcher, or
+    started by the process itself.
     """
     if target.unit is None:
         return None
     main_pid = _systemctl("show", "--property=MainPID", "--value", "--", target.unit).strip()
     line = processes.ancestors(target.pid) - {1}
-    return target.unit if main_pid.isdigit() and int(main_pid) in line else None
+    if not main_pid.isdigit() or int(main_pid) not in line:
+        return None
+    members = {pid for pid in processes.pids() if processes.read_unit(pid) == target.unit}
+    strangers = {pid for pid in members - line if target.pid not in processes.ancestors(pid)}
+    return target.unit if all(recognition.is_launcher(processes.read_argv(pid)) for pid in strangers) else None
 
 
 def _ask(target: Target, descriptor: int) -> None:

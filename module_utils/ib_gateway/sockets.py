@@ -81,7 +81,7 @@ def connections(ports: Iterable[int]) -> List[SocketRow]:
 def _read(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:
     try:
         return read_netlink(states, ports)
-    except OSError:
+    except (OSError, struct.error):  # refused, or more ports than a filter holds
         return read_proc(states, ports)
 
 

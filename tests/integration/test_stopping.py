@@ -100,7 +100,7 @@ def test_a_gateway_that_ignores_sigterm_is_only_killed_with_force(desk: Desk) ->
 UNIT = "ibgateway.service"
 
 
-def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int) -> Path:
+def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int, *others: int) -> Path:
     """A systemctl that knows one unit, ends its main process when told to stop it, and notes what it was told."""
     program, notes = folder / "systemctl", folder / "told"
     program.write_text(
@@ -108,7 +108,7 @@ def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int) -> P
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setattr(processes, "read_unit", lambda _pid: UNIT)
+    monkeypatch.setattr(processes, "read_unit", lambda pid: UNIT if pid in (main_pid, *others) else None)
     return notes
 
 
@@ -126,10 +126,21 @@ def test_a_gateway_inside_the_unit_of_another_service_is_signalled_and_the_servi
 ) -> None:
     gateway = desk.gateway()
     service = desk.bystander("sleep", "300")
-    notes = systemctl(desk.folder, monkeypatch, service.pid)
+    notes = systemctl(desk.folder, monkeypatch, service.pid, gateway.pid)
     found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
     assert (found["stopped"][0]["unit"], found["stopped"][0]["signals"]) == (None, ["SIGTERM"])
     assert service.poll() is None and "stop" not in notes.read_text()
+
+
+def test_a_unit_that_carries_somebody_else_as_well_is_not_stopped_for_one_gateway(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = desk.gateway()
+    neighbour = desk.bystander("sleep", "300")
+    notes = systemctl(desk.folder, monkeypatch, gateway.pid, neighbour.pid)
+    found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
+    assert found["stopped"][0]["signals"] == ["SIGTERM"] and not alive(gateway.pid)
+    assert neighbour.poll() is None and "stop" not in notes.read_text()
 
 
 def test_a_gateway_that_has_left_its_unit_is_refused(desk: Desk) -> None:

@@ -31,9 +31,10 @@ ALLOWED = (
     "No message, report or document of this project asks a person to look at or change the gateway's API settings.",
 )
 
-_LOOK = r"(?:check|verify|review|inspect|confirm|ensure|revisit|look (?:at|into)|make sure|double-check|go to|open)"
+_LOOK = r"(?:check|verify|review|inspect|confirm|ensure|revisit|look (?:at|into)|make sure|double-check|go to)"
 _TURN = r"(?:chang|adjust|enabl|disabl|modif|correct|updat|set|tick|untick|toggl|activat|configur|turn)\w*"
 _SETTINGS = r"(?:settings?|configurations?|options|preferences|precautions|permissions)"
+_SESSIONS = r"(?:session|connection|client|slot|handshake|call|error)s?\b"
 _APP = r"(?:gateway|tws|trader workstation|ibg?|ib gateway)(?:['\u2019]s)?"
 OFFENCES: Tuple[Tuple[str, str], ...] = (
     ("API settings", rf"\bAPI[ -]{_SETTINGS}\b"),
@@ -53,7 +54,7 @@ OFFENCES: Tuple[Tuple[str, str], ...] = (
     ("enable the API", rf"\b{_TURN} (?:on )?(?:the |its )?(?:{_APP} )?API(?: access| server| port| socket)?\b(?!-)"),
     (
         "look at how the API is set up",
-        rf"\b{_LOOK} (?:that |whether |if |the |your |its )*(?:{_APP} )?API\b(?! session)",
+        rf"\b{_LOOK} (?:that |whether |if |the |your |its )*(?:{_APP} )?API\b(?! {_SESSIONS})",
     ),
     (
         "look into the application's settings",
@@ -185,6 +186,8 @@ def test_the_checker_catches_an_offence(text: str) -> None:
         "API connection failed: TimeoutError()",
         "whether the API slot is free",
         "Check the inventory",
+        "How many open API connections a gateway has",
+        "Look at the API clients of this host",
         "port 4001 belongs to pid 900 of root, which is the relay socat",
         "The client id is in use; another id is free",
         "Enables check mode",

@@ -15,7 +15,7 @@ from ansible.module_utils.ib_gateway import processes, result
 from ansible.module_utils.ib_gateway.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.planning import plan
 from unit.facts import SCRIPT, SECOND, connection, entry, gateway, listener, probe, script, snapshot, spec
-from unit.module_runs import ANSIBLE_S_OWN, MODULES, contradictions, differing, documented, run
+from unit.module_runs import ANSIBLE_S_OWN, MODULES, PROJECT, contradictions, differing, documented, run
 
 every_module = pytest.mark.parametrize("name", MODULES)
 #: What a documented option and an argument spec both say.
@@ -83,6 +83,7 @@ def options_of(name: str, port: int, victim: Dict[str, Any]) -> Dict[str, Any]:
     gateways = [dict(nobody, start_command=["/nonexistent/start"])]
     options: Dict[str, Dict[str, Any]] = {
         "ib_api_probe": {"port": port, "timeout": 1},
+        "ib_client_audit": {"paths": [str(PROJECT / "tests/simulator/clients")]},
         "ib_client_info": {"ports": [port]},
         "ib_gateway_health": {"gateways": gateways},
         "ib_gateway_info": {},

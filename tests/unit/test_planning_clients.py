@@ -10,6 +10,7 @@ from ansible.module_utils.ib_gateway.model import GatewaySpec, Plan, Process, Sn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import (
+    ALIEN,
     FOLDER,
     GATEWAY,
     Fact,
@@ -128,6 +129,27 @@ def test_protection_weighs_more_than_a_pattern() -> None:
     assert stopped(planned(look, one)) == [SECOND]
 
 
+OWN: Dict[str, Any] = {"unit": "desk.service", "unit_is_own": True}
+
+
+def test_a_client_with_a_unit_of_its_own_is_stopped_through_that_unit() -> None:
+    found = planned(snapshot(OURS, listener(), script(FIRST, **OWN)), spec(client_patterns=("bot",))).steps
+    assert [each.target["unit"] for each in found] == ["desk.service"]
+
+
+@pytest.mark.parametrize("other", [script(SECOND, "router.py", **OWN), script(SECOND, "other.py", **OWN)])
+def test_a_client_is_not_stopped_through_a_unit_that_another_client_lives_in(other: Process) -> None:
+    look = snapshot(OURS, listener(), script(FIRST, **OWN), other, connection(SECOND))
+    found = planned(look, spec(client_patterns=("bot",), protected_clients=("router",))).steps
+    assert [(each.target["pid"], each.target["unit"]) for each in found] == [(FIRST, None)]
+
+
+def test_a_client_is_not_stopped_through_the_gateway_s_unit() -> None:
+    look = snapshot(gateway(**OWN), listener(), script(FIRST, **OWN))
+    found = planned(look, spec(client_patterns=("bot",))).steps
+    assert [(each.target["pid"], each.target["unit"]) for each in found] == [(FIRST, None)]
+
+
 # --- clients and restarts --------------------------------------------------------------------------------------------
 
 
@@ -176,7 +198,7 @@ ARGVS = st.sampled_from(
         ("java", "-DjtsConfigDir=/srv/other", "ibgateway.GWClient"),
     ]
 )
-PIDS = st.sampled_from([1, 2, 800, 801, 802, GATEWAY])
+PIDS = st.sampled_from([1, 1, 2, 800, 801])
 
 
 @st.composite
@@ -194,28 +216,36 @@ def processes(draw: st.DrawFn) -> Process:
     )
 
 
-ANY_PID = st.sampled_from([1, 2, 800, 801, 802, GATEWAY, 5001, 5801, 5802, 5000 + GATEWAY])
-PORTS = st.sampled_from([4001, 4001, 4002, 4444])
+ANY_PID = st.sampled_from([1, 2, 800, 801, GATEWAY, 5001, 5801])
+PORTS = st.sampled_from([4001, 4001, 4001, 4002, 4444])
 LISTENERS = st.builds(lambda port, pid: listener(port, pid), PORTS, ANY_PID)
+MORE = st.fixed_dictionaries(
+    {
+        "state": st.sampled_from(["ESTABLISHED", "ESTABLISHED", "CLOSE_WAIT"]),
+        "accepted": st.sampled_from([True, True, False]),
+        "idle": st.sampled_from([None, 1.0, 700.0]),
+        "sent": st.sampled_from([None, 30, 5000]),
+        "client_port": st.integers(50_000, 50_009),
+    }
+)
 CONNECTIONS = st.builds(
     lambda clients, server, port, more: connection(*clients, server=server, port=port, **more),
-    st.lists(ANY_PID, max_size=2),
-    ANY_PID,
+    st.lists(PIDS, min_size=1, max_size=2) | st.lists(ANY_PID, max_size=2),
+    st.sampled_from([GATEWAY, GATEWAY, 5001, ALIEN]),
     PORTS,
-    st.fixed_dictionaries(
-        {
-            "state": st.sampled_from(["ESTABLISHED", "CLOSE_WAIT"]),
-            "accepted": st.booleans(),
-            "idle": st.sampled_from([None, 1.0, 700.0]),
-            "sent": st.sampled_from([None, 30, 5000]),
-        }
-    ),
+    MORE,
+)
+#: What makes a plan likely: a gateway of the entry, listening or not, with a stuck client that may be anything.
+BARE = gateway()
+CORES = st.sampled_from(
+    [(), (OURS,), (BARE,), (OURS, listener()), (BARE, listener()), (OURS, gateway(5001), listener())]
 )
 HOSTS = st.builds(
     lambda *parts: snapshot(*[each for part in parts for each in part]),
+    CORES,
     st.lists(processes(), max_size=7),
-    st.lists(LISTENERS, max_size=3),
-    st.lists(CONNECTIONS, max_size=5),
+    st.lists(LISTENERS, max_size=1),
+    st.lists(CONNECTIONS, max_size=6),
 )
 SPECS = st.builds(
     lambda clients, service, patterns: spec(

@@ -1,0 +1,260 @@
+"""The audit on real files, on the scripts of real processes, as a playbook, and with rewrites."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from unit.module_runs import ANSIBLE_S_OWN, differing, documented
+
+from integration.desk import Desk, Run, local, until
+from integration.modules import run_module
+
+LIVE = {"name": "live", "trading_mode": "live"}
+BOT = """\
+from ib_insync import IB, util
+
+PORT = 4002  # since May
+
+
+def main():
+    util.startLoop()
+    ib = IB()
+    ib.connect("127.0.0.1", PORT, clientId=15)
+
+
+if __name__ == "__main__":
+    main()
+"""
+MENDED = """\
+from ib_insync import IB, util
+import ib_connect
+
+PORT = 4001  # since May
+
+
+def main():
+    ib = IB()
+    ib.connect("127.0.0.1", PORT, clientId=ib_connect.client_id())
+
+
+if __name__ == "__main__":
+    util.startLoop()
+    main()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "live_bot.py").write_text(BOT)
+    return tmp_path / "scripts"
+
+
+def found_codes(found: dict[str, Any]) -> set[str]:
+    return {each["code"] for each in found["problems"]}
+
+
+def test_a_folder_is_audited_and_what_is_returned_is_what_is_documented(folder: Path) -> None:
+    (folder / "old.py").write_text("print 'hello'\n")
+    found = run_module("ib_client_audit", paths=[str(folder)], gateways=[LIVE])
+    assert not found.get("failed") and found["changed"] is False
+    assert {"port_contradicts_mode", "hardcoded_client_id", "loop_in_function", "file_python2"} <= found_codes(found)
+    assert found["clients"] == [str(folder / "live_bot.py")] and found["files"] == 2
+    assert sum(found["summary"].values()) == len(found["problems"])
+    returned = {key: value for key, value in found.items() if key not in ANSIBLE_S_OWN}
+    assert differing(returned, documented("ib_client_audit")[1], "ib_client_audit") == []
+
+
+def test_nothing_is_run_or_imported(folder: Path, tmp_path: Path) -> None:
+    trap = "open(%r, 'w')\n" % str(tmp_path / "sprung")
+    (folder / "trap.py").write_text(trap + BOT)
+    (folder / "settings.py").write_text(trap + "ID = 1\n")
+    run_module("ib_client_audit", paths=[str(folder)])
+    assert not (tmp_path / "sprung").exists() and not list(folder.rglob("__pycache__"))
+
+
+def test_a_constant_of_a_file_beside_the_script_is_followed_into(folder: Path) -> None:
+    (folder / "settings.py").write_text("ID = 15\n")
+    (folder / "bot.py").write_text(
+        "from ib_insync import IB\nfrom settings import ID\nIB().connect('h', 1, clientId=ID)\n"
+    )
+    found = run_module("ib_client_audit", paths=[str(folder / "bot.py")])
+    (problem,) = [each for each in found["problems"] if each["code"] == "hardcoded_client_id"]
+    assert (problem["file"], problem["line"], found["files"]) == (str(folder / "settings.py"), 1, 1)
+
+
+def test_names_and_texts_of_any_bytes_are_returned_as_text(folder: Path) -> None:
+    name = os.fsencode(str(folder)) + b"/caf\xe9.py"
+    with open(name, "wb") as file:
+        file.write(BOT.encode())
+    found = run_module("ib_client_audit", paths=[str(folder)])
+    assert any("caf\\udce9.py" in each["file"] or "caf\\xe9.py" in each["file"] for each in found["problems"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "paths"),
+        ({"paths": ["/x"], "max_size": 0}, "max_size"),
+        ({"paths": ["/x"], "fix_codes": ["no_disconnect"]}, "fix_codes"),
+        ({"paths": ["/x"], "gateways": [{"name": "a", "trading_mode": "life"}]}, "trading_mode"),
+    ],
+)
+def test_options_that_cannot_be_right_are_refused(options: dict[str, Any], said: str) -> None:
+    found = run_module("ib_client_audit", **options)
+    assert found["failed"] is True and said in found["msg"]
+
+
+# --- the scripts of processes ----------------------------------------------------------------------------------------
+
+
+def test_the_scripts_of_connected_and_named_processes_are_audited(desk: Desk, folder: Path) -> None:
+    gateway = desk.gateway()
+    held = desk.script()
+    (folder / "waiting.py").write_text("from ib_insync import IB\nIB().connect\nIB.connect\ninput()\n" + BOT)
+    with subprocess.Popen(
+        [sys.executable, "-u", "waiting.py"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    ) as waiting:
+        until(lambda: Path("/proc/%d/cmdline" % waiting.pid).read_bytes().endswith(b"waiting.py\0"))
+        entry = {**LIVE, "port": gateway.port, "client_patterns": [r"waiting\.py"]}
+        found = run_module("ib_client_audit", running=True, gateways=[entry])
+        waiting.kill()
+    by_pid = {each["pid"]: each["file"] for each in found["running"]}
+    assert by_pid[waiting.pid] == str(folder / "waiting.py")
+    assert by_pid[held.pid].endswith("hold_session.py")
+    assert str(folder / "waiting.py") in {each["file"] for each in found["problems"]}
+
+
+# --- rewrites --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def fixable(folder: Path) -> Iterator[Path]:
+    pytest.importorskip("libcst", reason="LibCST is not installed: rewrites cannot be tested")
+    (folder / "ib_connect.py").write_text("def client_id():\n    return 1\n")
+    (folder / "live_bot.py").chmod(0o750)
+    yield folder / "live_bot.py"
+
+
+def fixed(path: Path, **options: Any) -> dict[str, Any]:
+    return run_module("ib_client_audit", paths=[str(path)], gateways=[LIVE], fix=True, **options)
+
+
+def test_check_mode_shows_the_diff_and_touches_nothing(fixable: Path) -> None:
+    before = fixable.stat()
+    found = fixed(fixable, check=True, diff=True)
+    assert found["changed"] is True and fixable.read_text() == BOT
+    assert (fixable.stat().st_ino, fixable.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    assert "-PORT = 4002  # since May\n+PORT = 4001  # since May\n" in found["diff"][0]["prepared"]
+    assert sorted(each.name for each in fixable.parent.iterdir()) == ["ib_connect.py", "live_bot.py"]
+
+
+def test_a_rewrite_keeps_a_copy_mode_and_owner_and_a_second_one_changes_nothing(fixable: Path) -> None:
+    if os.getuid() == 0:
+        os.chown(fixable, 12345, 12346)
+    owner = fixable.stat().st_uid, fixable.stat().st_gid
+    found = fixed(fixable)
+    assert found["changed"] is True and fixable.read_text() == MENDED
+    assert (fixable.stat().st_mode & 0o777, (fixable.stat().st_uid, fixable.stat().st_gid)) == (0o750, owner)
+    (backup,) = found["backups"]
+    assert Path(backup["backup"]).read_text() == BOT and backup["file"] == str(fixable)
+    codes = {"port_contradicts_mode", "hardcoded_client_id", "loop_in_function"}
+    assert {each["code"] for each in found["fixed"]} == codes and not codes & found_codes(found)
+    assert found["left"] == []
+    again = fixed(fixable)
+    assert (again["changed"], again["fixed"], again["backups"]) == (False, [], [])
+    assert not [each for each in fixable.parent.iterdir() if each.name.startswith(".")]
+
+
+def test_a_link_stays_a_link_and_without_backup_no_copy_is_kept(fixable: Path) -> None:
+    link = fixable.parent.parent / "live_link.py"
+    link.symlink_to(fixable)
+    found = fixed(link, backup=False, kit_importable=True)
+    assert found["changed"] is True and found["backups"] == []
+    assert link.is_symlink() and fixable.read_text() == MENDED
+
+
+def test_only_the_chosen_problems_are_rewritten(fixable: Path) -> None:
+    fixed(fixable, fix_codes=["port_contradicts_mode"])
+    assert fixable.read_text() == BOT.replace("4002", "4001")
+
+
+def test_what_is_left_is_said_with_the_reason(fixable: Path) -> None:
+    (fixable.parent / "ib_connect.py").unlink()
+    found = fixed(fixable)
+    (left,) = found["left"]
+    assert (left["code"], left["line"]) == ("hardcoded_client_id", 9) and "ib_connect.py" in left["reason"]
+    assert "15" in fixable.read_text()
+
+
+# --- the playbook ----------------------------------------------------------------------------------------------------
+
+
+def play(desk: Desk, folder: Path, *options: str, inventory: Any = None) -> tuple[Run, dict[str, Any], dict[str, Any]]:
+    """(the run, audit.json, audit.sarif)"""
+    extra = json.dumps({"ib_client_audit_paths": [str(folder)]})
+    run = desk.play("playbooks/audit_clients.yml", "-e", extra, *options, inventory=inventory)
+    reports = desk.folder / "reports"
+    read = [
+        json.loads(path.read_text()) if path.exists() else {}
+        for path in (reports / "audit.json", reports / "audit.sarif")
+    ]
+    return run, read[0], read[1]
+
+
+def test_the_playbook_tells_what_it_found_and_its_exit_code_follows_the_severity(desk: Desk, folder: Path) -> None:
+    desk.gateway()
+    desk.script()
+    run, document, log = play(desk, folder, "--check")
+    assert run.rc == 2 and "live_bot.py:7:5:" in run.output, run.output
+    assert run.recap()["changed"] == 0
+    (host,) = document["hosts"]
+    assert host["looked"] and {"port_contradicts_mode", "hardcoded_client_id"} <= {p["code"] for p in host["problems"]}
+    assert any(each["file"].endswith("hold_session.py") for each in host["running"])
+    assert len(log["runs"][0]["results"]) == len(host["problems"])
+    never, _document, _log = play(desk, folder, "-e", "ib_audit_fail_on=never")
+    assert never.rc == 0, never.output
+    assert (folder / "live_bot.py").read_text() == BOT
+
+
+def test_clean_scripts_end_with_0(desk: Desk, folder: Path) -> None:
+    (folder / "live_bot.py").write_text("import ib_connect\nwith ib_connect.connect('live') as ib:\n    print(ib)\n")
+    run, document, _log = play(desk, folder, "-e", "ib_client_audit_running=false")
+    assert run.rc == 0, run.output
+    assert document["hosts"][0]["files"] == 1 and "no problems" in run.output
+
+
+def test_a_host_that_could_not_be_audited_fails_the_run_and_the_other_is_audited(desk: Desk, folder: Path) -> None:
+    (folder / "live_bot.py").write_text("x = 1\n")
+    broken = local(ib_gateways=[desk.entry()], ansible_python_interpreter="/no/such/python")
+    hosts = {"trading_hosts": {"hosts": {"broken": broken, "desk": local(ib_gateways=[desk.entry()])}}}
+    run, document, log = play(desk, folder, "-e", "ib_client_audit_running=false", inventory=hosts)
+    assert run.rc != 0
+    assert {each["name"]: each["looked"] for each in document["hosts"]} == {"broken": False, "desk": True}
+    assert [each["invocations"][0]["executionSuccessful"] for each in log["runs"]] == [False, True]
+    assert run.recap("desk")["failed"] == 0
+
+
+def test_the_playbook_mends_when_it_is_told_to_and_the_second_run_changes_nothing(desk: Desk, fixable: Path) -> None:
+    options = ["-e", '{"ib_client_audit_fix": true, "ib_client_audit_running": false}', "-e", "ib_audit_fail_on=error"]
+    hosts = {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[LIVE])}}}
+    predicted, _document, _log = play(desk, fixable.parent, "--check", "--diff", *options, inventory=hosts)
+    assert "+PORT = 4001" in predicted.output and fixable.read_text() == BOT
+    real, document, _log = play(desk, fixable.parent, *options, inventory=hosts)
+    assert real.rc == 0, real.output
+    assert fixable.read_text() == MENDED and real.recap()["changed"] == 1
+    assert len(document["hosts"][0]["fixed"]) == 3
+    again, _document, _log = play(desk, fixable.parent, *options, inventory=hosts)
+    assert again.recap()["changed"] == 0
+
+
+def test_a_run_over_no_host_is_an_error(desk: Desk, folder: Path) -> None:
+    run, _document, _log = play(desk, folder, inventory={"trading_hosts": {"hosts": {}}})
+    assert run.rc != 0 and "No host of group trading_hosts" in run.output
