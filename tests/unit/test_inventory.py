@@ -226,6 +226,13 @@ def test_two_entries_on_one_port_are_rejected() -> None:
     assert "live" in found and "paper" in found and "key port" in found
 
 
+@pytest.mark.parametrize("unit", ["g", "g.service"])
+def test_two_entries_of_one_unit_are_rejected(unit: str) -> None:
+    other = {"name": "paper", "trading_mode": "paper", "service": unit}
+    found = only_problem(raw(service="g.service"), other)
+    assert "live and paper" in found and "key service" in found
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [

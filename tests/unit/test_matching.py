@@ -77,6 +77,10 @@ def test_the_working_directory_tells_where_the_command_line_does_not() -> None:
     assert owned(snapshot(gateway(folder=None, cwd="/srv/ibgateway/demo"))) == ([[]], [GATEWAY])
 
 
+def test_the_command_line_s_folder_weighs_more_than_the_working_directory() -> None:
+    assert owned(snapshot(gateway(folder="/srv/ibgateway/demo", cwd=FOLDER))) == ([[]], [GATEWAY])
+
+
 def test_the_folder_weighs_more_than_the_mode_in_argv() -> None:
     assert owned(snapshot(gateway(mode="paper"))) == ([[GATEWAY]], [])
 
