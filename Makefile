@@ -38,6 +38,7 @@ lint: $(STAMP) types
 types: $(STAMP)
 	$(BIN)/mypy --package ansible.module_utils.ib_gateway
 	$(BIN)/mypy library filter_plugins doc_fragments tests/unit tests/integration tests/simulator
+	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)
