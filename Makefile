@@ -36,7 +36,7 @@ lint: $(STAMP) types
 	$(BIN)/ansible-lint --offline --profile production --strict
 
 types: $(STAMP)
-	$(BIN)/mypy --package ansible.module_utils.ib_gateway
+	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit
 	$(BIN)/mypy library filter_plugins doc_fragments tests/unit tests/integration tests/simulator
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 

@@ -1,0 +1,151 @@
+"""Finds where scripts connect to a gateway, and with what arguments. Pure."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass, field
+from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
+
+from ansible.module_utils.ib_audit.model import ASYNC, INSYNC, LIBRARIES, OFFICIAL
+from ansible.module_utils.ib_audit.project import Argument, Project
+from ansible.module_utils.ib_audit.scopes import VALUE, Table
+from ansible.module_utils.ib_audit.values import Values
+
+_HIGH = ("host", "port", "clientId", "timeout", "readonly", "account")
+_OFFICIAL = ("host", "port", "clientId")
+#: What connect() uses for an argument that is not given.
+DEFAULTS: Dict[str, Any] = {"host": "127.0.0.1", "port": 7497, "clientId": 1, "timeout": 4}
+_CONNECTING = {
+    "ib_insync.IB": INSYNC,
+    "ib_insync.Client": INSYNC,
+    "ib_async.IB": ASYNC,
+    "ib_async.Client": ASYNC,
+    "ibapi.client.EClient": OFFICIAL,
+}
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A call that opens an API connection. complete: every argument is known by name or place."""
+
+    table: Table
+    call: ast.Call
+    library: str
+    blocking: bool
+    arguments: Dict[str, Argument] = field(default_factory=dict)
+    complete: bool = True
+
+    @property
+    def defaults(self) -> bool:
+        """Whether the library fills in what is not given."""
+        return self.complete and self.library != OFFICIAL
+
+
+def find(project: Project, values: Values) -> List[Connection]:
+    """The connections of all scripts, in the order in which they stand there."""
+    found = []
+    for table in project.tables.values():
+        # A script may also import a library by a name it computes; then it still names it somewhere.
+        libraries = project.libraries(table) or {name for name in LIBRARIES if name in table.script.text}
+        for call in table.calls:
+            connection = _connection(project, values, table, call, libraries)
+            if connection is not None:
+                found.append(connection)
+    return sorted(found, key=lambda each: (each.table.script.path, each.call.lineno, each.call.col_offset))
+
+
+def client_classes(project: Project, table: Table, node: ast.AST) -> FrozenSet[str]:
+    """The client classes an expression may be an instance of; also through a class of the scripts."""
+    found: Set[str] = set()
+    for thing in project.types(table, node):
+        names = {thing.dotted}
+        if thing.table is not None and isinstance(thing.node, ast.ClassDef):
+            names = set(project.bases(thing.table, thing.node))
+        found.update(name for name in names if name in _CONNECTING)
+    return frozenset(found)
+
+
+def _connection(
+    project: Project, values: Values, table: Table, call: ast.Call, libraries: AbstractSet[str]
+) -> Optional[Connection]:
+    callee = _callee(table, call.func)
+    if callee is None or callee.attr not in ("connect", "connectAsync") or _overrides(project, table, callee):
+        return None
+    skip = 0
+    library = next((_CONNECTING[name] for name in sorted(_classes(project, table, callee))), None)
+    if library is None:
+        owners = {name.rpartition(".")[0] for name in project.dotted(table, callee)}
+        library = next((_CONNECTING[name] for name in sorted(owners) if name in _CONNECTING), None)
+        skip = 1 if library else 0  # EClient.connect(self, ...): the instance comes first
+    if library is None and libraries and any(keyword.arg == "clientId" for keyword in call.keywords):
+        library = sorted(libraries)[0]
+    if library is None:
+        return None
+    names = _OFFICIAL if library == OFFICIAL else _HIGH
+    arguments, complete = _arguments(values, table, call, names, skip)
+    return Connection(table, call, library, callee.attr == "connect", arguments, complete)
+
+
+def _callee(table: Table, func: ast.AST) -> Optional[ast.Attribute]:
+    """The attribute that is called, also where a name stands for it: open_it = ib.connect."""
+    if isinstance(func, ast.Attribute):
+        return func
+    if isinstance(func, ast.Name):
+        for binding in table.lookup(func.id, func):
+            if binding.kind == VALUE and isinstance(binding.expression, ast.Attribute):
+                return binding.expression
+    return None
+
+
+def _classes(project: Project, table: Table, callee: ast.Attribute) -> FrozenSet[str]:
+    receiver = callee.value
+    if isinstance(receiver, ast.Call) and isinstance(receiver.func, ast.Name) and receiver.func.id == "super":
+        function = table.function(callee)
+        owner = table.enclosing_class(function) if function is not None else None
+        return frozenset(project.bases(table, owner) & set(_CONNECTING)) if owner is not None else frozenset()
+    return client_classes(project, table, receiver)
+
+
+def _overrides(project: Project, table: Table, callee: ast.Attribute) -> bool:
+    """Whether a method of the scripts is called and not the library's."""
+    return any(isinstance(each.node, (ast.FunctionDef, ast.AsyncFunctionDef)) for each in project.things(table, callee))
+
+
+def _arguments(
+    values: Values, table: Table, call: ast.Call, names: Tuple[str, ...], skip: int
+) -> Tuple[Dict[str, Argument], bool]:
+    found: Dict[str, Argument] = {}
+    complete = True
+    positional: List[Argument] = []
+    for each in call.args[skip:]:
+        expanded = list(_expanded(values, table, each)) if isinstance(each, ast.Starred) else [Argument(table, each)]
+        if isinstance(each, ast.Starred) and not expanded:
+            complete = False
+            break
+        positional.extend(expanded)
+    found.update(zip(names, positional))
+    for keyword in call.keywords:
+        if keyword.arg is not None:
+            found[keyword.arg] = Argument(table, keyword.value)
+            continue
+        displays = values.displays(table, keyword.value)
+        complete = complete and bool(displays)
+        for home, display in displays:
+            found.update(_named(home, display))
+    return found, complete
+
+
+def _expanded(values: Values, table: Table, starred: ast.Starred) -> Iterator[Argument]:
+    for home, display in values.displays(table, starred.value)[:1]:
+        for each in getattr(display, "elts", []):
+            yield Argument(home, each)
+
+
+def _named(table: Table, display: ast.expr) -> Iterator[Tuple[str, Argument]]:
+    if isinstance(display, ast.Dict):
+        for key, value in zip(display.keys, display.values):
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                yield key.value, Argument(table, value)
+    for keyword in getattr(display, "keywords", []):
+        if keyword.arg is not None:
+            yield keyword.arg, Argument(table, keyword.value)

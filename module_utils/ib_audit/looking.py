@@ -1,0 +1,39 @@
+"""The scripts behind the API clients of this host, found as ib_client_info finds them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Dict, List, Sequence, Tuple
+
+from ansible.module_utils.ib_audit import files
+from ansible.module_utils.ib_audit.model import Source
+from ansible.module_utils.ib_gateway.matching import all_clients
+from ansible.module_utils.ib_gateway.model import API_PORTS, GatewaySpec, Process
+from ansible.module_utils.ib_gateway.snapshot import look
+
+
+def running(specs: Sequence[GatewaySpec], max_size: int) -> List[Tuple[Process, Source]]:
+    """(process, its script) for each Python process that uses the API or that an entry's client_patterns name."""
+    patterns = [pattern for spec in specs for pattern in spec.client_patterns]
+    snapshot = look(sorted({*API_PORTS, *(spec.port for spec in specs)}), patterns)
+    processes: Dict[int, Process] = {}
+    for client in all_clients(snapshot, patterns):
+        if client.process is not None and not client.process.own_run:
+            processes[client.process.pid] = client.process
+    found = []
+    for process in processes.values():
+        path = files.script_of(process.argv, process.cwd)
+        if path is not None:
+            source, _identity = files.read(path, max_size)
+            found.append((process, dataclasses.replace(source, command=process.argv)))
+    return found
+
+
+def together(named: Sequence[Source], found: Sequence[Tuple[Process, Source]]) -> List[Source]:
+    """Sources that were named and those of processes, each path once; a process adds its command line."""
+    by_path = {os.path.realpath(source.path): source for source in named}
+    for _process, source in found:
+        real = os.path.realpath(source.path)
+        by_path[real] = dataclasses.replace(by_path.get(real, source), command=source.command)
+    return sorted(by_path.values(), key=lambda source: source.path)

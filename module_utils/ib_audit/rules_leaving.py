@@ -1,0 +1,172 @@
+"""Rules about what a script leaves behind: a connection that is open, and no trace of it in a log."""
+
+from __future__ import annotations
+
+import ast
+from typing import Iterator, Set
+
+from ansible.module_utils.ib_audit import flow
+from ansible.module_utils.ib_audit.case import Case, found
+from ansible.module_utils.ib_audit.connections import Connection, client_classes
+from ansible.module_utils.ib_audit.model import OFFICIAL, Found
+from ansible.module_utils.ib_audit.scopes import FUNCTIONS, Table
+
+_LEAVING = ("__exit__", "__aexit__", "__del__")
+_LEVELS = ("debug", "info", "warning", "warn", "error", "critical", "exception", "log", "success")
+_SETUP = ("logging.basicConfig", "logging.config.dictConfig", "logging.config.fileConfig")
+_LIBRARY_SETUP = tuple(
+    "%s.util.%s" % (one, name) for one in ("ib_insync", "ib_async") for name in ("logToConsole", "logToFile")
+)
+#: Where a node of a logging call's arguments keeps its word.
+_WORDED = ("id", "attr", "arg", "value")
+_QUIET = ("WARNING", "WARN", "ERROR", "CRITICAL", "FATAL")
+
+
+def no_disconnect(case: Case, table: Table) -> Iterator[Found]:
+    """No disconnect that runs whatever happens: in a finally, at exit, by a context manager."""
+    connections = case.of(table)
+    if not connections or all(_managed(case, connection) for connection in connections):
+        return
+    leaving = [node for node in _disconnects(case, table)]
+    if any(_on_the_way_out(case, table, node) for node in leaving):
+        return
+    if leaving and flow.is_library(case.project, table):
+        return  # offered by a method; who imports the file has to call it
+    first = next(each for each in connections if not _managed(case, each))
+    summary = "nothing ends the connection"
+    if leaving:
+        lines = ", ".join(str(getattr(node, "lineno", 0)) for node in leaving[:3])
+        summary = "the connection is ended only when nothing fails before (line %s)" % lines
+    yield found("no_disconnect", table, first.call, summary)
+
+
+def _managed(case: Case, connection: Connection) -> bool:
+    """Whether a with statement ends the connection: with IB() as ib, with ib.connect(...)."""
+    table, function = connection.table, connection.call.func
+    if connection.library == OFFICIAL:
+        return False
+    for outer in table.ancestors(connection.call):
+        items = outer.items if isinstance(outer, (ast.With, ast.AsyncWith)) else []
+        if any(client_classes(case.project, table, item.context_expr) for item in items):
+            return True
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        bindings = table.lookup(function.value.id, function.value)
+        return bool(bindings) and all(isinstance(each.node, ast.withitem) for each in bindings)
+    return False
+
+
+def _disconnects(case: Case, table: Table) -> Iterator[ast.AST]:
+    """Where disconnect is called, or handed to somebody who calls it."""
+    for node in table.loads:
+        if isinstance(node, ast.Attribute) and node.attr in ("disconnect", "disconnectAsync"):
+            receiver = node.value
+            if client_classes(case.project, table, receiver) or not _is_plain_object(case, table, receiver):
+                yield node
+
+
+def _is_plain_object(case: Case, table: Table, node: ast.AST) -> bool:
+    """Whether an expression is known to be something else than a client, like a database or an event."""
+    types = case.project.types(table, node)
+    return bool(types) and all(each.table is None for each in types)
+
+
+def _on_the_way_out(case: Case, table: Table, node: ast.AST, depth: int = 0) -> bool:
+    """Whether a node runs however the script ends; also through a function that is called there."""
+    inner = node
+    for outer in table.ancestors(node):
+        if isinstance(outer, flow.TRIES) and inner in getattr(outer, "finalbody", ()):
+            return True
+        if (
+            isinstance(outer, ast.Call)
+            and outer.func is not inner
+            and inner in outer.args
+            and _registers(case, table, outer)
+        ):
+            return True
+        if isinstance(outer, FUNCTIONS):
+            if getattr(outer, "name", "") in _LEAVING:
+                return True
+            break
+        inner = outer
+    function = table.function(node)
+    if function is None or depth > 4:
+        return False
+    sites = [(home, call) for home, call in case.project.sites(function) if call is not node]
+    if any(_on_the_way_out(case, home, call, depth + 1) for home, call in sites):
+        return True
+    handed = [each for each in table.loads if (table, function) in _meant(case, table, each)]
+    return any(_on_the_way_out(case, table, each, depth + 1) for each in handed if not _is_called(table, each))
+
+
+def _meant(case: Case, table: Table, node: ast.AST) -> Set[object]:
+    name = getattr(node, "id", getattr(node, "attr", ""))
+    if not any(getattr(scope.node, "name", None) == name for scope in table.scopes()):
+        return set()
+    return {(thing.table, thing.node) for thing in case.project.things(table, node)}
+
+
+def _is_called(table: Table, node: ast.AST) -> bool:
+    parent = table.parents.get(node)
+    return isinstance(parent, ast.Call) and parent.func is node
+
+
+def _registers(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether a call keeps what it is given for the end: atexit, a signal, an exit stack, an event."""
+    if case.project.dotted(table, call.func) & {"atexit.register", "signal.signal", "weakref.finalize"}:
+        return True
+    return isinstance(call.func, ast.Attribute) and call.func.attr in ("callback", "push", "add_signal_handler")
+
+
+# --- logging ---------------------------------------------------------------------------------------------------------
+
+
+def connection_not_logged(case: Case, table: Table) -> Iterator[Found]:
+    """Host, port and client id appear in no log: nobody can tell later who held the slot.
+
+    Scripts that it imports, and those that import it, count: logging is often set up elsewhere.
+    """
+    connections = case.of(table)
+    if connections and not any(
+        _logged(case, each, connections[0]) for each in [table, *case.project.neighbours(table)]
+    ):
+        summary = "no log says with which host, port and client id the script connects"
+        yield found("connection_not_logged", table, connections[0].call, summary)
+
+
+def _logged(case: Case, table: Table, connection: Connection) -> bool:
+    return any(
+        _tells(call) or (connection.library != OFFICIAL and _turns_on(case, table, call)) for call in table.calls
+    )
+
+
+def _tells(call: ast.Call) -> bool:
+    """Whether a call logs a port and a client id, by what its arguments are named or say."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr not in _LEVELS:
+        return False
+    words = "".join(
+        str(next((getattr(node, name) for name in _WORDED if getattr(node, name, None)), ""))
+        for argument in (*call.args, *call.keywords)
+        for node in ast.walk(argument)
+    ).lower()
+    return "port" in words and ("client" in words or "cid" in words)
+
+
+def _turns_on(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether a call sets up logging so that the library's own line about host, port and client id appears."""
+    names = case.project.dotted(table, call.func)
+    if names & set(_LIBRARY_SETUP):
+        return not _is_quiet(call)
+    if names & set(_SETUP[1:]):
+        return True
+    given = [keyword for keyword in call.keywords if keyword.arg == "level"]
+    return bool(names & set(_SETUP)) and bool(given) and not _is_quiet(call)
+
+
+def _is_quiet(call: ast.Call) -> bool:
+    words = {getattr(node, "attr", getattr(node, "id", getattr(node, "value", None))) for node in ast.walk(call)}
+    numbers = [keyword.value for keyword in call.keywords if keyword.arg == "level"]
+    high = any(isinstance(each, ast.Constant) and isinstance(each.value, int) and each.value > 20 for each in numbers)
+    return high or any(word in _QUIET for word in words if isinstance(word, str))
+
+
+RULES = (no_disconnect, connection_not_logged)

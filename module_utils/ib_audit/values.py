@@ -1,0 +1,305 @@
+"""Which values an expression may have: constants with the place they are written at, chance, or unknown. Pure."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+from ansible.module_utils.ib_audit.names import Thing
+from ansible.module_utils.ib_audit.project import Argument, Project, argument_of, returns, values_in
+from ansible.module_utils.ib_audit.scopes import ELEMENT, IMPORT, PARAMETER, VALUE, Binding, Table
+
+CONSTANT, CHANCE, PROCESS, UNKNOWN = "constant", "chance", "process", "unknown"
+_MOST = 24
+_RANDOM = ("random.", "secrets.", "numpy.random.", "uuid.uuid", "os.urandom")
+_CLOCK = ("time.time", "time.time_ns", "time.monotonic", "time.perf_counter", "datetime.datetime.now")
+_SAFE: Dict[str, Callable[[Any], Any]] = {"int": int, "str": str, "float": float, "abs": abs, "round": round}
+_OPERATORS: Dict[type, Callable[[int, int], int]] = {
+    ast.Add: lambda one, other: one + other,
+    ast.Sub: lambda one, other: one - other,
+    ast.Mult: lambda one, other: one * other,
+}
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value an expression may have. node: where it is written, or where chance comes in; what: chance by name."""
+
+    kind: str
+    table: Table
+    node: ast.AST
+    constant: Any = None
+    what: str = ""
+
+
+class Values:
+    """Follows expressions to their values, in the scripts of a project."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def of(self, table: Table, node: ast.AST) -> List[Value]:
+        """The values an expression may have, each once; unknown is one of them where something cannot be followed."""
+        found: List[Value] = []
+        for value in self._of(table, node):
+            if value not in found:
+                found.append(value)
+            if len(found) >= _MOST:
+                break
+        return found
+
+    def constants(self, table: Table, node: ast.AST) -> List[Value]:
+        """Those of the values that are written down."""
+        return [value for value in self.of(table, node) if value.kind == CONSTANT]
+
+    def _of(self, table: Table, node: ast.AST) -> Iterator[Value]:
+        if isinstance(node, ast.Constant):
+            yield Value(CONSTANT, table, node, node.value)
+            return
+        if not self._project.enter("values", node):
+            yield Value(UNKNOWN, table, node)
+            return
+        try:
+            yield from list(self._compound(table, node))
+        finally:
+            self._project.leave("values", node)
+
+    def _compound(self, table: Table, node: ast.AST) -> Iterator[Value]:
+        handler = _HANDLERS.get(type(node))
+        if handler is None:
+            yield Value(UNKNOWN, table, node)
+        else:
+            yield from handler(self, table, node)
+
+    def _all(self, arguments: List[Argument], table: Table, node: ast.AST) -> Iterator[Value]:
+        for each in arguments:
+            yield from self.of(each.table, each.expression)
+        if not arguments:
+            yield Value(UNKNOWN, table, node)
+
+    # --- one kind of expression each ---------------------------------------------------------------------------------
+
+    def _name(self, table: Table, node: ast.Name) -> Iterator[Value]:
+        bindings = table.lookup(node.id, node)
+        for binding in bindings:
+            yield from self._bound(table, binding)
+        if not bindings:
+            yield from self._elsewhere(table, node, table.star_imports, node.id)
+
+    def _bound(self, table: Table, binding: Binding) -> Iterator[Value]:
+        if binding.kind == VALUE and binding.expression is not None:
+            yield from self.of(table, binding.expression)
+        elif binding.kind == ELEMENT and isinstance(binding.expression, (ast.Tuple, ast.List, ast.Set)):
+            for each in binding.expression.elts:
+                yield from self.of(table, each)
+        elif binding.kind == PARAMETER and isinstance(binding.node, ast.arg):
+            yield from self._all(self._project.given(table, binding.node), table, binding.node)
+        elif binding.kind == IMPORT:
+            home, _dot, name = binding.target.rpartition(".")
+            outer = Binding(IMPORT, binding.node, target=home, level=binding.level)
+            yield from self._elsewhere(table, binding.node, [outer] if home or binding.level else [], name)
+        else:
+            yield Value(UNKNOWN, table, binding.node)
+
+    def _elsewhere(self, table: Table, node: ast.AST, imports: List[Binding], name: str) -> Iterator[Value]:
+        """The values of a name that another script of the project binds."""
+        others = [self._project.module(table, each.target, each.level) for each in imports]
+        bindings = [(other, each) for other in others if other for each in other.module.names.get(name, ())]
+        if not bindings or not self._project.enter("value " + name, node):
+            yield Value(UNKNOWN, table, node)
+            return
+        try:
+            for other, binding in bindings:
+                yield from list(self._bound(other, binding))
+        finally:
+            self._project.leave("value " + name, node)
+
+    def _attribute(self, table: Table, node: ast.Attribute) -> Iterator[Value]:
+        found = list(self._project.attribute(table, node))
+        if not found and node.attr == "value":
+            yield from self.of(table, node.value)  # a member of an Enum
+            return
+        if not found and isinstance(node.value, ast.Call):
+            yield from self.of(table, node.value)  # what a number by chance is asked for, like uuid4().int
+            return
+        found.extend(self._fields(table, node))
+        yield from self._all(found, table, node)
+
+    def _fields(self, table: Table, node: ast.Attribute) -> List[Argument]:
+        """What constructor calls give for a field of a class that has no constructor of its own, like a dataclass."""
+        found = []
+        for thing in self._project.types(table, node.value):
+            if thing.table is None or not isinstance(thing.node, ast.ClassDef) or _has_constructor(thing):
+                continue
+            for other, call in self._project.sites(thing.node):
+                expression = argument_of(call, node.attr, None)
+                if expression is not None:
+                    found.append(Argument(other, expression))
+        return found
+
+    def _subscript(self, table: Table, node: ast.Subscript) -> Iterator[Value]:
+        index = node.slice.value if isinstance(node.slice, ast.Index) else node.slice  # type: ignore[attr-defined]
+        keys = self.constants(table, index)
+        yield from self._item(table, node, node.value, keys, None)
+
+    def _item(
+        self, table: Table, node: ast.AST, container: ast.expr, keys: List[Value], default: Optional[ast.expr]
+    ) -> Iterator[Value]:
+        """The members of a dictionary, list or tuple that is written down; of all keys where the key is not known."""
+        found: List[Argument] = []
+        for home, one in self.displays(table, container):
+            found.extend(Argument(home, each) for each in _members(one, [key.constant for key in keys]))
+        if default is not None:
+            found.append(Argument(table, default))
+        yield from self._all(found, table, node)
+
+    def displays(self, table: Table, node: ast.AST) -> List[Tuple[Table, ast.expr]]:
+        """The dictionaries, lists and tuples that an expression may be, as they are written down."""
+        if isinstance(node, (ast.Dict, ast.List, ast.Tuple)):
+            return [(table, node)]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
+            return [(table, node)]
+        if not isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) or not self._project.enter("displays", node):
+            return []
+        try:
+            return [
+                found for each in self._sources(table, node) for found in self.displays(each.table, each.expression)
+            ]
+        finally:
+            self._project.leave("displays", node)
+
+    def _sources(self, table: Table, node: ast.AST) -> List[Argument]:
+        """What a name or attribute is assigned, or which member of a display a subscript means."""
+        if isinstance(node, ast.Attribute):
+            return self._project.attribute(table, node)
+        if isinstance(node, ast.Subscript):
+            index = node.slice.value if isinstance(node.slice, ast.Index) else node.slice  # type: ignore[attr-defined]
+            keys = [key.constant for key in self.constants(table, index)]
+            outer = self.displays(table, node.value)
+            return [Argument(home, each) for home, one in outer for each in _members(one, keys)]
+        found: List[Argument] = []
+        for binding in table.lookup(node.id, node) if isinstance(node, ast.Name) else ():
+            if binding.kind == VALUE and binding.expression is not None:
+                found.append(Argument(table, binding.expression))
+            elif binding.kind == PARAMETER and isinstance(binding.node, ast.arg):
+                found.extend(self._project.given(table, binding.node))
+            elif binding.kind == IMPORT:
+                origin = self._project.origin(table, binding)
+                if origin is not None:
+                    found.extend(values_in(origin[0], origin[0].module.names.get(origin[1], ())))
+        return found
+
+    def _call(self, table: Table, node: ast.Call) -> Iterator[Value]:
+        names = self._project.dotted(table, node.func)
+        simple = next((_SAFE[each[9:]] for each in names if each[9:] in _SAFE and each.startswith("builtins.")), None)
+        if simple is not None and node.args:
+            for value in self.of(table, node.args[0]):
+                yield _converted(value, simple)
+            return
+        chance = next((each for each in names if each.startswith(_RANDOM) or each in _CLOCK), None)
+        if chance is not None or _on_random(names):
+            yield Value(CHANCE, table, node, what=chance or "random")
+        elif "os.getpid" in names:
+            yield Value(PROCESS, table, node)
+        elif isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
+            default = node.args[1] if len(node.args) > 1 else None
+            keys = self.constants(table, node.args[0])
+            known = self.displays(table, node.func.value)
+            yield from self._item(table, node, node.func.value, keys, default if known else None)
+        else:
+            yield from self._returned(table, node)
+
+    def _returned(self, table: Table, node: ast.Call) -> Iterator[Value]:
+        found = [
+            Argument(home, value)
+            for home, function in self._project.called(table, node)
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+            for value in returns(function)
+        ]
+        yield from self._all(found, table, node)
+
+    def _operation(self, table: Table, node: ast.BinOp) -> Iterator[Value]:
+        left, right = self.of(table, node.left), self.of(table, node.right)
+        chance = next((value for value in left + right if value.kind == CHANCE), None)
+        if chance is not None:
+            yield Value(CHANCE, table, node, what=chance.what)
+            return
+        if any(value.kind == PROCESS for value in left):
+            modulo = isinstance(node.op, (ast.Mod, ast.BitAnd))
+            yield Value(CHANCE if modulo else PROCESS, table, node, what="a process id, cut short")
+            return
+        operator = _OPERATORS.get(type(node.op))
+        pair = [value.constant for value in (*left, *right) if value.kind == CONSTANT]
+        numbers = len(left) == len(right) == 1 and len(pair) == 2 and all(type(each) is int for each in pair)
+        if operator and numbers and max(abs(each) for each in pair) < 10**9:
+            yield Value(CONSTANT, table, node, operator(pair[0], pair[1]))
+            return
+        yield Value(UNKNOWN, table, node)
+
+    def _negative(self, table: Table, node: ast.UnaryOp) -> Iterator[Value]:
+        for value in self.of(table, node.operand):
+            number = value.kind == CONSTANT and isinstance(value.constant, (int, float))
+            if number and isinstance(node.op, ast.USub):
+                yield Value(CONSTANT, table, node, -value.constant)
+            else:
+                yield Value(UNKNOWN, table, node)
+
+    def _either(self, table: Table, node: ast.IfExp) -> Iterator[Value]:
+        yield from self.of(table, node.body)
+        yield from self.of(table, node.orelse)
+
+    def _choice(self, table: Table, node: ast.BoolOp) -> Iterator[Value]:
+        for each in node.values:
+            yield from self.of(table, each)
+
+    def _inner(self, table: Table, node: Any) -> Iterator[Value]:
+        yield from self.of(table, node.value)
+
+
+_HANDLERS: Dict[type, Callable[..., Iterator[Value]]] = {
+    ast.Name: Values._name,
+    ast.Attribute: Values._attribute,
+    ast.Subscript: Values._subscript,
+    ast.Call: Values._call,
+    ast.BinOp: Values._operation,
+    ast.UnaryOp: Values._negative,
+    ast.IfExp: Values._either,
+    ast.BoolOp: Values._choice,
+    ast.NamedExpr: Values._inner,
+    ast.Await: Values._inner,
+}
+
+
+def _converted(value: Value, convert: Callable[[Any], Any]) -> Value:
+    if value.kind != CONSTANT:
+        return value
+    try:
+        # Only short texts and numbers of a sane size: int() of a long one takes quadratic time.
+        small = isinstance(value.constant, (int, float, str)) and len(str(value.constant)[:40]) < 40
+        return Value(CONSTANT, value.table, value.node, convert(value.constant) if small else None)
+    except (ValueError, TypeError, OverflowError):
+        return Value(UNKNOWN, value.table, value.node)
+
+
+def _members(display: ast.expr, keys: List[Any]) -> List[ast.expr]:
+    """The members of a display for these keys; all of them where no key is known."""
+    if isinstance(display, ast.Dict):
+        pairs = [
+            (key.value if isinstance(key, ast.Constant) else None, each)
+            for key, each in zip(display.keys, display.values)
+        ]
+    elif isinstance(display, ast.Call):
+        pairs = [(keyword.arg, keyword.value) for keyword in display.keywords]
+    else:
+        pairs = list(enumerate(getattr(display, "elts", [])))
+    return [each for key, each in pairs if not keys or key in keys]
+
+
+def _has_constructor(thing: Thing) -> bool:
+    names = thing.table.scope_of(thing.node).names if thing.table is not None and thing.node is not None else {}
+    return "__init__" in names
+
+
+def _on_random(names: Any) -> bool:
+    return any(each.startswith(("random.Random", "random.SystemRandom", "numpy.random")) for each in names)

@@ -1,0 +1,283 @@
+"""Timeouts, error handling, retries, sleeps, the way out and the log."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+from unit.audited import problems
+
+HEAD = "from ib_insync import IB, util\nimport asyncio, atexit, contextlib, logging, random, signal, time\nib = IB()\n"
+OFFICIAL = "from ibapi.client import EClient\nfrom ibapi.wrapper import EWrapper\nimport time\n"
+
+
+def found(code: str, body: str, head: str = HEAD) -> list[str]:
+    return [each.severity for each in problems(code, head + textwrap.dedent(body))]
+
+
+# --- timeouts --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "severity"),
+    [
+        ("ib.connect('h', 4001, 1)", "note"),
+        ("ib.connect('h', 4001, 1, timeout=0)", "error"),
+        ("ib.connect('h', 4001, 1, 0)", "error"),
+        ("NEVER = None\nib.connect('h', 4001, 1, timeout=NEVER)", "error"),
+        ("def go(timeout=None):\n    ib.connect('h', 4001, 1, timeout=timeout)", "error"),
+        ("async def go():\n    await ib.connectAsync('h', 4001, 1)", "note"),
+    ],
+)
+def test_a_connect_without_a_timeout_is_found(body: str, severity: str) -> None:
+    assert found("connect_without_timeout", body) == [severity]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "ib.connect('h', 4001, 1, timeout=20)",
+        "ib.connect('h', 4001, 1, 20)",
+        "ib.connect('h', **{'timeout': 20})",
+        "def go(timeout=20):\n    ib.connect('h', 4001, 1, timeout=timeout)",
+        "async def go():\n    await asyncio.wait_for(ib.connectAsync('h', 4001, 1), 20)",
+        "async def go():\n    async with asyncio.timeout(20):\n        await ib.connectAsync('h', 4001, 1)",
+    ],
+)
+def test_a_connect_with_a_limit_is_no_problem(body: str) -> None:
+    assert found("connect_without_timeout", body) == []
+
+
+def test_the_official_library_has_no_timeout_to_give() -> None:
+    assert found("connect_without_timeout", "EClient(None).connect('h', 4001, 1)", OFFICIAL) == []
+
+
+# --- error handling --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "ib.connect()",
+        "try:\n    ib.connect()\nfinally:\n    ib.disconnect()",
+        "try:\n    pass\nexcept OSError:\n    ib.connect()",
+        "def go():\n    ib.connect()\ngo()",
+        "def go():\n    ib.connect()\ntry:\n    go()\nexcept OSError:\n    pass\ngo()",
+        "try:\n    def go():\n        ib.connect()\nexcept OSError:\n    pass\ngo()",
+    ],
+)
+def test_a_connect_that_nobody_handles_is_found(body: str) -> None:
+    assert found("connect_without_error_handling", body) == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "try:\n    ib.connect()\nexcept OSError:\n    raise SystemExit(1)",
+        "with contextlib.suppress(OSError):\n    ib.connect()",
+        "def go():\n    ib.connect()\ntry:\n    go()\nexcept OSError:\n    pass",
+        "class Bot:\n    def __init__(self):\n        ib.connect()\ntry:\n    Bot()\nexcept OSError:\n    pass",
+        "async def go():\n    try:\n        await ib.connectAsync()\n    except asyncio.TimeoutError:\n        pass",
+    ],
+)
+def test_a_connect_that_is_handled_here_or_by_every_caller_is_no_problem(body: str) -> None:
+    assert found("connect_without_error_handling", body) == []
+
+
+def test_the_official_library_s_errors_come_by_a_method() -> None:
+    text = "class App(EWrapper, EClient):\n    def %s(self, *given):\n        pass\napp = App()\n"
+    text += "app.connect('h', 4001, 1)\n"
+    assert found("connect_without_error_handling", text % "error", OFFICIAL) == []
+    assert found("connect_without_error_handling", text % "other", OFFICIAL) == ["warning"]
+
+
+# --- retries ---------------------------------------------------------------------------------------------------------
+
+RETRY = """
+def run():
+    delay = 1
+    while True:
+        try:
+            ib.connect('h', 4001, 1)
+            break
+        except OSError:
+            %s
+"""
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "continue",
+        "pass",
+        "time.sleep(5)",
+        "ib.sleep(delay)",
+        "logging.info('again'); time.sleep(2)",
+        "if ib:\n                raise",
+    ],
+)
+def test_a_retry_without_backoff_is_found(action: str) -> None:
+    assert found("retry_without_backoff", RETRY % action) == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "time.sleep(delay); delay *= 2",
+        "time.sleep(delay); delay = min(delay * 2, 60)",
+        "time.sleep(random.uniform(1, delay))",
+        "raise",
+        "return",
+        "break",
+    ],
+)
+def test_a_retry_that_slows_down_or_does_not_go_on_is_no_problem(action: str) -> None:
+    assert found("retry_without_backoff", RETRY % action) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (
+            "def go():\n    try:\n        ib.connect()\n        return True\n    except OSError:\n"
+            "        return False\nwhile not go():\n    pass",
+            [],
+        ),
+        (
+            "def go():\n    ib.connect()\nfor _ in range(5):\n    try:\n        go()\n    except OSError:\n"
+            "        pass",
+            ["warning"],
+        ),
+        (
+            "for pause in (1, 2, 4):\n    try:\n        ib.connect()\n        break\n    except OSError:\n"
+            "        time.sleep(pause)",
+            [],
+        ),
+        ("while not ib.isConnected():\n    ib.connect()", ["warning"]),
+        ("for port in (4001, 4002):\n    ib.connect('h', port)", []),
+    ],
+)
+def test_retries_through_functions_and_other_loops(body: str, expected: list[str]) -> None:
+    assert found("retry_without_backoff", body) == expected
+
+
+# --- sleeps ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "async def go():\n    time.sleep(1)",
+        "async def go():\n    ib.sleep(1)",
+        "async def go():\n    util.sleep(1)",
+        "from time import sleep as nap\nasync def go():\n    nap(1)",
+        "def handler(trade):\n    time.sleep(1)\nib.orderStatusEvent += handler",
+        "def handler(trade):\n    time.sleep(1)\nib.orderStatusEvent.connect(handler)",
+        "class Bot:\n    def on(self, trade):\n        ib.sleep(1)\n    def run(self):\n"
+        "        ib.errorEvent += self.on",
+        "def helper():\n    time.sleep(1)\ndef handler(trade):\n    helper()\nib.orderStatusEvent += handler",
+        "ib.orderStatusEvent += lambda trade: time.sleep(1)",
+    ],
+)
+def test_a_sleep_in_a_coroutine_or_handler_is_found(body: str) -> None:
+    assert found("blocking_sleep", body) == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "async def go():\n    await asyncio.sleep(1)",
+        "def go():\n    time.sleep(1)\n    ib.sleep(1)",
+        "def go():\n    time.sleep(1)\nasync def run():\n    await asyncio.to_thread(go)",
+        "def handler(trade):\n    pass\nib.orderStatusEvent += handler\ntime.sleep(1)",
+        "class other:\n    def sleep(self): pass\nasync def go():\n    other().sleep()",
+    ],
+)
+def test_a_sleep_that_stops_no_loop_is_no_problem(body: str) -> None:
+    assert found("blocking_sleep", body) == []
+
+
+def test_a_sleep_in_a_callback_of_the_official_library_is_found() -> None:
+    text = "class App(EWrapper, EClient):\n    def %s(self, *given):\n        time.sleep(1)\n"
+    assert found("blocking_sleep", text % "nextValidId", OFFICIAL) == ["warning"]
+    assert found("blocking_sleep", text % "my_own", OFFICIAL) == []
+
+
+# --- the way out -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "ib.connect()\nib.reqPositions()",
+        "ib.connect()\nib.reqPositions()\nib.disconnect()",
+        "def stop():\n    ib.disconnect()\nib.connect()\nprint('done')\nstop()",
+        "try:\n    ib.connect()\nexcept OSError:\n    ib.disconnect()",
+        "class Bot:\n    def go(self):\n        ib.connect()\nBot().go()",
+    ],
+)
+def test_a_connection_that_nobody_ends_for_certain_is_found(body: str) -> None:
+    assert found("no_disconnect", body) == ["warning"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "try:\n    ib.connect()\nfinally:\n    ib.disconnect()",
+        "def stop():\n    ib.disconnect()\ntry:\n    ib.connect()\nfinally:\n    stop()",
+        "import importlib\nx = importlib.import_module('ib_async').IB()\ntry:\n    x.connect(clientId=1)\nfinally:\n"
+        "    x.disconnect()",
+        "ib.connect()\natexit.register(ib.disconnect)",
+        "def stop(*_):\n    ib.disconnect()\nsignal.signal(signal.SIGTERM, stop)\nib.connect()",
+        "with IB() as other:\n    other.connect()",
+        "with IB().connect() as other:\n    pass",
+        "with contextlib.ExitStack() as stack:\n    ib.connect()\n    stack.callback(ib.disconnect)",
+        "class Bot:\n    def __enter__(self):\n        ib.connect()\n    def __exit__(self, *_):\n"
+        "        ib.disconnect()\nprint(Bot())",
+    ],
+)
+def test_a_connection_that_is_ended_whatever_happens_is_no_problem(body: str) -> None:
+    assert found("no_disconnect", body) == []
+
+
+def test_a_class_that_offers_disconnect_leaves_it_to_who_imports_it() -> None:
+    body = "class Bot:\n    def go(self):\n        ib.connect()\n    def stop(self):\n        ib.disconnect()\n"
+    assert found("no_disconnect", body) == []
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "ib.connect()",
+        "logging.basicConfig()\nib.connect()",
+        "logging.basicConfig(level=logging.WARNING)\nib.connect()",
+        "log = logging.getLogger()\nlog.info('connected')\nib.connect()",
+        "print('port 4001, client 15')\nib.connect()",
+    ],
+)
+def test_a_connection_that_no_log_tells_of_is_found(body: str) -> None:
+    assert found("connection_not_logged", body) == ["note"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "logging.basicConfig(level=logging.INFO)\nib.connect()",
+        "logging.basicConfig(level=10)\nib.connect()",
+        "util.logToConsole()\nib.connect()",
+        "log = logging.getLogger()\nlog.info('connecting to %s:%s as client %s', host, port, client_id)\nib.connect()",
+        "log = logging.getLogger()\nlog.info(f'{host}:{port} {clientId}')\nib.connect()",
+    ],
+)
+def test_a_connection_that_a_log_tells_of_is_no_problem(body: str) -> None:
+    assert found("connection_not_logged", body) == []
+
+
+def test_logging_that_the_importing_script_sets_up_counts() -> None:
+    library = "from ib_insync import IB\ndef go():\n    IB().connect()\n"
+    main = "import logging, broker\nlogging.basicConfig(level=logging.INFO)\nbroker.go()\n"
+    assert problems("connection_not_logged", broker=library, main=main) == []
+    assert problems("connection_not_logged", broker=library, main="import broker\nbroker.go()\n")
