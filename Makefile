@@ -3,8 +3,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := .venv/.installed
+INTO ?= reports
 
-.PHONY: help setup demo test lint types unit integration clean
+.PHONY: help setup demo test lint types unit integration browser merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -36,16 +37,30 @@ lint: $(STAMP) types
 	$(BIN)/ansible-lint --offline --profile production --strict
 
 types: $(STAMP)
-	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit
-	$(BIN)/mypy library filter_plugins doc_fragments tests/unit tests/integration tests/simulator
+	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit \
+	  --package ansible.module_utils.ib_fleet
+	$(BIN)/mypy library filter_plugins doc_fragments callback_plugins \
+	  roles/ib_fleet_report/action_plugins roles/ib_fleet_report/files tests/unit tests/integration tests/simulator
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)
 	$(BIN)/pytest -q -m 'not integration' tests/unit
 
+## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
+merge-reports: $(STAMP)
+	@$(BIN)/ansible-playbook playbooks/merge_reports.yml -i $(INVENTORY) \
+	  -e '{"ib_merge_from": "$(FROM)", "ib_report_dir": "$(INTO)"}'
+
+# The page is tested in a real browser. Where there is none, root installs Debian's; others are told.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; \
+	  else echo 'chromium and chromium-driver are missing: the page is not tested in a browser' >&2; fi
+
 ## make integration  real processes, sockets and playbooks
-integration: $(STAMP)
+integration: $(STAMP) browser
 	$(BIN)/pytest -q tests/integration tests/simulator
 
 clean:

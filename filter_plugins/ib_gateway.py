@@ -14,23 +14,12 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_gateway import fleet, inventory, ladder, windows  # noqa: E402 - needs the path above
-
-_REGISTERED = "ib_gateway_"
+from ansible.module_utils.ib_gateway import inventory, ladder, windows  # noqa: E402 - needs the path above
 
 
 def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """What is wrong with the hosts' ib_gateways, a line for each problem, naming host, entry and key."""
     return [problem for host in hosts for problem in inventory.parse(hostvars[host].get("ib_gateways"), str(host))[1]]
-
-
-def fleet_document(hosts: Iterable[str], hostvars: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
-    """The fleet's document over these hosts, from what the roles registered on them."""
-    return fleet.document([fleet.host_document(str(host), _facts(hostvars[host])) for host in hosts], context)
-
-
-def _facts(variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: variables[key] for key in variables if str(key).startswith(_REGISTERED)}
 
 
 def to_repair(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -56,19 +45,6 @@ def reset_window(declared: Sequence[Mapping[str, Any]], now: float) -> str:
         raise AnsibleFilterError(str(error)) from error
 
 
-def failing(document: Mapping[str, Any], fail_on: str) -> list[str]:
-    """The hosts of a fleet document that make the exit code say no."""
-    try:
-        return fleet.failing(document, fail_on)
-    except ValueError as error:
-        raise AnsibleFilterError(str(error)) from error
-
-
-def sentence(document: Mapping[str, Any], host: str) -> str:
-    """Why one host of a fleet document is not proven healthy."""
-    return next((fleet.sentence(each) for each in document["hosts"] if each["name"] == host), f"{host} is not in it")
-
-
 def names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     """The entries' names of some steps, each once, in order."""
     return list(dict.fromkeys(str(step["gateway"]) for step in steps))
@@ -81,10 +57,6 @@ class FilterModule:
         """Name to function."""
         return {
             "ib_inventory_problems": inventory_problems,
-            "ib_fleet_document": fleet_document,
-            "ib_fleet_lines": fleet.lines,
-            "ib_fleet_failing": failing,
-            "ib_fleet_sentence": sentence,
             "ib_to_repair": to_repair,
             "ib_to_verify": to_verify,
             "ib_steps": ladder.steps,

@@ -165,7 +165,9 @@ def gaps(fleet: Mapping[str, Any]) -> List[str]:
     declared, reported = set(fleet["declared"]), [host["name"] for host in fleet["hosts"]]
     found = []
     missing, strange = sorted(declared - set(reported)), sorted(set(reported) - declared)
-    twice = sorted({name for name in reported if reported.count(name) > 1}) if len(set(reported)) < len(reported) else []
+    twice = (
+        sorted({name for name in reported if reported.count(name) > 1}) if len(set(reported)) < len(reported) else []
+    )
     if missing:
         found.append("declared and not in the report: %s" % _some(missing))
     if strange:

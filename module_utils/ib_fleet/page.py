@@ -1,0 +1,80 @@
+"""A fleet document as one web page that needs nothing but itself. The template is roles/ib_fleet_report/templates."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Optional
+
+from ansible.module_utils.ib_fleet import charts, views
+from ansible.module_utils.ib_fleet.history import Point
+from ansible.module_utils.ib_fleet.text import visible
+from ansible.module_utils.ib_fleet.troubles import Comparison
+from ansible.module_utils.ib_gateway.fleet import STATUSES
+from ansible.module_utils.ib_gateway.model import STAGES
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+_ROLE = Path(__file__).resolve().parents[2] / "roles" / "ib_fleet_report"
+
+
+@dataclass(frozen=True)
+class Past:
+    """What the history knows: the fleet over time, each host over time, and what changed."""
+
+    sweeps: Sequence[tuple[str, Mapping[str, int]]] = ()
+    points: Mapping[str, Sequence[Point]] = field(default_factory=dict)
+    comparison: Optional[Comparison] = None
+
+
+def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = _ROLE) -> str:
+    """The page. folder: where the template, the style and the script are."""
+    past = past or Past()
+    style = Markup((folder / "files" / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - the project's own file
+    script = Markup((folder / "files" / "page.js").read_text(encoding="utf-8"))  # noqa: S704 - likewise
+    hosts = [views.host(each, fleet["check_mode"], past.points.get(each["name"], ())) for each in fleet["hosts"]]
+    hosts.sort(key=lambda each: (-STATUSES.index(each.status), each.name))
+    template = _environment(folder).get_template("index.html.j2")
+    return template.render(
+        fleet=fleet,
+        hosts=hosts,
+        rows=[row for each in hosts for row in each.rows],
+        statuses=list(reversed(STATUSES)),
+        verdicts=sorted({row.verdict for each in hosts for row in each.rows}),
+        groups=sorted({group for each in hosts for group in each.groups}),
+        findings=views.by_finding(fleet),
+        changes=views.changes(past.comparison),
+        comparison=past.comparison,
+        share=charts.share(fleet["summary"]["statuses"]),
+        stack=charts.stack(past.sweeps),
+        sweeps=past.sweeps,
+        stages=STAGES,
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+    )
+
+
+def _environment(folder: Path) -> Environment:
+    return Environment(
+        loader=FileSystemLoader(folder / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+        finalize=_harmless,
+    )
+
+
+def _harmless(value: Any) -> Any:
+    """Whatever a template puts out: what the project made stays, all else is escaped and can be seen."""
+    return value if isinstance(value, Markup) or value is None else visible(value)
+
+
+def _hash(text: str) -> str:
+    """What a content security policy knows an inline script or style by."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -1,0 +1,115 @@
+"""Writes the fleet's report. Runs in the controller's own process, for all hosts of a play at once; changes no host.
+
+Options: hosts and declared (names), dir, kind, fail_on, keep, compare_with; or merge, a list of documents to take the
+hosts from. Returns files, problems, lines, failing (name to sentence) and overview.
+"""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ansible.module_utils
+from ansible.errors import AnsibleActionFail
+from ansible.plugins.action import ActionBase
+
+# The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
+_SHARED = str(Path(__file__).resolve().parents[3] / "module_utils")
+if _SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_SHARED)
+
+from ansible.module_utils.ib_fleet import documents, merging, overview, runclock, writing  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.files import ReportError  # noqa: E402
+from ansible.module_utils.ib_gateway import fleet  # noqa: E402
+
+_REGISTERED = "ib_gateway_"
+_OPTIONS = ("hosts", "declared", "dir", "kind", "fail_on", "keep", "compare_with", "merge")
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]
+    """One task, run once."""
+
+    TRANSFERS_FILES = False
+    _requires_connection = False
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset(_OPTIONS)
+
+    def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
+        """Makes the document, writes every file, and says what could not be written."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        options, known = self._task.args, task_vars or {}
+        try:
+            found = _merged(options) if options.get("merge") else self._document(options, known)
+            failing, keep = fleet.failing(found, options["fail_on"]), _at_least_one(options["keep"])
+        except (ReportError, ValueError) as error:
+            raise AnsibleActionFail(str(error)) from error
+        folder = Path(options["dir"]).expanduser()
+        written = writing.write_all(
+            found, folder, keep=keep, compare_with=str(options["compare_with"] or writing.PREVIOUS)
+        )
+        sentences = {host["name"]: fleet.sentence(host) for host in found["hosts"]}
+        sources = [str(each) for each in known.get("ansible_inventory_sources") or ()]
+        result.update(
+            changed=False,
+            files=written.files,
+            problems=[*fleet.gaps(found), *written.problems],
+            lines=[*fleet.lines(found), *_written(written)],
+            failing={name: sentences[name] for name in failing},
+            overview=overview.overview(found, written.comparison, sources[0] if len(sources) == 1 else ""),
+        )
+        return result
+
+    def _document(self, options: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """The document of this run, from what the roles registered."""
+        hostvars = known["hostvars"]
+        hosts = [fleet.host_document(str(name), _facts(hostvars[name])) for name in options["hosts"]]
+        return fleet.document(
+            hosts,
+            {
+                "kind": options["kind"],
+                "started_at": runclock.started_at(),
+                "generated_at": runclock.now(),
+                "check_mode": bool(self._task.check_mode),
+                "declared": options.get("declared") or (),
+            },
+        )
+
+
+def _at_least_one(keep: Any) -> int:
+    if not str(keep).isdigit() or int(keep) < 1:
+        raise ValueError("the history keeps %r sweeps; use a whole number of at least 1" % (keep,))
+    return int(keep)
+
+
+def _facts(variables: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: variables[key] for key in variables if key == "group_names" or str(key).startswith(_REGISTERED)}
+
+
+def _merged(options: Mapping[str, Any]) -> dict[str, Any]:
+    """One document out of those that other runs wrote."""
+    return merging.merge([documents.read(path) for path in _paths(options["merge"])], options.get("declared") or ())
+
+
+def _paths(patterns: Iterable[str]) -> list[Path]:
+    found = []
+    for pattern in patterns:
+        paths = sorted(glob.glob(str(Path(pattern).expanduser())))
+        if not paths:
+            raise ReportError(f"there is nothing to merge at {pattern}")
+        found += [Path(path) / "fleet.json" if Path(path).is_dir() else Path(path) for path in paths]
+    return found
+
+
+def _written(written: writing.Written) -> list[str]:
+    pages = [each for each in written.files if each.endswith((".html", "fleet.json"))]
+    lines = ["Report: %s" % each for each in pages]
+    if written.comparison:
+        counts = written.comparison.counts
+        told = ", ".join("%d %s" % (counts[kind], words) for kind, words in _KINDS)
+        lines.insert(0, "since %s: %s" % (written.comparison.since, told))
+    return lines
+
+
+_KINDS = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))

@@ -1,0 +1,140 @@
+"""The sweeps of the past: kept as long as wanted, and compared: fixed, new, still broken, not seen."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+from ansible.module_utils.ib_fleet.files import ReportError
+from ansible.module_utils.ib_fleet.history import FILE, History
+from ansible.module_utils.ib_fleet.troubles import Comparison, compare, troubles
+from unit import fleets
+
+GOOD, DOWN = "good", "gateway_not_running: start"
+
+
+def day(number: int, **looks: Any) -> Dict[str, Any]:
+    """A document of one day; looks: by host the name of a situation, or a result."""
+    found = {name: fleets.looks()[look] if isinstance(look, str) else look for name, look in looks.items()}
+    hosts = [fleets.host(name, look) for name, look in found.items()]
+    return fleets.document(*hosts, at="2026-11-%02dT08:00:00Z" % number)
+
+
+def compared(before: Dict[str, Any], after: Dict[str, Any]) -> Comparison:
+    return compare(before["generated_at"], {each["name"]: troubles(each) for each in before["hosts"]}, after)
+
+
+def told(found: Comparison) -> Dict[str, List[str]]:
+    return {
+        kind: [f"{each.host}:{each.gateway}:{each.code}" for each in getattr(found, kind)]
+        for kind in found.counts
+        if getattr(found, kind)
+    }
+
+
+# --- comparing -------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_fixed_new_and_still_broken_is_told_apart() -> None:
+    found = compared(day(1, a=DOWN, b=GOOD, c=DOWN, d=GOOD), day(2, a=GOOD, b=DOWN, c=DOWN, d=GOOD))
+    code = "live:gateway_not_running"
+    assert told(found) == {"fixed": [f"a:{code}"], "new": [f"b:{code}"], "still": [f"c:{code}"]}
+    assert found.since == "2026-11-01T08:00:00Z"
+
+
+@pytest.mark.parametrize(("lost", "code"), [(fleets.UNREACHABLE, "unreachable"), (fleets.FAILED, "not_judged")])
+def test_what_cannot_be_looked_at_any_more_is_not_fixed(lost: Any, code: str) -> None:
+    assert told(compared(day(1, a=DOWN), day(2, a=lost))) == {
+        "unseen": ["a:live:gateway_not_running"],
+        "new": [f"a::{code}"],
+    }
+    assert told(compared(day(1, a=lost), day(2, a=GOOD))) == {"fixed": [f"a::{code}"]}
+
+
+def test_hosts_that_are_in_one_sweep_only_are_left_out() -> None:
+    assert told(compared(day(1, a=DOWN), day(2, b=DOWN))) == {}
+
+
+def test_a_sweep_beside_itself_has_nothing_new_and_nothing_fixed() -> None:
+    one = fleets.some(60)
+    assert set(told(compared(one, one))) == {"still"}
+
+
+# --- keeping ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_sweep_comes_back_with_what_comparing_needs(tmp_path: Path) -> None:
+    history, one = History(tmp_path), fleets.some(30)
+    history.add(one, keep=5)
+    found = history.latest(before="2027")
+    assert found is not None and found.generated_at == one["generated_at"]
+    assert dict(found.statuses) == {each["name"]: each["status"] for each in one["hosts"]}
+    assert dict(found.troubles) == {each["name"]: troubles(each) for each in one["hosts"]}
+
+
+def test_only_as_many_sweeps_as_wanted_are_kept_and_their_hosts_go_with_them(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for number in range(1, 8):
+        history.add(day(number, a=GOOD), keep=3)
+    assert [at[8:10] for at, _ in history.statuses()] == ["05", "06", "07"]
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        assert connection.execute("SELECT count(*) FROM hosts").fetchone() == (3,)
+
+
+def test_the_same_document_twice_is_one_sweep(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for _ in range(2):
+        history.add(day(1, a=GOOD), keep=5)
+    assert len(history.statuses()) == 1
+
+
+def test_a_sweep_is_found_by_how_its_time_begins_and_the_previous_one_by_what_is_older(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for number in (1, 2, 12):
+        history.add(day(number, a=GOOD), keep=5)
+    assert history.find("2026-11-1").generated_at[8:10] == "12"
+    assert history.find("2026-11-0").generated_at[8:10] == "02"
+    previous = history.latest(before="2026-11-12T08:00:00Z")
+    assert previous is not None and previous.generated_at[8:10] == "02"
+    with pytest.raises(ReportError, match="no sweep of the history fits 'x%'; the newest are: 2026-11-01T08"):
+        history.find("x%")
+
+
+def test_the_past_of_a_host_comes_oldest_first_with_its_handshake(tmp_path: Path) -> None:
+    history = History(tmp_path)
+    for number, look in enumerate((GOOD, DOWN, GOOD), 1):
+        history.add(day(number, a=look), keep=5)
+    points = history.points()["a"]
+    assert [each.status for each in points] == ["healthy", "unhealthy", "healthy"]
+    assert [each.handshake_ms for each in points] == [pytest.approx(51.2), None, pytest.approx(51.2)]
+
+
+def test_hostile_names_come_back_as_they_are_and_break_nothing(tmp_path: Path) -> None:
+    document = fleets.hostile()
+    history = History(tmp_path)
+    history.add(document, keep=5)
+    found = history.latest(before="2027")
+    names = {each["name"].replace("\udcff", "\\udcff") for each in document["hosts"]}
+    assert found is not None and set(found.statuses) == names
+
+
+@pytest.mark.parametrize(("content", "told_"), [(b"not a database at all, but long enough" * 40, "damaged")])
+def test_a_history_that_is_damaged_is_named_and_not_overwritten(tmp_path: Path, content: bytes, told_: str) -> None:
+    (tmp_path / FILE).write_bytes(content)
+    with pytest.raises(ReportError, match=told_):
+        History(tmp_path).add(day(1, a=GOOD), keep=5)
+    assert (tmp_path / FILE).read_bytes() == content
+
+
+def test_a_history_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(ReportError, match="newer version"):
+        History(tmp_path).statuses()
+
+
+def test_a_history_in_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ReportError, match=r"history\.sqlite could not be opened: No such file"):
+        History(tmp_path / "none").statuses()

@@ -1,0 +1,195 @@
+"""Progress, the table at the end, the next command, and the line for a monitoring system."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, List
+
+import pytest
+from ansible.module_utils.ib_fleet import documents
+from ansible.module_utils.ib_fleet.overview import overview
+from ansible.module_utils.ib_fleet.progress import Tally, span
+from ansible.module_utils.ib_fleet.terminal import plain, show
+from ansible.module_utils.ib_fleet.troubles import compare
+from rich.console import Console
+from unit import fleets
+from unit.module_runs import PROJECT
+
+SCRIPT = PROJECT / "roles" / "ib_fleet_report" / "files" / "check_ib_gateway.py"
+NOW = 1_795_338_000.0
+
+
+def check(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
+
+
+def judged(path: Path, host: str, now: float = NOW) -> Any:
+    spec = importlib.util.spec_from_file_location("check_ib_gateway", SCRIPT)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.check(str(path), host, 3600.0, now)
+
+
+def drawn(document: Any) -> str:
+    target = io.StringIO()
+    show(overview(document), Console(file=target, width=100))
+    return target.getvalue()
+
+
+# --- progress --------------------------------------------------------------------------------------------------------
+
+
+def test_progress_says_done_of_total_how_many_are_not_healthy_and_the_time_left() -> None:
+    tally = Tally("look", 10, began=100.0)
+    tally.note("a", "healthy")
+    tally.note("b", "unhealthy")
+    assert tally.sentence(104.0) == "look: 2 of 10 hosts done, 1 not healthy, about 16 s left"
+    assert tally.line(104.0) and tally.line(104.1) is None
+
+
+def test_a_large_fleet_gets_a_line_for_each_tenth_and_one_after_ten_quiet_seconds() -> None:
+    tally, told = Tally("look", 1000, began=0.0), []
+    for number in range(1000):
+        tally.note("desk%d" % number, "healthy")
+        told.append(tally.line(number / 1000))
+    assert sum(each is not None for each in told) == 10
+    assert told[-1] == "look: 1000 of 1000 hosts done, 0 not healthy"
+    slow = Tally("look", 1000, began=0.0)
+    slow.note("a", "healthy")
+    assert slow.line(9.0) is None and slow.line(10.0) is not None
+
+
+def test_a_small_fleet_is_not_talked_about() -> None:
+    tally = Tally("look", 2, began=0.0)
+    tally.note("a", "healthy")
+    assert tally.line(60.0) is None
+
+
+def test_more_hosts_than_were_expected_are_counted() -> None:
+    tally = Tally("look", 0, began=0.0)
+    assert tally.left(1.0) is None
+    tally.note("a", "healthy")
+    assert (tally.done, tally.total, tally.left(1.0)) == (1, 1, 0.0)
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (59.4, "59 s"), (60, "1 min 0 s"), (200, "3 min 20 s")])
+def test_a_span_is_told_as_a_person_says_it(seconds: float, words: str) -> None:
+    assert span(seconds) == words
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def test_identical_findings_are_one_row_the_worst_first() -> None:
+    down = fleets.looks()["gateway_not_running: start"]
+    hosts = [fleets.host("desk%d" % number, down) for number in range(9)]
+    told = list(plain(overview(fleets.document(*hosts, fleets.host("away", fleets.UNREACHABLE)))))
+    assert told[0] == "FLEET: 10 host(s): 9 unhealthy, 1 unreachable"
+    assert "unreachable" in told[1] and told[1].endswith("away")
+    assert told[2].endswith("9 host(s): desk0, desk1, desk2, desk3, desk4, desk5 and 3 more")
+    assert len(told) == 5
+
+
+def test_the_next_command_is_the_one_that_helps_next() -> None:
+    down, good = fleets.looks()["gateway_not_running: start"], fleets.looks()["good"]
+
+    def commands(*hosts: Any, inventory: str = "hosts.yml", **more: Any) -> List[str]:
+        found: List[str] = overview(fleets.document(*hosts, **more), inventory=inventory)["next"]
+        return found
+
+    assert commands(fleets.host("a", good)) == []
+    sick = fleets.host("a", down)
+    assert commands(sick) == ["ansible-playbook remediate.yml -i hosts.yml --limit a --check --diff"]
+    assert commands(sick, kind="remediate", check_mode=True) == [
+        "ansible-playbook remediate.yml -i hosts.yml --limit a"
+    ]
+    assert commands(sick, kind="remediate") == []
+    assert commands(fleets.host("a", fleets.UNREACHABLE), inventory="") == [
+        "ansible a -i INVENTORY -m ansible.builtin.ping"
+    ]
+    many = [fleets.host("desk%d" % number, down) for number in range(30)]
+    assert "--limit trading_hosts " in commands(*many)[0]
+
+
+def test_what_changed_is_told_in_numbers() -> None:
+    document = fleets.document(fleets.host("a", fleets.looks()["good"]))
+    comparison = compare("2026-11-21T08:00:00Z", {"a": frozenset({("live", "not_listening")})}, document)
+    assert "  since 2026-11-21T08:00:00Z: 0 new, 0 still broken, 1 fixed, 0 not seen this time" in list(
+        plain(overview(document, comparison))
+    )
+
+
+def test_a_command_stays_one_line_and_the_table_fits_the_terminal() -> None:
+    down = fleets.looks()["gateway_not_running: start"]
+    text = drawn(fleets.document(*(fleets.host("a-rather-long-name-of-a-host-%d" % n, down) for n in range(12))))
+    commands = [line for line in text.splitlines() if line.startswith("next")]
+    assert len(commands) == 1 and commands[0].endswith("--check --diff")
+    assert all(len(line) <= 100 for line in text.splitlines() if not line.startswith("next"))
+
+
+def test_nothing_a_terminal_obeys_comes_through_and_no_name_is_taken_for_markup() -> None:
+    document = fleets.hostile()
+    document["hosts"][0]["name"] = "[bold red]x[/]"
+    for text in (*plain(overview(document)), drawn(document).replace("\n", "")):
+        assert text.isprintable(), ascii(text)
+    shown = fleets.document(fleets.host("[bold]x", fleets.looks()["gateway_not_running: start"]))
+    assert "[bold]x" in drawn(shown)
+    assert overview(shown)["next"][0].split()[5] == "trading_hosts"
+
+
+# --- monitoring ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("look", "code", "told"),
+    [
+        ("good", 0, "IB_GATEWAY OK - desk is healthy | 'live_handshake'=0.0512s 'live_clients'=0"),
+        ("gateway_starting: wait", 1, "IB_GATEWAY WARNING - desk is degraded: "),
+        ("not_listening: restart", 2, "IB_GATEWAY CRITICAL - desk is unhealthy: live runs"),
+        (fleets.UNREACHABLE, 2, "IB_GATEWAY CRITICAL - desk is unreachable: Failed to connect"),
+        (fleets.FAILED, 3, "IB_GATEWAY UNKNOWN - desk is unknown: the module failed"),
+    ],
+)
+def test_a_host_s_line_and_exit_code_say_its_status(tmp_path: Path, look: Any, code: int, told: str) -> None:
+    path = tmp_path / "fleet.json"
+    found = fleets.looks()[look] if isinstance(look, str) else look
+    path.write_text(documents.text(fleets.document(fleets.host("desk", found))))
+    assert judged(path, "desk")[0] == code
+    assert judged(path, "desk")[1].startswith(told)
+
+
+def test_an_old_report_proves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.json"
+    path.write_text(documents.text(fleets.document(fleets.host("desk", fleets.looks()["good"]))))
+    code, told = judged(path, "desk", now=NOW + 7200)
+    assert code == 3 and "the report is 7200 s old, it may be 3600" in told
+
+
+@pytest.mark.parametrize("content", [None, "{", "[]", '{"hosts": 1}', '{"hosts": [{"name": "desk"}]}', '{"hosts": []}'])
+def test_whatever_is_wrong_with_the_report_is_unknown_and_one_line(tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "fleet.json"
+    if content is not None:
+        path.write_text(content)
+    found = check(str(path), "desk")
+    assert found.returncode == 3 and found.stdout.count("\n") == 1 and found.stderr == ""
+    assert found.stdout.startswith("IB_GATEWAY UNKNOWN - ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("fleet.json",), ("a", "b", "--max-age", "soon"), ("a", "b", "c")])
+def test_wrong_arguments_are_unknown_too(arguments: Any) -> None:
+    assert check(*arguments).returncode == 3
+
+
+def test_hostile_text_stays_in_its_line_and_out_of_the_figures(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.json"
+    document = fleets.hostile()
+    path.write_text(json.dumps(document))
+    for host in document["hosts"]:
+        _, told = judged(path, host["name"])
+        assert told.isprintable() and told.count("|") <= 1, ascii(told)
