@@ -40,12 +40,12 @@ types: $(STAMP)
 	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit \
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library filter_plugins doc_fragments callback_plugins \
-	  roles/ib_fleet_report/action_plugins roles/ib_fleet_report/files tests/unit tests/integration tests/simulator
+	  roles/ib_fleet_report/action_plugins roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/lab
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)
-	$(BIN)/pytest -q -m 'not integration' tests/unit
+	$(BIN)/pytest -q -m 'not integration' tests/unit tests/lab
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
 merge-reports: $(STAMP)
@@ -62,6 +62,8 @@ browser:
 ## make integration  real processes, sockets and playbooks
 integration: $(STAMP) browser
 	$(BIN)/pytest -q tests/integration tests/simulator
+
+include molecule/molecule.mk
 
 clean:
 	rm -rf .venv .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

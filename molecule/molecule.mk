@@ -1,0 +1,14 @@
+# The lab: every fault on real hosts. molecule/README.md describes it.
+.PHONY: molecule molecule-deps molecule-clean
+
+## make molecule     every fault on real hosts (containers with systemd and sshd); as root; SCENARIOS="a b" for some
+molecule: $(STAMP)
+	@$(BIN)/python tests/lab/run.py test $(SCENARIOS)
+
+# Debian's packages and the host image; make molecule does it by itself.
+molecule-deps: $(STAMP)
+	@$(BIN)/python tests/lab/run.py deps
+
+# Containers, network and images of this checkout.
+molecule-clean: $(STAMP)
+	@$(BIN)/python tests/lab/run.py clean
