@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import importlib
+import logging
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,18 @@ LIBRARIES = ["ib_insync", "ib_async"]
 
 StartGateway = Callable[..., SimulatedGateway]
 OpenWire = Callable[[SimulatedGateway], Wire]
+
+
+@pytest.fixture(autouse=True)
+def unfiltered_libraries() -> Iterator[None]:
+    """What the libraries log themselves: the connection kit, used earlier in this process, leaves a filter on them."""
+    loggers = [logging.getLogger(f"{library}.client") for library in LIBRARIES]
+    filters = [list(logger.filters) for logger in loggers]
+    for logger in loggers:
+        logger.filters.clear()
+    yield
+    for logger, kept in zip(loggers, filters):
+        logger.filters[:] = kept
 
 
 @pytest.fixture
