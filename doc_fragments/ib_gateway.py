@@ -86,4 +86,86 @@ options:
         type: str
         default: auto
         choices: [auto, plan_only]
+      allow_kill:
+        description: Whether a process of this entry that does not end in its grace period may be killed.
+        type: bool
+        default: false
+      allow_restart_with_clients:
+        description:
+          - Whether the gateway may be restarted although clients work on it.
+          - A client that O(gateways[].protected_clients) names keeps it from that all the same.
+        type: bool
+        default: false
+"""
+
+    WARRANT = r"""
+options:
+  warrant:
+    description:
+      - What the controller allows this run to do on this host, and in whose name.
+      - With it, each act is checked against the plan, the host's pause file, the limits and what earlier runs have
+        left, and written to the host's journal before it is done and after.
+      - Without it nothing is checked but the identity of what is acted on, and nothing is journalled.
+    type: dict
+    suboptions:
+      run:
+        description: A text that is this run's own, the same for all its modules, such as a UUID.
+        type: str
+        required: true
+      by:
+        description: Who runs it, as people on this host will read it.
+        type: str
+        required: true
+      state_dir:
+        description:
+          - The folder on the host that holds lease, journal and pause file.
+          - Empty for C(/var/lib/ib-gateway-repair) as root, C(~/.local/state/ib-gateway-repair) as another account.
+        type: str
+        default: ''
+      forbidden:
+        description: Why nothing may be done at all just now. Empty when there is no such reason.
+        type: str
+        default: ''
+      max_age:
+        description: How many seconds a plan may be old when it is acted on.
+        type: float
+        default: 60.0
+      plans:
+        description: What the run's plans were made from, one for each gateway that may be acted on.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          gateway:
+            description: The entry's name.
+            type: str
+            required: true
+          digest:
+            description: The digest of the evidence, as M(ib_gateway_health) returns it. It must still hold.
+            type: str
+            required: true
+          boot_id:
+            description: The boot in which the plan was made.
+            type: str
+            required: true
+          made_at:
+            description: When it was made, in seconds of that boot (CLOCK_BOOTTIME).
+            type: float
+            required: true
+      limits:
+        description: How often a gateway may be repaired.
+        type: dict
+        suboptions:
+          repairs_per_hour:
+            description: In how many runs within an hour a gateway may be acted on.
+            type: int
+            default: 3
+          restarts_per_hour:
+            description: How many times within an hour a gateway may be restarted. Once in each run at most.
+            type: int
+            default: 2
+          backoff:
+            description: How many seconds the next repair waits after the last one. Doubled by each within the hour.
+            type: float
+            default: 60.0
 """

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import socket
+import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +20,10 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_gateway import inventory, ladder, windows  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway import inventory, ladder, pause, storm, windows  # noqa: E402 - needs the path above
+
+#: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
+_LEASE_MARGIN = 180.0
 
 
 def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -22,9 +31,69 @@ def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> lis
     return [problem for host in hosts for problem in inventory.parse(hostvars[host].get("ib_gateways"), str(host))[1]]
 
 
+def policy_problems(settings: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the variables that limit a repair: {blackouts, storm: {share, same, at_least}}."""
+    found = []
+    for check in (
+        lambda: windows.current(_windows(settings["blackouts"]), 0, "blackout"),
+        lambda: storm.brake(**settings["storm"]),
+    ):
+        try:
+            check()
+        except (ValueError, TypeError) as error:
+            found.append(str(error))
+    return found
+
+
+def _windows(declared: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(declared, list) or not all(isinstance(each, Mapping) for each in declared):
+        raise ValueError("ib_repair_blackouts is %r; give a list of {name, zone, start, end, days}" % (declared,))
+    return declared
+
+
 def to_repair(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """The hosts whose plan has a step that may be acted on."""
     return [host for host in hosts if ladder.next_rung(_looked(hostvars[host]))]
+
+
+def to_conclude(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
+    """The hosts on whose journal a proof may have to be written: those to repair, and those with a latch."""
+    return [
+        host
+        for host in hosts
+        if (found := _looked(hostvars[host]))
+        and (ladder.next_rung(found) or (found.get("repairs") or {}).get("latched"))
+    ]
+
+
+def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
+    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
+    try:
+        looks = [storm.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
+        return storm.freezes(looks, storm.brake(**limits))
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+def new_run(_nothing: Any = None) -> dict[str, str]:
+    """Who repairs: {run, by}. run: a name no other run has. by: account, host and pid on this controller."""
+    by = "%s@%s pid %d" % (getpass.getuser(), socket.gethostname(), os.getppid())
+    return {"run": str(uuid.uuid4()), "by": by}
+
+
+def paused(path: str) -> str:
+    """What the pause file of this controller says; empty where there is none, or it has expired."""
+    found = pause.read(path, time.time())
+    return "this controller is %s" % found.text if found else ""
+
+
+def blackout(declared: Sequence[Mapping[str, Any]], now: float) -> str:
+    """The desk's blackout that a moment, in seconds since the epoch, lies in; empty for none."""
+    try:
+        found = windows.current(_windows(declared), float(now), "blackout")
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+    return "blackout %s: plan only" % found if found else ""
 
 
 def to_verify(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -45,6 +114,35 @@ def reset_window(declared: Sequence[Mapping[str, Any]], now: float) -> str:
         raise AnsibleFilterError(str(error)) from error
 
 
+def plan_marks(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """By which evidence, and when, a host's plans were made: what the host compares before it lets a step be taken."""
+    found = []
+    for gateway in (health or {}).get("gateways", ()):
+        made = gateway["plan"]["made_at"]
+        mark = {"gateway": gateway["name"], "digest": gateway["plan"]["digest"]}
+        found.append({**mark, "boot_id": made["boot_id"], "made_at": made["boottime"]})
+    return found
+
+
+def results(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """What was proven of each gateway: {gateway, healthy, summary}; nothing where nothing could be judged."""
+    gateways = (health or {}).get("gateways", ())
+    keys = ("name", "status", "summary")
+    rows = [[each[key] for key in keys] for each in gateways]
+    return [{"gateway": name, "healthy": status == "healthy", "summary": summary} for name, status, summary in rows]
+
+
+def lease_seconds(entries: Sequence[Mapping[str, Any]], upstream_wait: float) -> float:
+    """How long a host stays reserved for a run after its last sign: longer than any single step of it may take."""
+    slowest = max((int(entry.get("start_timeout", 120)) for entry in entries), default=0)
+    return slowest + float(upstream_wait) + _LEASE_MARGIN
+
+
+def age(taken_at: str, now: float) -> float:
+    """Seconds between a host's time stamp and now, whichever is later: a clock that is wrong must not look fresh."""
+    return abs(now - datetime.fromisoformat(taken_at.replace("Z", "+00:00")).timestamp())
+
+
 def names(steps: Sequence[Mapping[str, Any]]) -> list[str]:
     """The entries' names of some steps, each once, in order."""
     return list(dict.fromkeys(str(step["gateway"]) for step in steps))
@@ -59,10 +157,20 @@ class FilterModule:
             "ib_inventory_problems": inventory_problems,
             "ib_to_repair": to_repair,
             "ib_to_verify": to_verify,
+            "ib_to_conclude": to_conclude,
+            "ib_policy_problems": policy_problems,
+            "ib_frozen": frozen,
+            "ib_new_run": new_run,
+            "ib_paused": paused,
+            "ib_blackout": blackout,
             "ib_steps": ladder.steps,
             "ib_reset_window": reset_window,
             "ib_known_served": ladder.known_served,
             "ib_next_rung": ladder.next_rung,
             "ib_plan_lines": ladder.lines,
+            "ib_plan_marks": plan_marks,
+            "ib_results": results,
+            "ib_lease_seconds": lease_seconds,
+            "ib_age": age,
             "ib_step_names": names,
         }

@@ -135,7 +135,8 @@ def work(module: GatewayModule) -> Dict[str, Any]:
 
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    # A session's library may need as long again to load.
+    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work, lambda params: 2 * params["timeout"])
 
 
 if __name__ == "__main__":

@@ -57,6 +57,21 @@ options:
         description: Its start in clock ticks after boot.
         type: int
         required: true
+  looks:
+    description:
+      - How many looks to take. A gateway is healthy when all of them say so and it stayed the same process throughout.
+      - The first look in which a gateway is not healthy is the last.
+    type: int
+    default: 1
+  soak:
+    description: Seconds over which the looks are spread. Not used for one look.
+    type: float
+    default: 0.0
+  state_dir:
+    description:
+      - The folder of the repairs' journal on the host. An empty text means the account's own one.
+      - Left out, the journal is not read.
+    type: str
 author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
 seealso:
   - module: ib_process_stop
@@ -173,7 +188,7 @@ gateways:
           returned: always
           contains:
             action:
-              description: V(wait), V(stop_client), V(stop_gateway), V(start) or V(restart).
+              description: V(wait), V(drop_connection), V(stop_client), V(stop_gateway), V(start) or V(restart).
               type: str
               returned: always
               sample: stop_client
@@ -205,6 +220,24 @@ gateways:
           elements: str
           returned: always
           sample: []
+        digest:
+          description:
+            - A hash over the evidence the plan rests on. What acts compares it with the host as it is by then, and
+              does nothing where it has changed.
+          type: str
+          returned: always
+          sample: 9c1185a5c5e9fc54612808977ee8f548b2258d31d5a7b5a35b9e4d0a1b2c3d4e
+        made_at:
+          description: When the look was taken that the plan rests on.
+          type: dict
+          returned: always
+          contains:
+            boot_id:
+              description: The boot it belongs to.
+              type: str
+              returned: always
+              sample: 1b4e28ba-2fa1-11d2-883f-0016d3cca427
+            boottime: {description: Seconds since that boot., type: float, returned: always, sample: 88123.4}
 undeclared:
   description: Gateways that fit no entry, as RV(ib_gateway_info#module:gateways). They are never touched.
   returned: success
@@ -242,18 +275,56 @@ reset_window:
   returned: success
   type: str
   sample: ''
+repairs:
+  description: What the journal on the host says of earlier repairs. V(null) without O(state_dir).
+  returned: success
+  type: dict
+  contains:
+    journal:
+      description: 'V(absent), V(ok) or V(unusable). With V(unusable) nothing is repaired.'
+      type: str
+      returned: always
+      sample: ok
+    note: {description: What is wrong with it and how to mend it., type: str, returned: always, sample: ''}
+    paused: {description: The pause that holds on this host., type: str, returned: always, sample: null}
+    latched:
+      description: Gateways whose last repair did not succeed. No step is taken on them.
+      type: list
+      elements: dict
+      returned: always
+      sample: [{gateway: live, since: '2025-04-25T05:00:12Z', reason: still handshake_stalled}]
+    unfinished:
+      description: Steps of earlier runs of which only the intent is known.
+      type: list
+      elements: dict
+      returned: always
+      sample: []
+    lease:
+      description: The run that repairs this host now.
+      type: dict
+      returned: always
+      sample: null
+looks:
+  description: When each look was taken and what it said.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    taken_at: {description: When., type: str, returned: always, sample: '2025-04-25T05:00:12Z'}
+    status: {description: The worst status of all gateways., type: str, returned: always, sample: healthy}
 taken_at: {description: When the look was taken., type: str, returned: success, sample: '2025-04-25T05:00:12Z'}
-elapsed_ms: {description: How long it took., type: float, returned: success, sample: 12.3}
+elapsed_ms: {description: 'How long it took, the soak included.', type: float, returned: success, sample: 12.3}
 """
 
 import time
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.ib_gateway import handshake, result, session
-from ansible.module_utils.ib_gateway.health import Hints, examine
+from ansible.module_utils.ib_gateway import result
+from ansible.module_utils.ib_gateway.health import Hints, examine, watch
 from ansible.module_utils.ib_gateway.model import Probe
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.planning import plan
+from ansible.module_utils.ib_gateway.soaking import settled
 
 ARGUMENTS = {
     "gateways": GATEWAYS_OPTION,
@@ -267,31 +338,45 @@ ARGUMENTS = {
     },
     "reset_window": {"type": "str", "default": ""},
     "engine": {"type": "str", "choices": ["socket", "ib_insync"], "default": "socket"},
+    "looks": {"type": "int", "default": 1},
+    "soak": {"type": "float", "default": 0.0},
+    "state_dir": {"type": "str"},
 }
+# handshake.MAX_TIMEOUT; most looks of a sweep open no session, and what opens one is imported when it is needed.
+_LONGEST_SESSION = 3600.0
+_MOST_LOOKS = 100
+_LONGEST_SOAK = 600.0
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Looks, judges and plans."""
     began = time.monotonic()
     options = module.params
-    module.seconds("probe_timeout", handshake.MAX_TIMEOUT)
+    module.seconds("probe_timeout", _LONGEST_SESSION)
     engine = _Engine(options["engine"])
-    known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
-    snapshot, found, strangers = examine(
-        module.specs(),
-        options["probe"],
-        options["probe_timeout"],
-        engine.probe,
-        Hints(known_served, options["reset_window"]),
+    specs, known_served = module.specs(), {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
+    hints = Hints(known_served, options["reset_window"])
+    taken = watch(
+        lambda: examine(specs, options["probe"], options["probe_timeout"], engine.probe, hints),
+        module.number("looks", 1, _MOST_LOOKS),
+        module.number("soak", 0, _LONGEST_SOAK),
     )
+    snapshot, _, strangers = taken[-1]
+    found = settled([each for _, each, _ in taken])
     processes = dict(snapshot.processes)
+    made_at = {"boot_id": snapshot.boot_id, "boottime": snapshot.boottime}
     return {
         "status": result.overall(diagnosis.status for diagnosis in found),
-        "gateways": [result.judgement(diagnosis, plan(diagnosis), processes) for diagnosis in found],
+        "gateways": [result.judgement(diagnosis, plan(diagnosis), processes, made_at) for diagnosis in found],
         "undeclared": result.undeclared(strangers, snapshot),
         "proof": engine.proof(),
         "visibility": result.visibility(snapshot.visibility, found),
         "reset_window": options["reset_window"],
+        "repairs": None if options["state_dir"] is None else _repairs(options["state_dir"]),
+        "looks": [
+            {"taken_at": result.timestamp(each.taken_at), "status": result.overall(one.status for one in judged)}
+            for each, judged, _ in taken
+        ],
         "taken_at": result.timestamp(snapshot.taken_at),
         "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
     }
@@ -302,16 +387,25 @@ class _Engine:
 
     def __init__(self, wanted: str) -> None:
         self._wanted = wanted
-        self._library: Optional[str] = session.available() if wanted == "ib_insync" else None
-        self._missing = session.how_to_add() if wanted == "ib_insync" and self._library is None else None
+        self._library: Optional[str] = None
+        self._missing: Optional[str] = None
+        if wanted == "ib_insync":
+            from ansible.module_utils.ib_gateway import session
+
+            self._library = session.available()
+            self._missing = session.how_to_add() if self._library is None else None
 
     def probe(self, host: str, port: int, timeout: float) -> Probe:
         """One session."""
         if self._library:
+            from ansible.module_utils.ib_gateway import session
+
             try:
                 return session.probe(host, port, timeout=timeout)
             except session.SessionUnavailable as error:
                 self._library, self._missing = None, str(error)
+        from ansible.module_utils.ib_gateway import handshake
+
         return handshake.probe(host, port, timeout=timeout)
 
     def proof(self) -> Dict[str, Any]:
@@ -319,9 +413,21 @@ class _Engine:
         return {"wanted": self._wanted, "used": self._library or "socket", "missing": self._missing}
 
 
+def _repairs(state_dir: str) -> Dict[str, Any]:
+    from ansible.module_utils.ib_gateway.outlook import outlook
+
+    return outlook(state_dir)
+
+
+def _waits(params: Dict[str, Any]) -> float:
+    """Seconds that the sessions and the soak may take; a session's library may need as long again to load."""
+    sessions = len(params["gateways"] or ()) * abs(params["probe_timeout"]) * 2
+    return float(min(abs(params["soak"]), _LONGEST_SOAK) + min(abs(params["looks"]), _MOST_LOOKS) * sessions)
+
+
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work, _waits)
 
 
 if __name__ == "__main__":

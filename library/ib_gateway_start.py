@@ -1,17 +1,22 @@
 #!/usr/bin/python
-"""Starts gateways by their start_command."""
+"""Starts gateways that do not run."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ib_gateway_start
-short_description: Start gateways that no unit starts
+short_description: Start gateways that do not run
 version_added: 0.1.0
 description:
-  - Runs the entry's O(gateways[].start_command) as its O(gateways[].user), detached, so that it outlives this run.
+  - Starts the entry's O(gateways[].service), where it has one.
+  - Else runs its O(gateways[].start_command) as its O(gateways[].user), detached, so that it outlives this run.
   - Does nothing for an entry whose gateway is already running, listening or not.
+  - Each gateway is dealt with on its own. What fails for one does not keep the others from being started; the module
+    fails when something failed and no gateway was started.
   - Does not wait for the port. M(ib_gateway_wait) does.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways]
+  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+    done.
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant]
 attributes:
   diff_mode:
     support: full
@@ -30,6 +35,10 @@ options:
     type: list
     elements: int
     default: []
+  timeout:
+    description: Seconds for systemd to start a unit.
+    type: float
+    default: 180.0
 author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
 seealso:
   - module: ib_gateway_wait
@@ -50,7 +59,12 @@ started:
   elements: dict
   contains:
     name: {description: The entry's name., type: str, returned: always, sample: live}
-    pid: {description: The pid of the command. V(null) in check mode., type: int, returned: always, sample: 4712}
+    pid:
+      description: The pid of the command. V(null) for a unit, and in check mode.
+      type: int
+      returned: always
+      sample: 4712
+    unit: {description: The unit. V(null) for a start_command., type: str, returned: always, sample: null}
 already_running:
   description: The entries whose gateway was running.
   returned: success
@@ -59,60 +73,109 @@ already_running:
   contains:
     name: {description: The entry's name., type: str, returned: always, sample: paper}
     pids: {description: Its processes., type: list, elements: int, returned: always, sample: [4711]}
+not_started:
+  description: What failed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: live}
+    unit: {description: The unit. V(null) for a start_command., type: str, returned: always, sample: null}
+    reason: {description: Why., type: str, returned: always, sample: this host has no account trader}
+withheld:
+  description: What the warrant did not allow. These gateways were not touched.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    gateway: {description: The entry's name., type: str, returned: always, sample: live}
+    action: {description: What was not done., type: str, returned: always, sample: start}
+    reason: {description: Why not., type: str, returned: always, sample: the host has changed since the plan was made}
 """
 
-from dataclasses import replace
-from typing import Any, Dict, List
+from typing import Any, Dict, Optional
 
-from ansible.module_utils.ib_gateway import launching
-from ansible.module_utils.ib_gateway.health import look_for
-from ansible.module_utils.ib_gateway.matching import entries_of
-from ansible.module_utils.ib_gateway.model import GatewaySpec
+from ansible.module_utils.ib_gateway import acting, launching
+from ansible.module_utils.ib_gateway.model import START, Entry
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.signalling import Refused
+from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
 
-ARGUMENTS = {
+ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,
     "only": {"type": "list", "elements": "str", "required": True},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
+    "timeout": {"type": "float", "default": 180.0},
+    "warrant": WARRANT_OPTION,
 }
+_LONGEST_TIMEOUT = 3600.0
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
-    """Starts what is not running."""
-    specs = module.specs()
-    wanted = module.chosen("only", specs)
-    for name in wanted:
-        if name not in module.start_commands:
-            module.give_up("entry %s has no start_command: nothing can start it" % name)
-    started: List[Dict[str, Any]] = []
-    running: List[Dict[str, Any]] = []
-    for entry in entries_of(specs, look_for(specs))[0]:
-        if entry.spec.name not in wanted:
-            continue
-        found = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
-        found = [pid for pid in found if not (module.check_mode and pid in module.params["assume_stopped"])]
-        if found:
-            running.append({"name": entry.spec.name, "pids": found})
-            continue
-        started.append({"name": entry.spec.name, "pid": None if module.check_mode else _start(module, entry.spec)})
-    result: Dict[str, Any] = {"changed": bool(started), "started": started, "already_running": running}
+    """Starts what is not running, one after the other."""
+    module.seconds("timeout", _LONGEST_TIMEOUT)
+    found: Dict[str, Any] = {"changed": False, "started": [], "already_running": [], "not_started": []}
+    with acting.Acts(module) as acts:
+        wanted = module.chosen("only", acts.specs)
+        for spec in acts.specs:
+            if spec.name in wanted and not spec.startable:
+                module.give_up("entry %s has neither service nor start_command: nothing can start it" % spec.name)
+        for name in acts.admit(START, wanted):
+            entry = acts.look()[name]
+            if acts.still(START, entry):
+                _deal_with(module, acts, entry, found)
+        found["withheld"] = acts.withheld
     if module._diff:
-        lines = ["gateway %s, started by its start_command\n" % each["name"] for each in started]
-        result["diff"] = {"before": "", "after": "".join(lines)}
-    return result
+        found["diff"] = {"before": "", "after": "".join(map(_line, found["started"]))}
+    failures = ["gateway %s was not started: %s" % (row["name"], row["reason"]) for row in found["not_started"]]
+    if failures and not found["started"]:
+        module.give_up("; ".join(failures), **found)
+    for failure in failures:
+        module.warn(failure)
+    return found
 
 
-def _start(module: GatewayModule, hidden: GatewaySpec) -> int:
-    spec = replace(hidden, start_command=module.start_commands[hidden.name])
+def _deal_with(module: GatewayModule, acts: acting.Acts, entry: Entry, found: Dict[str, Any]) -> None:
+    """Starts one gateway unless it runs, and adds what became of it to what is returned."""
+    name, unit = entry.spec.name, entry.spec.unit
+    pids = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
+    pids = [pid for pid in pids if not (module.check_mode and pid in module.params["assume_stopped"])]
+    if pids:
+        found["already_running"].append({"name": name, "pids": pids})
+        return
+    pid = None
+    if not module.check_mode:
+        try:
+            pid = _start(module, acts, entry)
+        except (launching.CannotStart, Refused) as error:
+            found["changed"] = found["changed"] or getattr(error, "pending", False)
+            found["not_started"].append({"name": name, "unit": unit, "reason": str(error)})
+            return
+    found["changed"] = True
+    found["started"].append({"name": name, "pid": pid, "unit": unit})
+
+
+def _start(module: GatewayModule, acts: acting.Acts, entry: Entry) -> Optional[int]:
+    """Starts one; it is written down before, and when it is done."""
+    spec = module.with_command(entry.spec)
+    act = acts.begin(START, spec.name, {"unit": spec.unit, "user": spec.user})
     try:
-        return launching.start(spec.start_command, spec.user, spec.config_dir)
+        pid = launching.bring_up(spec, module.params["timeout"])
     except launching.CannotStart as error:
-        module.give_up("gateway %s was not started: %s" % (spec.name, error))
+        acts.end(act, acting.UNSURE if error.pending else acting.FAILED, str(error))
+        raise
+    acts.end(act, acting.DONE, "started by its unit" if spec.unit else "started as pid %d" % (pid or 0))
+    return pid
+
+
+def _line(row: Dict[str, Any]) -> str:
+    return "gateway %s, started by %s\n" % (row["name"], "unit " + row["unit"] if row["unit"] else "its start_command")
 
 
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, work, lambda params: params["timeout"] * len(params["only"]))
 
 
 if __name__ == "__main__":

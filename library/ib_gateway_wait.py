@@ -78,9 +78,16 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     }
 
 
+def _waits(params: Dict[str, Any]) -> float:
+    """Seconds that the gateways may take."""
+    if params["timeout"] is not None:
+        return float(abs(params["timeout"]))
+    return float(max((abs(int(each.get("start_timeout") or 0)) for each in params["gateways"]), default=0))
+
+
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work, _waits)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,9 @@ description:
   - A process for which a systemd unit exists is ended by stopping that unit.
   - A process that has ended before is left alone, also when its pid belongs to another process by now.
   - Refuses pid 1, the run's own processes, and processes that have become another program since the plan was made.
-extends_documentation_fragment: [ib_gateway.attributes]
+  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+    done. O(gateways) is needed then, and each process names its gateway and its role.
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant]
 attributes:
   diff_mode:
     support: full
@@ -42,6 +44,13 @@ options:
       argv_digest:
         description: The hash over its redacted command line that must still hold. Not checked when left out.
         type: str
+      gateway:
+        description: The name of the entry for whose sake it is stopped.
+        type: str
+      allow_kill:
+        description: Whether to send SIGKILL to it when it has not ended in O(grace_period).
+        type: bool
+        default: false
       unit:
         description:
           - The systemd unit that exists for this process. It is stopped instead of the process being signalled,
@@ -59,7 +68,7 @@ options:
     type: float
     default: 10.0
   force:
-    description: Whether to send SIGKILL to what has not ended by then.
+    description: Whether to send SIGKILL to whatever has not ended by then, O(processes[].allow_kill) or not.
     type: bool
     default: false
 requirements: [Python 3.9 and Linux 5.3 on the host, for pidfd]
@@ -76,6 +85,12 @@ EXAMPLES = r"""
         started_ticks: 8812345
         boot_id: 1b4e28ba-2fa1-11d2-883f-0016d3cca427
         role: client
+
+- name: Stop what the plan says, as far as the warrant allows
+  ib_process_stop:
+    processes: "{{ steps | map(attribute='target') }}"
+    gateways: "{{ ib_gateways }}"
+    warrant: "{{ warrant }}"
 """
 
 RETURN = r"""
@@ -85,6 +100,11 @@ stopped:
   type: list
   elements: dict
   contains: &outcome
+    gateway:
+      description: The name of the entry for whose sake, or V(null) where none was named.
+      type: str
+      returned: always
+      sample: live
     pid: {description: Process id., type: int, returned: always, sample: 815}
     started_ticks: {description: Its start in clock ticks after boot., type: int, returned: always, sample: 8812345}
     boot_id:
@@ -114,12 +134,23 @@ refused:
   type: list
   elements: dict
   contains: *outcome
+withheld:
+  description: What the warrant did not allow. No process was touched for these gateways.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    gateway: {description: The entry's name., type: str, returned: always, sample: live}
+    action: {description: What was not done., type: str, returned: always, sample: stop_client}
+    reason: {description: Why not., type: str, returned: always, sample: the host has changed since the plan was made}
 """
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
-from ansible.module_utils.ib_gateway import signalling
+from ansible.module_utils.ib_gateway import acting, signalling
+from ansible.module_utils.ib_gateway.model import STOP_CLIENT, STOP_GATEWAY
 from ansible.module_utils.ib_gateway.module import GatewayModule, run
+from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
 
 ARGUMENTS = {
     "processes": {
@@ -132,6 +163,8 @@ ARGUMENTS = {
             "boot_id": {"type": "str", "required": True},
             "role": {"type": "str", "choices": ["gateway", "client"]},
             "argv_digest": {"type": "str"},
+            "gateway": {"type": "str"},
+            "allow_kill": {"type": "bool", "default": False},
             "unit": {"type": "str"},
             "user": {"type": "str"},
             "command": {"type": "list", "elements": "str"},
@@ -139,6 +172,8 @@ ARGUMENTS = {
     },
     "grace_period": {"type": "float", "default": 10.0},
     "force": {"type": "bool", "default": False},
+    "gateways": acting.OPTIONAL_GATEWAYS,
+    "warrant": WARRANT_OPTION,
 }
 
 _LONGEST_GRACE = 600.0
@@ -148,22 +183,71 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     """Stops the processes, and returns what became of each."""
     options = module.params
     module.seconds("grace_period", _LONGEST_GRACE)
-    named = ("pid", "started_ticks", "boot_id", "role", "argv_digest", "unit")
-    targets = [signalling.Target(*(each[key] for key in named)) for each in options["processes"]]
-    outcomes = signalling.stop(targets, options["grace_period"], options["force"], dry_run=module.check_mode)
+    targets = [signalling.Target.named(each) for each in options["processes"]]
+    with acting.Acts(module) as acts:
+        outcomes = _stop(module, acts, _admitted(module, acts, targets))
+        withheld = acts.withheld
     sorted_out: Dict[str, List[Dict[str, Any]]] = {name: [] for name in signalling.RESULTS}
     for outcome in outcomes:
         sorted_out[outcome.result].append(_row(outcome))
     stopped = sorted_out[signalling.STOPPED]
-    found: Dict[str, Any] = dict(sorted_out, changed=bool(stopped))
+    found: Dict[str, Any] = dict(sorted_out, withheld=withheld, changed=bool(stopped))
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, stopped)), "after": ""}
     return found
 
 
+def _admitted(
+    module: GatewayModule, acts: acting.Acts, targets: List[signalling.Target]
+) -> List[Tuple[str, signalling.Target]]:
+    """What the warrant allows: (the action it is, the process)."""
+    if acts.under_warrant:
+        names = {spec.name for spec in acts.specs}
+        for target in targets:
+            if target.gateway not in names or target.role is None:
+                module.give_up(
+                    "the option processes holds pid %d without a role, or without a gateway that is one of the option "
+                    "gateways; under a warrant both are needed" % target.pid
+                )
+    found: List[Tuple[str, signalling.Target]] = []
+    for action, role in ((STOP_CLIENT, "client"), (STOP_GATEWAY, "gateway"), (STOP_CLIENT, None)):
+        meant = [target for target in targets if target.role == role]
+        admitted = acts.admit(action, [target.gateway or "" for target in meant])
+        found.extend((action, target) for target in meant if (target.gateway or "") in admitted)
+    return sorted(found, key=lambda each: targets.index(each[1]))
+
+
+def _stop(
+    module: GatewayModule, acts: acting.Acts, admitted: List[Tuple[str, signalling.Target]]
+) -> List[signalling.Outcome]:
+    """Stops them all together; each is written down before it is asked to end, and when it has."""
+    actions = {target.pid: action for action, target in admitted}
+    commands = {each["pid"]: each["command"] or () for each in module.params["processes"]}
+    begun: Dict[Tuple[int, Any], acting.Act] = {}
+
+    def announce(target: signalling.Target) -> None:
+        summary = acting.summary_of(target, commands[target.pid])
+        begun[target.pid, target.gateway] = acts.begin(actions[target.pid], target.gateway, summary)
+
+    outcomes = signalling.stop(
+        [target for _action, target in admitted],
+        module.params["grace_period"],
+        module.params["force"],
+        dry_run=module.check_mode,
+        announce=announce,
+    )
+    for outcome in outcomes:
+        act = begun.pop((outcome.target.pid, outcome.target.gateway), None)
+        if act is not None:
+            result = acting.FAILED if outcome.signals or outcome.unit else acting.REFUSED
+            acts.end(act, acting.DONE if outcome.result != signalling.REFUSED else result, outcome.reason)
+    return outcomes
+
+
 def _row(outcome: signalling.Outcome) -> Dict[str, Any]:
     target = outcome.target
     return {
+        "gateway": target.gateway,
         "pid": target.pid,
         "started_ticks": target.started_ticks,
         "boot_id": target.boot_id,
@@ -181,7 +265,8 @@ def _line(row: Dict[str, Any]) -> str:
 
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    module = GatewayModule(argument_spec=ARGUMENTS, required_by=acting.REQUIRED_BY, supports_check_mode=True)
+    run(module, work, lambda params: params["grace_period"])
 
 
 if __name__ == "__main__":

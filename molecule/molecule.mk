@@ -9,6 +9,6 @@ molecule: $(STAMP)
 molecule-deps: $(STAMP)
 	@$(BIN)/python tests/lab/run.py deps
 
-# Containers, network and images of this checkout.
+# Containers, networks and images of this checkout.
 molecule-clean: $(STAMP)
 	@$(BIN)/python tests/lab/run.py clean

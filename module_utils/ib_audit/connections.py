@@ -6,6 +6,7 @@ import ast
 from dataclasses import dataclass, field
 from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
+from ansible.module_utils.ib_audit import indirect
 from ansible.module_utils.ib_audit.model import ASYNC, INSYNC, LIBRARIES, OFFICIAL
 from ansible.module_utils.ib_audit.project import Argument, Project
 from ansible.module_utils.ib_audit.scopes import VALUE, Table
@@ -26,7 +27,10 @@ _CONNECTING = {
 
 @dataclass(frozen=True)
 class Connection:
-    """A call that opens an API connection. complete: every argument is known by name or place."""
+    """A call that opens an API connection. complete: every argument is known by name or place.
+
+    direct: it is opened where the call stands; a partial or a Watchdog opens it later, and somewhere else.
+    """
 
     table: Table
     call: ast.Call
@@ -34,6 +38,7 @@ class Connection:
     blocking: bool
     arguments: Dict[str, Argument] = field(default_factory=dict)
     complete: bool = True
+    direct: bool = True
 
     @property
     def defaults(self) -> bool:
@@ -68,22 +73,65 @@ def client_classes(project: Project, table: Table, node: ast.AST) -> FrozenSet[s
 def _connection(
     project: Project, values: Values, table: Table, call: ast.Call, libraries: AbstractSet[str]
 ) -> Optional[Connection]:
+    guard = indirect.watchdog(project, table, call)
+    if guard is not None:
+        arguments, complete = _arguments(values, table, call, indirect.WATCHDOG_ARGUMENTS, 0)
+        return Connection(table, call, guard, False, arguments, complete, direct=False)
+    if indirect.is_partial(project, table, call):
+        return _from_partial(project, values, (table, call), None, libraries)
+    prepared = indirect.prepared(project, table, call.func)
+    if prepared is not None:
+        return _from_partial(project, values, prepared, (table, call), libraries)
     callee = _callee(table, call.func)
     if callee is None or callee.attr not in ("connect", "connectAsync") or _overrides(project, table, callee):
         return None
-    skip = 0
+    library, skip = _library(project, table, callee, call, libraries)
+    if library is None:
+        return None
+    names = _OFFICIAL if library == OFFICIAL else _HIGH
+    arguments, complete = _arguments(values, table, call, names, skip)
+    return Connection(table, call, library, callee.attr == "connect", arguments, complete)
+
+
+def _library(
+    project: Project, table: Table, callee: ast.Attribute, call: ast.Call, libraries: AbstractSet[str]
+) -> Tuple[Optional[str], int]:
+    """(the library whose connect this is, how many arguments come before its own)."""
     library = next((_CONNECTING[name] for name in sorted(_classes(project, table, callee))), None)
+    skip = 0
     if library is None:
         owners = {name.rpartition(".")[0] for name in project.dotted(table, callee)}
         library = next((_CONNECTING[name] for name in sorted(owners) if name in _CONNECTING), None)
         skip = 1 if library else 0  # EClient.connect(self, ...): the instance comes first
     if library is None and libraries and any(keyword.arg == "clientId" for keyword in call.keywords):
         library = sorted(libraries)[0]
+    return library, skip
+
+
+def _from_partial(
+    project: Project,
+    values: Values,
+    prepared: Tuple[Table, ast.Call],
+    run: Optional[Tuple[Table, ast.Call]],
+    libraries: AbstractSet[str],
+) -> Optional[Connection]:
+    """partial(ib.connect, ...) itself, or the call that runs it, with what both of them give."""
+    home, partial = prepared
+    callee = partial.args[0]
+    if not isinstance(callee, ast.Attribute) or _overrides(project, home, callee):
+        return None
+    library, skip = _library(project, home, callee, partial, libraries)
     if library is None:
         return None
     names = _OFFICIAL if library == OFFICIAL else _HIGH
-    arguments, complete = _arguments(values, table, call, names, skip)
-    return Connection(table, call, library, callee.attr == "connect", arguments, complete)
+    arguments, complete = _arguments(values, home, partial, names, skip + 1)
+    if run is None:
+        return Connection(home, partial, library, False, arguments, complete=False, direct=False)
+    table, call = run
+    given = len(partial.args) - skip - 1
+    more, whole = _arguments(values, table, call, names[given:], 0)
+    blocking = callee.attr == "connect"
+    return Connection(table, call, library, blocking, {**arguments, **more}, complete and whole)
 
 
 def _callee(table: Table, func: ast.AST) -> Optional[ast.Attribute]:

@@ -7,7 +7,7 @@ import os
 from typing import Dict, List, Sequence, Tuple
 
 from ansible.module_utils.ib_audit import files
-from ansible.module_utils.ib_audit.model import Source
+from ansible.module_utils.ib_audit.model import Running, Source
 from ansible.module_utils.ib_gateway.matching import all_clients
 from ansible.module_utils.ib_gateway.model import API_PORTS, GatewaySpec, Process
 from ansible.module_utils.ib_gateway.snapshot import look
@@ -31,9 +31,20 @@ def running(specs: Sequence[GatewaySpec], max_size: int) -> List[Tuple[Process, 
 
 
 def together(named: Sequence[Source], found: Sequence[Tuple[Process, Source]]) -> List[Source]:
-    """Sources that were named and those of processes, each path once; a process adds its command line."""
+    """Sources that were named and those of processes, each path once; the processes add their command lines."""
     by_path = {os.path.realpath(source.path): source for source in named}
-    for _process, source in found:
+    of: Dict[str, List[Process]] = {}
+    for process, source in found:
         real = os.path.realpath(source.path)
         by_path[real] = dataclasses.replace(by_path.get(real, source), command=source.command)
+        of.setdefault(real, []).append(process)
+    for real, processes in of.items():
+        by_path[real] = dataclasses.replace(by_path[real], processes=separate(processes))
     return sorted(by_path.values(), key=lambda source: source.path)
+
+
+def separate(processes: Sequence[Process]) -> Tuple[Running, ...]:
+    """The processes of one script that were started by themselves: workers that one of them forked are part of it."""
+    pids = {process.pid for process in processes}
+    own = {process.pid: Running(process.pid, process.argv) for process in processes if process.ppid not in pids}
+    return tuple(own[pid] for pid in sorted(own))

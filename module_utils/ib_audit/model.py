@@ -40,11 +40,19 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Running:
+    """A process that runs a script."""
+
+    pid: int
+    command: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Source:
     """A file as it was read. trouble: why its content is not here, as (problem code, reason); data is then empty.
 
     command: the command line of the process that runs it, where one does. context: it was not asked for and is only
-    here because an audited file imports it.
+    here because an audited file imports it. processes: all that run it and were started by themselves.
     """
 
     path: str
@@ -52,6 +60,7 @@ class Source:
     trouble: Optional[Tuple[str, str]] = None
     command: Tuple[str, ...] = ()
     context: bool = False
+    processes: Tuple[Running, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,7 @@ class Script:
     tree: ast.Module = field(repr=False)
     command: Tuple[str, ...] = ()
     context: bool = False
+    processes: Tuple[Running, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -39,12 +39,14 @@ def _reason(result: Optional[Mapping[str, Any]]) -> str:
 
 def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> Dict[str, Any]:
     """The fleet's document. hosts: host documents; context: generated_at, check_mode."""
-    ordered = sorted(hosts, key=lambda host: str(host["name"]))
+    ordered = sorted((dict(host) for host in hosts), key=lambda host: str(host["name"]))
+    for host in ordered:
+        host.setdefault("audited_at", context["generated_at"])
     return {
         "schema": SCHEMA,
         "generated_at": context["generated_at"],
         "check_mode": context["check_mode"],
-        "tool_version": TOOL_VERSION,
+        "tool_version": context.get("tool_version", TOOL_VERSION),
         "summary": {
             "hosts": len(ordered),
             "looked": sum(host["looked"] for host in ordered),
@@ -52,7 +54,7 @@ def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> 
             "clients": sum(len(host["clients"]) for host in ordered),
             "problems": {each: sum(host["summary"][each] for host in ordered) for each in SEVERITIES},
         },
-        "hosts": list(ordered),
+        "hosts": ordered,
     }
 
 

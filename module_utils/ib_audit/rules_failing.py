@@ -20,7 +20,7 @@ Loop = Union[ast.While, ast.For, ast.AsyncFor]
 def connect_without_timeout(case: Case, table: Table) -> Iterator[Found]:
     """No timeout of its own, or one that is turned off. The official library has none to give."""
     for connection in case.of(table):
-        if connection.library == OFFICIAL or _limited(case, connection):
+        if connection.library == OFFICIAL or not connection.direct or _limited(case, connection):
             continue
         if "timeout" not in connection.arguments:
             if connection.complete:
@@ -51,7 +51,9 @@ def _limited(case: Case, connection: Connection) -> bool:
 def connect_without_error_handling(case: Case, table: Table) -> Iterator[Found]:
     """No handler around the connect, nor around every call of the function it is in."""
     for connection in case.of(table):
-        if flow.handled(case.project, table, connection.call) or _official_handler(case, connection):
+        if not connection.direct or flow.handled(case.project, table, connection.call):
+            continue
+        if _official_handler(case, connection):
             continue
         yield found(
             "connect_without_error_handling",
@@ -75,7 +77,7 @@ def _official_handler(case: Case, connection: Connection) -> bool:
 
 def retry_without_backoff(case: Case, table: Table) -> Iterator[Found]:
     """A loop that connects again after a failure at once, or always after the same delay."""
-    connecting = {connection.call for connection in case.connections}
+    connecting = {connection.call for connection in case.connections if connection.direct}
     seen: Set[ast.AST] = set()
     for _home, call, _loop in _loops(case, table, connecting):
         loop = _loop

@@ -54,6 +54,7 @@ def _uses(node: ast.AST, word: str) -> bool:
 # --- over the scripts of a host --------------------------------------------------------------------------------------
 
 Use = Tuple[Connection, Value]
+_PIDS = 5
 
 
 def shared_client_id(case: Case) -> Iterator[Found]:
@@ -88,6 +89,29 @@ def shared_client_id(case: Case) -> Iterator[Found]:
                 yield found("shared_client_id", *place, summary, also=also)
 
 
+def id_of_several_processes(case: Case) -> Iterator[Found]:
+    """One id that is written down in a script of which several processes run: they take it from one another."""
+    for connection in case.connections:
+        processes = connection.table.script.processes
+        values = case.argument(connection, "clientId")
+        if len(processes) < 2 or len(values) != 1 or values != case.numbers(connection, "clientId"):
+            continue
+        alike = len({each.command for each in processes}) == 1
+        if not alike and len(_ports(case, connection)) != 1:
+            continue  # told apart by their arguments, they may each have a gateway of their own
+        pids = [str(each.pid) for each in processes]
+        more = " and %d more" % (len(pids) - _PIDS) if len(pids) > _PIDS else ""
+        summary = "client id %d is used by %d processes of this script (pids %s%s): only one of them gets a session" % (
+            values[0].constant,
+            len(pids),
+            ", ".join(pids[:_PIDS]),
+            more,
+        )
+        own = values[0].table is connection.table
+        place = (values[0].table, values[0].node) if own else (connection.table, connection.call)
+        yield found("shared_client_id", *place, summary, also=[at(connection)])
+
+
 #: The hosts and the ports that a connection may lead to; empty where one of them is not written down.
 Target = Tuple[FrozenSet[str], FrozenSet[int]]
 
@@ -109,4 +133,4 @@ def _ports(case: Case, connection: Connection) -> List[int]:
 
 
 RULES = (hardcoded_client_id, random_client_id)
-HOST_RULES = (shared_client_id,)
+HOST_RULES = (shared_client_id, id_of_several_processes)

@@ -24,7 +24,7 @@ _QUIET = ("WARNING", "WARN", "ERROR", "CRITICAL", "FATAL")
 
 def no_disconnect(case: Case, table: Table) -> Iterator[Found]:
     """No disconnect that runs whatever happens: in a finally, at exit, by a context manager."""
-    connections = case.of(table)
+    connections = [each for each in case.of(table) if each.direct]
     if not connections or all(_managed(case, connection) for connection in connections):
         return
     leaving = [node for node in _disconnects(case, table)]

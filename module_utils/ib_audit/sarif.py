@@ -73,7 +73,7 @@ def _result(problem: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    quoted = quote(path, safe="/~@+,=")
+    quoted = quote(path, safe="/~@+,=", errors="backslashreplace")
     return "file://" + quoted if path.startswith("/") else quoted
 
 

@@ -54,7 +54,7 @@ def parse(source: Source) -> Verdict:
         return _why_not(source, text, error)
     except (RecursionError, MemoryError):
         return "file_not_parsed", "it is nested too deeply"
-    return Script(source.path, text, tree, source.command, source.context)
+    return Script(source.path, text, tree, source.command, source.context, source.processes)
 
 
 def decoded(data: bytes) -> Optional[str]:

@@ -55,9 +55,39 @@ def line(moments: Sequence[Moment], step: int = 12) -> Markup:
         last = index
     parts = [Markup('<path d="{}"/>').format(path)]
     parts += [Markup('<circle cx="{:g}" cy="{:g}" r="1.8"/>').format(x, y) for x, y in points]
-    low, now = min(took for _, took in known), known[-1][1]
-    told = f"handshake over {len(known)} sweeps: {low:.1f} to {top:.1f} ms, now {now:.1f} ms"
-    return _svg("line", max(step * len(moments), 24), _LINE_HEIGHT, told, parts)
+    return _svg("line", max(step * len(moments), 24), _LINE_HEIGHT, span(moments), parts)
+
+
+def span(moments: Sequence[Moment]) -> str:
+    """A host's handshake over the sweeps in words."""
+    known = [took for _, _, took in moments if took is not None]
+    if len(known) < 2:
+        return ""
+    return f"handshake over {len(known)} sweeps: {min(known):.1f} to {max(known):.1f} ms, last {known[-1]:.1f} ms"
+
+
+def stages(timings: Mapping[str, float]) -> Markup:
+    """One API handshake as a bar, its parts the stages in their order, each with its name and time in words."""
+    total = sum(timings.values())
+    if not total:
+        return Markup("")
+    parts, at = [], 0.0
+    for index, (stage, took) in enumerate(timings.items()):
+        width = 100 * took / total
+        title = "%s %.1f ms" % (visible(stage.replace("_", " ")), took)
+        parts.append(
+            Markup('<rect class="g{}" x="{:g}" y="0" width="{:g}" height="4"><title>{}</title></rect>').format(
+                index % 5, round(at, 2), round(width, 2), title
+            )
+        )
+        at += width
+    told = ", ".join("%s %.1f" % (stage.replace("_", " "), took) for stage, took in timings.items())
+    bar = _svg("stages", 100, 4, "handshake by stage in ms: %s" % told, parts, stretch=True)
+    words = Markup("").join(
+        Markup('<span class="g{}">{} <b>{:.1f}</b></span>').format(index % 5, visible(stage.replace("_", " ")), took)
+        for index, (stage, took) in enumerate(timings.items())
+    )
+    return Markup('{}<p class="legend">{}<span>total <b>{:.1f} ms</b></span></p>').format(bar, words, total)
 
 
 def stack(sweeps: Sequence[Tuple[str, Mapping[str, int]]], step: int = 10) -> Markup:

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.ib_audit.report import SCHEMA as AUDIT_SCHEMA
 from ansible.module_utils.ib_fleet.files import ReportError, why
 from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_gateway.fleet import SCHEMA
 
 _SHOWN = 3
-_SCHEMA_FILE = (
-    Path(__file__).resolve().parents[2] / "roles" / "ib_fleet_report" / "files" / "schema" / "ib-fleet-1.schema.json"
-)
+_SCHEMAS = Path(__file__).resolve().parents[2] / "roles" / "ib_fleet_report" / "files" / "schema"
+FLEET, AUDIT = "ib-fleet-1", "ib-client-audit-1"
+#: What a document says of itself, by the schema it is checked against.
+_VERSIONS = {FLEET: SCHEMA, AUDIT: AUDIT_SCHEMA}
 
 
 def text(fleet: Mapping[str, Any]) -> str:
@@ -23,26 +25,32 @@ def text(fleet: Mapping[str, Any]) -> str:
     return json.dumps(fleet, indent=1, sort_keys=True, ensure_ascii=True, allow_nan=False) + "\n"
 
 
-@functools.lru_cache(maxsize=1)
-def schema() -> dict[str, Any]:
+@functools.lru_cache(maxsize=2)
+def schema(name: str = FLEET) -> dict[str, Any]:
     """The JSON Schema of a document."""
-    found: dict[str, Any] = json.loads(_SCHEMA_FILE.read_text(encoding="utf-8"))
+    found: dict[str, Any] = json.loads((_SCHEMAS / f"{name}.schema.json").read_text(encoding="utf-8"))
     return found
 
 
-def problems(fleet: Any) -> list[str]:
+def problems(found: Any, name: str = FLEET) -> list[str]:
     """Where a document is not what the schema says; nothing when it is."""
     # Checking takes jsonschema, writing does not: only who reads a stranger's document needs it.
     from jsonschema import Draft202012Validator
+    from referencing import Registry, Resource
 
-    version = fleet.get("schema") if isinstance(fleet, Mapping) else None
-    if version != SCHEMA:
-        return [visible(f"its schema is {version!r} and not {SCHEMA!r}")]
-    found = Draft202012Validator(schema(), format_checker=Draft202012Validator.FORMAT_CHECKER).iter_errors(fleet)
-    return [visible(f"{each.json_path}: {each.message[:300]}") for each in found]
+    version, wanted = found.get("schema") if isinstance(found, Mapping) else None, _VERSIONS[name]
+    if version != wanted:
+        return [visible(f"its schema is {version!r} and not {wanted!r}")]
+    registry: Any = Registry().with_resources(
+        [(schema(each)["$id"], Resource.from_contents(schema(each))) for each in _VERSIONS]
+    )
+    validator = Draft202012Validator(
+        schema(name), registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER
+    )
+    return [visible(f"{each.json_path}: {each.message[:300]}") for each in validator.iter_errors(found)]
 
 
-def read(path: Path) -> dict[str, Any]:
+def read(path: Path, name: str = FLEET) -> dict[str, Any]:
     """A document from its file, checked."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -50,9 +58,10 @@ def read(path: Path) -> dict[str, Any]:
         raise ReportError(f"{path} cannot be read: {why(error)}") from error
     except ValueError as error:
         raise ReportError(f"{path} is no JSON: {error}") from error
-    wrong = problems(found)
+    wrong = problems(found, name)
     if wrong:
         more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise ReportError(f"{path} is no fleet document this version reads: {'; '.join(wrong[:_SHOWN])}{more}")
+        what = "fleet document" if name == FLEET else "audit document"
+        raise ReportError(f"{path} is no {what} this version reads: {'; '.join(wrong[:_SHOWN])}{more}")
     checked: dict[str, Any] = found
     return checked

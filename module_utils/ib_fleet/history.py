@@ -6,7 +6,7 @@ import json
 import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Optional
 
 from ansible.module_utils.ib_fleet.files import FILE_MODE, ReportError
 from ansible.module_utils.ib_fleet.newest import gateways
-from ansible.module_utils.ib_fleet.troubles import Trouble, troubles
+from ansible.module_utils.ib_fleet.troubles import Known, Trouble, further, known, troubles
 
 FILE = "history.sqlite"
 _VERSION = 1
@@ -125,6 +125,29 @@ class History:
         statuses = {name: status for name, status, _ in rows}
         return Sweep(row[0], row[1], statuses, {name: _troubles(told) for name, _, told in rows})
 
+    def remember(self, start: Mapping[str, Known], names: Iterable[str], before: str) -> dict[str, Known]:
+        """What is known of hosts when the sweeps older than a moment are asked too, the newest first.
+
+        Asked are those about hosts that are not in `start` or could not be judged there, until all of them were.
+        """
+        found = dict(start)
+        open_ = {name for name in names if name not in found or found[name].hidden != frozenset()}
+        with self._open() as connection:
+            for sweep, at in connection.execute(
+                "SELECT id, generated_at FROM sweeps WHERE generated_at < ? ORDER BY 2 DESC, 1 DESC", (before,)
+            ).fetchall():
+                if not open_:
+                    break
+                rows = connection.execute(
+                    "SELECT name, troubles FROM hosts WHERE sweep = ? AND name IN (SELECT value FROM json_each(?))",
+                    (sweep, json.dumps([_text(name) for name in sorted(open_)])),
+                )
+                for name, told in rows.fetchall():
+                    then = _troubles(told)
+                    found[name] = further(found[name], then, at) if name in found else known(then, at)
+                open_ -= {name for name, each in found.items() if each.hidden == frozenset()}
+        return found
+
     def statuses(self, limit: int = 60) -> list[tuple[str, dict[str, int]]]:
         """The newest sweeps, oldest first: when, and how many hosts had which status."""
         with self._open() as connection:
@@ -168,10 +191,12 @@ def _hint(error: sqlite3.DatabaseError) -> str:
 
 def _row(host: Mapping[str, Any]) -> tuple[Any, ...]:
     took = [sum(each["api"]["timings_ms"].values()) for each in gateways(host) if _shaken(each)]
-    told = json.dumps(sorted(troubles(host)))
-    # A name that is no text SQLite takes (half of a surrogate pair) is kept by its escape.
-    name = host["name"].encode("utf-8", "backslashreplace").decode("utf-8")
-    return name, host["status"], max(took, default=None), told
+    return _text(host["name"]), host["status"], max(took, default=None), json.dumps(sorted(troubles(host)))
+
+
+def _text(name: str) -> str:
+    """A name as it is kept: one that is no text SQLite takes (half of a surrogate pair) by its escape."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _shaken(gateway: Mapping[str, Any]) -> bool:

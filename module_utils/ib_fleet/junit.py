@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible.module_utils.ib_fleet import standing
 from ansible.module_utils.ib_fleet.newest import NOT_SEEN, gateways
 from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_gateway.ladder import describe
@@ -32,6 +33,7 @@ CHECKS = (
     "competing_clients",
     "client_id_in_use",
     "gateway_starting",
+    "gateway_unstable",
 )
 
 
@@ -62,6 +64,9 @@ def _judged(host: Mapping[str, Any]) -> TestCase:
     case = _case(host, "", "judged", ((timings["look_ms"] or 0) + (timings["proof_ms"] or 0)) / 1000)
     if not host["reached"] or host["verdict"] in NOT_SEEN:
         case.result = [Error(visible(host["reason"]), "unreachable" if not host["reached"] else "unknown")]
+    stands = standing.of(host)
+    if stands:
+        case.system_out = "\n".join(visible(f"{each.kind}: {each.text}") for each in stands)
     return case
 
 

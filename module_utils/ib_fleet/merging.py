@@ -10,12 +10,13 @@ import functools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Optional
 
+from ansible.module_utils.ib_audit import report
 from ansible.module_utils.ib_fleet.files import ReportError
 from ansible.module_utils.ib_gateway.fleet import SCHEMA, document
 
-_KINDS = ("sweep", "remediate")
+_KINDS = ("audit", "sweep", "remediate")
 
 
 def merge(fleets: Sequence[Mapping[str, Any]], declared: Iterable[str] = ()) -> dict[str, Any]:
@@ -52,8 +53,37 @@ def _two(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
         "check_mode": one["check_mode"],
         "tool_version": max((one["tool_version"], other["tool_version"]), key=_version),
         "declared": {*one["declared"], *other["declared"]},
+        "frozen": _lines(one.get("frozen"), other.get("frozen")),
+        "audit": _audits(one.get("audit"), other.get("audit")),
     }
     return document(list(hosts.values()), context)
+
+
+def _lines(one: Optional[str], other: Optional[str]) -> Optional[str]:
+    """Both texts, each line once."""
+    if not one or not other or one == other:
+        return one or other
+    return "\n".join(sorted({*one.split("\n"), *other.split("\n")}))
+
+
+def _audits(one: Optional[Mapping[str, Any]], other: Optional[Mapping[str, Any]]) -> Optional[Mapping[str, Any]]:
+    """One audit of the scripts out of two; of a host that is in both the newest."""
+    if not one or not other:
+        return one or other
+    hosts: dict[str, Mapping[str, Any]] = {}
+    for host in [*one["hosts"], *other["hosts"]]:
+        name = host["name"]
+        hosts[name] = max(hosts[name], host, key=_audit_newness) if name in hosts else host
+    context = {
+        "generated_at": max((one["generated_at"], other["generated_at"]), key=_moment),
+        "check_mode": one["check_mode"] and other["check_mode"],
+        "tool_version": max((one["tool_version"], other["tool_version"]), key=_version),
+    }
+    return report.document(list(hosts.values()), context)
+
+
+def _audit_newness(host: Mapping[str, Any]) -> tuple[tuple[str, str], str]:
+    return _moment(host["audited_at"]), json.dumps(host, sort_keys=True)
 
 
 def _newness(host: Mapping[str, Any]) -> tuple[tuple[str, str], str]:

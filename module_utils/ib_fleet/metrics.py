@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ansible.module_utils.ib_fleet import standing
 from ansible.module_utils.ib_fleet.newest import gateways
 from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_gateway.fleet import STATUSES
@@ -54,6 +55,11 @@ class _Fleet(Collector):
         yield GaugeMetricFamily(
             "ib_fleet_declared_hosts", "Hosts that should be in the report.", value=fleet["summary"]["declared"]
         )
+        yield GaugeMetricFamily(
+            "ib_fleet_frozen",
+            "1 where the run stopped repairing altogether.",
+            value=float(bool(standing.frozen(fleet))),
+        )
         hosts = GaugeMetricFamily("ib_fleet_hosts", "Hosts in the report by status.", labels=("status",))
         for status in STATUSES:
             hosts.add_metric((status,), fleet["summary"]["statuses"][status])
@@ -84,14 +90,19 @@ class _Fleet(Collector):
         stages = GaugeMetricFamily(
             "ib_gateway_handshake_seconds", "API handshake by stage.", labels=(*_GATEWAY, "stage")
         )
+        latches = GaugeMetricFamily(
+            "ib_gateway_repair_latched", "1 where it is not repaired again by itself.", labels=_GATEWAY
+        )
+        shut = {(name, visible(each)) for name, host in self._hosts.items() for each in standing.latched(host)}
         for labels, gateway in self._gateways():
+            latches.add_metric(labels, float(labels[:2] in shut))
             for status in STATUSES[:-1]:
                 state.add_metric((*labels, status), float(gateway["status"] == status))
             processes.add_metric(labels, len(gateway["processes"]))
             clients.add_metric(labels, sum(bool(each["connected"]) for each in gateway["clients"]))
             for stage, took in ((gateway["api"] or {}).get("timings_ms") or {}).items():
                 stages.add_metric((*labels, visible(stage)), took / 1000)
-        yield from (state, processes, clients, stages)
+        yield from (state, processes, clients, stages, latches)
 
     def _gateways(self) -> Iterator[tuple[tuple[str, str, str], Mapping[str, Any]]]:
         for name, host in self._hosts.items():

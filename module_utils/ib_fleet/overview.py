@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
+from ansible.module_utils.ib_fleet import standing
 from ansible.module_utils.ib_fleet.newest import gateways
 from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_fleet.troubles import Comparison
 from ansible.module_utils.ib_gateway.fleet import STATUSES
 
+_CHANGES = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
 _NAMES = 6
 _ROWS = 40
 
 
-def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, inventory: str = "") -> dict[str, Any]:
-    """What the table shows, as plain data: a callback gets it as a task's result."""
+def overview(
+    fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, inventory: str = "", page: str = ""
+) -> dict[str, Any]:
+    """What the table shows, as plain data: a callback gets it as a task's result. page: where the page was written."""
     counts = fleet["summary"]["statuses"]
     return {
         "counts": {status: counts[status] for status in STATUSES if counts[status]},
         "hosts": fleet["summary"]["hosts"],
         "check_mode": fleet["check_mode"],
+        "alerts": [[each.kind, standing.line(each)] for each in standing.alerts(fleet)],
         "rows": _rows(fleet),
         "changes": comparison.counts if comparison else {},
         "since": comparison.since if comparison else "",
+        "older": older(comparison),
+        "page": visible(page),
         "next": next_commands(fleet, inventory),
     }
 
@@ -49,6 +56,19 @@ def named(hosts: Sequence[str]) -> str:
     """Some names, and how many more."""
     more = len(hosts) - _NAMES
     return ", ".join(hosts[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def older(comparison: Optional[Comparison]) -> str:
+    """The hosts that are compared with a sweep before the one that the others are compared with, and its time."""
+    return named([f"{visible(host)} ({at})" for host, at in comparison.older]) if comparison else ""
+
+
+def changes(found: Mapping[str, Any]) -> Iterator[str]:
+    """What changed since the sweep it was compared with; and who is compared with an older one."""
+    if found["changes"]:
+        yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)
+    if found["older"]:
+        yield f"not judged then, compared with their last sweep before: {found['older']}"
 
 
 def next_commands(fleet: Mapping[str, Any], inventory: str = "") -> list[str]:

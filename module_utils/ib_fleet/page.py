@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
-from ansible.module_utils.ib_fleet import charts, views
+from ansible.module_utils.ib_fleet import charts, scripts, summaries, views
 from ansible.module_utils.ib_fleet.history import Point
 from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_fleet.troubles import Comparison
-from ansible.module_utils.ib_gateway.fleet import STATUSES
+from ansible.module_utils.ib_gateway.fleet import KIND_AUDIT, STATUSES
 from ansible.module_utils.ib_gateway.model import STAGES
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -34,7 +34,8 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = _
     """The page. folder: where the template, the style and the script are."""
     past = past or Past()
     style = Markup((folder / "files" / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - the project's own file
-    script = Markup((folder / "files" / "page.js").read_text(encoding="utf-8"))  # noqa: S704 - likewise
+    code = [(folder / "files" / name).read_text(encoding="utf-8") for name in ("tables.js", "page.js")]
+    script = Markup("\n".join(code))  # noqa: S704 - likewise
     hosts = [views.host(each, fleet["check_mode"], past.points.get(each["name"], ())) for each in fleet["hosts"]]
     hosts.sort(key=lambda each: (-STATUSES.index(each.status), each.name))
     template = _environment(folder).get_template("index.html.j2")
@@ -45,8 +46,12 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = _
         statuses=list(reversed(STATUSES)),
         verdicts=sorted({row.verdict for each in hosts for row in each.rows}),
         groups=sorted({group for each in hosts for group in each.groups}),
-        findings=views.by_finding(fleet),
-        changes=views.changes(past.comparison),
+        findings=summaries.by_finding(fleet),
+        changes=summaries.changes(past.comparison),
+        urgent=summaries.alerts(fleet),
+        swept=fleet["kind"] != KIND_AUDIT,
+        scripts=scripts.scripts(fleet.get("audit")),
+        scripted=scripts.by_host(fleet.get("audit")),
         comparison=past.comparison,
         share=charts.share(fleet["summary"]["statuses"]),
         stack=charts.stack(past.sweeps),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ansible.module_utils.ib_fleet.overview import changes
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -16,18 +17,21 @@ _COLOURS = {
     "unhealthy": "red",
     "unreachable": "magenta",
 }
-_CHANGES = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
 
 
 def plain(overview: Mapping[str, Any]) -> Iterator[str]:
     """The lines for a log or a pipe."""
     yield f"FLEET: {headline(overview)}"
+    for word, text in overview["alerts"]:
+        yield f"  {word.upper()}: {text}"
     rows = overview["rows"]
     width = max((len(row["code"]) for row in rows), default=0)
     for row in rows:
         yield f"  {row['status']:<11} {row['code']:<{width}} {row['count']:>5} host(s): {row['hosts']}"
-    if overview["changes"]:
-        yield f"  {changes(overview)}"
+    for line in changes(overview):
+        yield f"  {line}"
+    if overview["page"]:
+        yield f"PAGE: {overview['page']}"
     for command in overview["next"]:
         yield f"NEXT: {command}"
 
@@ -35,6 +39,7 @@ def plain(overview: Mapping[str, Any]) -> Iterator[str]:
 def table(overview: Mapping[str, Any]) -> RenderableType:
     """The same for a terminal. Names come as text, so that no name is taken for markup."""
     parts: list[RenderableType] = [Text(f"FLEET  {headline(overview)}", style="bold")]
+    parts += [Text.assemble((word.upper(), "bold red"), f"  {text}") for word, text in overview["alerts"]]
     if overview["rows"]:
         grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
         for title, options in (
@@ -52,14 +57,15 @@ def table(overview: Mapping[str, Any]) -> RenderableType:
                 Text(row["hosts"]),
             )
         parts.append(grid)
-    if overview["changes"]:
-        parts.append(Text(changes(overview), style="dim"))
+    parts += [Text(line, style="dim") for line in changes(overview)]
     return Group(*parts)
 
 
 def show(overview: Mapping[str, Any], console: Console) -> None:
-    """Table and next commands; a command stays one line, so that it can be copied."""
+    """Table, page and next commands; a path and a command stay one line, so that they can be copied."""
     console.print(table(overview))
+    if overview["page"]:
+        console.print(Text.assemble(("page  ", "bold"), overview["page"]), soft_wrap=True)
     for command in overview["next"]:
         console.print(Text.assemble(("next  ", "bold"), command), soft_wrap=True)
 
@@ -69,9 +75,3 @@ def headline(overview: Mapping[str, Any]) -> str:
     told = ", ".join(f"{count} {status}" for status, count in overview["counts"].items())
     mode = " (check mode: nothing was done)" if overview["check_mode"] else ""
     return f"{overview['hosts']} host(s): {told}{mode}"
-
-
-def changes(overview: Mapping[str, Any]) -> str:
-    """What changed since the sweep it was compared with."""
-    told = ", ".join(f"{overview['changes'][kind]} {words}" for kind, words in _CHANGES)
-    return f"since {overview['since']}: {told}"

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ansible.module_utils.ib_fleet import charts
+from ansible.module_utils.ib_fleet import charts, standing
 from ansible.module_utils.ib_fleet.history import Point
 from ansible.module_utils.ib_fleet.newest import gateways
 from ansible.module_utils.ib_fleet.text import visible
-from ansible.module_utils.ib_fleet.troubles import Change, Comparison
-from ansible.module_utils.ib_gateway.fleet import told
+from ansible.module_utils.ib_gateway.acts import told
 from ansible.module_utils.ib_gateway.ladder import describe, short
 from ansible.module_utils.ib_gateway.model import STAGES
 from markupsafe import Markup
@@ -35,6 +34,7 @@ class Row:
     clients: str
     stages: Sequence[str]
     total: str
+    flags: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ class Gateway:
     withheld: Sequence[str]
     processes: Sequence[str]
     clients: Sequence[str]
+    stages: Markup
 
 
 @dataclass(frozen=True)
@@ -91,12 +92,17 @@ class Host:
     done: Sequence[str]
     strip: Markup
     line: Markup
+    handshake: str
+    stands: Sequence[tuple[str, str]]
+    flags: Sequence[str]
 
 
 def host(found: Mapping[str, Any], check_mode: bool, points: Sequence[Point]) -> Host:
     """A host of a fleet document. points: its past, oldest first."""
     before, after = found["before"], found["after"]
-    rows = [_row(each) for each in gateways(found)]
+    stands = standing.of(found)
+    rows = [_row(each, stands) for each in gateways(found)]
+    words = [each.kind for each in stands if each.kind in standing.URGENT]
     moments = [(each.at, each.status, each.handshake_ms) for each in points]
     looks = [_look("What was found", before), _look("What was proven", after)]
     return Host(
@@ -107,12 +113,16 @@ def host(found: Mapping[str, Any], check_mode: bool, points: Sequence[Point]) ->
         verdict=found["verdict"],
         was=before["status"] if before and after and before["status"] != found["status"] else "",
         reason=found["reason"],
-        text=" ".join((found["name"], *found["groups"], found["reason"])).lower(),
-        rows=rows or [Row("", found["status"], found["verdict"], "", "", "", "", ("",) * len(STAGES), "")],
+        text=" ".join((found["name"], *found["groups"], found["reason"], *words)).lower(),
+        rows=rows
+        or [Row("", found["status"], found["verdict"], "", "", "", "", ("",) * len(STAGES), "", sorted({*words}))],
         looks=[look for look in looks if look],
         done=[line for act in found["done"] for line in told(act, check_mode)],
         strip=charts.strip(moments),
         line=charts.line(moments),
+        handshake=charts.span(moments),
+        stands=[(each.kind, each.text) for each in stands],
+        flags=list(dict.fromkeys(words)),
     )
 
 
@@ -121,7 +131,7 @@ def anchor(name: str) -> str:
     return "host-" + (name if _PLAIN.fullmatch(name) else hashlib.sha256(repr(name).encode("utf-8")).hexdigest()[:16])
 
 
-def _row(gateway: Mapping[str, Any]) -> Row:
+def _row(gateway: Mapping[str, Any], stands: Sequence[standing.Standing]) -> Row:
     timings = (gateway["api"] or {}).get("timings_ms") or {}
     return Row(
         gateway=gateway["name"],
@@ -133,6 +143,7 @@ def _row(gateway: Mapping[str, Any]) -> Row:
         clients=str(sum(bool(each["connected"]) for each in gateway["clients"])),
         stages=["%.1f" % timings[stage] if stage in timings else "" for stage in STAGES],
         total="%.1f" % sum(timings.values()) if timings else "",
+        flags=sorted({e.kind for e in stands if e.kind in standing.URGENT and e.gateway in ("", gateway["name"])}),
     )
 
 
@@ -171,6 +182,7 @@ def _gateway(found: Mapping[str, Any]) -> Gateway:
         withheld=found["plan"]["withheld"],
         processes=[_process(each) for each in found["processes"]],
         clients=[_client(each) for each in found["clients"]],
+        stages=charts.stages((found["api"] or {}).get("timings_ms") or {}),
     )
 
 
@@ -185,7 +197,7 @@ def _plan(gateway: Mapping[str, Any]) -> Iterator[str]:
 
 def _evidence(evidence: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in evidence.items():
-        yield key.replace("_", " "), in_words(value)
+        yield key.replace("_", " "), _part(key, value)
 
 
 def in_words(value: Any) -> str:
@@ -206,7 +218,9 @@ def in_words(value: Any) -> str:
 
 
 def _part(key: Any, value: Any) -> str:
-    """A value in a dict; a command line as it would be typed."""
+    """A value in a dict; a command line as it would be typed, an age as a person says it."""
+    if key == "age" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _span(value)
     return short([str(word) for word in value]) if key in ("command", "argv") and value else in_words(value)
 
 
@@ -238,31 +252,3 @@ def _span(seconds: float) -> str:
         if seconds >= size:
             return "%d %s" % (seconds // size, name)
     return "%d s" % seconds
-
-
-def by_finding(fleet: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
-    """What was found over the fleet: code, worst severity, hosts; what many have comes first."""
-    weights = ("info", "degraded", "unknown", "unhealthy")
-    found: dict[str, tuple[str, dict[str, None]]] = {}
-    for each in fleet["hosts"]:
-        rows = [(f["code"], f["severity"]) for g in gateways(each) for f in g["findings"]]
-        for code, severity in rows or ([(each["verdict"], "unknown")] if each["status"] != "healthy" else []):
-            worst, hosts = found.get(code, ("info", {}))
-            found[code] = (max(worst, severity, key=weights.index), {**hosts, each["name"]: None})
-    listed = [(code, severity, list(hosts)) for code, (severity, hosts) in found.items()]
-    return sorted(listed, key=lambda one: (-weights.index(one[1]), -len(one[2]), one[0]))
-
-
-def changes(comparison: Optional[Comparison]) -> list[tuple[str, str, int, list[tuple[str, list[Change]]]]]:
-    """What changed: kind, in words, how many, and by code the hosts."""
-    if comparison is None:
-        return []
-    titles = {"new": "New", "still": "Still broken", "fixed": "Fixed", "unseen": "Not seen this time"}
-    found = []
-    for kind, title in titles.items():
-        by_code: dict[str, list[Change]] = {}
-        for each in getattr(comparison, kind):
-            by_code.setdefault(each.code, []).append(each)
-        ordered = sorted(by_code.items(), key=lambda pair: (-len(pair[1]), pair[0]))
-        found.append((kind, title, len(getattr(comparison, kind)), ordered))
-    return found

@@ -9,10 +9,12 @@ from typing import Any, Optional
 
 from ansible.module_utils.ib_fleet import documents, files
 from ansible.module_utils.ib_fleet.files import ReportError
-from ansible.module_utils.ib_fleet.history import History
-from ansible.module_utils.ib_fleet.troubles import Comparison, compare, troubles
+from ansible.module_utils.ib_fleet.history import FILE, History
+from ansible.module_utils.ib_fleet.troubles import Comparison, compare, known, known_of
+from ansible.module_utils.ib_gateway.fleet import KIND_AUDIT, document
 
 PREVIOUS = "previous"
+FLEET, AUDIT, PAGE = "fleet.json", "audit.json", "index.html"
 
 
 @dataclass
@@ -27,7 +29,8 @@ class Written:
 def write_all(fleet: Mapping[str, Any], folder: Path, keep: int = 200, compare_with: str = PREVIOUS) -> Written:
     """Writes the report into a folder. fleet.json goes first: it is what the others can be made from again.
 
-    A file that cannot be written does not keep the others from being written.
+    A file that cannot be written does not keep the others from being written. The audit of the scripts that the folder
+    has, if any, stays part of the report.
     """
     done = Written()
     try:
@@ -35,15 +38,67 @@ def write_all(fleet: Mapping[str, Any], folder: Path, keep: int = 200, compare_w
     except ReportError as error:
         done.problems.append(str(error))
         return done
+    fleet = _with_audit(fleet, folder, done)
     past = _history(fleet, folder, keep, compare_with, done)
     for name, made in (
-        ("fleet.json", lambda: documents.text(fleet)),
+        (FLEET, lambda: documents.text(fleet)),
         ("junit.xml", lambda: _junit(fleet)),
         ("ib_gateway.prom", lambda: _prometheus(fleet)),
-        ("index.html", lambda: _page(fleet, past)),
+        (PAGE, lambda: _page(fleet, past)),
     ):
         _one(folder / name, made, done)
     return done
+
+
+def write_scripts(folder: Path) -> Written:
+    """Brings the audit of a folder into the report that is there: fleet.json and the page, nothing else.
+
+    An audit is no sweep: the gateways stay as the last sweep saw them, and the history does not know of it. Where no
+    sweep was ever made, the report is about the scripts alone.
+    """
+    done = Written()
+    try:
+        audit = documents.read(folder / AUDIT, documents.AUDIT)
+        fleet = {**_present(folder, audit), "audit": audit}
+        past = _known_past(fleet, folder, done)
+    except ReportError as error:
+        done.problems.append(str(error))
+        return done
+    _one(folder / FLEET, lambda: documents.text(fleet), done)
+    _one(folder / PAGE, lambda: _page(fleet, past), done)
+    return done
+
+
+def _present(folder: Path, audit: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The report of the last sweep; one without hosts where there is none."""
+    if (folder / FLEET).exists():
+        found = documents.read(folder / FLEET)
+        if found["kind"] != KIND_AUDIT:
+            return found
+    return document([], {"kind": KIND_AUDIT, "generated_at": audit["generated_at"], "check_mode": audit["check_mode"]})
+
+
+def _with_audit(fleet: Mapping[str, Any], folder: Path, done: Written) -> Mapping[str, Any]:
+    if fleet.get("audit") or not (folder / AUDIT).exists():
+        return fleet
+    try:
+        return {**fleet, "audit": documents.read(folder / AUDIT, documents.AUDIT)}
+    except ReportError as error:
+        done.problems.append(str(error))
+        return fleet
+
+
+def _known_past(fleet: Mapping[str, Any], folder: Path, done: Written) -> dict[str, Any]:
+    """What the history knows already, for a report that is written once more."""
+    if fleet["kind"] == KIND_AUDIT or not (folder / FILE).exists():
+        return {}
+    try:
+        history = History(folder)
+        comparison = _compared(fleet, history, PREVIOUS)
+        return {"sweeps": history.statuses(), "points": history.points(), "comparison": comparison}
+    except ReportError as error:
+        done.problems.append(str(error))
+        return {}
 
 
 def _one(path: Path, made: Callable[[], str], done: Written) -> None:
@@ -72,15 +127,19 @@ def _history(fleet: Mapping[str, Any], folder: Path, keep: int, compare_with: st
 
 
 def _compared(fleet: Mapping[str, Any], history: History, wanted: str) -> Optional[Comparison]:
-    """The document beside an earlier one: a file, a moment of the history, or the newest sweep before it."""
-    if wanted == PREVIOUS:
-        earlier = history.latest(fleet["generated_at"])
-        return compare(earlier.generated_at, earlier.troubles, fleet) if earlier else None
+    """The document beside an earlier one: a file, a moment of the history, or the newest sweep before it.
+
+    Hosts that the earlier one does not know, or could not judge, are compared with what sweeps before it knew of them.
+    """
     if wanted.endswith(".json"):
         other = documents.read(Path(wanted).expanduser())
-        return compare(other["generated_at"], {host["name"]: troubles(host) for host in other["hosts"]}, fleet)
-    earlier = history.find(wanted)
-    return compare(earlier.generated_at, earlier.troubles, fleet)
+        since, start = other["generated_at"], known_of(other)
+    else:
+        earlier = history.latest(fleet["generated_at"]) if wanted == PREVIOUS else history.find(wanted)
+        if earlier is None:
+            return None
+        since, start = earlier.generated_at, {name: known(told) for name, told in earlier.troubles.items()}
+    return compare(since, history.remember(start, [host["name"] for host in fleet["hosts"]], since), fleet)
 
 
 # What takes a library is imported where it is used: without it that one file is missing, and the report says so.

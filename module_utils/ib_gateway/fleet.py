@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible.module_utils.ib_fleet import standing
 from ansible.module_utils.ib_fleet.text import visible
-from ansible.module_utils.ib_gateway.ladder import describe, short
+from ansible.module_utils.ib_gateway import acts, storm
+from ansible.module_utils.ib_gateway.ladder import describe
 
 SCHEMA = "ib-fleet/1"
 TOOL_VERSION = "0.1.0"
+#: The kind of a document that is about scripts alone: no host was looked at.
+KIND_AUDIT = "audit"
 #: From best to worst; a host that was not reached is the last.
 STATUSES = ("healthy", "degraded", "unknown", "unhealthy", "unreachable")
 #: By ib_sweep_fail_on: the statuses that make the exit code say no.
@@ -18,22 +22,10 @@ FAILING = {
     "degraded": ("degraded", "unhealthy", "unreachable"),
     "unhealthy": ("unhealthy", "unreachable"),
 }
-#: What the repair registers, in the order in which it does it, and the step it belongs to.
-_ACTS = (
-    ("stop_client", "stop_client"),
-    ("stop_gateway", "stop_gateway"),
-    ("start_service", "start"),
-    ("start", "start"),
-    ("restart_service", "restart"),
-    ("restart", "restart"),
-    ("restart_start_service", "restart"),
-    ("restart_start", "restart"),
-)
 #: Groups with this prefix are made by the run itself and say nothing about the host.
 _OWN_GROUPS = "ib_hosts_"
 #: So many hosts are told one by one; of a larger fleet those that are healthy and were not touched are only counted.
 _TOLD_EACH = 25
-_LISTS = ("stopped", "already_gone", "refused", "started", "already_running")
 
 Result = Optional[Mapping[str, Any]]
 
@@ -42,16 +34,17 @@ def host_document(name: str, facts: Mapping[str, Any]) -> Dict[str, Any]:
     """One host's part. facts: the host's variables after the run; what a role did not register is missing there."""
     before, after = facts.get("ib_gateway_diagnose_result"), facts.get("ib_gateway_verify_result")
     last = after or before
-    status = _status(last)
+    status, verdict = _judged(last)
     return {
         "name": name,
         "groups": sorted(str(each) for each in facts.get("group_names") or () if not str(each).startswith(_OWN_GROUPS)),
         "reached": status != "unreachable",
         "status": status,
-        "verdict": _verdict(last),
+        "verdict": verdict,
         "reason": _reason(last),
         "before": _health(before),
-        "done": _done(facts),
+        "done": acts.done(facts),
+        "repair": acts.repair(facts),
         "after": _health(after),
         "timings": _timings(before, after),
     }
@@ -61,21 +54,9 @@ def _usable(result: Result) -> bool:
     return bool(result) and isinstance(result, Mapping) and "gateways" in result and "status" in result
 
 
-def _status(result: Result) -> str:
-    """What is known of a host; a look that failed, or was never taken, is unknown and never healthy."""
-    if result and result.get("unreachable"):
-        return "unreachable"
-    return str(result["status"]) if result and _usable(result) else "unknown"
-
-
-def _verdict(result: Result) -> str:
-    """The code of what weighs most on a host, over all of its gateways."""
-    if result and result.get("unreachable"):
-        return "unreachable"
-    if not result or not _usable(result):
-        return "not_judged"
-    worst = [each["verdict"] for each in result["gateways"] if each["status"] == result["status"]]
-    return str(worst[0]) if worst else "not_judged"
+def _judged(result: Result) -> Tuple[str, str]:
+    """(status, verdict) of a host; a look that failed, or was never taken, is unknown and never healthy."""
+    return storm.seen(result) or ("unknown", "not_judged")
 
 
 def _timings(before: Result, after: Result) -> Dict[str, Any]:
@@ -101,43 +82,15 @@ def _health(result: Result) -> Optional[Dict[str, Any]]:
     """A health result without what Ansible adds to it."""
     if not result or not _usable(result):
         return None
-    kept = ("status", "gateways", "undeclared", "proof", "visibility", "taken_at", "elapsed_ms")
+    kept = ("status", "gateways", "undeclared", "proof", "visibility", "repairs", "looks", "taken_at", "elapsed_ms")
     return {key: result[key] for key in kept if key in result}
-
-
-def _done(facts: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """What the repair did, in the order it was done."""
-    found = []
-    for name, action in _ACTS:
-        result = facts.get("ib_gateway_repair_%s" % name)
-        if isinstance(result, Mapping) and not result.get("skipped"):
-            found.append(_act(action, result))
-    return found
-
-
-def _act(action: str, result: Mapping[str, Any]) -> Dict[str, Any]:
-    row: Dict[str, Any] = {"action": action, "changed": bool(result.get("changed"))}
-    row.update({key: list(result[key]) for key in _LISTS if result.get(key)})
-    services = [_service(each) for each in result.get("results") or () if not each.get("skipped")]
-    if services:
-        row["services"] = services
-    if result.get("failed"):
-        row["error"] = str(result.get("msg", "failed"))
-    return row
-
-
-def _service(result: Mapping[str, Any]) -> Dict[str, Any]:
-    """One item of a loop over units: the item is the step."""
-    item = result.get("item")
-    name = item["target"]["service"] if isinstance(item, Mapping) else result.get("name")
-    return {"service": name, "changed": bool(result.get("changed"))}
 
 
 def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> Dict[str, Any]:
     """The fleet's document. hosts: host documents.
 
-    context: kind, generated_at, check_mode; started_at where it is known; declared: the names that should be in it,
-    by default those that are.
+    context: kind, generated_at, check_mode; started_at where it is known; frozen: why a storm kept the run from acting;
+    declared: the names that should be in it, by default those that are; audit: that of the scripts, where there is one.
     """
     ordered = sorted((dict(host) for host in hosts), key=lambda host: str(host["name"]))
     for host in ordered:
@@ -149,6 +102,7 @@ def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> 
         "started_at": context.get("started_at"),
         "generated_at": context["generated_at"],
         "check_mode": context["check_mode"],
+        "frozen": context.get("frozen") or None,
         "tool_version": context.get("tool_version", TOOL_VERSION),
         "summary": {
             "declared": len(declared),
@@ -157,6 +111,7 @@ def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> 
         },
         "declared": declared,
         "hosts": ordered,
+        **({"audit": context["audit"]} if context.get("audit") else {}),
     }
 
 
@@ -185,15 +140,26 @@ def _some(names: Sequence[str], limit: int = 10) -> str:
 
 
 def failing(fleet: Mapping[str, Any], fail_on: str) -> List[str]:
-    """The names of the hosts that make the exit code say no."""
+    """The names of the hosts that make the exit code say no; in a storm also those that mended themselves meanwhile."""
     if fail_on not in FAILING:
         raise ValueError("fail_on is %r; use %s" % (fail_on, ", ".join(FAILING)))
-    return [host["name"] for host in fleet["hosts"] if host["status"] in FAILING[fail_on]]
+    return [
+        host["name"]
+        for host in fleet["hosts"]
+        if host["status"] in FAILING[fail_on] or (fleet.get("frozen") and _kept_off(host))
+    ]
+
+
+def _kept_off(host: Mapping[str, Any]) -> str:
+    """Why the repair that a host needed was not begun; empty where it was, or where none was needed."""
+    repair = host.get("repair")
+    return repair["reason"] or "no reason known" if repair and not repair["begun"] else ""
 
 
 def sentence(host: Mapping[str, Any]) -> str:
     """Why a host is not proven healthy, in one line."""
-    return visible("%s is %s: %s" % (host["name"], host["status"], host["reason"] or "no reason known"))
+    reason = host["reason"] or _kept_off(host) or "no reason known"
+    return visible("%s is %s: %s" % (host["name"], host["status"], reason))
 
 
 def lines(fleet: Mapping[str, Any]) -> List[str]:
@@ -201,17 +167,19 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
     counts = fleet["summary"]["statuses"]
     told = ", ".join("%d %s" % (counts[status], status) for status in STATUSES if counts[status])
     found = ["%d host(s): %s%s" % (fleet["summary"]["hosts"], told, _mode(fleet))]
+    found.extend("%s: %s" % (each.kind.upper(), standing.line(each)) for each in standing.alerts(fleet))
     few = len(fleet["hosts"]) <= _TOLD_EACH
     for host in fleet["hosts"]:
-        if few or host["status"] != "healthy" or host["done"] or _change(host):
+        if few or host["status"] != "healthy" or host["done"] or _change(host) or standing.urgent(host):
             found.extend(_host_lines(host, fleet["check_mode"]))
     return [_harmless(line) for line in found]
 
 
 def _host_lines(host: Mapping[str, Any], check_mode: bool) -> List[str]:
     found = ["%s: %s%s" % (host["name"], host["status"], _change(host))]
+    found.extend("  %s: %s" % (each.kind, each.text) for each in standing.of(host))
     for act in host["done"]:
-        found.extend("  done: " + line for line in told(act, check_mode))
+        found.extend("  done: " + line for line in acts.told(act, check_mode))
     health = host["after"] or host["before"]
     if health is None:
         return [*found, "  %s" % host["reason"]]
@@ -257,20 +225,3 @@ def _change(host: Mapping[str, Any]) -> str:
     if not before or not after or before["status"] == after["status"]:
         return ""
     return ", was %s" % before["status"]
-
-
-def told(act: Mapping[str, Any], check_mode: bool) -> List[str]:
-    """What was done, a line for each process, gateway or unit."""
-    would = "would have " if check_mode else ""
-    found = []
-    for row in act.get("stopped", ()):
-        found.append("%sstopped pid %d of %s: %s" % (would, row["pid"], row["user"], short(row["command"])))
-    for row in act.get("refused", ()):
-        found.append("left pid %d alone: %s" % (row["pid"], row["reason"]))
-    for row in act.get("started", ()):
-        found.append("%sstarted %s" % (would, row["name"]))
-    for row in act.get("services", ()):
-        found.append("%s%sed unit %s" % (would, act["action"], row["service"]))
-    if act.get("error"):
-        found.append("failed: %s" % act["error"])
-    return found

@@ -8,7 +8,16 @@ from typing import Callable, Collection, Dict, List, Optional, Sequence, Set, Tu
 
 from ansible.module_utils.ib_gateway.diagnosis import diagnose, may_probe
 from ansible.module_utils.ib_gateway.matching import entries_of
-from ansible.module_utils.ib_gateway.model import API_PORTS, Diagnosis, Entry, GatewaySpec, Probe, Process, Snapshot
+from ansible.module_utils.ib_gateway.model import (
+    API_PORTS,
+    HEALTHY,
+    Diagnosis,
+    Entry,
+    GatewaySpec,
+    Probe,
+    Process,
+    Snapshot,
+)
 from ansible.module_utils.ib_gateway.snapshot import look
 
 #: Opens one API session: (host, port, timeout in seconds).
@@ -61,6 +70,17 @@ def examine(
         else:
             found.append(passive)
     return snapshot, found, undeclared
+
+
+def watch(
+    look_once: Callable[[], Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]], looks: int, over: float
+) -> List[Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]]:
+    """Looks that are spread evenly over some seconds; ends with the first one in which not all are healthy."""
+    taken = [look_once()]
+    while len(taken) < looks and all(each.status == HEALTHY for each in taken[-1][1]):
+        time.sleep(over / (looks - 1))
+        taken.append(look_once())
+    return taken
 
 
 def _remember(snapshot: Snapshot, known_served: Collection[Tuple[int, int]]) -> Snapshot:

@@ -27,9 +27,13 @@ ENTRY_OPTIONS: Dict[str, Dict[str, Any]] = {
     "client_patterns": {"type": "list", "elements": "str", "default": []},
     "protected_clients": {"type": "list", "elements": "str", "default": []},
     "remediation": {"type": "str", "default": "auto", "choices": list(REMEDIATIONS)},
+    "allow_kill": {"type": "bool", "default": False},
+    "allow_restart_with_clients": {"type": "bool", "default": False},
 }
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+#: What a template or -e makes of true and false.
+_FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 #: What no pattern may be found in: it would name every process, or every script of a language.
 _TOO_WIDE = ("", "\x01", "init", "bash", "python3", "/usr/bin/python3")
 
@@ -77,6 +81,15 @@ class _Reader:
             self._problem(key, "%d is out of range; use %d to %d" % (value, low, high))
             return None
         return int(value)
+
+    def flag(self, key: str) -> bool:
+        value = self._get(key)
+        if isinstance(value, str):
+            value = _FLAGS.get(value.lower(), value)
+        if not isinstance(value, bool):
+            self._problem(key, "%r is neither true nor false" % (value,))
+            return False
+        return value
 
     def texts(self, key: str) -> Tuple[str, ...]:
         value = self._get(key)
@@ -131,6 +144,8 @@ def _parse_entry(where: str, raw: Mapping[str, Any]) -> Tuple[Optional[GatewaySp
         "client_patterns": reader.patterns("client_patterns"),
         "protected_clients": reader.patterns("protected_clients"),
         "remediation": reader.text("remediation"),
+        "allow_kill": reader.flag("allow_kill"),
+        "allow_restart_with_clients": reader.flag("allow_restart_with_clients"),
     }
     if reader.problems or name is None or mode is None:
         return None, reader.problems

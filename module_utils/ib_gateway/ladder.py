@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.module_utils.ib_gateway.model import RESTART, RUNGS
 from ansible.module_utils.ib_gateway.recognition import MAIN_CLASSES
@@ -10,15 +10,18 @@ from ansible.module_utils.ib_gateway.recognition import MAIN_CLASSES
 Health = Mapping[str, Any]
 
 
-def steps(health: Optional[Health], action: Optional[str] = None, spent: Sequence[str] = ()) -> List[Dict[str, Any]]:
+def steps(
+    health: Optional[Health], action: Optional[str] = None, spent: Sequence[str] = (), held: Sequence[str] = ()
+) -> List[Dict[str, Any]]:
     """The steps that may be acted on, of one action or of all, over all entries of a host.
 
     Entries that are plan_only give none. spent: names of entries that were started in this run; they are not
-    restarted as well, because that would cost a second login for the same cure.
+    restarted as well, because that would cost a second login for the same cure. held: names of entries on which the
+    host refused a step; nothing more is done to them in this run.
     """
     found: List[Dict[str, Any]] = []
     for gateway in (health or {}).get("gateways", ()):
-        if gateway["remediation"] == "plan_only":
+        if gateway["remediation"] == "plan_only" or gateway["name"] in held:
             continue
         for step in gateway["plan"]["steps"]:
             if action in (None, step["action"]) and not (step["action"] == RESTART and step["gateway"] in spent):
@@ -31,14 +34,16 @@ def known_served(health: Optional[Health]) -> List[Dict[str, int]]:
     return [dict(process) for gateway in (health or {}).get("gateways", ()) for process in gateway["served_before"]]
 
 
-def next_rung(health: Optional[Health], after: Optional[str] = None, spent: Sequence[str] = ()) -> Optional[str]:
+def next_rung(
+    health: Optional[Health], after: Optional[str] = None, spent: Sequence[str] = (), held: Sequence[str] = ()
+) -> Optional[str]:
     """The lowest rung above `after` that the plan has a step on; None when the climb is over.
 
     Each rung is climbed at most once in a run, whatever the looks in between say: that bounds the run, and a restart
     happens once or not at all.
     """
     above = RUNGS[RUNGS.index(after) + 1 :] if after else RUNGS
-    wanted = {step["action"] for step in steps(health, spent=spent)}
+    wanted = {step["action"] for step in steps(health, spent=spent, held=held)}
     return next((rung for rung in above if rung in wanted), None)
 
 
@@ -60,14 +65,21 @@ def lines(health: Optional[Health]) -> List[str]:
 def describe(step: Mapping[str, Any]) -> str:
     """One step in words: what is done, and to whom."""
     target = step["target"]
+    if step["action"] == "drop_connection":
+        held = " and ".join("pid %d of %s (%s)" % _who(each) for each in target["client_processes"])
+        return "cut the connection of %s to port %d" % (held, target["port"])
     if step["action"] in ("stop_client", "stop_gateway"):
         what = "script" if step["action"] == "stop_client" else "gateway"
-        return "stop %s pid %d of %s (%s)" % (what, target["pid"], target["user"], short(target["command"]))
+        return "stop %s pid %d of %s (%s)" % (what, *_who(target))
     if step["action"] == "wait":
         what = "port %d to open" % target["port"] if target["for"] == "listener" else "the broker's link"
         return "wait for %s" % what
     means = "unit %s" % target["service"] if target.get("service") else "its start_command"
     return "%s %s by %s" % (step["action"], step["gateway"], means)
+
+
+def _who(process: Mapping[str, Any]) -> Tuple[int, str, str]:
+    return process["pid"], process["user"], short(process["command"])
 
 
 def short(command: Sequence[str], limit: int = 100) -> str:

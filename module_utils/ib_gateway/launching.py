@@ -1,6 +1,6 @@
-"""Starts a gateway by its start_command, for hosts without a unit: detached, as the gateway's user.
+"""Starts a gateway: by its unit, or by its start_command, detached and as the gateway's user.
 
-The command gets a session of its own, no terminal and no open files of this run, so that it outlives the run.
+A start_command gets a session of its own, no terminal and no open files of this run, so that it outlives the run.
 """
 
 from __future__ import annotations
@@ -9,13 +9,37 @@ import os
 import subprocess
 from typing import Any, Callable, Dict, Optional, Sequence
 
+from ansible.module_utils.ib_gateway import units
+from ansible.module_utils.ib_gateway.model import GatewaySpec
+
 #: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class CannotStart(Exception):
-    """The gateway was not started; the message says why, without the command itself."""
+    """The gateway was not started; the message says why, without the command itself.
+
+    pending: systemd is still at it.
+    """
+
+    def __init__(self, text: str, pending: bool = False) -> None:
+        super().__init__(text)
+        self.pending = pending
+
+
+def bring_up(spec: GatewaySpec, seconds: float) -> Optional[int]:
+    """Starts an entry's gateway by its unit, else by its start_command; the command's pid, None for a unit.
+
+    seconds: how long systemd may take to call the unit started. Does not wait for the port. Raises CannotStart.
+    """
+    if spec.unit is None:
+        return start(spec.start_command, spec.user, spec.config_dir)
+    try:
+        units.start(spec.unit, seconds)
+    except units.UnitError as error:
+        raise CannotStart(str(error), error.pending) from None
+    return None
 
 
 def start(command: Sequence[str], user: Optional[str], folder: Optional[str]) -> int:

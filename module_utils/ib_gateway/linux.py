@@ -1,7 +1,8 @@
 """Reads a Linux host once: which processes matter, what they listen on, who is connected to whom.
 
-Cheap in this order: command lines of all processes, the listening sockets, then only the connections of the ports
-that matter, then the open files only of processes that can own one of those sockets.
+Cheap in this order: one call for each process, command lines of those that can be gateways, the listening sockets,
+then only the connections of the ports that matter, then the open files only of processes that can own one of those
+sockets. docs/performance.md has the prices.
 """
 
 from __future__ import annotations
@@ -25,15 +26,39 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
 
 
-class _CommandLines:
-    """The command lines of one scan, parsed when somebody asks."""
+class _Table:
+    """The process table: what one call for each process tells, and command lines, parsed when somebody asks.
 
-    def __init__(self) -> None:
-        self._raw: Dict[int, bytes] = dict(processes.scan())
+    A gateway is a JVM, and a JVM has a dozen threads before it runs its main class. Most processes of a host have
+    one, so that their command lines need not be read, unless patterns may name them.
+    """
+
+    def __init__(self, every_command_line: bool) -> None:
+        self._entries: Dict[int, os.stat_result] = {}
+        self._raw: Dict[int, bytes] = dict(
+            processes.scan(processes.pids() if every_command_line else self._candidates())
+        )
         self._parsed: Dict[int, Tuple[str, ...]] = {}
 
-    def pids(self) -> Iterable[int]:
-        return self._raw
+    def _candidates(self) -> Iterable[int]:
+        entries = self.entries()
+        if not processes.threads_are_counted():
+            return entries
+        return [pid for pid, entry in entries.items() if processes.threads(entry) > 1]
+
+    def entries(self) -> Mapping[int, os.stat_result]:
+        """Every process, as processes.glance() has it; read when somebody asks."""
+        if not self._entries:
+            self._entries = processes.glance()
+        return self._entries
+
+    def by_age(self, first: Set[int]) -> List[int]:
+        """Every process: those of these effective uids first, and the youngest first, as scripts mostly are."""
+        entries = self.entries()
+        pids = sorted(entries, reverse=True)
+        return [pid for pid in pids if entries[pid].st_uid in first] + [
+            pid for pid in pids if entries[pid].st_uid not in first
+        ]
 
     def argv(self, pid: int) -> Tuple[str, ...]:
         if pid not in self._parsed:
@@ -46,8 +71,6 @@ class _CommandLines:
         return {pid for pid in java if recognition.gateway_kind(self.argv(pid))}
 
     def matching(self, patterns: Sequence[Pattern[str]]) -> Set[int]:
-        if not patterns:
-            return set()
         return {pid for pid in self._raw if any(recognition.matches_client(each, self.argv(pid)) for each in patterns)}
 
 
@@ -68,10 +91,10 @@ def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence
 
 def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequence[str]) -> Tuple[Reading, bool]:
     own_run = processes.ancestors(os.getpid())
-    lines = _CommandLines()
-    gateways = lines.gateways()
-    named = lines.matching(patterns) - own_run
-    owners = _Owners(lines)
+    table = _Table(every_command_line=bool(patterns))
+    gateways = table.gateways()
+    named = table.matching(patterns) - own_run
+    owners = _Owners(table)
     for pid in gateways:
         owners.read(pid)
     listening = sockets.listeners()
@@ -80,29 +103,30 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
     }
     rows = sockets.connections(relevant)
     listening = [row for row in listening if row.local_port in relevant or owners.of(row.inode) & gateways]
-    owners.resolve(listening + rows)
+    owners.resolve(listening + rows, named)
 
-    described = _describe(gateways | named | owners.pids(), lines, owners, own_run)
-    users = processes.Users()
+    users, boot_id = processes.Users(), processes.boot_id()
+    described = _describe(gateways | named | owners.pids(), table, owners, own_run, users, boot_id)
     silent = frozenset(units) - {process.unit for process in described.values() if process.gateway}
     reading = Reading(
-        boot_id=processes.boot_id(),
+        boot_id=boot_id,
         visibility=_visibility(users),
         ports=frozenset(relevant),
         processes=described,
         listeners=tuple(_listener(row, owners, users) for row in listening),
         connections=tuple(_connection(row, owners, users) for row in rows),
-        units=_unit_ages(silent, lines),
+        units=_unit_ages(silent, table),
     )
     return reading, _unchanged(described.values())
 
 
-def _unit_ages(units: FrozenSet[Optional[str]], lines: _CommandLines) -> Dict[str, float]:
+def _unit_ages(units: FrozenSet[Optional[str]], table: _Table) -> Dict[str, float]:
     """By unit, the age of its oldest process. Costs a read for each process, so only units without a gateway ask."""
     ages: Dict[str, float] = {}
-    for pid in lines.pids() if units else ():
-        unit, stat = processes.read_unit(pid), processes.read_stat(pid)
-        if unit is not None and unit in units and stat is not None:
+    for pid in table.entries() if units else ():
+        unit = processes.read_unit(pid)
+        stat = processes.read_stat(pid) if unit is not None and unit in units else None
+        if unit is not None and stat is not None:
             age = processes.uptime() - stat.started_ticks / _TICKS
             ages[unit] = max(age, ages.get(unit, 0.0))
     return ages
@@ -111,8 +135,8 @@ def _unit_ages(units: FrozenSet[Optional[str]], lines: _CommandLines) -> Dict[st
 class _Owners:
     """Which pids hold which socket inode; several processes can hold one."""
 
-    def __init__(self, lines: _CommandLines) -> None:
-        self._lines = lines
+    def __init__(self, table: _Table) -> None:
+        self._table = table
         self._pids: Dict[int, Set[int]] = {}
         self._read: Dict[int, bool] = {}
         self._wanted: Set[int] = set()
@@ -135,54 +159,60 @@ class _Owners:
     def pids(self) -> Set[int]:
         return {pid for inode in self._wanted for pid in self._pids.get(inode, ())}
 
-    def resolve(self, rows: Sequence[sockets.SocketRow]) -> None:
+    def resolve(self, rows: Sequence[sockets.SocketRow], likely: Iterable[int]) -> None:
         """Finds the holders of these sockets, opening as few processes' files as it takes.
 
-        Processes of the accounts that made the sockets come first. A socket gets to further processes by being
-        inherited, so once somebody is known to hold it, only that one's family can hold it too.
+        The likely processes come first, then those of the accounts that made the sockets. A socket gets to further
+        processes by being inherited, so from one that is known to hold it, its parent and its children are looked at,
+        and from those that hold it too, theirs.
         """
         self._wanted = {row.inode for row in rows if row.inode}
         if not self._wanted:
             return
-        uids = {row.uid for row in rows if row.inode}
-        own: List[int] = []
-        others: List[int] = []
-        for pid in self._lines.pids():
-            (own if processes.owner_uid(pid) in uids else others).append(pid)
-        for pid in [*own, *others]:
-            if self._wanted <= self._pids.keys():
-                break
+        for pid in likely:
             self.read(pid)
-        family = [self._family(pid) for pid in self.pids()]
-        for pid in own + others if None in family else sorted(set().union(*(each or () for each in family))):
-            self.read(pid)
+        if not self._wanted <= self._pids.keys():
+            for pid in self._table.by_age({row.uid for row in rows if row.inode}):
+                self.read(pid)
+                if self._wanted <= self._pids.keys():
+                    break
+        if not self._read_families():
+            for pid in self._table.entries():
+                self.read(pid)
 
-    @staticmethod
-    def _family(pid: int) -> Optional[FrozenSet[int]]:
-        """A process's parent, its siblings and all below it; None where the kernel does not list children."""
-        stat = processes.read_stat(pid)
-        found = {pid} | ({stat.ppid} if stat and stat.ppid > 1 else set())
-        unknown = list(found)
-        while unknown:
-            below = processes.children(unknown.pop())
+    def _read_families(self) -> bool:
+        """Reads whoever can have a socket from its holders, or they from it; False where children are not listed."""
+        asked: Set[int] = set()
+        ahead = self.pids()
+        while ahead:
+            pid = ahead.pop()
+            asked.add(pid)
+            stat, below = processes.read_stat(pid), processes.children(pid)
             if below is None:
-                return None
-            unknown.extend(below - found)
-            found |= below
-        return frozenset(found)
+                return False
+            parent = {stat.ppid} if stat and stat.ppid > 1 else set()
+            for each in parent | below:
+                self.read(each)
+            # Whose files may not be read may be a holder: its children are looked at as well.
+            unreadable = {each for each in parent if not self._read[each]}
+            ahead |= (self.pids() | unreadable) - asked
+        return True
 
 
 def _describe(
-    wanted: Iterable[int], lines: _CommandLines, owners: _Owners, own_run: FrozenSet[int]
+    wanted: Iterable[int],
+    table: _Table,
+    owners: _Owners,
+    own_run: FrozenSet[int],
+    users: processes.Users,
+    boot_id: str,
 ) -> Mapping[int, Process]:
-    users = processes.Users()
-    boot_id = processes.boot_id()
     uptime = processes.uptime()
     boot_time = time.time() - uptime
     own_netns = processes.network_namespace("self")
     found: Dict[int, Process] = {}
     for pid in wanted:
-        argv = lines.argv(pid)
+        argv = table.argv(pid)
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
         if stat is None or uid is None or stat.state in "ZX":
             continue
@@ -264,4 +294,5 @@ def _connection(row: sockets.SocketRow, owners: _Owners, users: processes.Users)
         user=users.name(row.uid),
         idle=row.idle,
         sent=row.sent,
+        cookie=row.cookie,
     )

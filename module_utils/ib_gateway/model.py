@@ -29,15 +29,17 @@ UNHEALTHY = "unhealthy"
 
 # Steps, least disruptive first. The order is the ladder that a repair climbs.
 WAIT = "wait"
+DROP_CONNECTION = "drop_connection"
 STOP_CLIENT = "stop_client"
 STOP_GATEWAY = "stop_gateway"
 START = "start"
 RESTART = "restart"
-RUNGS = (WAIT, STOP_CLIENT, STOP_GATEWAY, START, RESTART)
+RUNGS = (WAIT, DROP_CONNECTION, STOP_CLIENT, STOP_GATEWAY, START, RESTART)
 
 #: What a step costs, in the words a person reads before it is taken.
 DISRUPTION = {
     WAIT: "none",
+    DROP_CONNECTION: "one API session ends; the script that held it goes on",
     STOP_CLIENT: "one script loses its API session",
     STOP_GATEWAY: "a gateway process ends; the one that is kept goes on",
     START: "a login, with a second factor on most accounts",
@@ -78,6 +80,10 @@ class GatewaySpec:
     client_patterns: Tuple[str, ...] = ()
     protected_clients: Tuple[str, ...] = ()
     remediation: str = "auto"
+    #: Whether what does not end in its grace period may be killed.
+    allow_kill: bool = False
+    #: Whether the gateway may be restarted although clients work on it; protected ones always keep it from that.
+    allow_restart_with_clients: bool = False
 
     @property
     def unit(self) -> Optional[str]:
@@ -160,8 +166,8 @@ class Listener:
 class Connection:
     """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
 
-    idle: seconds since data last went either way; sent: bytes that this end has sent and the other has received. None
-    where the system does not say.
+    idle: seconds since data last went either way; sent: bytes that this end has sent and the other has received;
+    cookie: the kernel's own number for this socket, never used twice in a boot. None where the system does not say.
     """
 
     local: str
@@ -174,6 +180,7 @@ class Connection:
     user: Optional[str] = None
     idle: Optional[float] = None
     sent: Optional[int] = None
+    cookie: Optional[int] = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +190,8 @@ class ApiConnection:
     state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
     the gateway has not taken it from its queue. client_pids: empty when the client is on another host, or cannot be
     seen. remote_host: the client's address when it is not on this host. idle: seconds since data last went either
-    way; sent: bytes the gateway has sent and the client received; None where the system does not say.
+    way; sent: bytes the gateway has sent and the client received; cookie: the kernel's number for the gateway's end;
+    None where the system does not say.
     """
 
     port: int
@@ -197,6 +205,7 @@ class ApiConnection:
     remote_host: Optional[str] = None
     idle: Optional[float] = None
     sent: Optional[int] = None
+    cookie: Optional[int] = None
 
     @property
     def served(self) -> bool:
@@ -267,7 +276,10 @@ class Reading:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One consistent look at a host. taken_at: seconds since the epoch. processes: by pid, those that matter only."""
+    """One consistent look at a host. processes: by pid, those that matter only.
+
+    taken_at: seconds since the epoch; boottime: the same moment in seconds since boot, which no clock change moves.
+    """
 
     taken_at: float
     boot_id: str
@@ -279,6 +291,7 @@ class Snapshot:
     accept_queue_samples: Mapping[int, Tuple[int, ...]] = field(default_factory=dict)
     #: By name, for units that were asked for and have processes: the age in seconds of the oldest one.
     units: Mapping[str, float] = field(default_factory=dict)
+    boottime: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -305,7 +318,10 @@ class Probe:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing a repair may do. target: whom exactly; for a process {pid, started_ticks, boot_id, role, argv_digest}.
+    """One thing a repair may do. target: whom exactly, always with `gateway`, the entry's name.
+
+    A process is named by {pid, started_ticks, boot_id, role, argv_digest, ...}, a connection by both of its ends, its
+    cookie and the processes that hold it.
 
     only_if_persists: the step is for the case that the steps before it do not help; the next look decides.
     """

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from typing import Any, Callable, Dict, List, NoReturn, Tuple
+import signal
+from dataclasses import replace
+from typing import Any, Callable, Dict, Iterator, List, NoReturn, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ib_gateway.inventory import ENTRY_OPTIONS, parse
@@ -51,6 +54,10 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
             self.fail_json(msg="the option gateways cannot be used: " + "; ".join(problems), problems=problems)
         return specs
 
+    def with_command(self, spec: GatewaySpec) -> GatewaySpec:
+        """An entry with the words of its start_command: to be run, never to be shown."""
+        return replace(spec, start_command=self.start_commands.get(spec.name, ()))
+
     def ports(self, option: str) -> List[int]:
         """A list of ports, empty when the option is left out; ends the module when one is out of range."""
         ports: List[int] = self.params[option] or []
@@ -86,18 +93,65 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
             self.give_up("the option %s is %g; give a number of seconds above 0, at most %g" % (option, value, most))
         return value
 
+    def number(self, option: str, least: float, most: float) -> Any:
+        """A number within bounds, as the option's type has it; ends the module when it is out of them."""
+        value = self.params[option]
+        if not least <= value <= most:
+            self.give_up("the option %s is %g; give a number from %g to %g" % (option, value, least, most))
+        return value
+
     def give_up(self, text: str, **more: Any) -> NoReturn:
         """Ends the module with a message that says what failed and what to do."""
         self.fail_json(msg=text, **more)
         raise AssertionError("fail_json does not return")
 
 
-def run(module: GatewayModule, work: Callable[[GatewayModule], Dict[str, Any]]) -> None:
-    """Runs a module's work and returns its result; a host that cannot be looked at is a clear failure."""
+#: Seconds a call may take beside what it waits for on purpose: far above any look, far below a person's patience.
+_PATIENCE = 60.0
+#: No option of any module asks for more; what is larger is refused by the module itself.
+_LONGEST_WAIT = 86400.0
+
+
+class _TimeIsUp(BaseException):
+    """The call's deadline has passed. Not an Exception, so that nothing on the way takes it for an error of its own."""
+
+
+def run(
+    module: GatewayModule,
+    work: Callable[[GatewayModule], Dict[str, Any]],
+    waits: Callable[[Dict[str, Any]], float] = lambda _params: 0.0,
+) -> None:
+    """Runs a module's work and returns its result; a host that cannot be looked at is a clear failure.
+
+    waits: the seconds that the call, by its parameters, may wait on purpose. A minute beyond that it is given up, so
+    that a host on which something hangs ends in a message instead of holding up the run.
+    """
+    limit = min(max(waits(module.params), 0.0), _LONGEST_WAIT) + _PATIENCE
     try:
-        result = work(module)
+        with _deadline(limit):
+            result = work(module)
+    except _TimeIsUp:
+        module.give_up(
+            "nothing came of it within %g s, so something hangs on this host: look at it" % limit
+        )
     except OSError as error:
         module.give_up("this host's process or socket tables cannot be read: %s" % error)
     except ImportError as error:
         module.give_up("looking at this system needs a Python package that is missing: %s" % error)
     module.exit_json(**{"changed": False, **result})
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Raises _TimeIsUp in what it surrounds when the time is up, and leaves the process's alarm as it was."""
+
+    def give_up(_number: int, _frame: Any) -> None:
+        raise _TimeIsUp
+
+    handler = signal.signal(signal.SIGALRM, give_up)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *timer)
+        signal.signal(signal.SIGALRM, handler)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import Dict, FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 PROC = "/proc"
 #: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
@@ -38,7 +38,7 @@ def parse_cmdline(data: bytes) -> Tuple[str, ...]:
     """The argument list; bytes that are not UTF-8 become backslash escapes, so that every consumer can print them."""
     if not data:
         return ()
-    return tuple(part.decode("utf-8", "backslashreplace") for part in data.rstrip(b"\0").split(b"\0"))
+    return tuple(data.rstrip(b"\0").decode("utf-8", "backslashreplace").split("\0"))
 
 
 def parse_unit(cgroup: str) -> Optional[str]:
@@ -91,38 +91,62 @@ def pids() -> List[int]:
     return [int(name) for name in os.listdir(PROC) if name.isdigit()]
 
 
-def scan() -> Iterator[Tuple[int, bytes]]:
-    """(pid, raw command line) of every process that has one: no kernel threads, no zombies, nothing that has gone.
+def glance() -> Dict[int, os.stat_result]:
+    """What one system call tells of every process: its effective uid, and through threads() how many it has."""
+    found: Dict[int, os.stat_result] = {}
+    folder = os.open(PROC, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in os.listdir(folder):
+            if name.isdigit():
+                try:
+                    found[int(name)] = os.stat(name + "/task", dir_fd=folder)
+                except OSError:  # gone, or hidden
+                    continue
+    finally:
+        os.close(folder)
+    return found
+
+
+def threads(entry: os.stat_result) -> int:
+    """How many threads a process has, by its entry of glance(): the folder of its threads has a link for each."""
+    return entry.st_nlink - 2
+
+
+def threads_are_counted() -> bool:
+    """Whether threads() can be relied on here: asked of this process, whose threads can be listed."""
+    folder = PROC + "/self/task"
+    return threads(os.stat(folder)) == len(os.listdir(folder))
+
+
+def scan(pids: Iterable[int]) -> Iterator[Tuple[int, bytes]]:
+    """(pid, raw command line) of those that have one: no kernel threads, no zombies, nothing that has gone.
 
     Raw, because on a busy host nearly all of them are of no interest and parsing would cost more than reading.
     """
-    buffer = bytearray(_ARGV_FIRST_READ)
-    for pid in pids():
-        data = _read_cmdline(pid, buffer)
+    for pid in pids:
+        data = _read_cmdline(pid)
         if data:
             yield pid, data
 
 
 def read_argv(pid: int) -> Tuple[str, ...]:
     """A process's argument list; empty for a kernel thread, a zombie, one that has gone or that is hidden."""
-    return parse_cmdline(_read_cmdline(pid, bytearray(_ARGV_FIRST_READ)))
+    return parse_cmdline(_read_cmdline(pid))
 
 
-def _read_cmdline(pid: int, buffer: bytearray) -> bytes:
-    """The buffer is the caller's, so that a scan does not allocate one for each process."""
+def _read_cmdline(pid: int) -> bytes:
     try:
         descriptor = os.open("%s/%d/cmdline" % (PROC, pid), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
-        size = os.readv(descriptor, [buffer])
-        data = bytes(memoryview(buffer)[:size])
-        if size == len(buffer) and b"java" in data.partition(b"\0")[0]:
+        data = os.read(descriptor, _ARGV_FIRST_READ)
+        if len(data) == _ARGV_FIRST_READ and b"java" in data.partition(b"\0")[0]:
             while len(data) < _ARGV_LIMIT:
-                size = os.readv(descriptor, [buffer])
-                if not size:
+                more = os.read(descriptor, _ARGV_FIRST_READ)
+                if not more:
                     break
-                data += memoryview(buffer)[:size]
+                data += more
     except OSError:
         return b""
     finally:
@@ -170,14 +194,6 @@ def read_cwd(pid: int) -> Optional[str]:
     """A process's working directory; None when it may not be read."""
     try:
         return os.fsencode(os.readlink("%s/%d/cwd" % (PROC, pid))).decode("utf-8", "backslashreplace")
-    except OSError:
-        return None
-
-
-def owner_uid(pid: int) -> Optional[int]:
-    """Who owns the process's entry: its effective uid, or root's for a process that may not be traced."""
-    try:
-        return os.stat("%s/%d" % (PROC, pid)).st_uid
     except OSError:
         return None
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
+from ansible.module_utils.ib_gateway import evidence
 from ansible.module_utils.ib_gateway.model import (
     RUNGS,
     Client,
@@ -20,6 +21,8 @@ from ansible.module_utils.ib_gateway.model import (
     Visibility,
 )
 
+#: For a plan of which nobody knows when it was made: older than any may be.
+_LONG_AGO: Mapping[str, Any] = {"boot_id": "", "boottime": 0.0}
 _STATUS_ORDER = ("healthy", "degraded", "unknown", "unhealthy")
 
 
@@ -153,8 +156,13 @@ def finding(each: Finding, steps: Sequence[Step]) -> Dict[str, Any]:
     }
 
 
-def judgement(diagnosis: Diagnosis, plan: Plan, processes: Dict[int, Process]) -> Dict[str, Any]:
-    """One entry's part of what ib_gateway_health returns."""
+def judgement(
+    diagnosis: Diagnosis, plan: Plan, processes: Dict[int, Process], made_at: Mapping[str, Any] = _LONG_AGO
+) -> Dict[str, Any]:
+    """One entry's part of what ib_gateway_health returns.
+
+    made_at: when the look began that the plan rests on: {boot_id, boottime: seconds on CLOCK_BOOTTIME}.
+    """
     entry = diagnosis.entry
     spec = entry.spec
     return {
@@ -178,6 +186,8 @@ def judgement(diagnosis: Diagnosis, plan: Plan, processes: Dict[int, Process]) -
         "plan": {
             "steps": [step(each) for each in sorted(plan.steps, key=lambda one: RUNGS.index(one.action))],
             "withheld": list(plan.withheld),
+            "digest": evidence.digest(entry),
+            "made_at": dict(made_at),
         },
     }
 

@@ -1,4 +1,4 @@
-"""The only place that ends a process: by a signal, or through the unit that would start it again.
+"""The only place that signals a process, or stops the unit that would start it again.
 
 A signal goes through a pidfd to exactly the process a plan named: the pidfd is opened first, then pid, start ticks,
 boot id, role and command line are read again, and again before a forced signal. A pid that was reused in between is
@@ -13,17 +13,16 @@ import select
 import signal
 import time
 from dataclasses import dataclass, replace
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible.module_utils.ib_gateway import processes, recognition
-from ansible.module_utils.ib_gateway.redaction import plain_text, redact_argv
+from ansible.module_utils.ib_gateway import processes, recognition, units
+from ansible.module_utils.ib_gateway.redaction import redact_argv
 
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
 REFUSED = "refused"
 RESULTS = (STOPPED, ALREADY_GONE, REFUSED)
 _KILL_PATIENCE = 5.0
-_SYSTEMCTL_PATIENCE = 20.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +30,8 @@ class Target:
     """A process as a plan names it. role, argv_digest and unit are compared where the plan gives them.
 
     unit: the system unit that exists for this process; it is stopped instead of the process being signalled, because
-    its Restart= would undo the signal.
+    its Restart= would undo the signal. allow_kill: whether it may be killed when it does not end. gateway: the name of
+    the entry for whose sake it is to end.
     """
 
     pid: int
@@ -40,6 +40,22 @@ class Target:
     role: Optional[str] = None
     argv_digest: Optional[str] = None
     unit: Optional[str] = None
+    allow_kill: bool = False
+    gateway: Optional[str] = None
+
+    @classmethod
+    def named(cls, plan: Mapping[str, Any]) -> Target:
+        """The process that a step's target names; what is there for people only is left out."""
+        return cls(
+            pid=plan["pid"],
+            started_ticks=plan["started_ticks"],
+            boot_id=plan["boot_id"],
+            role=plan.get("role"),
+            argv_digest=plan.get("argv_digest"),
+            unit=plan.get("unit"),
+            allow_kill=bool(plan.get("allow_kill")),
+            gateway=plan.get("gateway"),
+        )
 
 
 @dataclass(frozen=True)
@@ -58,18 +74,33 @@ class Outcome:
     unit: Optional[str] = None
 
 
-class _Refused(Exception):
-    """The process may not be signalled; the message says why."""
+class Refused(Exception):
+    """The process may not be touched; the message says why."""
 
 
-class _Gone(Exception):
+class Gone(Exception):
     """The process the plan named has ended."""
 
 
-def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: bool = False) -> List[Outcome]:
-    """Asks every target to end, waits together for at most grace_period seconds, then, with force, kills.
+#: Called right before a process is asked to end, with the proof just made. Raises Refused to keep it from that.
+Announce = Callable[[Target], None]
 
-    dry_run: does everything but the signals; the outcome is then what would be. Outcomes come in the targets' order.
+
+def _silently(_target: Target) -> None:
+    """Announces nothing."""
+
+
+def stop(
+    targets: Sequence[Target],
+    grace_period: float,
+    force: bool,
+    dry_run: bool = False,
+    announce: Announce = _silently,
+) -> List[Outcome]:
+    """Asks every target to end, waits together for at most grace_period seconds, then kills where that is allowed.
+
+    Allowed it is for a target that says so, and with force for all. dry_run: does everything but the signals and the
+    announcements; the outcome is then what would be. Outcomes come in the targets' order.
     """
     outcomes: Dict[int, Outcome] = {}
     held: Dict[int, int] = {}
@@ -77,20 +108,23 @@ def stop(targets: Sequence[Target], grace_period: float, force: bool, dry_run: b
         for index, named in enumerate(targets):
             target = named
             try:
-                held[index] = _hold(target)
+                held[index] = hold(target)
                 target = replace(target, unit=_own_unit(target))
                 # Described before it is asked to end: afterwards there may be nothing left to read.
                 outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
                 if not dry_run:
+                    announce(target)
+                    prove(target)  # to announce it takes a moment, in which it may become another program
                     _ask(target, held[index])
-            except _Gone:
+            except Gone:
                 outcomes[index] = _outcome(target, ALREADY_GONE, "it had ended before")
-            except _Refused as refusal:
+            except Refused as refusal:
                 outcomes[index] = _outcome(target, REFUSED, str(refusal))
         if not dry_run:
             waiting = {index: held[index] for index in held if outcomes[index].result == STOPPED}
             for index in _await(waiting, grace_period):
-                outcomes[index] = _insist(outcomes[index], held[index], grace_period, force)
+                may_kill = force or targets[index].allow_kill
+                outcomes[index] = _insist(outcomes[index], held[index], grace_period, may_kill)
     finally:
         for descriptor in held.values():
             os.close(descriptor)
@@ -129,49 +163,52 @@ def _identity_of(pid: int) -> Optional[Tuple[int, str]]:
     return (stat.started_ticks, processes.boot_id()) if stat and stat.state not in "ZX" else None
 
 
-def _hold(target: Target) -> int:
-    """A pidfd of the target, its identity proven after it was opened. Raises _Gone or _Refused."""
+def hold(target: Target) -> int:
+    """A pidfd of the target, its identity proven after it was opened. Raises Gone or Refused."""
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
-        raise _Refused(
+        raise Refused(
             "this host cannot hold a process by pidfd (Python 3.9 and Linux 5.3 are needed): nothing is stopped"
         )
-    if target.pid <= 1:
-        raise _Refused("pid %d is the system's first process" % target.pid)
     try:
         descriptor = os.pidfd_open(target.pid)
     except OSError as error:
         if error.errno == errno.ESRCH:
-            raise _Gone from None
-        raise _Refused("it cannot be held by pidfd: %s" % error.strerror) from None
+            raise Gone from None
+        raise Refused("it cannot be held by pidfd: %s" % error.strerror) from None
     try:
-        _prove(target)
+        prove(target)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _prove(target: Target) -> None:
-    """Reads everything again that makes this process the one that was meant. Raises _Gone or _Refused."""
+def prove(target: Target) -> None:
+    """Reads everything again that makes this process the one that was meant. Raises Gone or Refused.
+
+    Refused as well for what is never touched, whatever a plan says: the system's first process, and this run.
+    """
+    if target.pid <= 1:
+        raise Refused("pid %d is the system's first process" % target.pid)
     found = _identity_of(target.pid)
     if found is None:
-        raise _Gone
+        raise Gone
     if found[1] != target.boot_id:
-        raise _Refused("the host has been restarted since the plan was made")
+        raise Refused("the host has been restarted since the plan was made")
     if found[0] != target.started_ticks:
-        raise _Gone  # the pid has been reused: the process that was meant has ended
+        raise Gone  # the pid has been reused: the process that was meant has ended
     if target.pid in processes.ancestors(os.getpid()):
-        raise _Refused("pid %d carries this very run" % target.pid)
+        raise Refused("pid %d carries this very run" % target.pid)
     argv = processes.read_argv(target.pid)
     kind = recognition.gateway_kind(argv)
     if target.role == "gateway" and kind is None:
-        raise _Refused("pid %d is no gateway any more" % target.pid)
+        raise Refused("pid %d is no gateway any more" % target.pid)
     if target.role == "client" and kind is not None:
-        raise _Refused("pid %d has become a gateway" % target.pid)
+        raise Refused("pid %d has become a gateway" % target.pid)
     if target.argv_digest and target.argv_digest != recognition.argv_digest(redact_argv(argv)):
-        raise _Refused("pid %d has become another program since the plan was made" % target.pid)
+        raise Refused("pid %d has become another program since the plan was made" % target.pid)
     if target.unit and processes.read_unit(target.pid) != target.unit:
-        raise _Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
+        raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
 
 
 def _own_unit(target: Target) -> Optional[str]:
@@ -183,9 +220,12 @@ def _own_unit(target: Target) -> Optional[str]:
     """
     if target.unit is None:
         return None
-    main_pid = _systemctl("show", "--property=MainPID", "--value", "--", target.unit).strip()
+    try:
+        main_pid = units.main_pid(target.unit)
+    except units.UnitError as error:
+        raise Refused(str(error)) from None
     line = processes.ancestors(target.pid) - {1}
-    if not main_pid.isdigit() or int(main_pid) not in line:
+    if main_pid not in line:
         return None
     members = {pid for pid in processes.pids() if processes.read_unit(pid) == target.unit}
     strangers = {pid for pid in members - line if target.pid not in processes.ancestors(pid)}
@@ -196,34 +236,20 @@ def _ask(target: Target, descriptor: int) -> None:
     """Asks a process that is held to end: through its unit where it has one of its own, else by SIGTERM."""
     if target.unit is None:
         _send(descriptor, signal.SIGTERM)
-    else:
-        _systemctl("--no-block", "stop", "--", target.unit)
-
-
-def _systemctl(*arguments: str) -> str:
-    """What systemctl answers. Raises _Refused when it does not do as told."""
-    import subprocess
-
-    command = ["systemctl", "--no-ask-password", *arguments]
+        return
     try:
-        done = subprocess.run(
-            command, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=_SYSTEMCTL_PATIENCE
-        )
-    except subprocess.CalledProcessError as error:
-        said = plain_text(error.stderr.decode("utf-8", "backslashreplace"))
-        raise _Refused("systemctl %s failed: %s" % (" ".join(arguments), said)) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise _Refused("systemctl %s failed: %s" % (" ".join(arguments), type(error).__name__)) from None
-    return done.stdout.decode("utf-8", "backslashreplace")
+        units.stop(target.unit)
+    except units.UnitError as error:
+        raise Refused(str(error)) from None
 
 
 def _send(descriptor: int, number: int) -> None:
     try:
         signal.pidfd_send_signal(descriptor, number)  # type: ignore[attr-defined,unused-ignore]
     except ProcessLookupError:
-        raise _Gone from None
+        raise Gone from None
     except PermissionError:
-        raise _Refused("it belongs to another user: run with become") from None
+        raise Refused("it belongs to another user: run with become") from None
 
 
 def _await(held: Dict[int, int], seconds: float) -> List[int]:
@@ -242,21 +268,21 @@ def _await(held: Dict[int, int], seconds: float) -> List[int]:
     return sorted(waiting.values())
 
 
-def _insist(asked: Outcome, descriptor: int, grace_period: float, force: bool) -> Outcome:
+def _insist(asked: Outcome, descriptor: int, grace_period: float, may_kill: bool) -> Outcome:
     """What becomes of a process that was asked to end and has not."""
     target = asked.target
     if target.unit:
         reason = "still running %g s after its unit %s was told to stop" % (grace_period, target.unit)
         return replace(asked, result=REFUSED, reason=reason)
-    if not force:
-        reason = "still running %g s after SIGTERM; force is off, so it was not killed" % grace_period
+    if not may_kill:
+        reason = "still running %g s after SIGTERM; allow_kill is off, so it was not killed" % grace_period
         return replace(asked, result=REFUSED, reason=reason)
     try:
-        _prove(target)
+        prove(target)
         _send(descriptor, signal.SIGKILL)
-    except _Gone:
+    except Gone:
         return asked
-    except _Refused as refusal:
+    except Refused as refusal:
         return replace(asked, result=REFUSED, reason=str(refusal))
     killed = replace(asked, signals=("SIGTERM", "SIGKILL"))
     if _await({0: descriptor}, _KILL_PATIENCE):

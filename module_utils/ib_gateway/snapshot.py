@@ -56,7 +56,13 @@ def look(
         connections=pair(reading),
         accept_queue_samples=_sample_queues(reading),
         units=reading.units,
+        boottime=boottime(),
     )
+
+
+def boottime() -> float:
+    """Seconds since boot, the time asleep included; where the system has no such clock, those of its steady one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _sample_queues(reading: Reading) -> Mapping[int, Tuple[int, ...]]:
@@ -112,6 +118,7 @@ def _with_server(row: Connection, mirror: Optional[Connection], accepting: Froze
         remote_host=None if mirror or _is_loopback(row.remote) else row.remote,
         idle=row.idle,
         sent=row.sent,
+        cookie=row.cookie,
     )
 
 

@@ -1,6 +1,7 @@
-"""When the broker resets its servers: which window, if any, a moment lies in. Pure; runs on the controller.
+"""Times of day that mean something: which window, if any, a moment lies in. Pure; runs on the controller.
 
-Times of day are data, in the zone in which the broker announces them, so that daylight saving is the zone's business.
+The broker's resets and a desk's own hours are data, in the zone in which they are announced, so that daylight saving
+is the zone's business.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
 _KEYS = ("name", "zone", "start", "end", "days")
 
 
-def current(windows: Sequence[Mapping[str, Any]], now: float) -> str:
+def current(windows: Sequence[Mapping[str, Any]], now: float, kind: str = "reset window") -> str:
     """The window that a moment lies in, as `NAME until TIME`; empty for none.
 
     windows: {name, zone, start, end, days}; start and end are HH:MM in the zone, an end before the start is on the next
-    day; days: on which days it starts, all when left out. now: seconds since the epoch. Raises ValueError on a window
-    that is not one, naming it and the key.
+    day; days: on which days it starts, all when left out. now: seconds since the epoch. kind: what the windows are,
+    for messages. Raises ValueError on a window that is not one, naming it and the key.
     """
     moment = datetime.fromtimestamp(now, timezone.utc)
-    for window in windows:
-        start, end, days, zone = _parsed(window)
+    # All are read before one may answer, so that a wrong one is told at every hour.
+    for window, (start, end, days, zone) in [(window, _parsed(window, kind)) for window in windows]:
         here = moment.astimezone(zone)
         for day in (here.date(), here.date() - timedelta(days=1)):
             begin = datetime(day.year, day.month, day.day, *start, tzinfo=zone)
@@ -36,9 +37,9 @@ def current(windows: Sequence[Mapping[str, Any]], now: float) -> str:
     return ""
 
 
-def _parsed(window: Mapping[str, Any]) -> Tuple[Tuple[int, int], Tuple[int, int], List[str], ZoneInfo]:
+def _parsed(window: Mapping[str, Any], kind: str) -> Tuple[Tuple[int, int], Tuple[int, int], List[str], ZoneInfo]:
     name = window.get("name")
-    where = "reset window %s" % (name or window)
+    where = "%s %s" % (kind, name or window)
     if not name:
         raise ValueError("%s, key name: is missing" % where)
     for key in window:

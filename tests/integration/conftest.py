@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from integration.audited_scripts import fixable, folder
 from integration.desk import Desk
+from integration.pages import browser, show
+
+__all__ = ["browser", "desk", "fixable", "folder", "show"]
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from simulator.launch import HeldSession, SimulatedGateway, free_port
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _RECAP = re.compile(r"^(\S+)\s*:\s+(ok=.*)$", re.MULTILINE)
 _PLAYBOOK_LIMIT = 170
-_NO_RESETS: dict[str, list[str]] = {"ib_gateway_diagnose_reset_regions": []}
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,13 @@ class Desk:
         self.config_dir = folder / "jts"
         self._stack = stack
         self._count = 0
+        # A simulated gateway knows no broker: the hour at which the tests run must not explain its faults. The soak is
+        # short; what it proves has a test of its own.
+        self.settings: dict[str, Any] = {
+            "ib_gateway_diagnose_reset_regions": [],
+            "ib_gateway_verify_soak": 0.4,
+            "ib_repair_state_dir": str(folder / "state"),
+        }
         stack.callback(self._end_leftovers)
 
     def gateway(self, *faults: str, **options: Any) -> SimulatedGateway:
@@ -112,8 +118,7 @@ class Desk:
         (reports / "fleet.json").unlink(missing_ok=True)
         command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(path), playbook]
         done = subprocess.run(
-            # A simulated gateway knows no broker: the hour at which the tests run must not explain its faults.
-            [*command, "-e", json.dumps({"ib_report_dir": str(reports), **_NO_RESETS}), *options],
+            [*command, "-e", json.dumps({"ib_report_dir": str(reports), **self.settings}), *options],
             cwd=PROJECT,
             env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
             capture_output=True,

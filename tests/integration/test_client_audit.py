@@ -1,60 +1,20 @@
-"""The audit on real files, on the scripts of real processes, as a playbook, and with rewrites."""
+"""The audit on real files, on the scripts of real processes, and with rewrites."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 from unit.module_runs import ANSIBLE_S_OWN, differing, documented
 
-from integration.desk import Desk, Run, local, until
+from integration.audited_scripts import BOT, LIVE, MENDED
+from integration.desk import Desk, until
 from integration.modules import run_module
-
-LIVE = {"name": "live", "trading_mode": "live"}
-BOT = """\
-from ib_insync import IB, util
-
-PORT = 4002  # since May
-
-
-def main():
-    util.startLoop()
-    ib = IB()
-    ib.connect("127.0.0.1", PORT, clientId=15)
-
-
-if __name__ == "__main__":
-    main()
-"""
-MENDED = """\
-from ib_insync import IB, util
-import ib_connect
-
-PORT = 4001  # since May
-
-
-def main():
-    ib = IB()
-    ib.connect("127.0.0.1", PORT, clientId=ib_connect.client_id())
-
-
-if __name__ == "__main__":
-    util.startLoop()
-    main()
-"""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "scripts").mkdir()
-    (tmp_path / "scripts" / "live_bot.py").write_text(BOT)
-    return tmp_path / "scripts"
 
 
 def found_codes(found: dict[str, Any]) -> set[str]:
@@ -132,15 +92,30 @@ def test_the_scripts_of_connected_and_named_processes_are_audited(desk: Desk, fo
     assert str(folder / "waiting.py") in {each["file"] for each in found["problems"]}
 
 
+def _argv(pid: int) -> bytes:
+    return Path("/proc/%d/cmdline" % pid).read_bytes()
+
+
+def test_two_processes_of_one_script_with_one_id_are_told_as_such(desk: Desk, folder: Path) -> None:
+    (folder / "waiting.py").write_text("input()\n" + BOT)
+    entry = {**LIVE, "port": desk.port, "client_patterns": [r"waiting\.py"]}
+    with ExitStack() as stack:
+        twins = []
+        for _ in range(2):
+            command = [sys.executable, "-u", "waiting.py"]
+            twin = subprocess.Popen(command, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+            stack.callback(twin.wait)
+            stack.callback(twin.kill)
+            twins.append(twin)
+        until(lambda: all(_argv(twin.pid).endswith(b"waiting.py\0") for twin in twins))
+        found = run_module("ib_client_audit", running=True, gateways=[entry])
+    (shared,) = [each for each in found["problems"] if each["code"] == "shared_client_id"]
+    assert shared["line"] == 10 and "client id 15 is used by 2 processes of this script" in shared["summary"]
+    assert all(str(twin.pid) in shared["summary"] for twin in twins)
+    assert {each["pid"] for each in found["running"]} >= {twin.pid for twin in twins}
+
+
 # --- rewrites --------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def fixable(folder: Path) -> Iterator[Path]:
-    pytest.importorskip("libcst", reason="LibCST is not installed: rewrites cannot be tested")
-    (folder / "ib_connect.py").write_text("def client_id():\n    return 1\n")
-    (folder / "live_bot.py").chmod(0o750)
-    yield folder / "live_bot.py"
 
 
 def fixed(path: Path, **options: Any) -> dict[str, Any]:
@@ -192,69 +167,3 @@ def test_what_is_left_is_said_with_the_reason(fixable: Path) -> None:
     (left,) = found["left"]
     assert (left["code"], left["line"]) == ("hardcoded_client_id", 9) and "ib_connect.py" in left["reason"]
     assert "15" in fixable.read_text()
-
-
-# --- the playbook ----------------------------------------------------------------------------------------------------
-
-
-def play(desk: Desk, folder: Path, *options: str, inventory: Any = None) -> tuple[Run, dict[str, Any], dict[str, Any]]:
-    """(the run, audit.json, audit.sarif)"""
-    extra = json.dumps({"ib_client_audit_paths": [str(folder)]})
-    run = desk.play("playbooks/audit_clients.yml", "-e", extra, *options, inventory=inventory)
-    reports = desk.folder / "reports"
-    read = [
-        json.loads(path.read_text()) if path.exists() else {}
-        for path in (reports / "audit.json", reports / "audit.sarif")
-    ]
-    return run, read[0], read[1]
-
-
-def test_the_playbook_tells_what_it_found_and_its_exit_code_follows_the_severity(desk: Desk, folder: Path) -> None:
-    desk.gateway()
-    desk.script()
-    run, document, log = play(desk, folder, "--check")
-    assert run.rc == 2 and "live_bot.py:7:5:" in run.output, run.output
-    assert run.recap()["changed"] == 0
-    (host,) = document["hosts"]
-    assert host["looked"] and {"port_contradicts_mode", "hardcoded_client_id"} <= {p["code"] for p in host["problems"]}
-    assert any(each["file"].endswith("hold_session.py") for each in host["running"])
-    assert len(log["runs"][0]["results"]) == len(host["problems"])
-    never, _document, _log = play(desk, folder, "-e", "ib_audit_fail_on=never")
-    assert never.rc == 0, never.output
-    assert (folder / "live_bot.py").read_text() == BOT
-
-
-def test_clean_scripts_end_with_0(desk: Desk, folder: Path) -> None:
-    (folder / "live_bot.py").write_text("import ib_connect\nwith ib_connect.connect('live') as ib:\n    print(ib)\n")
-    run, document, _log = play(desk, folder, "-e", "ib_client_audit_running=false")
-    assert run.rc == 0, run.output
-    assert document["hosts"][0]["files"] == 1 and "no problems" in run.output
-
-
-def test_a_host_that_could_not_be_audited_fails_the_run_and_the_other_is_audited(desk: Desk, folder: Path) -> None:
-    (folder / "live_bot.py").write_text("x = 1\n")
-    broken = local(ib_gateways=[desk.entry()], ansible_python_interpreter="/no/such/python")
-    hosts = {"trading_hosts": {"hosts": {"broken": broken, "desk": local(ib_gateways=[desk.entry()])}}}
-    run, document, log = play(desk, folder, "-e", "ib_client_audit_running=false", inventory=hosts)
-    assert run.rc != 0
-    assert {each["name"]: each["looked"] for each in document["hosts"]} == {"broken": False, "desk": True}
-    assert [each["invocations"][0]["executionSuccessful"] for each in log["runs"]] == [False, True]
-    assert run.recap("desk")["failed"] == 0
-
-
-def test_the_playbook_mends_when_it_is_told_to_and_the_second_run_changes_nothing(desk: Desk, fixable: Path) -> None:
-    options = ["-e", '{"ib_client_audit_fix": true, "ib_client_audit_running": false}', "-e", "ib_audit_fail_on=error"]
-    hosts = {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[LIVE])}}}
-    predicted, _document, _log = play(desk, fixable.parent, "--check", "--diff", *options, inventory=hosts)
-    assert "+PORT = 4001" in predicted.output and fixable.read_text() == BOT
-    real, document, _log = play(desk, fixable.parent, *options, inventory=hosts)
-    assert real.rc == 0, real.output
-    assert fixable.read_text() == MENDED and real.recap()["changed"] == 1
-    assert len(document["hosts"][0]["fixed"]) == 3
-    again, _document, _log = play(desk, fixable.parent, *options, inventory=hosts)
-    assert again.recap()["changed"] == 0
-
-
-def test_a_run_over_no_host_is_an_error(desk: Desk, folder: Path) -> None:
-    run, _document, _log = play(desk, folder, inventory={"trading_hosts": {"hosts": {}}})
-    assert run.rc != 0 and "No host of group trading_hosts" in run.output

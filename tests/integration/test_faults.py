@@ -135,9 +135,10 @@ def test_two_connections_where_one_may_be_compete_and_the_slot_is_not_probed(des
     found = look(desk)
     assert codes(found) == {"competing_clients"}
     assert found["api"] is None
-    stopped = [step["target"]["pid"] for step in found["plan"]["steps"]]
-    assert actions(found) == ["stop_client"]
-    assert stopped[0] in (first.pid, second.pid)
+    assert actions(found) == ["drop_connection", "stop_client"]
+    cut, stopped = (step["target"] for step in found["plan"]["steps"])
+    assert [each["pid"] for each in cut["client_processes"]] == [stopped["pid"]]
+    assert stopped["pid"] in (first.pid, second.pid)
 
 
 def test_a_full_slot_with_one_script_is_healthy_without_a_handshake(desk: Desk) -> None:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import urllib.parse
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
-import pytest
-from ansible.module_utils.ib_fleet.page import page
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from unit import fleets
-from unit.test_report_page import past
 
 from integration.desk import until
+from integration.pages import Show, counted, fleet, shown
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    " --disable-component-update --disable-sync --window-size=1360,1000"
-)
 #: From a key that is pressed to the rows that are painted.
 FILTER = """
 const done = arguments[1], field = document.getElementById('q'), began = performance.now();
@@ -31,59 +20,6 @@ field.value = arguments[0];
 field.dispatchEvent(new Event('input', {bubbles: true}));
 requestAnimationFrame(() => setTimeout(() => done(performance.now() - began), 0));
 """
-Show = Callable[[dict[str, Any]], str]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """A browser with a profile of its own; the system's, for the tests install nothing."""
-    chromium, driver = shutil.which("chromium") or "", shutil.which("chromedriver") or ""
-    if not (chromium and driver):
-        reason = "chromium and chromedriver are not installed (Debian: chromium, chromium-driver)"
-        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS.split(), "--user-data-dir=%s" % tmp_path_factory.mktemp("profile")):
-        options.add_argument(flag)
-    found = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        found.set_page_load_timeout(60)
-        yield found
-    finally:
-        found.quit()
-
-
-@pytest.fixture
-def show(browser: webdriver.Chrome, tmp_path: Path) -> Show:
-    """Opens the page of a document, with a past; gives back its address."""
-
-    def opened(document: dict[str, Any]) -> str:
-        path = tmp_path / "index.html"
-        path.write_text(page(document, past(document)), encoding="utf-8")
-        browser.get("about:blank")
-        browser.get(path.as_uri())
-        return path.as_uri()
-
-    return opened
-
-
-def shown(browser: webdriver.Chrome) -> list[str]:
-    """The hosts whose rows are shown."""
-    found: list[str] = browser.execute_script(
-        "return [...document.querySelectorAll('#table tbody tr')].filter(each => each.offsetParent)"
-        ".map(each => each.querySelector('th').textContent)"
-    )
-    return found
-
-
-def counted(browser: webdriver.Chrome) -> str:
-    return browser.find_element(By.ID, "count").text
-
-
-def fleet() -> dict[str, Any]:
-    looks = {"alpha": "good", "beta": "not_listening: restart", "gamma": "two", "delta": "gateway_starting: wait"}
-    hosts = [fleets.host(name, fleets.looks()[look], groups=("london",)) for name, look in looks.items()]
-    return fleets.document(*hosts, fleets.host("omega", fleets.UNREACHABLE, groups=("tokyo",)))
 
 
 def test_the_filter_takes_text_status_verdict_and_group_and_says_how_many_fit(
@@ -185,7 +121,8 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(browser: webdriver.Chrome, 
         "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
     )
     try:
-        for document in (fleet(), fleets.hostile()):
+        long = {**fleet(), "audit": fleets.audit(3, file="/srv/" + "deep/" * 40 + "bot.py", snippet="x" * 160)}
+        for document in (fleet(), fleets.hostile(), long, {**fleets.document(kind="audit"), "audit": long["audit"]}):
             show(document)
             browser.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
             assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
@@ -208,12 +145,12 @@ def test_the_page_is_whole_without_a_script(browser: webdriver.Chrome, show: Sho
 def test_every_control_is_reached_by_tab_and_its_focus_is_seen(browser: webdriver.Chrome, show: Show) -> None:
     show(fleet())
     reached = []
-    for _ in range(16):
+    for _ in range(20):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         now = browser.switch_to.active_element
-        reached.append(now.get_attribute("id") or now.get_attribute("value") or now.tag_name)
+        reached.append(now.get_attribute("id") or now.get_attribute("value") or now.text or now.tag_name)
         assert browser.execute_script("return getComputedStyle(document.activeElement).outlineStyle") != "none"
-    assert {"theme", "unhealthy", "q", "status", "verdict", "group"} <= set(reached), reached
+    assert {"theme", "unhealthy", "q", "status", "verdict", "group", "Host"} <= set(reached), reached
 
 
 def test_an_address_with_any_fragment_breaks_nothing(browser: webdriver.Chrome, show: Show) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 import psutil
 import pytest
 from ansible.module_utils.ib_gateway import linux, processes, signalling
-from simulator.launch import SimulatedGateway
+from simulator.launch import SimulatedGateway, free_port
 
+from integration import repair
 from integration.desk import Desk, alive, until
 from integration.modules import run_module
 
@@ -88,13 +89,23 @@ def test_the_first_process_and_the_run_itself_are_refused(pid: int) -> None:
     assert not found["changed"] and len(found["refused"]) == 1
 
 
-def test_a_gateway_that_ignores_sigterm_is_only_killed_with_force(desk: Desk) -> None:
+@pytest.mark.parametrize("more", [{"force": True}, {"allow_kill": True}], ids=str)
+def test_a_gateway_that_ignores_sigterm_is_only_killed_where_that_is_allowed(desk: Desk, more: dict[str, bool]) -> None:
     gateway = desk.gateway("ignore-sigterm")
     target = identity(gateway.pid, role="gateway")
     refused = stop(target, grace_period=0.3)
-    assert "force is off" in refused["refused"][0]["reason"] and alive(gateway.pid)
-    killed = stop(target, grace_period=0.3, force=True)
+    assert "allow_kill is off" in refused["refused"][0]["reason"] and alive(gateway.pid)
+    options = {key: value for key, value in more.items() if key == "force"}
+    killed = stop({**target, **({} if options else more)}, grace_period=0.3, **options)
     assert killed["stopped"][0]["signals"] == ["SIGTERM", "SIGKILL"] and not alive(gateway.pid)
+
+
+def test_of_two_that_ignore_sigterm_only_the_one_that_may_be_is_killed(desk: Desk) -> None:
+    spared, killed = desk.gateway("ignore-sigterm"), desk.gateway("no-listener", "ignore-sigterm")
+    both = [identity(spared.pid), identity(killed.pid, allow_kill=True)]
+    found = run_module("ib_process_stop", processes=both, grace_period=0.3)
+    assert [[row["pid"] for row in found[key]] for key in ("stopped", "refused")] == [[killed.pid], [spared.pid]]
+    assert alive(spared.pid) and not alive(killed.pid)
 
 
 UNIT = "ibgateway.service"
@@ -203,6 +214,111 @@ def test_a_start_command_that_fails_says_why_and_never_what_it_was(desk: Desk, c
     found = run_module("ib_gateway_start", gateways=[desk.entry(start_command=[*command, "hunter2"])], only=["live"])
     assert found["failed"] and reason in found["msg"]
     assert "hunter2" not in str(found) and command[0] not in str(found)
+
+
+@pytest.mark.parametrize("service", ["ibgateway", UNIT])
+def test_a_gateway_with_a_unit_is_started_by_it(desk: Desk, monkeypatch: pytest.MonkeyPatch, service: str) -> None:
+    notes = repair.systemctl(desk.folder, monkeypatch, 0, ":")
+    entry = desk.entry(service=service)
+    predicted = run_module("ib_gateway_start", check=True, gateways=[entry], only=["live"])
+    assert predicted["changed"] and repair.verbs(notes) == []
+    found = run_module("ib_gateway_start", gateways=[entry], only=["live"])
+    assert found["changed"] and found["started"] == [{"name": "live", "pid": None, "unit": UNIT}]
+    assert notes.read_text().splitlines() == [f"--no-ask-password start -- {UNIT}"] and desk.java() == []
+
+
+def test_a_unit_that_does_not_start_is_a_failure_with_its_reason(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    repair.systemctl(desk.folder, monkeypatch, 0, "echo 'Unit not found.' >&2; exit 5")
+    found = run_module("ib_gateway_start", gateways=[desk.entry(service=UNIT)], only=["live"])
+    assert found["failed"] and "Unit not found." in found["msg"] and not found["changed"]
+
+
+def test_one_gateway_that_does_not_start_does_not_keep_the_others_down(desk: Desk) -> None:
+    port = free_port()
+    paper = {"mode": "paper", "config_dir": desk.folder / "paper", "port": port}
+    entries = [
+        desk.entry(start_command=["/no/such/program"]),
+        {
+            **desk.entry(),
+            "name": "paper",
+            "trading_mode": "paper",
+            "port": port,
+            "config_dir": str(desk.folder / "paper"),
+            "start_command": desk.prepared(**paper).command(),
+        },
+    ]
+    found = run_module("ib_gateway_start", gateways=entries, only=["live", "paper"])
+    try:
+        assert not found.get("failed") and [row["name"] for row in found["started"]] == ["paper"]
+        assert [row["name"] for row in found["not_started"]] == ["live"]
+    finally:
+        psutil.Process(found["started"][0]["pid"]).kill()
+
+
+# --- under a warrant -------------------------------------------------------------------------------------------------
+
+
+def test_a_stop_is_written_down_before_and_after(desk: Desk) -> None:
+    desk.gateway()
+    surplus = desk.gateway("no-listener")
+    repair.past_its_start(surplus.pid)
+    run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
+    found = run.act("ib_process_stop", processes=run.targets("stop_gateway"), grace_period=3)
+    assert [row["gateway"] for row in found["stopped"]] == ["live"] and not alive(surplus.pid)
+    assert run.told() == [("intent", "stop_gateway"), ("outcome", "stop_gateway", "done")]
+    assert run.journal()[0]["target"]["pid"] == surplus.pid
+
+
+def test_a_check_under_a_warrant_writes_nothing(desk: Desk) -> None:
+    desk.gateway()
+    surplus = desk.gateway("no-listener")
+    run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
+    found = run.act("ib_process_stop", check=True, processes=run.targets("stop_gateway"))
+    assert found["changed"] and alive(surplus.pid) and run.told() == []
+
+
+def test_a_process_that_refuses_to_end_is_a_failed_act(desk: Desk) -> None:
+    desk.gateway()
+    surplus = desk.gateway("no-listener", "ignore-sigterm")
+    run = repair.Repair(desk).begin()
+    found = run.act("ib_process_stop", processes=run.targets("stop_gateway"), grace_period=0.3)
+    assert len(found["refused"]) == 1 and alive(surplus.pid)
+    assert run.told() == [("intent", "stop_gateway"), ("outcome", "stop_gateway", "failed")]
+
+
+def test_a_stop_on_a_host_that_has_changed_is_withheld(desk: Desk) -> None:
+    desk.gateway()
+    surplus = desk.gateway("no-listener")
+    run = repair.Repair(desk).begin()
+    third = desk.gateway("no-listener")
+    found = run.act("ib_process_stop", processes=run.targets("stop_gateway"))
+    assert not found["changed"] and alive(surplus.pid) and alive(third.pid)
+    assert [each["action"] for each in found["withheld"]] == ["stop_gateway"] and found["refused"] == []
+
+
+def test_a_start_is_written_down_and_only_done_for_the_host_of_the_plan(desk: Desk) -> None:
+    run = repair.Repair(desk).begin()
+    first = run.act("ib_gateway_start", only=["live"])
+    assert first["changed"] and run.told() == [("intent", "start"), ("outcome", "start", "done")]
+    psutil.Process(first["started"][0]["pid"]).kill()
+    until(lambda: not desk.java())
+    gateway = desk.gateway()
+    found = run.act("ib_gateway_start", only=["live"])
+    assert not found["changed"] and len(found["withheld"]) == 1 and desk.java() == [gateway.pid]
+
+
+def test_a_module_that_is_cut_short_in_an_act_leaves_a_failed_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.gateway()
+    desk.gateway("no-listener")
+    run = repair.Repair(desk).begin()
+
+    def burst(*_arguments: Any) -> list[int]:
+        raise RuntimeError("the floor gave way")
+
+    monkeypatch.setattr(signalling, "_await", burst)
+    with pytest.raises(RuntimeError):
+        run.act("ib_process_stop", processes=run.targets("stop_gateway"))
+    assert run.told() == [("intent", "stop_gateway"), ("outcome", "stop_gateway", "failed")]
 
 
 def test_waiting_ends_when_the_gateway_that_was_coming_up_has_gone(desk: Desk) -> None:

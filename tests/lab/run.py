@@ -1,8 +1,8 @@
-"""Runs the molecule scenarios one after the other, whatever becomes of the ones before, and sums up.
+"""Runs the molecule scenarios, a few at a time, whatever becomes of the others, and sums up.
 
     run.py test [SCENARIO ...]   all scenarios, or these; exit code 0 only when every one of them ran and held
     run.py deps                  installs Debian's packages for the lab and builds the host image
-    run.py clean                 removes the containers, the network and the images of this checkout
+    run.py clean                 removes the containers, networks and images of this checkout
 
 Where the lab cannot run, one line says why; that is a failure only where CI=true. A scenario's output goes to
 .ansible/lab/SCENARIO.log. Molecule counts a playbook that is missing as a success and may skip an action without a
@@ -22,6 +22,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -36,6 +37,8 @@ WORK = PROJECT / ".ansible" / "lab"
 BIN = Path(sys.executable).parent
 #: Seconds; the slowest one builds another release's image first.
 SCENARIO_LIMIT = 600
+#: Scenarios mostly wait, for hosts to come up and for time limits to pass; two of them keep two cores busy.
+AT_ONCE = 2
 TOLD_LINES = 25
 PODMAN = ("podman", "--cgroup-manager=cgroupfs", "--runtime=runc")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -172,8 +175,8 @@ def run_scenario(name: str) -> Result:
     returncode, log = logged(argv, name)
     why = objections(name, sequence(name), returncode, log)
     if why:
-        print("\n".join(telling(log)))
-        print(f"All of it: {(WORK / name).relative_to(PROJECT)}.log")
+        # In one piece, since another scenario may have something to say at the same time.
+        print("\n".join([*telling(log), f"All of it: {(WORK / name).relative_to(PROJECT)}.log"]), flush=True)
     return Result(name, time.monotonic() - began, why)
 
 
@@ -216,7 +219,9 @@ def clean() -> None:
     for image in podman("images", "--format", "{{.Repository}}:{{.Tag}}"):
         if image.startswith(f"localhost/{prefix}-"):
             podman("rmi", image)
-    podman("network", "rm", prefix)
+    for network in podman("network", "ls", "--format", "{{.Name}}"):
+        if network.startswith(f"{prefix}-"):
+            podman("network", "rm", network)
     shutil.rmtree(WORK, ignore_errors=True)
 
 
@@ -235,9 +240,10 @@ def test(names: Sequence[str]) -> int:
         print("The host image could not be built.")
         return 1
     results = []
-    for name in names or scenarios():
-        results.append(run_scenario(name))
-        print(results[-1].line, flush=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for running in as_completed([pool.submit(run_scenario, name) for name in names or scenarios()]):
+            results.append(running.result())
+            print(results[-1].line, flush=True)
     failed = [each.name for each in results if each.why]
     ran = [each for each in results if not each.skipped]
     told = f"{len(ran)} of {len(results)} scenarios ran, {len(failed)} failed"

@@ -100,6 +100,7 @@ def write_variables(port: int, start_command: List[str]) -> None:
         "demo_folder": str(FOLDER),
         "demo_start_command": start_command,
         "ib_report_dir": str(FOLDER / "reports"),
+        "ib_repair_state_dir": str(FOLDER / "state"),
     }
     (FOLDER / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
 

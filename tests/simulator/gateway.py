@@ -16,6 +16,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from typing import List, Optional
 
 if not __package__:
@@ -106,6 +107,11 @@ def _poll_pid(pid: int, stop: asyncio.Event) -> None:
     asyncio.get_running_loop().call_later(POLL_INTERVAL, _poll_pid, pid, stop)
 
 
+def look_like_a_jvm() -> None:
+    """A JVM never has a single thread, and who looks for gateways may rely on that."""
+    threading.Thread(target=threading.Event().wait, name="VM Thread", daemon=True).start()
+
+
 def write_ready_file(path: str, port: int, listening: bool) -> None:
     """Say that this process is up: {"pid", "port", "listening"}, whole or not at all."""
     draft = f"{path}.{os.getpid()}"
@@ -144,6 +150,7 @@ async def run(options: Options) -> None:
 
 def main(argv: List[str]) -> int:
     """Exit code 0 after a life that was ended from outside, 2 for an option that cannot be used."""
+    look_like_a_jvm()
     try:
         options = parse(argv)
         if options.under_ibc and options.config_dir and os.path.isdir(options.config_dir):

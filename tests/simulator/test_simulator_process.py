@@ -33,6 +33,7 @@ def test_a_gateway_is_a_java_process_with_its_main_class_in_argv(launcher: str, 
     assert (PASSWORD_CANARY in argv) is (launcher == "ibc")
     assert Path(f"/proc/{gateway.pid}/comm").read_text(encoding="utf-8") == "java\n"
     assert os.readlink(f"/proc/{gateway.pid}/cwd") == str(gateway.config_dir)
+    assert len(os.listdir(f"/proc/{gateway.pid}/task")) > 1
 
 
 def test_a_gateway_listens_dual_stack_on_one_socket(start_gateway: StartGateway) -> None:

@@ -6,6 +6,9 @@ import random
 from functools import lru_cache
 from typing import Any, Dict, List, Sequence
 
+from ansible.module_utils.ib_audit import report
+from ansible.module_utils.ib_audit.catalogue import NOT_AUDITED, RULES
+from ansible.module_utils.ib_audit.model import SEVERITIES
 from ansible.module_utils.ib_gateway import fleet
 from unit.facts import SCRIPT, gateway, health, listener, probe, script, snapshot, spec
 from unit.test_planning import LEAST
@@ -56,6 +59,12 @@ def host(name: str, before: Any = None, after: Any = None, groups: Sequence[str]
     return fleet.host_document(name, facts)
 
 
+def held_up(look: Dict[str, Any], **repairs: Any) -> Dict[str, Any]:
+    """A look at a host whose journal says something of earlier repairs."""
+    nothing: Dict[str, Any] = {"note": "", "paused": None, "latched": [], "unfinished": [], "lease": None}
+    return {**look, "repairs": {"journal": "ok", **nothing, **repairs}}
+
+
 def document(*hosts: Dict[str, Any], at: str = "2026-11-22T09:00:00Z", **more: Any) -> Dict[str, Any]:
     """A fleet's document of these hosts."""
     return fleet.document(hosts, {"kind": "sweep", "generated_at": at, "check_mode": False, **more})
@@ -75,6 +84,40 @@ def some(count: int, seed: int = 1, **more: Any) -> Dict[str, Any]:
             look = chance.choice(broken)
         hosts.append(host(name, look, groups=("trading_hosts", chance.choice(GROUPS[1:]))))
     return document(*hosts, **more)
+
+
+def audit(count: int = 3, at: str = "2026-11-22T09:30:00Z", each: int = 4, **texts: str) -> Dict[str, Any]:
+    """An audit of the scripts of so many hosts; one of them could not be read. texts: what a problem says instead."""
+    rules = [rule for rule in RULES.values() if rule.code not in NOT_AUDITED]
+    hosts = []
+    for number in range(count):
+        chance = random.Random(number)  # noqa: S311 - likewise
+        found = [
+            {
+                "code": rule.code,
+                "severity": rule.severity,
+                "file": "/srv/trading/strategies/bot%d.py" % line,
+                "line": 3 + 5 * line,
+                "column": 5,
+                "snippet": 'ib.connect("127.0.0.1", 4001, clientId=15)',
+                "summary": rule.title,
+                "remedy": rule.remedy,
+                **texts,
+            }
+            for line, rule in enumerate(chance.sample(rules, each))
+        ]
+        result: Any = {
+            "problems": found,
+            "summary": {word: sum(one["severity"] == word for one in found) for word in SEVERITIES},
+            "files": 9,
+            "clients": ["/srv/trading/strategies/bot1.py"],
+            "ignored": number % 3,
+        }
+        if number == 1:
+            result = {"unreachable": True, "msg": texts.get("summary", "no route to host")}
+        name = texts.get("host", "desk%04d.example.com") % number
+        hosts.append(report.host_document(name, result))
+    return report.document(hosts, {"generated_at": at, "check_mode": False})
 
 
 def hostile() -> Dict[str, Any]:

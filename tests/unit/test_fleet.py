@@ -9,7 +9,7 @@ import pytest
 from ansible.module_utils.ib_gateway import fleet
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.facts import GATEWAY, SCRIPT, SECOND, gateway, health, listener, probe, script, snapshot, spec
+from unit.facts import SCRIPT, SECOND, gateway, health, listener, probe, script, snapshot, spec
 
 HEALTHY = health((spec(), snapshot(gateway(), listener()), probe()))
 DOWN = health((spec(), snapshot(), None))
@@ -18,7 +18,6 @@ UNKNOWN = health((spec(), snapshot(gateway(other_netns=True)), None))
 FAILED = {"failed": True, "msg": "the module failed", "changed": False}
 UNREACHABLE = {"unreachable": True, "msg": "Connection timed out", "changed": False}
 CONTEXT = {"kind": "remediate", "generated_at": "2025-04-25T05:00:12Z", "check_mode": False}
-UNIT_STEP = {"action": "restart", "gateway": "live", "target": {"service": "ibgateway.service", "port": 4001}}
 
 
 def host(before: Any = None, after: Any = None, **more: Any) -> Dict[str, Any]:
@@ -102,53 +101,7 @@ def test_a_result_without_gateways_is_never_healthy(result: Dict[str, Any]) -> N
     assert host(HEALTHY, result)["status"] in (("unknown", "unreachable") if result else ("healthy",))
 
 
-# --- what was done ---------------------------------------------------------------------------------------------------
-
 STOPPED = {"pid": SCRIPT, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
-REFUSED = {"pid": SECOND, "user": "trader", "command": ["java"], "reason": "it is no gateway any more"}
-
-
-def test_acts_are_told_rung_by_rung() -> None:
-    found = host(
-        DOWN,
-        HEALTHY,
-        ib_gateway_repair_start={"changed": True, "started": [{"name": "live", "pid": GATEWAY}]},
-        ib_gateway_repair_stop_client={"changed": True, "stopped": [STOPPED], "refused": [REFUSED], "already_gone": []},
-        ib_gateway_repair_wait={"changed": False},
-    )
-    assert found["done"] == [
-        {"action": "stop_client", "changed": True, "stopped": [STOPPED], "refused": [REFUSED]},
-        {"action": "start", "changed": True, "started": [{"name": "live", "pid": GATEWAY}]},
-    ]
-
-
-def test_what_was_skipped_was_not_done() -> None:
-    assert host(HEALTHY, ib_gateway_repair_start={"skipped": True, "changed": False})["done"] == []
-    assert host(HEALTHY)["done"] == []
-
-
-def service(**more: Any) -> List[Dict[str, Any]]:
-    """What is told of one unit in a loop over units, as Ansible registers it."""
-    loop = {"changed": True, "results": [dict({"item": UNIT_STEP, "ansible_loop_var": "item"}, **more)]}
-    done = host(DOWN, ib_gateway_repair_restart_service=loop)["done"]
-    return list(done[0].get("services", ())) if done else []
-
-
-def test_a_unit_is_told_by_its_name() -> None:
-    assert service(name="ibgateway.service", changed=True) == [{"service": "ibgateway.service", "changed": True}]
-
-
-def test_a_unit_that_failed_is_told_by_its_name_too() -> None:
-    assert [each["service"] for each in service(failed=True, msg="Job failed")] == ["ibgateway.service"]
-
-
-def test_a_unit_that_was_skipped_is_not_told() -> None:
-    assert service(skipped=True, changed=False) == []
-
-
-def test_an_act_that_failed_says_so() -> None:
-    found = host(DOWN, ib_gateway_repair_start=FAILED)["done"]
-    assert found == [{"action": "start", "changed": False, "error": "the module failed"}]
 
 
 # --- the document ----------------------------------------------------------------------------------------------------
@@ -225,21 +178,6 @@ def test_a_host_that_was_not_judged_says_why(look: Optional[Dict[str, Any]], rea
 def test_an_act_is_told_in_words(check_mode: bool, line: str) -> None:
     act = {"changed": True, "stopped": [STOPPED]}
     assert lines(host(DOWN, HEALTHY, ib_gateway_repair_stop_client=act), check_mode=check_mode)[2] == line
-
-
-def test_refusals_starts_units_and_failures_are_told_in_words() -> None:
-    acts: Dict[str, Any] = {
-        "ib_gateway_repair_stop_gateway": {"refused": [REFUSED]},
-        "ib_gateway_repair_start": {"started": [{"name": "live", "pid": 1}]},
-        "ib_gateway_repair_restart_service": {"results": [{"name": "ibgateway.service", "changed": True}]},
-        "ib_gateway_repair_restart": FAILED,
-    }
-    assert lines(host(DOWN, HEALTHY, **acts))[2:6] == [
-        "  done: left pid %d alone: it is no gateway any more" % SECOND,
-        "  done: started live",
-        "  done: restarted unit ibgateway.service",
-        "  done: failed: the module failed",
-    ]
 
 
 def test_findings_withheld_steps_strangers_and_the_missing_library_are_told() -> None:

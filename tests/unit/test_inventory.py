@@ -49,6 +49,8 @@ def test_a_minimal_entry_gets_the_defaults(mode: str, port: int) -> None:
             client_patterns=(),
             protected_clients=(),
             remediation="auto",
+            allow_kill=False,
+            allow_restart_with_clients=False,
         )
     ]
 
@@ -65,6 +67,8 @@ def test_an_entry_that_says_everything_is_taken_as_it_is() -> None:
         client_patterns=[r"cleanup\.py"],
         protected_clients=[r"router", ".*"],
         remediation="plan_only",
+        allow_kill=True,
+        allow_restart_with_clients=True,
     )
     specs, found = parse([entry])
     assert found == []
@@ -81,6 +85,15 @@ def test_numbers_given_as_text_are_numbers() -> None:
     specs, found = parse([raw(port="4101", start_timeout="300", max_api_clients="4")])
     assert found == []
     assert (specs[0].port, specs[0].start_timeout, specs[0].max_api_clients) == (4101, 300, 4)
+
+
+@pytest.mark.parametrize("key", ["allow_kill", "allow_restart_with_clients"])
+@pytest.mark.parametrize(
+    ("given", "meant"), [(True, True), ("yes", True), ("True", True), ("no", False), ("FALSE", False)]
+)
+def test_a_permission_given_as_text_is_what_it_says(key: str, given: Any, meant: bool) -> None:
+    specs, found = parse([raw(**{key: given})])
+    assert found == [] and getattr(specs[0], key) is meant
 
 
 def test_live_and_paper_share_a_host() -> None:
@@ -174,6 +187,11 @@ def test_without_a_host_only_the_entry_is_named() -> None:
         ("protected_clients", [None], "non-empty string"),
         ("remediation", "never", "use auto or plan_only"),
         ("remediation", False, "is not a text"),
+        ("allow_kill", 1, "neither true nor false"),
+        ("allow_kill", "maybe", "neither true nor false"),
+        ("allow_kill", "", "neither true nor false"),
+        ("allow_restart_with_clients", ["yes"], "neither true nor false"),
+        ("allow_restart_with_clients", 0, "neither true nor false"),
     ],
 )
 def test_a_value_that_cannot_be_right_is_rejected_by_host_entry_and_key(key: str, value: Any, says: str) -> None:

@@ -42,14 +42,14 @@ def step(action: str, name: str = "live") -> Dict[str, Any]:
 
 def raw(*steps: Dict[str, Any], remediation: str = "auto") -> Dict[str, Any]:
     """A health result with these steps and nothing else that the ladder asks for."""
-    return {"gateways": [{"remediation": remediation, "plan": {"steps": list(steps)}}]}
+    return {"gateways": [{"name": "live", "remediation": remediation, "plan": {"steps": list(steps)}}]}
 
 
 # --- which steps -----------------------------------------------------------------------------------------------------
 
 
 def test_the_rungs_go_from_the_least_to_the_most_disruptive() -> None:
-    assert RUNGS == ("wait", "stop_client", "stop_gateway", "start", "restart")
+    assert RUNGS == ("wait", "drop_connection", "stop_client", "stop_gateway", "start", "restart")
 
 
 def test_the_steps_of_all_entries_count() -> None:
@@ -170,6 +170,11 @@ def test_a_step_that_waits_for_another_one_says_so() -> None:
 
 UPSTREAM = (spec(), snapshot(gateway(), listener()), probe(notices=(1100,)))
 BY_COMMAND = (spec(service=None, start_command=("/opt/start",)), snapshot(), None)
+CUT = (
+    spec(),
+    snapshot(gateway(), listener(), script(), connection(SCRIPT, cookie=7), connection(remote_host="10.0.0.9")),
+    None,
+)
 
 
 @pytest.mark.parametrize(
@@ -185,6 +190,14 @@ BY_COMMAND = (spec(service=None, start_command=("/opt/start",)), snapshot(), Non
 )
 def test_each_step_is_described_in_words(look: Tuple[Any, Any, Any], words: str) -> None:
     assert [ladder.describe(each) for each in ladder.steps(health(look))] == [words]
+
+
+def test_a_cut_is_described_by_who_holds_the_connection() -> None:
+    assert [ladder.describe(each) for each in ladder.steps(health(CUT))] == [
+        "cut the connection of pid %d of trader (python3 bot.py) to port 4001" % SCRIPT,
+        "stop script pid %d of trader (python3 bot.py)" % SCRIPT,
+    ]
+    assert ladder.next_rung(health(CUT)) == "drop_connection"
 
 
 def test_a_long_command_is_cut_to_a_line() -> None:

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
@@ -77,10 +78,15 @@ def victim() -> Iterator[Dict[str, Any]]:
         child.kill()
 
 
-def options_of(name: str, port: int, victim: Dict[str, Any]) -> Dict[str, Any]:
-    """Options with which a module has something to return on any host and does no harm on it."""
+def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Dict[str, Any]:
+    """Options with which a module has something to return on any host and does no harm on it; folder: to write in."""
+    books = {"state_dir": str(folder / "state"), "reason": "x"}
+    warrant = {"run": "r", "by": "b", "state_dir": str(folder / "state")}
     nobody = {"name": "nobody", "trading_mode": "paper", "port": port, "config_dir": "/nonexistent"}
     gateways = [dict(nobody, start_command=["/nonexistent/start"])]
+    ended = {"by": "identity", "process": dict(victim, started_ticks=1)}
+    nothing = dict(gateway="nobody", port=port, client="127.0.0.1", client_port=1, server="127.0.0.1", cookie=1)
+    nothing.update(gateway_process=victim, client_processes=[victim])
     options: Dict[str, Dict[str, Any]] = {
         "ib_api_probe": {"port": port, "timeout": 1},
         "ib_client_audit": {"paths": [str(PROJECT / "tests/simulator/clients")]},
@@ -88,37 +94,45 @@ def options_of(name: str, port: int, victim: Dict[str, Any]) -> Dict[str, Any]:
         "ib_gateway_health": {"gateways": gateways},
         "ib_gateway_info": {},
         "ib_gateway_start": {"gateways": gateways, "only": ["nobody"]},
+        "ib_connection_drop": {"connections": [nothing]},
+        "ib_gateway_restart": {"gateways": gateways, "restarts": [{"gateway": "nobody", "target": ended}]},
         "ib_gateway_wait": {"gateways": gateways, "only": ["nobody"], "timeout": 0},
         "ib_listener_info": {"ports": [port]},
+        "ib_repair_begin": {"warrant": warrant, "gateways": ["nobody"]},
+        "ib_repair_end": {"warrant": warrant, "results": []},
+        "ib_repair_pause": {**books, "minutes": 1},
+        "ib_repair_release": books,
         "ib_process_stop": {"processes": [victim, dict(victim, started_ticks=1), dict(victim, boot_id="another")]},
     }
     return options[name]
 
 
 @every_module
-def test_what_a_module_returns_is_what_it_documents(name: str, unused_port: int, victim: Dict[str, Any]) -> None:
-    check_mode = name == "ib_gateway_start"
-    found = run(name, options_of(name, unused_port, victim), check_mode)
+def test_what_a_module_returns_is_what_it_documents(
+    name: str, unused_port: int, victim: Dict[str, Any], tmp_path: Path
+) -> None:
+    check_mode = name in ("ib_gateway_start", "ib_gateway_restart")
+    found = run(name, options_of(name, unused_port, victim, tmp_path), check_mode)
     assert not found.get("failed"), found
     returned = {key: value for key, value in found.items() if key not in ANSIBLE_S_OWN}
     assert differing(returned, documented(name)[1], name) == []
 
 
 @every_module
-def test_every_module_works_in_check_mode(name: str, unused_port: int, victim: Dict[str, Any]) -> None:
+def test_every_module_works_in_check_mode(name: str, unused_port: int, victim: Dict[str, Any], tmp_path: Path) -> None:
     assert documented(name)[0]["attributes"]["check_mode"]["support"] == "full"
-    found = run(name, options_of(name, unused_port, victim), check_mode=True)
+    found = run(name, options_of(name, unused_port, victim, tmp_path), check_mode=True)
     assert not found.get("failed") and not found.get("skipped"), found
     os.kill(victim["pid"], 0)
 
 
 @pytest.mark.parametrize("name", [name for name in MODULES if name.endswith(("_info", "_health", "_probe", "_wait"))])
-def test_what_only_looks_changes_nothing(name: str, unused_port: int, victim: Dict[str, Any]) -> None:
-    assert not run(name, options_of(name, unused_port, victim)).get("changed")
+def test_what_only_looks_changes_nothing(name: str, unused_port: int, victim: Dict[str, Any], tmp_path: Path) -> None:
+    assert not run(name, options_of(name, unused_port, victim, tmp_path)).get("changed")
 
 
-def test_a_stop_tells_what_became_of_each_process(victim: Dict[str, Any]) -> None:
-    found = run("ib_process_stop", options_of("ib_process_stop", 0, victim))
+def test_a_stop_tells_what_became_of_each_process(victim: Dict[str, Any], tmp_path: Path) -> None:
+    found = run("ib_process_stop", options_of("ib_process_stop", 0, victim, tmp_path))
     assert [len(found[key]) for key in ("stopped", "already_gone", "refused")] == [1, 1, 1]
     assert found["changed"] is True
 
@@ -196,6 +210,10 @@ def test_a_session_has_the_documented_keys_whatever_it_came_to() -> None:
 
 ENTRY = {"name": "live", "trading_mode": "live"}
 STOP = {"pid": 2, "started_ticks": 1, "boot_id": "x"}
+ENDS = {"port": 4001, "client": "127.0.0.1", "client_port": 50_000, "server": "127.0.0.1", "cookie": 7}
+DROP = {"gateway": "live", **ENDS, "gateway_process": STOP, "client_processes": [STOP]}
+BY_COMMAND = dict(ENTRY, start_command=["/nonexistent/start"])
+RESTART = {"gateway": "live", "target": {"by": "identity"}}
 
 
 @pytest.mark.timeout(3)  # a wrong option is refused, not waited for
@@ -228,6 +246,21 @@ STOP = {"pid": 2, "started_ticks": 1, "boot_id": "x"}
         ("ib_process_stop", {"processes": [{"pid": 1}]}, "started_ticks"),
         ("ib_process_stop", {"processes": [dict(STOP, role="relay")]}, "role"),
         ("ib_process_stop", {"processes": [STOP], "grace_period": -1}, "grace_period"),
+        ("ib_process_stop", {"processes": [STOP], "warrant": {"run": "r", "by": "b"}}, "gateways"),
+        (
+            "ib_process_stop",
+            {"processes": [STOP], "gateways": [ENTRY], "warrant": {"run": "r", "by": "b"}},
+            "processes",
+        ),
+        ("ib_connection_drop", {"connections": [dict(DROP, client="localhost")]}, "connections"),
+        ("ib_connection_drop", {"connections": [dict(DROP, port=0)]}, "connections"),
+        ("ib_connection_drop", {"connections": [dict(DROP, cookie=1 << 64)]}, "connections"),
+        ("ib_connection_drop", {"connections": [DROP], "warrant": {"run": "r", "by": "b"}}, "gateways"),
+        ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [dict(RESTART, gateway="other")]}, "restarts"),
+        ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [RESTART]}, "start_command"),
+        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [RESTART]}, "restarts"),
+        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [dict(RESTART, target={"by": "unit"})]}, "unit"),
+        ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [], "timeout": 0}, "timeout"),
     ],
 )
 def test_a_bad_option_fails_with_a_message_that_names_it(name: str, options: Dict[str, Any], option: str) -> None:

@@ -10,7 +10,17 @@ from unit.module_runs import printed_by
 
 CANARY = "c4nary-Pw"
 COMMAND = ["/nonexistent/start", "trader", CANARY, "--pw=" + CANARY, "live"]
-TAKERS = ("ib_gateway_health", "ib_gateway_info", "ib_gateway_start", "ib_gateway_wait")
+TAKERS = (
+    "ib_connection_drop",
+    "ib_gateway_health",
+    "ib_gateway_info",
+    "ib_gateway_restart",
+    "ib_gateway_start",
+    "ib_gateway_wait",
+    "ib_process_stop",
+)
+#: Nobody's: it ended before this boot.
+PROCESS = {"pid": 2, "started_ticks": 1, "boot_id": "another"}
 every_taker = pytest.mark.parametrize("name", TAKERS)
 
 
@@ -28,6 +38,15 @@ def printed(name: str, gateways: Any, check_mode: bool = True, **more: Any) -> s
     options: Dict[str, Any] = {"gateways": gateways}
     if name in ("ib_gateway_start", "ib_gateway_wait"):
         options["only"] = ["nobody"]
+    if name == "ib_process_stop":
+        options["processes"] = [PROCESS]
+    if name == "ib_gateway_restart":
+        options["restarts"] = [{"gateway": "nobody", "target": {"by": "identity", "process": PROCESS}}]
+    if name == "ib_connection_drop":
+        ends = {"port": 4001, "client": "127.0.0.1", "client_port": 50_000, "server": "127.0.0.1", "cookie": 7}
+        options["connections"] = [
+            {"gateway": "nobody", **ends, "gateway_process": PROCESS, "client_processes": [PROCESS]}
+        ]
     if name == "ib_gateway_wait":
         options["timeout"] = 0
     text = printed_by(name, dict(options, **more), check_mode)
@@ -47,6 +66,15 @@ def test_no_result_holds_the_start_command(name: str) -> None:
 def test_a_start_that_fails_does_not_tell_its_command(user: str) -> None:
     found = json.loads(printed("ib_gateway_start", [entry(user=user)], check_mode=False))
     assert found["failed"] and "nobody" in found["msg"]
+
+
+def test_a_restart_that_fails_does_not_tell_its_command() -> None:
+    from ansible.module_utils.ib_gateway import processes
+
+    ended = dict(PROCESS, boot_id=processes.boot_id())
+    restarts = [{"gateway": "nobody", "target": {"by": "identity", "process": ended}}]
+    found = json.loads(printed("ib_gateway_restart", [entry()], check_mode=False, restarts=restarts))
+    assert found["failed"] and "nobody" in found["msg"] and "cannot be run" in found["msg"]
 
 
 WRONG: List[Dict[str, Any]] = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.model import GatewaySpec, Process
+from ansible.module_utils.ib_gateway.model import RUNGS, GatewaySpec, Process
 from unit.facts import (
     BOOT,
     GATEWAY,
@@ -16,6 +16,7 @@ from unit.facts import (
     gateway,
     listener,
     planned,
+    probe,
     process,
     script,
     snapshot,
@@ -89,8 +90,10 @@ def test_a_surplus_gateway_that_serves_a_protected_client_is_left_alone() -> Non
 
 
 def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
-    step = planned(snapshot(OURS)).steps[0]
-    assert step.target == {"service": UNIT, "port": 4001, "timeout": 120}
+    own = gateway(unit=UNIT, unit_is_own=True)
+    target = dict(planned(snapshot(own)).steps[0].target)
+    check_identity(target.pop("process"), own, "gateway")
+    assert target == {"gateway": "live", "by": "unit", "service": UNIT, "port": 4001, "timeout": 120}
 
 
 @pytest.mark.parametrize(("one", "unit"), [(spec(), None), (spec(), "other.service"), (COMMAND, None)])
@@ -98,7 +101,7 @@ def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
 def test_any_other_gateway_is_restarted_by_its_identity(one: GatewaySpec, unit: Optional[str], own: bool) -> None:
     victim = gateway(unit=unit, unit_is_own=own and unit is not None)
     step = planned(snapshot(victim), one).steps[0]
-    assert step.target.get("service") == one.service
+    assert (step.target["by"], step.target.get("service")) == ("identity", one.service)
     check_identity(step.target["process"], victim, "gateway")
 
 
@@ -112,6 +115,8 @@ def check_identity(target: Dict[str, Any], one: Process, role: str) -> None:
         "user": one.user,
         "command": list(one.command),
         "unit": one.unit if one.unit_is_own else None,
+        "gateway": "live",
+        "allow_kill": False,
     }
 
 
@@ -123,8 +128,33 @@ def test_a_step_names_its_process_by_its_whole_identity() -> None:
 
 
 def test_a_start_names_its_means_and_no_command() -> None:
-    assert planned(snapshot(), COMMAND).steps[0].target == {"port": 4001, "timeout": 120}
-    assert planned(snapshot()).steps[0].target == {"port": 4001, "timeout": 120, "service": UNIT}
+    means = {"gateway": "live", "port": 4001, "timeout": 120}
+    assert planned(snapshot(), COMMAND).steps[0].target == means
+    assert planned(snapshot()).steps[0].target == {**means, "service": UNIT}
+
+
+def test_a_unit_that_is_up_without_a_gateway_is_restarted_as_it_is() -> None:
+    target = planned(snapshot(units={UNIT: 500.0})).steps[0].target
+    assert (target["by"], target["gateway"]) == ("unit", "live") and "process" not in target
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_whatever_is_to_end_says_whether_it_may_be_killed(allowed: bool) -> None:
+    one = spec(allow_kill=allowed, client_patterns=("bot",))
+    found = planned(snapshot(OURS, gateway(SECOND), listener(), script()), one, probe("stalled")).steps
+    assert [each.action for each in found] == ["stop_client", "stop_gateway", "restart"]
+    ending = [each.target.get("process", each.target) for each in found]
+    assert [each["allow_kill"] for each in ending] == [allowed] * 3
+
+
+def test_every_target_names_its_gateway() -> None:
+    looks = [
+        planned(snapshot(gateway(age=30.0), gateway(SECOND, age=40.0), script()), spec(client_patterns=("bot",))),
+        planned(snapshot(OURS, listener()), shaken=probe("stalled")),
+        planned(snapshot(OURS, listener(), script(), connection(SCRIPT, cookie=7), connection(9)), shaken=None),
+    ]
+    assert {step.action for plan in looks for step in plan.steps} == set(RUNGS)
+    assert {step.target["gateway"] for plan in looks for step in plan.steps} == {"live"}
 
 
 def test_no_step_gives_a_password_away() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from typing import Optional, Tuple
 
 import pytest
@@ -150,10 +151,25 @@ def test_this_process_is_read_as_the_system_says_it_is() -> None:
     assert stat is not None and stat.ppid == os.getppid()
     assert processes.read_real_uid(pid) == os.getuid()
     assert processes.read_cwd(pid) == os.getcwd()
-    assert parse_cmdline(dict(processes.scan())[pid]) == processes.read_argv(pid)
+    assert parse_cmdline(dict(processes.scan([pid]))[pid]) == processes.read_argv(pid)
     assert {pid, os.getppid()} <= processes.ancestors(pid)
     assert re.fullmatch("[0-9a-f-]{36}", processes.boot_id())
     assert processes.uptime() > 0
+    assert processes.glance()[pid].st_uid == os.geteuid()
+
+
+def test_the_threads_of_a_process_are_counted_without_listing_them() -> None:
+    assert processes.threads_are_counted()
+    before = processes.threads(processes.glance()[os.getpid()])
+    done = threading.Event()
+    more = threading.Thread(target=done.wait)
+    more.start()
+    try:
+        assert processes.threads(processes.glance()[os.getpid()]) == before + 1
+        assert processes.threads_are_counted()
+    finally:
+        done.set()
+        more.join()
 
 
 def test_a_socket_this_process_holds_is_among_its_inodes() -> None:
@@ -172,7 +188,6 @@ def test_a_process_that_is_gone_is_none_and_no_error() -> None:
     assert processes.read_real_uid(gone) is None
     assert processes.read_cwd(gone) is None
     assert processes.read_unit(gone) is None
-    assert processes.owner_uid(gone) is None
     assert processes.socket_inodes(gone) == frozenset()
     assert processes.network_namespace(str(gone)) is None
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+from ansible.module_utils.ib_fleet import documents, writing
 from ansible.module_utils.ib_fleet.files import ReportError
 from ansible.module_utils.ib_fleet.history import FILE, History
-from ansible.module_utils.ib_fleet.troubles import Comparison, compare, troubles
+from ansible.module_utils.ib_fleet.troubles import Comparison, compare, further, known, known_of, troubles
 from unit import fleets
 
 GOOD, DOWN = "good", "gateway_not_running: start"
@@ -23,7 +24,14 @@ def day(number: int, **looks: Any) -> Dict[str, Any]:
 
 
 def compared(before: Dict[str, Any], after: Dict[str, Any]) -> Comparison:
-    return compare(before["generated_at"], {each["name"]: troubles(each) for each in before["hosts"]}, after)
+    return compare(before["generated_at"], known_of(before), after)
+
+
+def kept(folder: Path, *days: Dict[str, Any]) -> Comparison:
+    """The last of some days beside the one before it, by the history."""
+    found = [writing.write_all(each, folder) for each in days][-1]
+    assert found.comparison and found.problems == []
+    return found.comparison
 
 
 def told(found: Comparison) -> Dict[str, List[str]]:
@@ -60,6 +68,60 @@ def test_hosts_that_are_in_one_sweep_only_are_left_out() -> None:
 def test_a_sweep_beside_itself_has_nothing_new_and_nothing_fixed() -> None:
     one = fleets.some(60)
     assert set(told(compared(one, one))) == {"still"}
+
+
+CODE = "gateway_not_running"
+
+
+@pytest.mark.parametrize(("lost", "code"), [(fleets.UNREACHABLE, "unreachable"), (fleets.FAILED, "not_judged")])
+def test_an_old_finding_is_not_new_after_a_sweep_that_could_not_judge_its_host(
+    tmp_path: Path, lost: Any, code: str
+) -> None:
+    found = kept(tmp_path, day(1, a=DOWN), day(2, a=lost), day(3, a=lost), day(4, a=DOWN))
+    assert told(found) == {"still": [f"a:live:{CODE}"], "fixed": [f"a::{code}"]}
+    assert found.since == "2026-11-03T08:00:00Z" and found.older == (("a", "2026-11-01T08:00:00Z"),)
+
+
+def test_what_was_mended_while_nobody_could_look_is_fixed(tmp_path: Path) -> None:
+    found = kept(tmp_path, day(1, a=DOWN), day(2, a=fleets.UNREACHABLE), day(3, a=GOOD))
+    assert told(found) == {"fixed": ["a::unreachable", f"a:live:{CODE}"]}
+
+
+def test_a_host_that_stays_away_keeps_what_is_not_known_of_it(tmp_path: Path) -> None:
+    found = kept(tmp_path, day(1, a=DOWN), day(2, a=fleets.UNREACHABLE), day(3, a=fleets.UNREACHABLE))
+    assert told(found) == {"still": ["a::unreachable"], "unseen": [f"a:live:{CODE}"]}
+
+
+def test_what_breaks_while_nobody_can_look_is_new(tmp_path: Path) -> None:
+    found = kept(tmp_path, day(1, a=GOOD), day(2, a=fleets.UNREACHABLE), day(3, a=DOWN))
+    assert told(found) == {"new": [f"a:live:{CODE}"], "fixed": ["a::unreachable"]}
+
+
+def test_a_host_that_a_limited_run_left_out_is_compared_with_the_last_one_that_judged_it(tmp_path: Path) -> None:
+    found = kept(tmp_path, day(1, a=DOWN, b=GOOD), day(2, b=GOOD), day(3, a=DOWN, b=GOOD))
+    assert told(found) == {"still": [f"a:live:{CODE}"]}
+    assert found.older == (("a", "2026-11-01T08:00:00Z"),)
+
+
+def test_hosts_that_were_judged_then_are_compared_with_that_sweep_and_no_older_one(tmp_path: Path) -> None:
+    found = kept(tmp_path, day(1, a=DOWN), day(2, a=GOOD), day(3, a=DOWN))
+    assert told(found) == {"new": [f"a:live:{CODE}"]} and found.older == ()
+
+
+def test_a_document_that_did_not_reach_a_host_is_helped_out_by_the_history(tmp_path: Path) -> None:
+    writing.write_all(day(1, a=DOWN), tmp_path)
+    (tmp_path / "monday.json").write_text(documents.text(day(2, a=fleets.UNREACHABLE)))
+    done = writing.write_all(day(3, a=DOWN), tmp_path, compare_with=str(tmp_path / "monday.json"))
+    assert done.comparison and told(done.comparison)["still"] == [f"a:live:{CODE}"]
+
+
+def test_only_the_gateway_that_was_hidden_is_looked_up_in_older_sweeps() -> None:
+    hidden = frozenset({("live", "partial_visibility"), ("paper", "duplicate_gateways")})
+    then = frozenset({("live", CODE), ("paper", "not_listening")})
+    found = further(known(hidden), then, "2026-11-01")
+    assert found.troubles == hidden | {("live", CODE)} and found.hidden == frozenset()
+    away = further(further(known(frozenset({("", "unreachable")})), hidden, "2026-11-02"), then, "2026-11-01")
+    assert away.troubles == {("", "unreachable"), ("paper", "duplicate_gateways"), ("live", CODE)}
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.ib_fleet import charts
 from ansible.module_utils.ib_fleet.history import Point
 from ansible.module_utils.ib_fleet.page import Past, page
-from ansible.module_utils.ib_fleet.troubles import compare, troubles
+from ansible.module_utils.ib_fleet.troubles import compare, known, troubles
 from ansible.module_utils.ib_fleet.views import in_words
 from unit import fleets
 
@@ -65,7 +65,7 @@ class Reader(HTMLParser):
 def past(document: Dict[str, Any]) -> Past:
     """A history in which everything was otherwise before."""
     moments = [Point("2026-11-2%dT08:00:00Z" % day, "unhealthy", 40.0 + day) for day in range(3)]
-    before = {each["name"]: frozenset({("live", "not_listening")}) for each in document["hosts"]}
+    before = {each["name"]: known(frozenset({("live", "not_listening")})) for each in document["hosts"]}
     counts = document["summary"]["statuses"]
     return Past(
         sweeps=[("2026-11-20T08:00:00Z", counts), ("2026-11-21T08:00:00Z", counts)],
@@ -172,6 +172,7 @@ def test_a_thousand_hosts_make_a_page_in_seconds_and_little_memory() -> None:
         ([4001, 4002], "4001, 4002"),
         ([{"pid": 1}, {"pid": 2}], "pid 1; pid 2"),
         ({"open_connections": 2.50000}, "open connections 2.5"),
+        ({"pid": 1, "age": 86400}, "pid 1, age 1 d"),
         ({"command": ["python3", "bot.py"]}, "command python3 bot.py"),
         (list(range(42)), ", ".join(map(str, range(40))) + ", and 2 more"),
     ],
@@ -183,6 +184,6 @@ def test_evidence_is_told_in_words(value: Any, words: str) -> None:
 def test_charts_say_in_words_what_they_show() -> None:
     moments = [("t", "healthy", 10.0), ("t", "healthy", 12.5), ("t", "unhealthy", None)]
     assert "status in the last 3 sweeps: healthy 2 times, then unhealthy" in charts.strip(moments)
-    assert "handshake over 2 sweeps: 10.0 to 12.5 ms, now 12.5 ms" in charts.line(moments)
+    assert "handshake over 2 sweeps: 10.0 to 12.5 ms, last 12.5 ms" in charts.line(moments)
     assert charts.line(moments[1:]) == charts.stack([]) == charts.strip([]) == ""
     assert troubles(fleets.host("a", fleets.UNREACHABLE)) == {("", "unreachable")}

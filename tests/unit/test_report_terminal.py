@@ -15,7 +15,7 @@ from ansible.module_utils.ib_fleet import documents
 from ansible.module_utils.ib_fleet.overview import overview
 from ansible.module_utils.ib_fleet.progress import Tally, span
 from ansible.module_utils.ib_fleet.terminal import plain, show
-from ansible.module_utils.ib_fleet.troubles import compare
+from ansible.module_utils.ib_fleet.troubles import compare, further, known
 from rich.console import Console
 from unit import fleets
 from unit.module_runs import PROJECT
@@ -119,10 +119,32 @@ def test_the_next_command_is_the_one_that_helps_next() -> None:
 
 def test_what_changed_is_told_in_numbers() -> None:
     document = fleets.document(fleets.host("a", fleets.looks()["good"]))
-    comparison = compare("2026-11-21T08:00:00Z", {"a": frozenset({("live", "not_listening")})}, document)
+    comparison = compare("2026-11-21T08:00:00Z", {"a": known(frozenset({("live", "not_listening")}))}, document)
     assert "  since 2026-11-21T08:00:00Z: 0 new, 0 still broken, 1 fixed, 0 not seen this time" in list(
         plain(overview(document, comparison))
     )
+
+
+def test_who_is_compared_with_an_older_sweep_is_named_with_its_time() -> None:
+    document = fleets.document(fleets.host("a", fleets.looks()["good"]))
+    before = {"a": further(known(frozenset({("", "unreachable")})), frozenset({("live", "not_listening")}), "DAY1")}
+    shown = overview(document, compare("DAY2", before, document))
+    line = "not judged then, compared with their last sweep before: a (DAY1)"
+    assert f"  {line}" in list(plain(shown))
+    target = io.StringIO()
+    show(shown, Console(file=target, width=100))
+    assert line in target.getvalue()
+
+
+def test_the_page_is_named_on_a_line_of_its_own_before_the_next_command() -> None:
+    down = fleets.document(fleets.host("a", fleets.looks()["gateway_not_running: start"]))
+    path = "/srv/reports/" + "deep/" * 30 + "index.html"
+    told = list(plain(overview(down, page=path)))
+    assert told[-2] == f"PAGE: {path}" and told[-1].startswith("NEXT: ")
+    target = io.StringIO()
+    show(overview(down, page=path), Console(file=target, width=80))
+    assert f"page  {path}" in target.getvalue().splitlines()
+    assert "PAGE" not in "".join(plain(overview(down)))
 
 
 def test_a_command_stays_one_line_and_the_table_fits_the_terminal() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict
 
-import jinja2
+import jinja2.nativetypes
 import pytest
 import yaml
 from unit.module_runs import PROJECT
@@ -30,7 +30,10 @@ def options_of(role: str) -> Dict[str, Dict[str, Any]]:
 
 def resolved(value: Any) -> Any:
     """A default as it is when nobody sets anything: a short form that may stand in for it is not set."""
-    return jinja2.Environment(autoescape=True).from_string(value).render() if isinstance(value, str) else value
+    if not isinstance(value, str) or "{{" not in value:
+        return value
+    # Native, as Ansible templates: the default of a list is a list.
+    return jinja2.nativetypes.NativeEnvironment().from_string(value).render()
 
 
 def test_these_are_the_roles() -> None:

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 SEQUENCE = 7
-DONE, ERROR, BY_FAMILY = 3, 2, 20
+DONE, ERROR, GETSOCK = 3, 2, 18
 INFO, V6ONLY = 2, 11
 ANY = "0.0.0.0"  # noqa: S104 - read, not bound to
 
@@ -32,17 +32,22 @@ def attribute(kind: int, value: bytes) -> bytes:
 
 
 def diag(
-    local: Tuple[str, int], remote: Tuple[str, int], state: int = 1, inode: int = 99, attributes: bytes = b""
+    local: Tuple[str, int],
+    remote: Tuple[str, int],
+    state: int = 1,
+    inode: int = 99,
+    attributes: bytes = b"",
+    cookie: bytes = bytes(8),
 ) -> bytes:
     family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
     source, target = (socket.inet_pton(family, each[0]).ljust(16, b"\0") for each in (local, remote))
     head = struct.pack("=BBBB", family, state, 0, 0)
-    ident = struct.pack(">HH", local[1], remote[1]) + source + target + bytes(12)
+    ident = struct.pack(">HH", local[1], remote[1]) + source + target + bytes(4) + cookie
     return head + ident + struct.pack("=IIIII", 0, 3, 50, 1000, inode) + attributes
 
 
 def rows_of(*payloads: bytes) -> List[sockets.SocketRow]:
-    rows, done = parse_netlink(b"".join(message(BY_FAMILY, each) for each in payloads), SEQUENCE)
+    rows, done = parse_netlink(b"".join(message(GETSOCK, each) for each in payloads), SEQUENCE)
     assert not done
     return rows
 
@@ -53,6 +58,23 @@ def test_a_connection_is_read_with_its_owner_queues_and_inode() -> None:
     assert (row.local, row.local_port, row.remote, row.remote_port) == ("127.0.0.1", 4001, "127.0.0.1", 50000)
     assert (row.uid, row.inode, row.receive_queue, row.send_queue) == (1000, 99, 3, 50)
     assert (row.idle, row.sent, row.v6only) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "cookie"), [((7, 0), 7), ((7, 9), (9 << 32) + 7), ((0, 0), None), ((0xFFFFFFFF, 0xFFFFFFFF), None)]
+)
+def test_a_socket_s_cookie_is_read_where_it_has_one(words: Tuple[int, int], cookie: Optional[int]) -> None:
+    row = rows_of(diag(("127.0.0.1", 4001), ("127.0.0.1", 50000), cookie=struct.pack("=II", *words)))[0]
+    assert (row.cookie, row.inode) == (cookie, 99)
+
+
+def test_procfs_knows_no_cookie_and_netlink_gives_the_same_one_twice() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        port = server.getsockname()[1]
+        states = (1 << 1) | (1 << 10)
+        first, second = ({row.cookie for row in sockets.read_netlink(states, (port,))} for _ in range(2))
+        assert first == second and None not in first and len(first) == 3
+        assert {row.cookie for row in sockets.read_proc(states, (port,))} == {None}
 
 
 def test_a_mapped_address_is_read_as_ipv4() -> None:
@@ -86,8 +108,8 @@ def test_a_listener_is_never_idle() -> None:
 
 
 def test_a_dump_ends_with_its_mark_and_other_answers_are_passed_over() -> None:
-    stranger = message(BY_FAMILY, diag(("127.0.0.1", 1), ("127.0.0.1", 2)), sequence=6)
-    wanted = message(BY_FAMILY, diag(("127.0.0.1", 4001), ("127.0.0.1", 2)))
+    stranger = message(GETSOCK, diag(("127.0.0.1", 1), ("127.0.0.1", 2)), sequence=6)
+    wanted = message(GETSOCK, diag(("127.0.0.1", 4001), ("127.0.0.1", 2)))
     rows, done = parse_netlink(stranger + wanted + message(DONE, bytes(4)) + b"behind the end", SEQUENCE)
     assert done and [row.local_port for row in rows] == [4001]
     assert parse_netlink(message(DONE, bytes(4), sequence=6), SEQUENCE) == ([], False)
@@ -107,7 +129,7 @@ def test_an_error_message_is_an_os_error(payload: bytes, number: int) -> None:
 @pytest.mark.parametrize("length", [0, 15, 17, 1 << 31])
 def test_a_length_that_does_not_fit_is_an_os_error(length: int) -> None:
     with pytest.raises(OSError):
-        parse_netlink(struct.pack("=IHHII", length, BY_FAMILY, 0, SEQUENCE, 0), SEQUENCE)
+        parse_netlink(struct.pack("=IHHII", length, GETSOCK, 0, SEQUENCE, 0), SEQUENCE)
 
 
 def parsed_or_os_error(data: bytes) -> None:
@@ -120,12 +142,12 @@ def parsed_or_os_error(data: bytes) -> None:
 
 def test_every_cut_of_a_datagram_is_parsed_or_an_os_error() -> None:
     attributes = attribute(V6ONLY, b"\1") + attribute(INFO, INFO_BYTES)
-    whole = message(BY_FAMILY, diag(("::1", 4001), ("::1", 50000), attributes=attributes)) + message(DONE, bytes(4))
+    whole = message(GETSOCK, diag(("::1", 4001), ("::1", 50000), attributes=attributes)) + message(DONE, bytes(4))
     for end in range(len(whole)):
         parsed_or_os_error(whole[:end])
 
 
-MESSAGES = st.builds(message, st.sampled_from([DONE, ERROR, BY_FAMILY, 99]), st.binary(max_size=200))
+MESSAGES = st.builds(message, st.sampled_from([DONE, ERROR, GETSOCK, 99]), st.binary(max_size=200))
 
 
 @settings(deadline=None)

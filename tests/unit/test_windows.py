@@ -78,3 +78,15 @@ def test_a_window_that_is_none_is_named_with_its_key(change: Dict[str, Any], key
 def test_every_moment_of_every_night_is_judged(seconds: int) -> None:
     told = current([NIGHT], seconds)
     assert told == "" or told.startswith("night until ")
+
+
+def test_a_window_is_called_what_it_is_in_the_message() -> None:
+    with pytest.raises(ValueError, match="blackout lunch, key zone: 'Mars' is not an IANA time zone"):
+        current([{"name": "lunch", "zone": "Mars", "start": "12:00", "end": "13:00"}], 0.0, "blackout")
+
+
+def test_a_wrong_window_is_told_at_every_hour_also_while_another_one_holds() -> None:
+    now = at("2026-01-14T01:00:00-05:00")
+    assert current([NIGHT], now)
+    with pytest.raises(ValueError, match="reset window lunch"):
+        current([NIGHT, {"name": "lunch", "zone": "UTC", "start": "noon", "end": "13:00"}], now)

@@ -1,7 +1,8 @@
 """Writes the fleet's report. Runs in the controller's own process, for all hosts of a play at once; changes no host.
 
 Options: hosts and declared (names), dir, kind, fail_on, keep, compare_with; or merge, a list of documents to take the
-hosts from. Returns files, problems, lines, failing (name to sentence) and overview.
+hosts from. Returns files, problems, lines, failing (name to sentence) and overview. With scripts, which takes dir only,
+the audit that is in the folder is brought into its report; that returns files, problems and lines.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 import ansible.module_utils
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 # The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
@@ -25,7 +27,8 @@ from ansible.module_utils.ib_fleet.files import ReportError  # noqa: E402
 from ansible.module_utils.ib_gateway import fleet  # noqa: E402
 
 _REGISTERED = "ib_gateway_"
-_OPTIONS = ("hosts", "declared", "dir", "kind", "fail_on", "keep", "compare_with", "merge")
+_FROZEN = "ib_gateway_repair_frozen"
+_OPTIONS = ("hosts", "declared", "dir", "kind", "fail_on", "keep", "compare_with", "merge", "scripts")
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -40,6 +43,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Makes the document, writes every file, and says what could not be written."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         options, known = self._task.args, task_vars or {}
+        if boolean(options.get("scripts"), strict=False):
+            added = writing.write_scripts(Path(options["dir"]).expanduser())
+            result.update(changed=False, files=added.files, problems=added.problems, lines=_written(added))
+            return result
         try:
             found = _merged(options) if options.get("merge") else self._document(options, known)
             failing, keep = fleet.failing(found, options["fail_on"]), _at_least_one(options["keep"])
@@ -51,13 +58,15 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         )
         sentences = {host["name"]: fleet.sentence(host) for host in found["hosts"]}
         sources = [str(each) for each in known.get("ansible_inventory_sources") or ()]
+        page = next((each for each in written.files if each.endswith(writing.PAGE)), "")
+        shown = overview.overview(found, written.comparison, sources[0] if len(sources) == 1 else "", page)
         result.update(
             changed=False,
             files=written.files,
             problems=[*fleet.gaps(found), *written.problems],
-            lines=[*fleet.lines(found), *_written(written)],
+            lines=[*fleet.lines(found), *overview.changes(shown), *_written(written)],
             failing={name: sentences[name] for name in failing},
-            overview=overview.overview(found, written.comparison, sources[0] if len(sources) == 1 else ""),
+            overview=shown,
         )
         return result
 
@@ -72,6 +81,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "started_at": runclock.started_at(),
                 "generated_at": runclock.now(),
                 "check_mode": bool(self._task.check_mode),
+                "frozen": next(filter(None, (hostvars[name].get(_FROZEN) for name in options["hosts"])), None),
                 "declared": options.get("declared") or (),
             },
         )
@@ -103,13 +113,4 @@ def _paths(patterns: Iterable[str]) -> list[Path]:
 
 
 def _written(written: writing.Written) -> list[str]:
-    pages = [each for each in written.files if each.endswith((".html", "fleet.json"))]
-    lines = ["Report: %s" % each for each in pages]
-    if written.comparison:
-        counts = written.comparison.counts
-        told = ", ".join("%d %s" % (counts[kind], words) for kind, words in _KINDS)
-        lines.insert(0, "since %s: %s" % (written.comparison.since, told))
-    return lines
-
-
-_KINDS = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
+    return ["Report: %s" % each for each in written.files if each.endswith((".html", "fleet.json"))]

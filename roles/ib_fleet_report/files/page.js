@@ -1,3 +1,4 @@
+/* Light or dark, the figures as buttons, links that open what they lead to, and paper. */
 (function () {
   "use strict";
   var byId = function (id) { return document.getElementById(id); };
@@ -18,76 +19,40 @@
   dark.addEventListener("change", label);
   label();
 
-  /* The filter. */
-  var rows = all("#table tbody tr").map(function (row) {
-    return { row: row, host: row.dataset.h, status: row.dataset.s, verdict: row.dataset.v, groups: row.dataset.g, text: row.dataset.t.toLowerCase(), shown: true };
-  });
-  var hosts = {};
-  all("details.host").forEach(function (each) { hosts[each.id] = { node: each, shown: true }; });
-  var form = document.querySelector(".filter"), q = byId("q"), status = byId("status"), verdict = byId("verdict"), group = byId("group"), count = byId("count");
-  var tiles = [];
-  /* What goes, goes at once. What comes back does so in portions, the top of the page first, so that typing never waits. */
-  var AT_ONCE = 120, waiting = [], timer = 0;
-  var set = function (each, node, fits) {
-    if (fits === each.shown) { return; }
-    each.shown = fits;
-    if (fits) { waiting.push({ each: each, node: node }); } else { node.hidden = true; }
-  };
-  var later = function (portion) {
-    clearTimeout(timer);
-    waiting.splice(0, portion).forEach(function (one) { one.node.hidden = !one.each.shown; });
-    if (waiting.length) { timer = setTimeout(later, 16, AT_ONCE); }
-  };
-  var apply = function () {
-    var words = q.value.toLowerCase().split(/\s+/).filter(Boolean), s = status.value, v = verdict.value, g = group && group.value ? " " + group.value + " " : "";
-    var shown = 0, wanted = Object.create(null);
-    rows.forEach(function (each) {
-      var fits = (!s || (s === "!" ? each.status !== "healthy" : each.status === s)) && (!v || each.verdict === v) && (!g || each.groups.indexOf(g) >= 0) &&
-        words.every(function (word) { return each.text.indexOf(word) >= 0; });
-      if (fits) { shown += 1; wanted[each.host] = true; }
-      set(each, each.row, fits);
-    });
-    Object.keys(hosts).forEach(function (id) { set(hosts[id], hosts[id].node, Boolean(wanted[id])); });
-    later(AT_ONCE);
-    byId("nothing").hidden = shown > 0;
-    count.textContent = shown + " of " + rows.length + " rows";
-    tiles.forEach(function (tile) { tile.setAttribute("aria-pressed", String(tile.value === s)); });
-  };
-  form.addEventListener("input", apply);
-  form.addEventListener("change", apply);
-  form.addEventListener("submit", function (event) { event.preventDefault(); });
-  form.addEventListener("reset", function () { setTimeout(apply, 0); });
-
-  /* The figures are buttons of the filter. */
+  /* The figures are buttons: each sets one field of the filter of its table. */
   all(".tile").forEach(function (old) {
-    var tile = document.createElement("button"), found = /t-(\w+)/.exec(old.className);
-    tile.type = "button"; tile.className = old.className; tile.value = found ? found[1] : "";
+    var field = byId(old.dataset.sets), tile = document.createElement("button");
+    tile.type = "button"; tile.className = old.className; tile.value = old.dataset.value;
     while (old.firstChild) { tile.appendChild(old.firstChild); }
-    tile.addEventListener("click", function () { status.value = status.value === tile.value ? "" : tile.value; apply(); });
+    var pressed = function () { tile.setAttribute("aria-pressed", String(tile.value === field.value)); };
+    tile.addEventListener("click", function () {
+      field.value = field.value === tile.value ? "" : tile.value;
+      field.dispatchEvent(new Event("change", { bubbles: true }));
+    });
+    field.form.addEventListener("filtered", pressed);
     old.replaceWith(tile);
-    tiles.push(tile);
+    pressed();
   });
-  apply();
 
-  /* A link to a host opens it, also when the filter has hidden it. */
+  /* A link to a section opens it, also when a filter has hidden it. */
   var open = function () {
-    var found = null;
-    try { found = hosts[decodeURIComponent(location.hash.slice(1))]; } catch (_) { return; }
+    var id = "", found = null;
+    try { id = decodeURIComponent(location.hash.slice(1)); } catch (_) { return; }
+    ibTables.forEach(function (each) { found = found || each.reveal(id); });
     if (!found) { return; }
-    if (!found.shown || found.node.hidden) { form.reset(); apply(); later(waiting.length); }
-    found.node.open = true;
-    found.node.scrollIntoView();
-    found.node.querySelector("summary").focus({ preventScroll: true });
+    found.open = true;
+    found.scrollIntoView();
+    found.querySelector("summary").focus({ preventScroll: true });
   };
   addEventListener("hashchange", open);
-  byId("table").addEventListener("click", function (event) {
+  document.addEventListener("click", function (event) {
     var link = event.target.closest("a");
-    if (link && link.hash === location.hash) { open(); }
+    if (link && link.hash && link.hash === location.hash) { open(); }
   });
   open();
   document.addEventListener("keydown", function (event) {
-    if (event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) { event.preventDefault(); q.focus(); }
-    if (event.key === "Escape" && event.target === q) { form.reset(); }
+    var field = document.querySelector("input[type=search]");
+    if (field && event.key === "/" && !event.ctrlKey && !event.metaKey && !/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) { event.preventDefault(); field.focus(); }
   });
 
   /* On paper every host that is not healthy is open. */

@@ -1,0 +1,206 @@
+"""Rows: plays over real SSH hosts of the lab, beside a play of one ping over the same hosts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Tuple
+
+PROJECT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(PROJECT / "tests"))
+
+from lab import run as lab  # noqa: E402 - needs the path above
+
+from bench.rounds import Cost, Row, interleaved  # noqa: E402 - likewise
+
+LAB = PROJECT / "bench" / "lab"
+_SCENARIO = "bench"
+_ROUNDS = 3
+_BUDGET = 120.0  # seconds for one comparison; two rounds are made in any case
+_SIZES = (20, 50)
+# A host with systemd takes five inotify instances, and a kernel usually grants one account 128 of them. Further names
+# lead to the same hosts, each over a connection of its own.
+_CONTAINERS = 24
+_MAKING = 900.0  # seconds; the first time the images are built as well
+_ONE_PLAY = 300.0
+_SWEEPS = ("ping", "passive", "handshake")
+#: Way: (playbook, what to pass). The inventory's own account becomes root in all of them.
+_WAYS: Dict[str, Tuple[str, Dict[str, Any]]] = {
+    "ping": ("bench/lab/ping.yml", {}),
+    "passive": ("playbooks/health_sweep.yml", {"ib_gateway_diagnose_probe": "never"}),
+    "handshake": ("playbooks/health_sweep.yml", {"ib_gateway_diagnose_probe": "auto"}),
+    "remediate": ("remediate.yml", {}),
+    "stock": ("bench/lab/stock.yml", {}),
+}
+#: Other values of ansible.cfg's settings, by Ansible's own variables.
+_OTHERS = {
+    "pipelining off": {"ANSIBLE_PIPELINING": "0"},
+    "ssh compressing (-C)": {"ANSIBLE_SSH_ARGS": "-C -o ControlMaster=auto -o ControlPersist=60s"},
+    "ssh not compressing": {"ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s"},
+    "a connection for each task": {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no"},
+    "5 forks": {"ANSIBLE_FORKS": "5"},
+    "50 forks": {"ANSIBLE_FORKS": "50"},
+}
+_PING = "a play of one ping over the same hosts"
+
+
+def fleet_rows() -> List[Row]:
+    """Sweeps, a repair of a fleet that needs none, and the same questions with stock modules. Wall time."""
+    why_not = _why_not()
+    if why_not:
+        return [_unmeasured(why_not)]
+    rows: List[Row] = []
+    try:
+        with _hosts() as folder:
+            for size in _SIZES:
+                ways = [way for way in _WAYS if size == _SIZES[0] or way in _SWEEPS]
+                rows += _rows(size, _measure(folder, size, ways))
+            rows += _settings(folder)
+    except (subprocess.SubprocessError, RuntimeError) as error:
+        rows.append(_unmeasured(str(error)))
+    return rows
+
+
+def _why_not() -> Optional[str]:
+    """Why hosts cannot be made here; None where they can."""
+    reason = lab.why_not()
+    if reason:
+        return f"needs lab hosts: {reason}"
+    running = subprocess.run(
+        ["podman", "ps", "--format", "{{.Names}}"], capture_output=True, text=True, check=False
+    ).stdout.split()
+    others = [name for name in running if name.startswith("ib-lab-")]
+    return f"{len(others)} hosts of another lab run are there; both would measure each other" if others else None
+
+
+def _unmeasured(why: str) -> Row:
+    return Row("fleet", f"sweeps over {_SIZES[0]} and {_SIZES[1]} SSH hosts", _PING, "s", note=f"not measured: {why}")
+
+
+def _rows(size: int, costs: Mapping[str, Cost]) -> List[Row]:
+    def row(what: str, way: str, **goal: Any) -> Row:
+        return Row("fleet", f"{what}, {size} hosts", _PING, "s", costs[way].wall, costs["ping"].wall, **goal)
+
+    note = f"{size} names of {_CONTAINERS} hosts" if size > _CONTAINERS else ""
+    found = [
+        row("health sweep, passive", "passive", at_most=1.15, note=note),
+        row("health sweep with handshake", "handshake", at_most=1.3, note=note),
+    ]
+    if "remediate" in costs:
+        found.append(row("remediate.yml on a healthy fleet", "remediate", at_most=2.3))
+    if "stock" in costs:
+        found.append(
+            Row(
+                "fleet",
+                f"health sweep with handshake, {size} hosts",
+                "the same questions with stock modules",
+                "s",
+                costs["handshake"].wall,
+                costs["stock"].wall,
+                at_least=5.0,
+                note="ps, ss twice, systemctl, wait_for, a script that connects, assert",
+            )
+        )
+    return found
+
+
+def _measure(folder: Path, size: int, ways: List[str]) -> Dict[str, Cost]:
+    inventory = folder / f"hosts{size}.json"
+    inventory.write_text(json.dumps(_inventory(size)), encoding="utf-8")
+    return interleaved({way: _play(folder, inventory, *_WAYS[way]) for way in ways}, _ROUNDS, budget=_BUDGET)
+
+
+def _settings(folder: Path) -> List[Row]:
+    """What each setting of ansible.cfg buys: a sweep with it, and the same sweep with another value."""
+    inventory = folder / f"hosts{_SIZES[0]}.json"
+    ways = {"ansible.cfg": _play(folder, inventory, *_WAYS["passive"])}
+    ways.update({name: _play(folder, inventory, *_WAYS["passive"], other) for name, other in _OTHERS.items()})
+    costs = interleaved(ways, _ROUNDS, budget=_BUDGET)
+    what = f"health sweep, passive, {_SIZES[0]} hosts, with ansible.cfg"
+    return [
+        Row("fleet", what, f"the same with {name}", "s", costs["ansible.cfg"].wall, costs[name].wall)
+        for name in _OTHERS
+    ]
+
+
+def _inventory(size: int) -> Dict[str, Any]:
+    """Hosts of the lab; everything else about them is in molecule's shared inventory."""
+    return {"trading_hosts": {"hosts": {f"bench{number:02}": {} for number in range(1, size + 1)}}}
+
+
+@contextlib.contextmanager
+def _hosts() -> Iterator[Path]:
+    """Hosts with one healthy gateway each, reachable by as many names as are asked; removed whatever happens."""
+    if not lab.deps():
+        raise RuntimeError("the lab's images could not be built")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        inventory = folder / "all.json"
+        inventory.write_text(json.dumps(_inventory(_CONTAINERS)), encoding="utf-8")
+        try:
+            _require(_ansible(inventory, "bench/lab/hosts.yml", {}, _MAKING))
+            _add_names()
+            yield folder
+        finally:
+            _ansible(inventory, "bench/lab/remove.yml", {}, _MAKING)
+
+
+def _add_names() -> None:
+    """Lets the names beyond the number of hosts lead to the hosts again."""
+    config = lab.WORK / _SCENARIO / "ssh_config"
+    told = config.read_text(encoding="utf-8")
+    address = dict(re.findall(r"^Host (\S+)\n +HostName (\S+)$", told, re.MULTILINE))
+    names = list(_inventory(max(_SIZES))["trading_hosts"]["hosts"])
+    for name in names[_CONTAINERS:]:
+        told += f"Host {name}\n  HostName {address[names[names.index(name) % _CONTAINERS]]}\n"
+    config.write_text(told, encoding="utf-8")
+
+
+def _play(
+    folder: Path, inventory: Path, playbook: str, extra: Mapping[str, Any], settings: Optional[Mapping[str, str]] = None
+) -> Callable[[], None]:
+    options = {"ib_report_dir": str(folder / "reports"), **extra}
+
+    def run() -> None:
+        _require(_ansible(inventory, playbook, options, _ONE_PLAY, settings or {}))
+
+    return run
+
+
+def _ansible(
+    inventory: Path, playbook: str, extra: Mapping[str, Any], limit: float, settings: Optional[Mapping[str, str]] = None
+) -> subprocess.CompletedProcess[str]:
+    shared = PROJECT / "molecule" / "shared" / "inventory"
+    argv = [str(lab.BIN / "ansible-playbook"), "-i", str(shared), "-i", str(inventory), playbook]
+    environment = {**lab.environment(_SCENARIO), **(settings or {})}
+    os.makedirs(lab.WORK / _SCENARIO, exist_ok=True)
+    told = json.dumps({"lab_project": str(PROJECT), **extra})
+    with subprocess.Popen(
+        [*argv, "-e", told],
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as play:
+        try:
+            output, _ = play.communicate(timeout=limit)
+        except BaseException:
+            os.killpg(play.pid, signal.SIGKILL)  # its workers as well
+            raise
+    return subprocess.CompletedProcess(argv, play.returncode, output)
+
+
+def _require(done: subprocess.CompletedProcess[str]) -> None:
+    if done.returncode:
+        raise RuntimeError("\n".join(lab.telling(done.stdout)))

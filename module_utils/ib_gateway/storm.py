@@ -1,0 +1,85 @@
+"""The storm brake: whether so much of a fleet is broken at once that the cause must be common. Pure.
+
+A common cause (the broker, the network, a bad roll-out) is not mended by restarting gateways one by one, and a judge
+that is wrong is wrong everywhere at once. So a run that sees a storm acts on nobody and reports.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Mapping, Optional, Sequence, Tuple
+
+#: What counts as broken. A host that could not be judged is no proof of health, so it counts as well.
+_BROKEN = ("unhealthy", "unknown", "unreachable")
+
+
+@dataclass(frozen=True)
+class Brake:
+    """When a run freezes. share: more than this part of the fleet is broken; same: more than this part has one verdict.
+
+    at_least: fewer broken hosts than this are never a storm. Shares lie between 0 and 1; 1 switches one off.
+    """
+
+    share: Fraction = Fraction(1, 3)
+    same: Fraction = Fraction(1, 2)
+    at_least: int = 2
+
+
+def brake(share: Any, same: Any, at_least: Any) -> Brake:
+    """The brake as its variables give it. Raises ValueError naming the variable that is not usable."""
+    try:
+        least = int(str(at_least))
+    except ValueError:
+        least = 0
+    if least < 1:
+        raise ValueError("ib_repair_storm_at_least is %r; give a number of hosts, 1 or more" % (at_least,))
+    return Brake(_share("ib_repair_storm_share", share), _share("ib_repair_storm_same", same), least)
+
+
+def _share(name: str, value: Any) -> Fraction:
+    try:
+        found = Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError("%s is %r; give a part of the fleet such as 1/3 or 0.5" % (name, value)) from None
+    if not 0 <= found <= 1:
+        raise ValueError("%s is %s; give a part of the fleet between 0 and 1" % (name, value))
+    return found
+
+
+def freezes(hosts: Sequence[Optional[Tuple[str, str]]], limits: Brake) -> str:
+    """Why nobody is to be touched; empty when there is no storm.
+
+    hosts: one for each declared host, (status, verdict) as the look judged it, or None for a host that is not part of
+    this run: it counts as a host of the fleet and as neither broken nor well.
+    """
+    broken = [each for each in hosts if each is not None and each[0] in _BROKEN]
+    if len(broken) < limits.at_least:
+        return ""
+    if len(broken) > limits.share * len(hosts):
+        return _frozen(len(broken), hosts, "unhealthy, unknown or unreachable", limits.share)
+    verdict, count = Counter(each[1] for each in broken).most_common(1)[0]
+    if count >= limits.at_least and count > limits.same * len(hosts):
+        return _frozen(count, hosts, verdict, limits.same)
+    return ""
+
+
+def _frozen(count: int, hosts: Sequence[object], what: str, share: Fraction) -> str:
+    told = (count, len(hosts), what, share)
+    return "%d of %d hosts are %s, more than %s of the fleet: the cause is likely common, so nobody is touched" % told
+
+
+def seen(result: Optional[Mapping[str, Any]]) -> Optional[Tuple[str, str]]:
+    """(status, verdict) of what ib_gateway_health returned for a host; None without a result.
+
+    A look that failed is unknown; of several gateways the worst one speaks for the host.
+    """
+    if result is None:
+        return None
+    if result.get("unreachable"):
+        return "unreachable", "unreachable"
+    if "gateways" not in result or "status" not in result:
+        return "unknown", "not_judged"
+    verdicts = [str(each["verdict"]) for each in result["gateways"] if each["status"] == result["status"]]
+    return str(result["status"]), verdicts[0] if verdicts else "not_judged"

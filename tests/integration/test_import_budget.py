@@ -1,0 +1,123 @@
+"""What a module loads and what is sent for it: compiled anew on every host at every call, so it is kept small.
+
+A module's imports may shrink unnoticed; when they grow, this fails, and the list here is where the reason goes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(PROJECT))
+
+from bench.modules import payload  # noqa: E402 - needs the path above
+
+MODULES = sorted(path.stem for path in (PROJECT / "library").glob("*.py"))
+#: Each costs more than a whole look, or belongs to a library that the hosts need not have.
+NEVER = {
+    "psutil",
+    "asyncio",
+    "ib_insync",
+    "ib_async",
+    "eventkit",
+    "numpy",
+    "sqlite3",
+    "ssl",
+    "multiprocessing",
+    "pydoc",
+}
+#: The standard library beyond what AnsibleModule has loaded anyway: nothing, but for these.
+STANDARD = {"ib_client_audit": {"difflib", "glob", "heapq", "_heapq"}}  # shows changes, finds scripts
+
+SHARED = "evidence inventory model module recognition redaction result"
+RULES = "case diagnosis health matching rules_api rules_host snapshot"
+#: What modules that look may load of the project: tables and rules, nothing that opens a session or acts.
+LOOKS = {
+    "ib_gateway_health": f"{SHARED} {RULES} contention planning soaking targets",
+    "ib_gateway_info": f"{SHARED} matching snapshot",
+    "ib_client_info": f"{SHARED} matching snapshot",
+    "ib_listener_info": f"{SHARED} snapshot",
+    "ib_gateway_wait": f"{SHARED} {RULES}",
+    "ib_api_probe": f"{SHARED} dialogue handshake session wire",
+}
+#: What reads this system; loaded when the look begins.
+READERS = "linux processes sockets"
+
+_LOADED = """
+import json, sys
+sys.path[:0] = {path!r}
+import ansible.module_utils
+ansible.module_utils.__path__.append({utils!r})
+import ansible.module_utils.basic, ansible.module_utils.testing
+before = set(sys.modules)
+import {module}
+{run}
+json.dump(sorted(set(sys.modules) - before - {{{module!r}}}), sys.stdout)
+"""
+_RUN = """
+import contextlib, io
+with ansible.module_utils.testing.patch_module_args({options!r}), contextlib.suppress(SystemExit), \
+        contextlib.redirect_stdout(io.StringIO()) as printed:
+    {module}.main()
+assert not json.loads(printed.getvalue()).get("failed"), printed.getvalue()
+"""
+
+
+def loaded(module: str, **options: object) -> set[str]:
+    """What a fresh interpreter loads for a module beyond AnsibleModule: when imported, or with options when run."""
+    run = _RUN.format(options={**options, "_ansible_remote_tmp": "/tmp"}, module=module) if options else ""  # noqa: S108 - not used
+    path, utils = [str(PROJECT / "library")], str(PROJECT / "module_utils")
+    code = _LOADED.format(path=path, utils=utils, module=module, run=run)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def own(names: set[str]) -> set[str]:
+    """The project's files among them, by their short names."""
+    prefix = "ansible.module_utils.ib_gateway."
+    return {name[len(prefix) :] for name in names if name.startswith(prefix)}
+
+
+def foreign(names: set[str]) -> set[str]:
+    """What does not belong to the project or to Ansible."""
+    return {name for name in names if not name.startswith(("ansible.", "ib_"))}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_loads_nothing_beyond_what_ansible_has_loaded(module: str) -> None:
+    names = loaded(module)
+    assert foreign(names) <= STANDARD.get(module, set())
+    assert not {name.partition(".")[0] for name in names} & NEVER
+
+
+@pytest.mark.parametrize("module", sorted(LOOKS))
+def test_a_module_that_looks_loads_no_more_of_the_project_than_it_did(module: str) -> None:
+    assert own(loaded(module)) <= set(LOOKS[module].split())
+
+
+def test_a_passive_look_loads_nothing_that_opens_a_session_or_keeps_books() -> None:
+    entry = {"name": "live", "trading_mode": "live", "user": "root"}
+    names = loaded("ib_gateway_health", gateways=[entry], probe="never")
+    assert own(names) <= {*LOOKS["ib_gateway_health"].split(), *READERS.split()}
+    # An account's name is looked up in a module of its own.
+    assert foreign(names) <= {"pwd", "encodings.idna", "stringprep", "unicodedata"}
+
+
+def test_the_limit_of_a_session_s_time_is_the_one_of_the_session_s_own_module() -> None:
+    from ansible.module_utils.ib_gateway import handshake
+
+    assert importlib.import_module("ib_gateway_health")._LONGEST_SESSION == handshake.MAX_TIMEOUT
+
+
+def test_what_is_sent_for_a_look_is_at_most_twice_what_is_sent_for_a_ping(tmp_path: Path) -> None:
+    entry = {"name": "live", "trading_mode": "live", "user": "root"}
+    ours = payload("ib_gateway_health", {"gateways": [entry], "probe": "never"}, tmp_path / "ours")
+    ping = payload("ansible.builtin.ping", {}, tmp_path / "ping")
+    assert ours.stat().st_size <= 2 * ping.stat().st_size

@@ -1,0 +1,293 @@
+"""What keeps a repair from doing harm: pause, blackout, storm, other runs, latch, limits, an unusable journal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulator.launch import free_port
+
+from integration.desk import Desk, Run, alive, local, until
+from integration.modules import run_module
+
+ALL_DAY = [
+    {"name": "morning", "zone": "UTC", "start": "00:00", "end": "12:00"},
+    {"name": "evening", "zone": "UTC", "start": "12:00", "end": "00:00"},
+]
+
+
+def journal(desk: Desk) -> list[dict[str, Any]]:
+    """The journal's records, oldest first."""
+    return [json.loads(line) for line in (desk.folder / "state" / "journal.jsonl").read_text().splitlines()]
+
+
+def kinds(desk: Desk) -> list[str]:
+    """What was written down, in order, with the result where there is one."""
+    return [":".join(filter(None, (each["kind"], each.get("result")))) for each in journal(desk)]
+
+
+def remediate(desk: Desk, *options: str, **entry: Any) -> Run:
+    """A run without the wait that backoff puts between two repairs."""
+    return desk.play("remediate.yml", "-e", "ib_gateway_repair_backoff=0", *options, **entry)
+
+
+def nothing_was_done(run: Run, desk: Desk) -> bool:
+    """Whether a run that saw a fault has left the host as it was, and says so by its exit code."""
+    changed = run.recap()["changed"], [act for act in run.host()["done"] if act["changed"]]
+    return run.rc != 0 and changed == (0, []) and desk.java() == []
+
+
+# --- the journal -----------------------------------------------------------------------------------------------------
+
+
+def test_what_was_done_is_on_the_host_intent_before_outcome_and_for_its_owner_only(desk: Desk) -> None:
+    assert remediate(desk).rc == 0
+    assert kinds(desk) == ["begin", "intent", "outcome:done", "end:success"]
+    assert {(each["action"], each["gateway"]) for each in journal(desk)[1:3]} == {("start", "live")}
+    folder = desk.folder / "state"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert not (folder / "lease.json").exists()
+
+
+def test_a_healthy_host_and_a_sweep_write_no_journal(desk: Desk) -> None:
+    desk.gateway()
+    assert desk.play("remediate.yml").rc == 0
+    assert desk.play("playbooks/health_sweep.yml").rc == 0
+    assert not (desk.folder / "state").exists()
+
+
+def test_check_mode_writes_no_journal_and_starts_nothing(desk: Desk) -> None:
+    run = remediate(desk, "--check")
+    assert "would have started live" in run.output
+    assert not (desk.folder / "state").exists() and desk.java() == []
+
+
+# --- the latch -------------------------------------------------------------------------------------------------------
+
+
+def failed_once(desk: Desk) -> int:
+    """A repair that brought up a gateway which never listens; its pid."""
+    run = remediate(desk, start_command=desk.prepared("no-listener").command(), start_timeout=1)
+    assert run.rc != 0 and kinds(desk)[-1] == "end:failure", run.output
+    (pid,) = desk.java()
+    return pid
+
+
+def test_after_a_repair_that_failed_nobody_acts_until_a_person_lifts_the_latch(desk: Desk) -> None:
+    stuck = failed_once(desk)
+    held = remediate(desk, start_timeout=1)
+    assert held.rc != 0 and held.recap()["changed"] == 0 and desk.java() == [stuck]
+    assert "after a repair that did not succeed" in held.host()["repair"]["refused"][0]["reason"]
+    swept = desk.play("playbooks/health_sweep.yml", start_timeout=1)
+    assert [each["gateway"] for each in swept.host()["before"]["repairs"]["latched"]] == ["live"]
+    released = desk.play("playbooks/release.yml", "-e", "ib_repair_reason=seen-to")
+    assert released.rc == 0, released.output
+    again = remediate(desk, start_timeout=3)
+    assert again.rc == 0, again.output
+    assert not alive(stuck) and len(desk.listening()) == 1
+
+
+def test_a_latch_ends_when_a_run_proves_the_gateway_healthy(desk: Desk) -> None:
+    stuck = failed_once(desk)
+    subprocess.run(["kill", "-9", str(stuck)], check=True)
+    until(lambda: not alive(stuck))
+    desk.gateway()
+    run = remediate(desk)
+    assert run.rc == 0 and kinds(desk)[-1] == "end:success", run.output
+    assert desk.play("playbooks/health_sweep.yml").host()["before"]["repairs"]["latched"] == []
+
+
+# --- the soak --------------------------------------------------------------------------------------------------------
+
+
+def test_a_gateway_that_serves_and_dies_soon_after_is_not_called_repaired(desk: Desk) -> None:
+    desk.settings["ib_gateway_verify_soak"] = 8
+    run = remediate(desk, start_command=desk.prepared(lifetime=4).command())
+    assert run.rc != 0 and run.host()["status"] == "unhealthy", run.output
+    looks = [each["status"] for each in run.host()["after"]["looks"]]
+    assert looks[0] == "healthy" and looks[-1] == "unhealthy"
+    assert kinds(desk)[-1] == "end:failure"
+
+
+def test_a_repair_is_proven_by_as_many_looks_as_it_says(desk: Desk) -> None:
+    run = remediate(desk)
+    assert [each["status"] for each in run.host()["after"]["looks"]] == ["healthy"] * 3
+
+
+# --- pauses, blackouts, other runs, limits ---------------------------------------------------------------------------
+
+
+def test_the_stop_button_on_a_host_holds_until_it_is_lifted(desk: Desk) -> None:
+    paused = desk.play("playbooks/pause.yml", "-e", "ib_repair_reason=broker-maintenance")
+    assert paused.rc == 0, paused.output
+    run = remediate(desk)
+    assert nothing_was_done(run, desk) and "broker-maintenance" in run.output
+    assert kinds(desk) == ["defer"]
+    assert desk.play("playbooks/resume.yml").recap()["changed"] == 1
+    assert remediate(desk).rc == 0
+
+
+def test_the_stop_button_of_the_controller_holds_for_its_hosts(desk: Desk) -> None:
+    controller = ("-e", "ib_repair_pause_controller=true", "-e", f"ib_repair_pause_file={desk.folder}/stop.json")
+    assert desk.play("playbooks/pause.yml", *controller, "-e", "ib_repair_reason=migration").rc == 0
+    (desk.folder / "state" / "pause.json").unlink()
+    run = remediate(desk, *controller)
+    assert nothing_was_done(run, desk) and "this controller is paused" in run.output and "migration" in run.output
+
+
+def test_in_a_blackout_the_plan_is_shown_and_nothing_is_done(desk: Desk) -> None:
+    run = remediate(desk, "-e", json.dumps({"ib_repair_blackouts": ALL_DAY}))
+    assert nothing_was_done(run, desk)
+    assert "start live by its start_command" in run.output and "blackout" in run.host()["repair"]["reason"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        ({"ib_repair_blackouts": [{"name": "x", "zone": "Mars", "start": "1", "end": "2"}]}, "blackout x, key zone"),
+        ({"ib_repair_storm_share": "most"}, "ib_repair_storm_share is"),
+    ],
+)
+def test_limits_that_cannot_be_right_end_the_run_before_any_host_is_touched(
+    desk: Desk, setting: dict[str, Any], named: str
+) -> None:
+    run = remediate(desk, "-e", json.dumps(setting))
+    assert run.rc != 0 and named in " ".join(run.output.split()) and "Look at the gateways" not in run.output
+
+
+def test_a_host_that_another_run_repairs_is_left_to_it(desk: Desk) -> None:
+    warrant = {"run": "other-run", "by": "alice@control pid 7", "state_dir": str(desk.folder / "state")}
+    assert run_module("ib_repair_begin", warrant=warrant, gateways=["live"])["begun"]
+    run = remediate(desk)
+    assert nothing_was_done(run, desk)
+    assert "alice@control pid 7" in run.host()["repair"]["reason"]
+    assert run_module("ib_repair_end", warrant=warrant, results=[])["ended"]
+    after = remediate(desk)
+    assert after.rc == 0, after.output
+
+
+def test_a_gateway_that_keeps_falling_over_is_not_repaired_without_end(desk: Desk) -> None:
+    assert remediate(desk).rc == 0
+    (pid,) = desk.java()
+    subprocess.run(["kill", "-9", str(pid)], check=True)
+    until(lambda: not alive(pid))
+    run = remediate(desk, "-e", "ib_gateway_repair_per_hour=1")
+    assert nothing_was_done(run, desk) and "1 repairs" in run.output.replace("1 repair ", "1 repairs ")
+
+
+def test_two_repairs_in_a_row_are_kept_apart(desk: Desk) -> None:
+    assert desk.play("remediate.yml").rc == 0
+    (pid,) = desk.java()
+    subprocess.run(["kill", "-9", str(pid)], check=True)
+    until(lambda: not alive(pid))
+    assert nothing_was_done(desk.play("remediate.yml"), desk)
+
+
+# --- the storm -------------------------------------------------------------------------------------------------------
+
+
+def fleet(desk: Desk) -> dict[str, Any]:
+    """Two hosts without their gateway and one that is well."""
+    desk.gateway()
+
+    def host(name: str) -> dict[str, Any]:
+        folder = desk.folder / name
+        gateway = desk.prepared(config_dir=folder, port=free_port())
+        entry = desk.entry(port=gateway.port, config_dir=str(folder), start_command=gateway.command())
+        return local(ib_gateways=[entry], ib_repair_state_dir=str(desk.folder / f"state-{name}"))
+
+    well = local(ib_gateways=[desk.entry()])
+    return {"trading_hosts": {"hosts": {"well": well, "first": host("first"), "second": host("second")}}}
+
+
+def test_in_a_storm_nobody_is_touched_and_the_run_fails(desk: Desk) -> None:
+    settings = desk.settings
+    settings.pop("ib_repair_state_dir")
+    inventory = fleet(desk)
+    run = desk.play("remediate.yml", inventory=inventory)
+    assert run.rc != 0 and "2 of 3 hosts are" in run.report["frozen"]
+    assert [run.recap(name)["changed"] for name in ("well", "first", "second")] == [0, 0, 0]
+    assert [run.host(name)["repair"]["begun"] for name in ("first", "second")] == [False, False]
+    told = (desk.folder / "state-first" / "journal.jsonl").read_text()
+    assert '"defer"' in told and "2 of 3 hosts" in told
+    wide = ("-e", "ib_repair_storm_share=1", "-e", "ib_repair_storm_same=1")
+    allowed = desk.play("remediate.yml", *wide, inventory=inventory)
+    assert allowed.rc == 0 and allowed.report["frozen"] is None, allowed.output
+    for name in ("first", "second"):
+        for pid in desk.listening(inventory["trading_hosts"]["hosts"][name]["ib_gateways"][0]["port"]):
+            subprocess.run(["kill", "-9", str(pid)], check=True)
+
+
+# --- hosts on which something is wrong -------------------------------------------------------------------------------
+
+
+def test_where_the_journal_cannot_be_written_nothing_is_done(desk: Desk) -> None:
+    (desk.folder / "state").write_text("a file where the folder should be")
+    run = remediate(desk)
+    assert nothing_was_done(run, desk) and str(desk.folder / "state") in run.host()["repair"]["reason"]
+
+
+def test_a_journal_that_was_tampered_with_leaves_the_host_to_be_observed_until_it_is_reset(desk: Desk) -> None:
+    assert remediate(desk).rc == 0
+    (pid,) = desk.java()
+    subprocess.run(["kill", "-9", str(pid)], check=True)
+    until(lambda: not alive(pid))
+    file = desk.folder / "state" / "journal.jsonl"
+    file.write_text(file.read_text().replace("start", "stort"))
+    run = remediate(desk)
+    assert nothing_was_done(run, desk) and "observe only" in run.host()["repair"]["reason"]
+    assert run.host()["before"]["repairs"]["journal"] == "unusable"
+    reset = ("-e", "ib_repair_reset_journal=true", "-e", "ib_repair_reason=disk-was-replaced")
+    assert desk.play("playbooks/release.yml", *reset).rc == 0
+    assert remediate(desk).rc == 0
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system without room for one more block."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=0700", "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting needs root")
+    try:
+        filler = folder / "filler"
+        with filler.open("wb", buffering=0) as file:
+            try:
+                while file.write(b"x" * 4096):
+                    pass
+            except OSError:
+                pass
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.root
+def test_on_a_full_disk_nothing_is_done_and_the_message_says_so(desk: Desk, full_disk: Path) -> None:
+    desk.settings["ib_repair_state_dir"] = str(full_disk)
+    run = remediate(desk)
+    assert nothing_was_done(run, desk)
+    assert "No space left on device" in run.host()["repair"]["reason"]
+
+
+def test_a_gateway_that_is_frozen_is_given_up_in_time_and_said_so(desk: Desk) -> None:
+    frozen = desk.gateway()
+    subprocess.run(["kill", "-STOP", str(frozen.pid)], check=True)
+    run = remediate(desk, "-e", "ib_gateway_repair_grace_period=1", "-e", "ib_gateway_diagnose_probe_timeout=1")
+    assert run.rc != 0 and alive(frozen.pid)
+    assert "still running 1 s after SIGTERM" in " ".join(run.output.split())
+
+
+def test_a_gateway_that_does_not_end_is_killed_where_its_entry_allows_it(desk: Desk) -> None:
+    frozen = desk.gateway()
+    subprocess.run(["kill", "-STOP", str(frozen.pid)], check=True)
+    short = ("-e", "ib_gateway_repair_grace_period=1", "-e", "ib_gateway_diagnose_probe_timeout=1")
+    run = remediate(desk, *short, allow_kill=True)
+    assert run.rc == 0, run.output
+    assert not alive(frozen.pid) and len(desk.listening()) == 1

@@ -1,0 +1,113 @@
+"""What the playbooks compute on the controller: who is repaired, what forbids it, what the host is told."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from unit.facts import gateway, health, listener, probe, snapshot, spec
+
+#: By its file's name, which it shares with the package of module_utils.
+filters = importlib.import_module("ib_gateway").FilterModule().filters()
+WELL = health((spec(), snapshot(gateway(), listener()), probe()))
+DOWN = health((spec(), snapshot(), None))
+STORM = {"share": "1/3", "same": "1/2", "at_least": 2}
+LUNCH = {"name": "lunch", "zone": "UTC", "start": "12:00", "end": "13:00"}
+NOON = 1_745_582_400.0  # 2025-04-25T12:00:00Z
+
+
+def hostvars(**looks: Any) -> Dict[str, Any]:
+    """The variables of some hosts after the look."""
+    return {name: {"ib_gateway_diagnose_result": look} if look else {} for name, look in looks.items()}
+
+
+def test_only_hosts_whose_plan_has_a_step_are_repaired() -> None:
+    known = hostvars(well=WELL, down=DOWN, failed={"msg": "x"}, never=None)
+    assert filters["ib_to_repair"](list(known), known) == ["down"]
+    assert filters["ib_to_verify"](list(known), known) == ["well", "down"]
+
+
+def test_a_proof_is_written_down_where_somebody_was_repaired_or_a_latch_holds() -> None:
+    latched = dict(WELL, repairs={"latched": [{"gateway": "live"}]})
+    known = hostvars(well=dict(WELL, repairs={"latched": []}), unread=dict(WELL, repairs=None), held=latched, down=DOWN)
+    assert filters["ib_to_conclude"](list(known), known) == ["held", "down"]
+
+
+def test_a_storm_is_judged_over_all_declared_hosts() -> None:
+    known = hostvars(a=DOWN, b=DOWN, c=WELL, d=None)
+    assert "2 of 4 hosts" in filters["ib_frozen"](list(known), known, STORM)
+    assert filters["ib_frozen"](["a", "c"], known, STORM) == ""
+
+
+def test_limits_that_make_no_sense_are_all_told_at_once() -> None:
+    settings = {"blackouts": [dict(LUNCH, zone="Mars")], "storm": dict(STORM, share=7)}
+    found = filters["ib_policy_problems"](settings)
+    assert [each.split(",")[0].split(" is")[0] for each in found] == ["blackout lunch", "ib_repair_storm_share"]
+    assert filters["ib_policy_problems"]({"blackouts": [LUNCH], "storm": STORM}) == []
+
+
+@pytest.mark.parametrize("wrong", [{"name": "lunch"}, "12:00-13:00", [["12:00", "13:00"]]])
+def test_blackouts_that_are_no_list_of_windows_are_refused(wrong: Any) -> None:
+    assert "ib_repair_blackouts" in filters["ib_policy_problems"]({"blackouts": wrong, "storm": STORM})[0]
+    with pytest.raises(AnsibleFilterError, match="ib_repair_blackouts"):
+        filters["ib_blackout"](wrong, NOON)
+
+
+def test_a_blackout_forbids_by_its_name() -> None:
+    assert filters["ib_blackout"]([LUNCH], NOON) == "blackout lunch until 2025-04-25T13:00:00Z: plan only"
+    assert filters["ib_blackout"]([LUNCH], NOON - 1) == ""
+
+
+def test_the_controllers_pause_file_forbids_with_its_reason(tmp_path: Path) -> None:
+    file = tmp_path / "pause.json"
+    assert filters["ib_paused"](str(file)) == ""
+    file.write_text(json.dumps({"reason": "broker maintenance", "until": "2999-01-01T00:00:00Z"}))
+    file.chmod(0o600)
+    told = "this controller is paused until 2999-01-01T00:00:00Z: broker maintenance"
+    assert filters["ib_paused"](str(file)) == told
+    file.write_text("stop!")
+    assert str(file) in filters["ib_paused"](str(file))
+
+
+def test_the_warrants_marks_are_those_of_the_newest_look() -> None:
+    plan = DOWN["gateways"][0]["plan"]
+    assert filters["ib_plan_marks"](DOWN) == [
+        {
+            "gateway": "live",
+            "digest": plan["digest"],
+            "boot_id": plan["made_at"]["boot_id"],
+            "made_at": plan["made_at"]["boottime"],
+        }
+    ]
+    assert filters["ib_plan_marks"](None) == []
+
+
+def test_only_a_healthy_gateway_counts_as_proven() -> None:
+    def proven(look: Any) -> List[Any]:
+        return [(each["gateway"], each["healthy"]) for each in filters["ib_results"](look)]
+
+    assert (proven(WELL), proven(DOWN), proven({"msg": "failed"}), proven(None)) == (
+        [("live", True)],
+        [("live", False)],
+        [],
+        [],
+    )
+
+
+def test_a_lease_outlasts_the_slowest_start() -> None:
+    assert filters["ib_lease_seconds"]([{"start_timeout": 600}, {}], 30) == 600 + 30 + 180
+    assert filters["ib_lease_seconds"]([{}], 0) == 120 + 180
+
+
+@pytest.mark.parametrize("apart", [-40.0, 40.0])
+def test_an_age_is_never_negative_so_that_a_wrong_clock_does_not_look_fresh(apart: float) -> None:
+    assert filters["ib_age"]("2025-04-25T12:00:00Z", NOON + apart) == 40.0
+
+
+def test_no_two_runs_have_the_same_name() -> None:
+    first, second = filters["ib_new_run"](""), filters["ib_new_run"]("")
+    assert first["run"] != second["run"] and first["by"] == second["by"] and "@" in first["by"]

@@ -1,0 +1,176 @@
+"""Which connections a plan cuts before it stops anybody, and which it leaves to a stop or to themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Dict, List, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway.model import GatewaySpec, Plan, Process, Snapshot
+from unit.facts import (
+    BOOT,
+    GATEWAY,
+    SCRIPT,
+    UNIT,
+    Fact,
+    connection,
+    gateway,
+    listener,
+    planned,
+    probe,
+    script,
+    snapshot,
+    spec,
+)
+
+OURS = gateway(unit=UNIT)
+FIRST, SECOND = 801, 802
+
+
+def look(*clients: Tuple[Process, Dict[str, Any]]) -> Snapshot:
+    """A gateway in order, and these clients, each with a connection that has a cookie of its own."""
+    facts: List[Fact] = [OURS, listener()]
+    for one, more in clients:
+        facts += [one, connection(one.pid, **{"cookie": one.pid * 10, **more})]
+    return snapshot(*facts)
+
+
+CROWD = look((script(FIRST), {"idle": 9.0}), (script(SECOND), {"idle": 1.0}))
+
+
+def rungs(plan: Plan) -> List[Tuple[str, bool]]:
+    return [(each.action, each.only_if_persists) for each in plan.steps]
+
+
+def cut(plan: Plan) -> List[int]:
+    return [each.target["cookie"] for each in plan.steps if each.action == "drop_connection"]
+
+
+def stopped(plan: Plan) -> List[int]:
+    return [each.target["pid"] for each in plan.steps if each.action == "stop_client"]
+
+
+def test_a_surplus_connection_is_cut_and_its_script_is_stopped_only_if_that_does_not_help() -> None:
+    plan = planned(CROWD)
+    assert rungs(plan) == [("drop_connection", False), ("stop_client", True)]
+    assert (cut(plan), stopped(plan)) == ([FIRST * 10], [FIRST])
+
+
+def test_a_cut_names_both_ends_the_cookie_and_everybody_who_holds_it() -> None:
+    one = script(FIRST)
+    target = dict(planned(look((one, {"idle": 9.0}), (script(SECOND), {}))).steps[0].target)
+    ours, theirs = target.pop("gateway_process"), target.pop("client_processes")
+    assert target == {
+        "gateway": "live",
+        "port": 4001,
+        "client": "127.0.0.1",
+        "client_port": 50_000 + FIRST,
+        "server": "127.0.0.1",
+        "cookie": FIRST * 10,
+    }
+    for found, process, role in ((ours, OURS, "gateway"), (theirs[0], one, "client")):
+        assert found == {
+            "pid": process.pid,
+            "started_ticks": process.started_ticks,
+            "boot_id": BOOT,
+            "role": role,
+            "argv_digest": process.argv_digest,
+            "user": process.user,
+            "command": list(process.command),
+        }
+    assert len(theirs) == 1
+
+
+def test_a_script_that_the_inventory_names_is_stopped_at_once() -> None:
+    plan = planned(CROWD, spec(client_patterns=("bot",)))
+    assert rungs(plan) == [("stop_client", False), ("stop_client", False)]
+
+
+def test_an_abandoned_connection_is_cut_before_its_script_is_stopped_and_the_gateway_restarted() -> None:
+    plan = planned(look((script(FIRST, ppid=1), {})), spec(max_api_clients=2), probe("stalled"))
+    assert rungs(plan) == [("drop_connection", False), ("stop_client", True), ("restart", True)]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"cookie": None}, {"gateway_pids": frozenset((GATEWAY, 5))}, {"gateway_pids": frozenset((5,)), "port": 4001}],
+    ids=["no cookie", "two holders of the gateway's end", "held by somebody else"],
+)
+def test_what_cannot_be_named_exactly_is_not_cut(more: Dict[str, Any]) -> None:
+    clients = [(script(FIRST), {"idle": 9.0, **more}), (script(SECOND), {"idle": 1.0, **more})]
+    assert cut(planned(look(*clients))) == []
+
+
+def test_without_a_cookie_the_script_is_stopped_as_before() -> None:
+    plan = planned(look((script(FIRST), {"idle": 9.0, "cookie": None}), (script(SECOND), {})))
+    assert rungs(plan) == [("stop_client", False)] and stopped(plan) == [FIRST]
+
+
+def test_a_connection_that_somebody_holds_who_is_to_stay_is_not_cut() -> None:
+    orphan, guarded = script(FIRST, ppid=1), script(SECOND, "router.py")
+    held = connection(FIRST, SECOND, cookie=7)
+    found = planned(
+        snapshot(OURS, listener(), orphan, guarded, held),
+        spec(max_api_clients=2, protected_clients=("router",)),
+        probe("stalled"),
+    )
+    assert cut(found) == [] and stopped(found) == [FIRST]
+
+
+def test_a_connection_that_a_script_in_order_holds_as_well_is_not_cut_for_an_orphan() -> None:
+    held = connection(FIRST, SECOND, cookie=7)
+    look = snapshot(OURS, listener(), script(FIRST, ppid=1), script(SECOND), held)
+    found = planned(look, spec(max_api_clients=2, allow_restart_with_clients=True), probe("stalled"))
+    assert cut(found) == [] and stopped(found) == [FIRST]
+
+
+def test_a_connection_of_several_processes_is_cut_once_and_names_all_of_them() -> None:
+    held = connection(FIRST, SECOND, cookie=7, idle=50.0)
+    plan = planned(snapshot(OURS, listener(), script(FIRST), script(SECOND), script(SCRIPT), held, connection(SCRIPT)))
+    assert cut(plan) == [7]
+    assert [each["pid"] for each in plan.steps[0].target["client_processes"]] == [FIRST, SECOND]
+    assert [(each.target["pid"], each.only_if_persists) for each in plan.steps[1:]] == [(FIRST, True), (SECOND, True)]
+
+
+def test_all_connections_of_a_script_that_has_to_give_way_are_cut() -> None:
+    both = [connection(FIRST, cookie=7, idle=50.0), connection(FIRST, cookie=8, client_port=1, idle=50.0)]
+    plan = planned(snapshot(OURS, listener(), script(FIRST), script(SCRIPT), *both, connection(SCRIPT, cookie=9)))
+    assert cut(plan) == [7, 8] and stopped(plan) == [FIRST]
+
+
+def test_no_connection_of_a_gateway_that_no_longer_listens_is_cut() -> None:
+    facts: List[Fact] = [*CROWD.processes.values(), *CROWD.connections]
+    plan = planned(snapshot(*facts))
+    assert [action for action, _ in rungs(plan)] == ["stop_client", "stop_client", "restart"]
+
+
+@pytest.mark.parametrize(
+    "special", [{"own_run": True}, {"relay": "socat"}, {"argv": ("python3", "router.py"), "command": ()}], ids=str
+)
+def test_what_is_never_stopped_is_never_cut_either(special: Dict[str, Any]) -> None:
+    untouchable = [(dataclasses.replace(script(pid), **special), {"idle": 9.0}) for pid in (FIRST, SECOND)]
+    plan = planned(look(*untouchable), spec(protected_clients=("router",)))
+    assert plan.steps == () and "not ours to close" in plan.withheld[0]
+
+
+def test_a_client_on_another_host_is_not_cut() -> None:
+    facts: List[Fact] = [OURS, listener()]
+    facts += [connection(remote_host="10.0.0.%d" % n, client_port=n, cookie=n) for n in (1, 2)]
+    assert planned(snapshot(*facts)).steps == ()
+
+
+# --- a restart although clients work -----------------------------------------------------------------------------
+
+WORKING = look((script(FIRST), {"sent": 5000}))
+FREE = spec(max_api_clients=2)
+ALLOWED = dataclasses.replace(FREE, allow_restart_with_clients=True)
+GUARDED = dataclasses.replace(ALLOWED, protected_clients=("bot",))
+
+
+@pytest.mark.parametrize(("one", "restarted"), [(FREE, False), (ALLOWED, True), (GUARDED, False)])
+def test_clients_keep_a_restart_away_unless_the_entry_allows_it_and_protected_ones_always(
+    one: GatewaySpec, restarted: bool
+) -> None:
+    plan = planned(WORKING, one, probe("stalled"))
+    assert [action for action, _ in rungs(plan)] == (["restart"] if restarted else [])
+    assert restarted or "cut off pid %d" % FIRST in plan.withheld[0]
