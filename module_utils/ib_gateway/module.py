@@ -131,9 +131,7 @@ def run(
         with _deadline(limit):
             result = work(module)
     except _TimeIsUp:
-        module.give_up(
-            "nothing came of it within %g s, so something hangs on this host: look at it" % limit
-        )
+        module.give_up("nothing came of it within %g s, so something hangs on this host: look at it" % limit)
     except OSError as error:
         module.give_up("this host's process or socket tables cannot be read: %s" % error)
     except ImportError as error:
