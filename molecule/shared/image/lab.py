@@ -167,7 +167,8 @@ def judge(expected: Dict[str, Any]) -> List[str]:
     """What is not as expected, in words; empty when all is well.
 
     expected: gone (names of staged things that must have ended; all others must live), serves (the inventory entries
-    whose gateways must serve), sessions (whether to open them here), untouched (whether the disk must be as it was).
+    whose gateways must serve), sessions (whether to open them here), untouched (whether the disk must be as it was),
+    cut and holds (names of scripts that must live without a session, and with the one they had).
     """
     staged = json.loads(STAGED.read_text())
     gone = set(expected["gone"])
@@ -178,6 +179,10 @@ def judge(expected: Dict[str, Any]) -> List[str]:
     for entry in expected["serves"]:
         problems += service(entry, expected["sessions"])
     problems += census(staged["things"], gone, [port_of(entry) for entry in expected["serves"]])
+    for entry in expected["serves"]:
+        for name in (*expected["cut"], *expected["holds"]):
+            if connected(staged["things"][name]["pid"], port_of(entry)) == (name in expected["cut"]):
+                problems.append(f"{name} {'still has' if name in expected['cut'] else 'has lost'} its session")
     if expected["untouched"]:
         now = disk()
         changed = sorted(path for path in {*now, *staged["disk"]} if now.get(path) != staged["disk"].get(path))
