@@ -27,7 +27,7 @@ demo: $(STAMP)
 	@$(BIN)/python tests/simulator/demo.py
 
 ## make test         everything that must hold before a change lands
-test: lint unit integration
+test: lint unit integration molecule
 
 ## make lint         style, types, playbooks
 lint: $(STAMP) types

@@ -23,10 +23,10 @@ from bench.rounds import Row
 
 RESULTS = Path(__file__).resolve().parent / "results.json"
 ROWS = {
-    "snapshot": "looking.snapshot_rows",
-    "patterns": "looking.pattern_rows",
-    "sockets": "looking.socket_rows",
-    "files": "looking.file_rows",
+    "snapshot": "apart.snapshot_rows",
+    "patterns": "apart.pattern_rows",
+    "sockets": "apart.socket_rows",
+    "files": "apart.file_rows",
     "module": "modules.module_rows",
     "report": "reporting.report_rows",
     "incident": "incident.incident_rows",

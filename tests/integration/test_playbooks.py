@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from typing import Any
@@ -180,21 +181,37 @@ def test_without_a_client_library_the_socket_engine_judges_and_the_missing_proof
     assert "pip install ib_insync" in " ".join(run.output.split())
 
 
-def test_passwords_and_account_numbers_appear_nowhere_not_even_with_vvv(desk: Desk) -> None:
+def test_passwords_and_account_numbers_appear_nowhere_not_even_with_vvv(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IB_PASSWORD", "canary-environment")
     desk.gateway("no-listener", launcher="ibc")
     desk.gateway("no-listener", launcher="ibc", accounts=["U7654321"])
     desk.script(
         port=desk.gateway(config_dir=desk.folder / "b", port=free_port()).port, extra=("--password", "s3cr3t-pw")
     )
+    with (desk.config_dir / "config.ini").open("a", encoding="utf-8") as settings:
+        settings.write("IbPassword=canary-ini\n")
     command = [*desk.prepared(accounts=["U7654321"]).command(), "hunter2-bare"]
     run = desk.play(
         "remediate.yml", "-vvv", "--diff", start_command=command, start_timeout=1, client_patterns=["hold_session"]
     )
     assert run.rc == 0, run.output
-    reports = b"".join(path.read_bytes() for path in (desk.folder / "reports").iterdir())
-    for secret in (USER_CANARY, PASSWORD_CANARY, "7654321", "s3cr3t-pw", "hunter2-bare"):
+    journal = (desk.folder / "state" / "journal.jsonl").read_bytes()
+    assert {b"stop_client", b"stop_gateway", b"start"} <= set(re.findall(rb'"action": ?"(\w+)"', journal))
+    written = journal + b"".join(path.read_bytes() for path in (desk.folder / "reports").iterdir())
+    canaries = (
+        USER_CANARY,
+        PASSWORD_CANARY,
+        "7654321",
+        "s3cr3t-pw",
+        "hunter2-bare",
+        "canary-environment",
+        "canary-ini",
+    )
+    for secret in canaries:
         assert secret not in run.output, secret
-        assert secret.encode() not in reports, secret
+        assert secret.encode() not in written, secret
 
 
 def test_a_report_folder_that_cannot_be_made_is_named(desk: Desk) -> None:
