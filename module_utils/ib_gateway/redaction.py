@@ -7,7 +7,7 @@ costs an account.
 from __future__ import annotations
 
 import re
-from typing import List, Sequence, Tuple
+from typing import List, Match, Sequence, Tuple
 
 from ansible.module_utils.ib_gateway.recognition import MAIN_CLASSES
 
@@ -23,7 +23,7 @@ _NAME = re.compile(
 _CAMEL_NAME = re.compile(
     r"^-{0,2}D?(?:ib|fix|tws|gw)[-_.]?(?:%s|loginid|%s)$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
 )
-_URL_CREDENTIALS = re.compile(r"(?<=://)\S+(?=@)")  # up to the last @: a password may hold any sign
+_WORD = re.compile(r"\S+")
 _ACCOUNT = re.compile(r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(\d{4,9})(?!\d)")
 # Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
 _INLINE_SECRET = re.compile(
@@ -50,7 +50,17 @@ def mask_account(account: str) -> str:
 def mask_text(text: str) -> str:
     """The text with every account number masked and credentials in URLs hidden."""
     text = _ACCOUNT.sub(lambda found: mask_account(found.group(0)), text)
-    return _URL_CREDENTIALS.sub(HIDDEN, text)
+    return _WORD.sub(_without_credentials, text) if "://" in text else text
+
+
+def _without_credentials(found: Match[str]) -> str:
+    """A word without what stands between :// and its last @, since a password may hold any sign.
+
+    Each is looked for once: a pattern would begin anew at every :// of a hostile word.
+    """
+    word = found.group(0)
+    scheme, at = word.find("://"), word.rfind("@")
+    return word[: scheme + 3] + HIDDEN + word[at:] if 0 <= scheme < at - 3 else word
 
 
 def plain_text(text: str, limit: int = 300) -> str:

@@ -40,7 +40,7 @@ WANTED = {
 }
 #: What an action runs; idempotence and check run converge once more.
 PLAYBOOKS = {"idempotence": "converge", "check": "converge"}
-EXPECTATIONS = {"status", "found", "again", "done", "gone", "serves", "untouched", "proof"}
+EXPECTATIONS = {"cut", "holds", "status", "found", "again", "done", "gone", "serves", "untouched", "proof"}
 
 
 def load_lab() -> Any:

@@ -71,7 +71,9 @@ def unused_port() -> int:
 @pytest.fixture
 def victim() -> Iterator[Dict[str, Any]]:
     """A process of this test's own, named as a plan names it."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+    code = "print(flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout and child.stdout.readline()  # a process has no command line for a moment after its exec
         stat = processes.read_stat(child.pid)
         assert stat is not None
         yield {"pid": child.pid, "started_ticks": stat.started_ticks, "boot_id": processes.boot_id()}
@@ -102,7 +104,7 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
         "ib_repair_end": {"warrant": warrant, "results": []},
         "ib_repair_pause": {**books, "minutes": 1},
         "ib_repair_release": books,
-        "ib_process_stop": {"processes": [victim, dict(victim, started_ticks=1), dict(victim, boot_id="another")]},
+        "ib_process_stop": {"processes": [dict(victim, boot_id="another"), dict(victim, started_ticks=1), victim]},
     }
     return options[name]
 
@@ -138,8 +140,9 @@ def test_a_stop_tells_what_became_of_each_process(victim: Dict[str, Any], tmp_pa
 
 
 def test_a_stop_tells_whom_it_stopped_however_fast_that_ended(victim: Dict[str, Any]) -> None:
-    stopped = run("ib_process_stop", {"processes": [victim]})["stopped"][0]
-    assert stopped["command"][0] == sys.executable and stopped["user"]
+    found = run("ib_process_stop", {"processes": [victim]})
+    assert found["stopped"], found
+    assert found["stopped"][0]["command"][0] == sys.executable and found["stopped"][0]["user"]
 
 
 def test_a_predicted_stop_stops_nothing(victim: Dict[str, Any]) -> None:

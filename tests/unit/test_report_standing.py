@@ -76,7 +76,7 @@ def test_the_newest_look_that_knows_counts() -> None:
 
 
 def test_what_the_repair_ended_with_is_newer_than_what_the_look_before_it_remembers() -> None:
-    end = {"succeeded": [], "failed": ["paper"], "lifted": ["live"], "reason": ""}
+    end = {"succeeded": [], "unsuccessful": ["paper"], "lifted": ["live"], "reason": ""}
     begin = {"begun": True, "reason": "", "refused": []}
     host = fleets.host(
         "a", fleets.held_up(GOOD, latched=[LATCH]), ib_gateway_repair_begin=begin, ib_gateway_repair_end=end
