@@ -13,6 +13,7 @@ from ansible.module_utils.ib_fleet.history import Point
 from ansible.module_utils.ib_fleet.newest import gateways
 from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_gateway.acts import told
+from ansible.module_utils.ib_gateway.fleet import strangers
 from ansible.module_utils.ib_gateway.ladder import describe, short
 from ansible.module_utils.ib_gateway.model import STAGES
 from markupsafe import Markup
@@ -150,9 +151,7 @@ def _row(gateway: Mapping[str, Any], stands: Sequence[standing.Standing]) -> Row
 def _look(title: str, health: Optional[Mapping[str, Any]]) -> Optional[Look]:
     if health is None:
         return None
-    notes = [
-        "left alone: gateway pid %s of %s fits no entry" % (e["pid"], e["user"]) for e in health.get("undeclared", ())
-    ]
+    notes = strangers(health)
     missing = (health.get("proof") or {}).get("missing")
     if missing:
         notes.append("the proof by a real session was not possible: %s" % missing)

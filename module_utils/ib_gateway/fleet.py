@@ -199,12 +199,24 @@ def _health_lines(health: Mapping[str, Any]) -> List[str]:
         told = [each["summary"] for each in gateway["findings"]] or [gateway["summary"]]
         found.extend("%s, %s: %s" % (gateway["name"], gateway["status"], summary) for summary in told)
         found.extend("  not done: %s" % reason for reason in gateway["plan"]["withheld"])
-    for stranger in health.get("undeclared", ()):
-        found.append("left alone: gateway pid %d of %s fits no entry" % (stranger["pid"], stranger["user"]))
+    found.extend(strangers(health))
     missing = (health.get("proof") or {}).get("missing")
     if missing:
         found.append("the proof by a real session was not possible: %s" % missing)
     return found
+
+
+def strangers(health: Mapping[str, Any]) -> List[str]:
+    """The gateways of a look that fit no entry, a line for each account."""
+    by_user: Dict[str, List[int]] = {}
+    for each in health.get("undeclared", ()):
+        by_user.setdefault(str(each["user"]), []).append(each["pid"])
+    return [
+        "left alone: gateway pid %s of %s fits no entry" % (pids[0], user)
+        if len(pids) == 1
+        else "left alone: %d gateways of %s fit no entry: pid %s" % (len(pids), user, ", ".join(map(str, sorted(pids))))
+        for user, pids in by_user.items()
+    ]
 
 
 def _open_steps(health: Mapping[str, Any]) -> List[str]:

@@ -191,6 +191,14 @@ def test_findings_withheld_steps_strangers_and_the_missing_library_are_told() ->
     assert found[3].endswith("pip install it")
 
 
+def test_many_gateways_that_fit_no_entry_take_a_line_for_each_account() -> None:
+    look = dict(HEALTHY, undeclared=[{"pid": 9, "user": "bob"}, {"pid": 7, "user": "bob"}, {"pid": 8, "user": "eve"}])
+    assert fleet.strangers(look) == [
+        "left alone: 2 gateways of bob fit no entry: pid 7, 9",
+        "left alone: gateway pid 8 of eve fits no entry",
+    ]
+
+
 def test_the_sentence_of_a_host_says_why_it_fails_the_run() -> None:
     assert fleet.sentence(host(DOWN)) == "desk1 is unhealthy: no gateway process for live is running"
     assert fleet.sentence(host(HEALTHY)) == "desk1 is healthy: no reason known"
