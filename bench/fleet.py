@@ -24,7 +24,7 @@ from bench.rounds import Cost, Row, interleaved  # noqa: E402 - likewise
 LAB = PROJECT / "bench" / "lab"
 _SCENARIO = "bench"
 _ROUNDS = 3
-_BUDGET = 120.0  # seconds for one comparison; two rounds are made in any case
+_BUDGET = 60.0  # seconds for one comparison; two rounds are made in any case
 _SIZES = (20, 50)
 # A host with systemd takes five inotify instances, and a kernel usually grants one account 128 of them. Further names
 # lead to the same hosts, each over a connection of its own.
