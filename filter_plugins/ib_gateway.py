@@ -45,9 +45,9 @@ def policy_problems(settings: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _windows(declared: Any) -> list[Mapping[str, Any]]:
+def _windows(declared: Any, variable: str = "ib_repair_blackouts") -> list[Mapping[str, Any]]:
     if not isinstance(declared, list) or not all(isinstance(each, Mapping) for each in declared):
-        raise ValueError("ib_repair_blackouts is %r; give a list of {name, zone, start, end, days}" % (declared,))
+        raise ValueError(f"{variable} is {declared!r}; give a list of {{name, zone, start, end, days}}")
     return declared
 
 
@@ -114,6 +114,22 @@ def reset_window(declared: Sequence[Mapping[str, Any]], now: float) -> str:
         raise AnsibleFilterError(str(error)) from error
 
 
+def window_problems(regions: Any, more: Any, known: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the reset windows: regions that are not known, windows that are none."""
+    if not isinstance(regions, list):
+        return [f"ib_gateway_diagnose_reset_regions is {regions!r}; give a list out of {', '.join(known)}"]
+    found = [
+        f"ib_gateway_diagnose_reset_regions has {each!r}; known are {', '.join(known)}"
+        for each in regions
+        if each not in known
+    ]
+    try:
+        windows.current(_windows(more, "ib_gateway_diagnose_reset_windows"), 0.0)
+    except ValueError as error:
+        found.append(str(error))
+    return found
+
+
 def plan_marks(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """By which evidence, and when, a host's plans were made: what the host compares before it lets a step be taken."""
     found = []
@@ -168,6 +184,7 @@ class FilterModule:
             "ib_known_served": ladder.known_served,
             "ib_next_rung": ladder.next_rung,
             "ib_plan_lines": ladder.lines,
+            "ib_window_problems": window_problems,
             "ib_plan_marks": plan_marks,
             "ib_results": results,
             "ib_lease_seconds": lease_seconds,

@@ -57,6 +57,16 @@ def test_blackouts_that_are_no_list_of_windows_are_refused(wrong: Any) -> None:
         filters["ib_blackout"](wrong, NOON)
 
 
+def test_reset_windows_that_cannot_be_right_are_told_by_their_variable() -> None:
+    known: Dict[str, List[Any]] = {"europe": [], "asia": []}
+    problems = filters["ib_window_problems"]
+    assert problems(["europe"], [LUNCH], known) == []
+    assert "'mars'; known are europe, asia" in problems(["mars"], [], known)[0]
+    assert "ib_gateway_diagnose_reset_regions is 'europe'" in problems("europe", [], known)[0]
+    assert "ib_gateway_diagnose_reset_windows is" in problems([], "lunch", known)[0]
+    assert "reset window lunch, key zone" in problems([], [dict(LUNCH, zone="Mars")], known)[0]
+
+
 def test_a_blackout_forbids_by_its_name() -> None:
     assert filters["ib_blackout"]([LUNCH], NOON) == "blackout lunch until 2025-04-25T13:00:00Z: plan only"
     assert filters["ib_blackout"]([LUNCH], NOON - 1) == ""
