@@ -45,7 +45,7 @@ types: $(STAMP)
 
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)
-	$(BIN)/pytest -q -m 'not integration' tests/unit tests/lab
+	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
 merge-reports: $(STAMP)
@@ -61,7 +61,7 @@ browser:
 
 ## make integration  real processes, sockets and playbooks
 integration: $(STAMP) browser
-	$(BIN)/pytest -q tests/integration tests/simulator
+	$(BIN)/pytest -q -n auto --durations=10 tests/integration tests/simulator
 
 include molecule/molecule.mk
 include bench/bench.mk

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from simulator.launch import HeldSession, SimulatedGateway, free_port
+from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, free_port
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _RECAP = re.compile(r"^(\S+)\s*:\s+(ok=.*)$", re.MULTILINE)
@@ -83,9 +83,16 @@ class Desk:
         self._count += 1
         folder = self.folder / ("script%d" % self._count)
         folder.mkdir()
-        session = HeldSession(folder, port=port or self.port, client_id=client_id, extra=extra)
+        link = folder / "hold_session.py"
+        link.symlink_to(CLIENTS / "hold_session.py")
+        session = HeldSession(folder, port=port or self.port, client_id=client_id, extra=extra, script=link)
         self._stack.callback(session.stop, timeout=0.5)
         return session.start()
+
+    @property
+    def scripts(self) -> str:
+        """A pattern for client_patterns that names this desk's scripts, and nobody else's on this machine."""
+        return re.escape(str(self.folder)) + r"/script\d+/hold_session\.py"
 
     def bystander(self, *argv: str, executable: str | None = None) -> subprocess.Popen[bytes]:
         """Starts any other program."""

@@ -177,7 +177,7 @@ def test_a_protected_script_is_never_in_the_plan(desk: Desk) -> None:
     desk.gateway()
     desk.script(client_id=1, extra=("order_router.py",))
     other = desk.script(client_id=2)
-    found = look(desk, protected_clients=["order_router"], client_patterns=["hold_session"])
+    found = look(desk, protected_clients=["order_router"], client_patterns=[desk.scripts])
     assert [step["target"]["pid"] for step in found["plan"]["steps"]] == [other.pid]
 
 

@@ -42,7 +42,7 @@ def test_a_sweep_says_unhealthy_and_touches_nothing(desk: Desk) -> None:
 def test_check_mode_shows_the_plan_that_the_real_run_carries_out(desk: Desk) -> None:
     old = desk.gateway("no-listener", "ignore-sigterm")
     named = desk.script(port=desk.gateway(config_dir=desk.folder / "other", port=free_port()).port)
-    patterns = {"client_patterns": ["hold_session"], "start_timeout": 1, "allow_kill": True}
+    patterns = {"client_patterns": [desk.scripts], "start_timeout": 1, "allow_kill": True}
     before = {each.pid for each in psutil.process_iter()}
     predicted = desk.play("remediate.yml", "--check", "--diff", **patterns)
     assert predicted.rc != 0 and "check mode: nothing was done" in predicted.output
@@ -194,7 +194,7 @@ def test_passwords_and_account_numbers_appear_nowhere_not_even_with_vvv(
         settings.write("IbPassword=canary-ini\n")
     command = [*desk.prepared(accounts=["U7654321"]).command(), "hunter2-bare"]
     run = desk.play(
-        "remediate.yml", "-vvv", "--diff", start_command=command, start_timeout=1, client_patterns=["hold_session"]
+        "remediate.yml", "-vvv", "--diff", start_command=command, start_timeout=1, client_patterns=[desk.scripts]
     )
     assert run.rc == 0, run.output
     journal = (desk.folder / "state" / "journal.jsonl").read_bytes()

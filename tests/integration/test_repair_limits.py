@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -248,32 +249,35 @@ def test_a_journal_that_was_tampered_with_leaves_the_host_to_be_observed_until_i
 
 
 @pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Path]:
-    """A folder on a file system without room for one more block."""
-    folder = tmp_path / "full"
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder on a file system of its own with room for four blocks."""
+    folder = tmp_path / "small"
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=0700", "tmpfs", str(folder)], check=False)
     if mounted.returncode:
         pytest.skip("mounting needs root")
     try:
-        filler = folder / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while file.write(b"x" * 4096):
-                    pass
-            except OSError:
-                pass
         yield folder
     finally:
         subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.root
-def test_on_a_full_disk_nothing_is_done_and_the_message_says_so(desk: Desk, full_disk: Path) -> None:
-    desk.settings["ib_repair_state_dir"] = str(full_disk)
+def test_on_a_full_disk_nothing_is_done_and_the_message_says_so(desk: Desk, small_disk: Path) -> None:
+    with (small_disk / "filler").open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    desk.settings["ib_repair_state_dir"] = str(small_disk)
     run = remediate(desk)
-    assert nothing_was_done(run, desk)
-    assert "No space left on device" in run.host()["repair"]["reason"]
+    assert nothing_was_done(run, desk) and "No space left on device" in run.host()["repair"]["reason"]
+
+
+@pytest.mark.root
+def test_on_a_read_only_disk_nothing_is_done_and_the_message_says_so(desk: Desk, small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    desk.settings["ib_repair_state_dir"] = str(small_disk / "state")
+    run = remediate(desk)
+    assert nothing_was_done(run, desk) and "Read-only file system" in run.host()["repair"]["reason"]
 
 
 def test_a_gateway_that_is_frozen_is_given_up_in_time_and_said_so(desk: Desk) -> None:
