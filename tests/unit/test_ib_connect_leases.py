@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import stat
+import sys
 import threading
 import time
 from pathlib import Path
@@ -18,8 +19,9 @@ PROFILE = ib_connect.Profile("live", "127.0.0.1", 4001, "live", 1)
 
 
 @pytest.fixture(autouse=True)
-def released() -> Iterator[None]:
-    """No lock of a test reaches the next."""
+def released(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test is a script at /desk/bot.py; no lock of it reaches the next."""
+    monkeypatch.setattr(sys, "argv", ["/desk/bot.py"])
     yield
     for lock in list(ib_connect._Lock.held):
         lock.release()
@@ -64,7 +66,7 @@ def test_an_id_that_is_given_back_leaves_no_file_and_can_be_leased_again(tmp_pat
 def test_an_asked_for_id_that_is_held_is_refused_with_its_holder(tmp_path: Path) -> None:
     folder = str(lock_folder(tmp_path))
     ib_connect._lease(folder, 77)
-    with pytest.raises(ib_connect.ClientIdInUse, match=rf"client id 77 is leased by pid {os.getpid()} \(/.*, for 0 s"):
+    with pytest.raises(ib_connect.ClientIdInUse, match=rf"client id 77 is leased by pid {os.getpid()} \(/desk/bot\.py, for 0 s"):
         ib_connect._lease(folder, 77)
 
 
@@ -166,7 +168,7 @@ def test_a_free_slot_is_taken_at_once_and_leaves_only_its_own_lock(tmp_path: Pat
 def test_without_waiting_a_taken_slot_is_refused_with_pid_script_and_age(tmp_path: Path) -> None:
     locks = lock_folder(tmp_path)
     take_slot(locks)
-    with pytest.raises(ib_connect.SlotBusy, match=rf"pid {os.getpid()} \(/.*, for 0 s\)") as caught:
+    with pytest.raises(ib_connect.SlotBusy, match=rf"pid {os.getpid()} \(/desk/bot\.py, for 0 s\)") as caught:
         take_slot(locks)
     assert [holder.pid for holder in caught.value.holders] == [os.getpid()]
     assert (caught.value.stage, caught.value.cause) == ("slot", "slot_busy")
