@@ -133,7 +133,7 @@ def drop(cut: Cut, dry_run: bool = False, announce: Announce = _silently) -> Out
 
 
 def prove(cut: Cut) -> None:
-    """Reads everything again that makes this connection the one that was meant. Raises Gone or Refused."""
+    """Reads everything again that makes this connection the one that was meant. Raises Gone, Refused, _Unsupported."""
     if cut.cookie is None:
         raise Refused("the plan has no cookie for it, so it cannot be told from a later one of the same ports")
     if not cut.client_processes:
@@ -161,16 +161,22 @@ def _prove_namespace(gateway: Target) -> None:
 
 
 def _now(cut: Cut, snapshot: Snapshot) -> ApiConnection:
-    """The connection as it is now, known by its cookie. Raises Gone or Refused."""
+    """The connection as it is now, known by its cookie. Raises Gone, Refused or _Unsupported."""
     found = [each for each in snapshot.connections if each.cookie == cut.cookie]
     if not found:
+        if any(each.cookie is None and _ends(each) == cut.ends for each in snapshot.connections):
+            raise _Unsupported("the kernel's cookies cannot be read here, and without one no connection is cut")
         raise Gone("it had ended before")
     now = found[0]
-    if (now.server, now.port, now.client, now.client_port) != cut.ends:
+    if _ends(now) != cut.ends:
         raise Refused("its cookie belongs to a connection between other ends")
     if now.state != ESTABLISHED:
         raise Gone("it is ending by itself: the gateway's end is in %s" % now.state)
     return now
+
+
+def _ends(connection: ApiConnection) -> Tuple[str, int, str, int]:
+    return connection.server, connection.port, connection.client, connection.client_port
 
 
 # --- the kernel ------------------------------------------------------------------------------------------------------

@@ -192,6 +192,7 @@ def prove(target: Target) -> None:
         raise Refused("pid %d is the system's first process" % target.pid)
     found = _identity_of(target.pid)
     if found is None:
+        _prove_gone(target.pid)
         raise Gone
     if found[1] != target.boot_id:
         raise Refused("the host has been restarted since the plan was made")
@@ -209,6 +210,20 @@ def prove(target: Target) -> None:
         raise Refused("pid %d has become another program since the plan was made" % target.pid)
     if target.unit and processes.read_unit(target.pid) != target.unit:
         raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
+
+
+def _prove_gone(pid: int) -> None:
+    """Makes sure that a process that cannot be read has ended. Raises Refused when it is only hidden (hidepid)."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        ended = not _await({0: descriptor}, 0.0)
+    finally:
+        os.close(descriptor)
+    if not ended:
+        raise Refused("pid %d is there and cannot be read: run with become" % pid)
 
 
 def _own_unit(target: Target) -> Optional[str]:

@@ -26,7 +26,14 @@ def run_module(name: str, check: bool = False, diff: bool = False, **options: An
 def run_module_as(prepare: Callable[[], None], name: str, **options: Any) -> dict[str, Any]:
     """run_module() in a child process that first does `prepare`, to lose rights or to see less."""
     importlib.import_module(name)  # the child may not be able to read the interpreter's files any more
-    for late in ("pwd", "select", "encodings.idna", "ansible.module_utils.ib_gateway.linux"):
+    ours = ("linux", "sockets", "portable", "handshake", "session", "outlook")
+    for late in (
+        "pwd",
+        "fcntl",
+        "select",
+        "encodings.idna",
+        *("ansible.module_utils.ib_gateway." + each for each in ours),
+    ):
         importlib.import_module(late)
     reading, writing = os.pipe()
     child = os.fork()

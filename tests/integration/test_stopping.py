@@ -83,7 +83,7 @@ def test_a_client_that_has_become_a_gateway_is_refused(desk: Desk) -> None:
     assert "has become a gateway" in found["refused"][0]["reason"] and alive(gateway.pid)
 
 
-@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()])
+@pytest.mark.parametrize("pid", [1, os.getpid(), os.getppid()], ids=["first", "self", "parent"])
 def test_the_first_process_and_the_run_itself_are_refused(pid: int) -> None:
     found = stop(identity(pid))
     assert not found["changed"] and len(found["refused"]) == 1

@@ -99,7 +99,8 @@ def test_a_check_proves_everything_and_cuts_nothing() -> None:
 
 CHANGES: Dict[str, Any] = {
     "the connection has ended": (with_connection(cookie=7), "already_gone", "ended before"),
-    "the same ports have another connection": (with_connection(cookie=None), "already_gone", "ended before"),
+    "the same ports have another connection": (with_connection(cookie=1), "already_gone", "ended before"),
+    "cookies cannot be read": (with_connection(cookie=None), "unsupported", "cookies cannot be read"),
     "it is closing": (with_connection(state="CLOSE_WAIT"), "already_gone", "CLOSE_WAIT"),
     "other ends": (with_connection(client_port=1), "refused", "other ends"),
     "another address": (with_connection(client="10.0.0.9"), "refused", "other ends"),

@@ -66,7 +66,9 @@ def test_an_id_that_is_given_back_leaves_no_file_and_can_be_leased_again(tmp_pat
 def test_an_asked_for_id_that_is_held_is_refused_with_its_holder(tmp_path: Path) -> None:
     folder = str(lock_folder(tmp_path))
     ib_connect._lease(folder, 77)
-    with pytest.raises(ib_connect.ClientIdInUse, match=rf"client id 77 is leased by pid {os.getpid()} \(/desk/bot\.py, for 0 s"):
+    with pytest.raises(
+        ib_connect.ClientIdInUse, match=rf"client id 77 is leased by pid {os.getpid()} \(/desk/bot\.py, for 0 s"
+    ):
         ib_connect._lease(folder, 77)
 
 

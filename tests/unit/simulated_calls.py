@@ -1,0 +1,236 @@
+"""Puts a simulated host in place of the system: all that a repair asks of kernel, systemd, clocks and disk."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import importlib
+import os
+import signal
+import struct
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from unittest import mock
+
+from ansible.module_utils.ib_gateway import (
+    cutting,
+    handshake,
+    health,
+    journal,
+    launching,
+    processes,
+    signalling,
+    snapshot,
+    statefolder,
+    units,
+)
+from ansible.module_utils.ib_gateway.model import Probe
+from unit.facts import probe
+from unit.simulated_host import SimHost
+from unit.simulated_parts import OWN, PORTS, Killed
+from unit.simulated_sight import read
+
+
+class _Clocks:
+    """The module `time` of a simulated host."""
+
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC = 7, 1
+
+    def __init__(self, host: SimHost) -> None:
+        self._host = host
+
+    def time(self) -> float:
+        """The wall clock, which people may set."""
+        return self._host.wall
+
+    def monotonic(self) -> float:
+        """Seconds that nobody can set."""
+        return self._host.boottime
+
+    def clock_gettime(self, _clock: int) -> float:
+        """Seconds since boot."""
+        return self._host.boottime
+
+    def sleep(self, seconds: float) -> None:
+        """Lets time pass."""
+        self._host.touch()
+        self._host.pass_time(seconds)
+
+
+class _SignallingOs:
+    """The module `os` as signalling.py uses it; without pidfd on a host that has none."""
+
+    def __init__(self, host: SimHost) -> None:
+        self._host = host
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "pidfd_open" and self._host.pidfd:
+            return self._host.pidfd_open
+        if name == "pidfd_open":
+            raise AttributeError(name)
+        return getattr(os, name)
+
+    def getpid(self) -> int:
+        """The run itself."""
+        return OWN
+
+    def close(self, handle: int) -> None:
+        """Lets go of a process."""
+        del self._host.held[handle]
+
+
+class _Signals:
+    """The module `signal` as signalling.py uses it."""
+
+    SIGTERM, SIGKILL = signal.SIGTERM, signal.SIGKILL
+
+    def __init__(self, host: SimHost) -> None:
+        self.pidfd_send_signal = host.send
+
+
+class _Select:
+    """The module `select` as signalling.py uses it."""
+
+    POLLIN = 1
+
+    def __init__(self, host: SimHost) -> None:
+        self.poll = functools.partial(_Poll, host)
+
+
+class _Poll:
+    def __init__(self, host: SimHost) -> None:
+        self._host = host
+        self._handles: List[int] = []
+
+    def register(self, handle: int, _events: int) -> None:
+        self._handles.append(handle)
+
+    def unregister(self, handle: int) -> None:
+        self._handles.remove(handle)
+
+    def poll(self, milliseconds: float) -> List[Tuple[int, int]]:
+        self._host.touch()
+        return [(each, 1) for each in self._host.wait_for_ends(self._handles, milliseconds / 1000)]
+
+
+class _Disk:
+    """The system calls of statefolder.py that change something. Nothing waits for a real disk."""
+
+    def __init__(self, host: SimHost) -> None:
+        self._host = host
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        return functools.partial(self._call, name)
+
+    def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        real: Callable[..., Any] = getattr(os, name) if name != "fsync" else lambda *_: None
+        if name == "open" and not arguments[1] & (os.O_WRONLY | os.O_RDWR):
+            return real(*arguments, **named)
+        if self._host.gone:
+            raise Killed
+        number = {"full": errno.ENOSPC, "read-only": errno.EROFS}.get(self._host.disk, 0)
+        if number and (name in ("mkdir", "rename") or (name == "write" and number == errno.ENOSPC)):
+            raise OSError(number, os.strerror(number))
+        if number == errno.EROFS and name == "open":
+            raise OSError(number, os.strerror(number))
+        if name in ("open", "mkdir", "unlink", "ftruncate"):
+            self._host.touch()
+            return real(*arguments, **named)
+
+        def half() -> Any:
+            return real(arguments[0], arguments[1][: len(arguments[1]) // 2]) if name == "write" else None
+
+        return self._host.effect(name, lambda: real(*arguments, **named), half)
+
+
+def _destroy(host: SimHost, request: bytes) -> int:
+    """The kernel's end of netlink: both families are asked for, the socket is an IPv6 one."""
+    low, high = struct.unpack_from("=LL", request, 64)
+    return host.destroy(low | high << 32) if request[16] == 10 else errno.ENOENT
+
+
+def _stat(host: SimHost, pid: int) -> Optional[processes.Stat]:
+    host.touch()
+    one = host.processes.get(pid)
+    return processes.Stat("S", one.ppid, one.ticks) if one else None
+
+
+def _about(host: SimHost, answer: Callable[[Any], Any], gone: Any) -> Callable[[int], Any]:
+    def call(pid: int) -> Any:
+        host.touch()
+        one = host.processes.get(pid)
+        return answer(one) if one else gone
+
+    return call
+
+
+def _handshake(host: SimHost, _address: str, port: int, timeout: float) -> Probe:
+    """One API session with whoever listens."""
+    host.touch()
+    server = next((each for each in host.processes.values() if each.port == port and host.listening(each)), None)
+    if server is None or not server.is_gateway:
+        return probe("refused")
+    if server.api == "upstream":
+        return probe("ready", notices=(1100,), trading_mode=None)
+    if server.api != "ready":
+        host.pass_time(timeout)
+    mode = "live" if server.entry == "live" else "paper"
+    return probe("ready", trading_mode=mode) if server.api == "ready" else probe(server.api)
+
+
+def _start(host: SimHost, command: Tuple[str, ...], _user: Any, _folder: Any) -> int:
+    entry = next(each for each in PORTS if each in " ".join(command))
+    return host.spawn(entry, PORTS[entry])
+
+
+def _noted(host: SimHost, real: Callable[..., Any]) -> Callable[..., Any]:
+    """Notes what a folder opens and keeps open, so that it can be let go when its run is killed."""
+
+    def call(folder: Any, *arguments: Any) -> Any:
+        found = real(folder, *arguments)
+        for descriptor in (found, arguments[-1]):
+            if isinstance(descriptor, int) and not isinstance(descriptor, bool):
+                host.files[descriptor] = os.fstat(descriptor).st_ino
+        return found
+
+    return call
+
+
+@contextlib.contextmanager
+def in_place(host: SimHost) -> Iterator[None]:
+    """All of it, for as long as a test lasts."""
+    clocks = _Clocks(host)
+    places: Dict[Any, Dict[str, Any]] = {
+        signalling: {"os": _SignallingOs(host), "signal": _Signals(host), "select": _Select(host), "time": clocks},
+        statefolder: {"time": clocks, "calls": _Disk(host)},
+        statefolder.Folder: {
+            "__init__": _noted(host, statefolder.Folder.__init__),
+            "lock": _noted(host, statefolder.Folder.lock),
+        },
+        cutting: {
+            "_ask_kernel": functools.partial(_destroy, host),
+            "_capabilities": lambda: -1 if host.privileged else 0,
+        },
+        snapshot: {"time": clocks, "reader": lambda: functools.partial(read, host)},
+        health: {"time": clocks},
+        journal: {"time": clocks},
+        importlib.import_module("ib_gateway_health"): {"time": clocks},
+        handshake: {"probe": functools.partial(_handshake, host)},
+        launching: {"start": functools.partial(_start, host)},
+        units: {"_systemctl": host.systemctl},
+        processes: {
+            "read_stat": functools.partial(_stat, host),
+            "read_argv": _about(host, lambda one: one.argv, ()),
+            "read_real_uid": _about(host, lambda _one: 0, None),
+            "read_unit": _about(host, lambda one: one.unit, None),
+            "boot_id": lambda: host.boot_id,
+            "ancestors": lambda pid: frozenset(host.ancestors(pid)),
+            "pids": lambda: list(host.processes),
+            "network_namespace": lambda _pid: "net:1",
+        },
+    }
+    with contextlib.ExitStack() as stack:
+        for module, names in places.items():
+            for name, value in names.items():
+                stack.enter_context(mock.patch.object(module, name, value))
+        yield

@@ -1,0 +1,74 @@
+"""What is so on a simulated host, found without the code under test: evidence and health, pause file and journal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+
+from ansible.module_utils.ib_gateway.records import epoch
+from unit.simulated_host import SimHost
+
+Row = Dict[str, Any]
+PROTECTED, NAMED = "risk_monitor", "cleanup"
+
+
+class Truth(NamedTuple):
+    """What of one entry a plan rests on, and what a restart would cost."""
+
+    gateways: Tuple[Tuple[int, int, Optional[int]], ...]
+    owners: Tuple[int, ...]
+    working: Tuple[Tuple[int, int], ...]
+    protected: bool
+    serves: bool
+    upstream: bool
+
+
+def truth(host: SimHost, entry: Row) -> Truth:
+    """Of one entry, now."""
+    gateways = [
+        each
+        for each in host.processes.values()
+        if each.is_gateway and each.user == entry["user"] and each.folder == entry["config_dir"]
+    ]
+    owners = [each for each in host.processes.values() if each.port == entry["port"] and host.listening(each)]
+    sessions = [each for each in host.sessions if each.server in gateways and each.state == "ESTABLISHED"]
+    serves = len(gateways) == 1 and gateways == owners
+    free = len([each for each in sessions if each.working]) < 1
+    return Truth(
+        tuple(sorted((each.pid, each.ticks, each.port if host.listening(each) else None) for each in gateways)),
+        tuple(sorted(each.pid for each in owners)),
+        tuple(
+            sorted((each.client.pid, each.client.ticks) if each.client else (0, 0) for each in sessions if each.working)
+        ),
+        any(each.client is not None and PROTECTED in " ".join(each.client.argv) for each in sessions),
+        serves and (not free or gateways[0].api == "ready"),
+        free and any(each.api == "upstream" for each in gateways if each in owners),
+    )
+
+
+def paused(state_dir: Path, wall: float) -> bool:
+    """Whether a pause file holds; in doubt it does. wall: seconds since the epoch."""
+    file = state_dir / "pause.json"
+    if not file.exists():
+        return False
+    try:
+        return epoch(json.loads(file.read_text())["until"]) > wall
+    except ValueError:
+        return True
+
+
+def lines(state_dir: Path) -> List[Row]:
+    """The journal's records, those that a checkpoint keeps among them; half a line at the end is none."""
+    file = state_dir / "journal.jsonl"
+    if not file.exists():
+        return []
+    rows = [json.loads(each) for each in file.read_bytes().rpartition(b"\n")[0].splitlines()]
+    return [one for each in rows for one in [*each.get("kept", ()), each]]
+
+
+def open_intents(state_dir: Path, run: str) -> List[Row]:
+    """The intents of a run that have no outcome."""
+    rows = lines(state_dir)
+    closed = {each.get("intent") for each in rows if each["kind"] == "outcome"}
+    return [each for each in rows if each["kind"] == "intent" and each["run"] == run and each["n"] not in closed]
