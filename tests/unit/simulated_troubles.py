@@ -31,6 +31,8 @@ class Troubles:
 
     def __init__(self, host: SimHost, watch: Promises, state_dir: str) -> None:
         self.host, self.watch, self.state_dir = host, watch, Path(state_dir)
+        #: Pids that a plan names: trouble prefers them.
+        self.named: List[int] = []
         #: What may happen between any two calls: all but what no program could see in time.
         self.sudden: Dict[str, Callable[[int], None]] = {
             "a pid is reused": self.reuse,
@@ -54,6 +56,7 @@ class Troubles:
             "a process does not end any more": self.stubborn,
             "a start turns out badly": self.bad_start,
             "the host restarts": self.reboot,
+            "minutes pass": lambda number: self.host.pass_time((20.0, 45.0, 70.0, 300.0)[number % 4]),
             "the journal is damaged": self.damaged,
             "the journal is lost": self.lost,
             "the journal is torn": self.torn,
@@ -73,13 +76,17 @@ class Troubles:
         return [each for each in self.host.processes.values() if each.is_gateway]
 
     def reuse(self, number: int) -> None:
-        """A process ends and a stranger has its pid; not one of a unit, which systemd would start again."""
+        """A process ends and a stranger has its pid, often one that runs the very same command.
+
+        Not a process of a unit, which systemd would start again.
+        """
         ours = [each for each in [*self._scripts(), *self._gateways()] if each.unit is None]
-        one = self._pick(number, ours)
+        one = self._pick(number, [each for each in ours if each.pid in self.named] or ours)
         if one is not None:
-            argv = list(ARGVS.values())[number // 7 % len(ARGVS)]
+            argv = one.argv if number % 2 else list(ARGVS.values())[number // 7 % len(ARGVS)]
             self.host.die(one)
-            self.host.add(one.pid, argv, cwd="/srv/live" if argv[0].endswith("java") else "/", user="trader")
+            folder = "/srv/live" if argv[0].endswith("java") else "/"
+            self.host.add(one.pid, argv, cwd=folder, ends_in=one.ends_in, entry=one.entry if argv == one.argv else "")
 
     def script_comes(self, number: int) -> None:
         """A script opens a session; of any kind, orphaned or not, or one on another host."""
@@ -97,7 +104,7 @@ class Troubles:
 
     def script_goes(self, number: int) -> None:
         """A script ends."""
-        one = self._pick(number, self._scripts())
+        one = self._pick(number, [each for each in self._scripts() if each.pid in self.named] or self._scripts())
         if one is not None:
             self.host.die(one)
 

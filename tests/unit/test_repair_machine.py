@@ -9,7 +9,7 @@ import contextlib
 import os
 import shutil
 import tempfile
-from typing import Any, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway import journal, storm
@@ -25,7 +25,9 @@ from unit.simulated_truth import NAMED, PROTECTED
 
 UNIT = "ibgateway-paper.service"
 NUMBERS = st.integers(0, 999)
-#: What may happen before which call of a task: (call, trouble, to whom).
+#: More tasks than any run has.
+MOST_TASKS = 40
+#: What may happen between any two calls.
 SUDDEN = [
     "a pid is reused",
     "a script goes",
@@ -38,8 +40,7 @@ SUDDEN = [
     "time passes",
     "the other run goes on",
 ]
-AMBUSHES = st.lists(st.tuples(st.integers(1, 60), st.sampled_from(SUDDEN), NUMBERS), max_size=2)
-KILLED = st.one_of(st.none(), st.none(), st.none(), st.tuples(st.integers(1, 20), st.sampled_from(["after", "amid"])))
+PLACES = st.tuples(st.integers(0, 9), st.integers(0, 40))
 SLOW = [
     "a gateway dies",
     "a gateway goes deaf",
@@ -51,6 +52,7 @@ SLOW = [
     "a process does not end any more",
     "a start turns out badly",
     "the host restarts",
+    "minutes pass",
     "the journal is damaged",
     "the journal is lost",
     "the journal is torn",
@@ -71,6 +73,14 @@ FAULTS = [
     "a script comes",
     "a script comes",
 ]
+#: What comes between the tasks of a run, and between the calls of one: (task, call; 0 is before it), (what, to whom).
+BETWEEN = st.lists(st.tuples(PLACES, st.tuples(st.sampled_from([*SUDDEN, *SUDDEN, *SLOW]), NUMBERS)), max_size=3)
+#: Where a run is killed: in which task, after how many side effects, and how.
+KILLED = st.one_of(
+    st.none(), st.none(), st.tuples(st.integers(0, 9), st.integers(1, 16), st.sampled_from(["after", "amid"]))
+)
+Between = List[Tuple[Tuple[int, int], Tuple[str, int]]]
+Kill = Optional[Tuple[int, int, str]]
 #: Statuses of the other hosts of the fleet.
 FLEETS = st.sampled_from(
     [("healthy",) * 5, ("healthy",) * 5, ("healthy",) * 5, ("unreachable",) * 3 + ("healthy",) * 2]
@@ -126,60 +136,56 @@ class Repairs(RuleBasedStateMachine):
             self.runs[which] = run
         return run
 
-    def _go_on(self, which: int, ambushes: List[Tuple[int, str, int]], killed: Optional[Tuple[int, str]]) -> bool:
+    def _go_on(self, which: int, task: int, between: Between, killed: Kill) -> bool:
+        """A run's next task, the number `task` of those that are taken in one go."""
         run = self.runs[which]
         if run is None:
             return False
-        for call, name, number in ambushes:
-            self.host.ambushes[self.host.calls + call] = self._ambush(name, number, which)
-        if killed is not None:
-            self.host.kill_after, self.host.kill_how = len(self.host.effects) + killed[0], killed[1]
+        for (when, call), (name, number) in between:
+            happens = self._trouble(name, number, which)
+            if when == task and call == 0:
+                happens()
+            elif when == task and name in SUDDEN:
+                self.host.ambushes[self.host.calls + call] = happens
+        if killed is not None and killed[0] == task:
+            self.host.kill_after, self.host.kill_how = len(self.host.effects) + killed[1], killed[2]
         more = self.watch.go_on(run)
         self.host.ambushes.clear()
         self.host.kill_after = None
         return more
 
-    def _ambush(self, name: str, number: int, which: int) -> Any:
+    def _trouble(self, name: str, number: int, which: int) -> Callable[[], Any]:
         if name == "the other run goes on":
             other = self.runs[1 - which]
             return lambda: other is not None and other.alive and self.watch.go_on(other)
-        return lambda: self.troubles.sudden[name](number)
+        run = self.runs[which]
+        self.troubles.named = [] if run is None else [each["target"].get("pid") for each in run.steps]
+        return lambda: {**self.troubles.slow, **self.troubles.sudden}[name](number)
 
-    @rule(which=st.integers(0, 1), fleet=FLEETS, ambushes=AMBUSHES, killed=KILLED)
-    def a_task(
-        self,
-        which: int,
-        fleet: Tuple[str, ...],
-        ambushes: List[Tuple[int, str, int]],
-        killed: Optional[Tuple[int, str]],
-    ) -> None:
+    @rule(which=st.integers(0, 1), fleet=FLEETS, between=BETWEEN, killed=KILLED)
+    def a_task(self, which: int, fleet: Tuple[str, ...], between: Between, killed: Kill) -> None:
         self._run(which, fleet)
-        self._go_on(which, ambushes, killed)
+        self._go_on(which, 0, between, killed)
 
-    @rule(which=st.integers(0, 1), fleet=FLEETS, ambushes=AMBUSHES, killed=KILLED)
-    def a_whole_run(
-        self,
-        which: int,
-        fleet: Tuple[str, ...],
-        ambushes: List[Tuple[int, str, int]],
-        killed: Optional[Tuple[int, str]],
-    ) -> None:
+    @rule(which=st.integers(0, 1), fleet=FLEETS, between=BETWEEN, killed=KILLED)
+    def a_whole_run(self, which: int, fleet: Tuple[str, ...], between: Between, killed: Kill) -> None:
         self._run(which, fleet)
-        while self._go_on(which, ambushes, killed):
-            ambushes, killed = ambushes[1:], None
+        for task in range(MOST_TASKS):
+            if not self._go_on(which, task, between, killed):
+                break
 
     @rule(
         faults=st.lists(st.tuples(st.sampled_from(FAULTS), NUMBERS), min_size=1, max_size=3),
         seconds=st.sampled_from([1.0, 70.0, 70.0, 300.0]),
-        ambushes=AMBUSHES,
+        between=BETWEEN,
         killed=KILLED,
     )
     def something_breaks_and_is_repaired(
         self,
         faults: List[Tuple[str, int]],
         seconds: float,
-        ambushes: List[Tuple[int, str, int]],
-        killed: Optional[Tuple[int, str]],
+        between: Between,
+        killed: Kill,
     ) -> None:
         self.troubles.mended(0)
         self.blackout = ""
@@ -187,7 +193,7 @@ class Repairs(RuleBasedStateMachine):
         for name, number in faults:
             {**self.troubles.slow, **self.troubles.sudden}[name](number)
         self.host.pass_time(seconds)
-        self.a_whole_run(0, ("healthy",) * 5, ambushes, killed)
+        self.a_whole_run(0, ("healthy",) * 5, between, killed)
 
     # --- the world ---
 
