@@ -60,7 +60,7 @@ options:
   looks:
     description:
       - How many looks to take. A gateway is healthy when all of them say so and it stayed the same process throughout.
-      - The first look in which a gateway is not healthy is the last.
+      - The first look in which none is healthy is the last.
     type: int
     default: 1
   soak:

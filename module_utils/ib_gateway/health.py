@@ -75,9 +75,9 @@ def examine(
 def watch(
     look_once: Callable[[], Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]], looks: int, over: float
 ) -> List[Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]]:
-    """Looks that are spread evenly over some seconds; ends with the first one in which not all are healthy."""
+    """Looks that are spread evenly over some seconds; ends with the first one in which none is healthy."""
     taken = [look_once()]
-    while len(taken) < looks and all(each.status == HEALTHY for each in taken[-1][1]):
+    while len(taken) < looks and any(each.status == HEALTHY for each in taken[-1][1]):
         time.sleep(over / (looks - 1))
         taken.append(look_once())
     return taken

@@ -6,18 +6,21 @@ A gateway that serves once and is another process at the next look is in a resta
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Dict, FrozenSet, List, Sequence, Tuple
+from typing import FrozenSet, List, Sequence, Tuple
 
-from ansible.module_utils.ib_gateway.model import UNHEALTHY, Diagnosis, Finding
+from ansible.module_utils.ib_gateway.model import HEALTHY, UNHEALTHY, Diagnosis, Finding
 
 
 def settled(looks: Sequence[Sequence[Diagnosis]]) -> List[Diagnosis]:
-    """The last look's diagnoses, with a finding for each gateway that was replaced since the first one.
+    """For each entry the first diagnosis that is not healthy, else the last one; and whether its gateway was replaced.
 
-    looks: in the order they were taken, each with one Diagnosis for each entry.
+    looks: in the order they were taken, each with one Diagnosis for each entry, in the same order.
     """
-    before: Dict[str, FrozenSet[Tuple[int, int, str]]] = {each.entry.spec.name: _identities(each) for each in looks[0]}
-    return [_judged(each, before[each.entry.spec.name]) for each in looks[-1]]
+    return [_judged(_telling(series), _identities(series[0])) for series in zip(*looks)]
+
+
+def _telling(series: Sequence[Diagnosis]) -> Diagnosis:
+    return next((each for each in series if each.status != HEALTHY), series[-1])
 
 
 def _identities(diagnosis: Diagnosis) -> FrozenSet[Tuple[int, int, str]]:

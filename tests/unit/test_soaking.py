@@ -40,6 +40,15 @@ def test_a_gateway_that_fails_a_later_look_is_not_healthy() -> None:
     )
 
 
+def test_a_gateway_that_only_a_later_look_found_healthy_was_not_healthy_all_the_time() -> None:
+    assert settled([DOWN, GOOD, GOOD])[0].findings[-1].code == "gateway_not_running"
+
+
+def test_a_gateway_is_watched_to_the_end_beside_one_that_stays_broken() -> None:
+    assert watched([*GOOD, *DOWN], [*GOOD, *DOWN], [*DOWN, *DOWN], [*GOOD, *DOWN]) == (3, [3.0, 3.0])
+    assert [each.status for each in settled([[*GOOD, *DOWN], [*ANOTHER, *DOWN]])] == ["unhealthy", "unhealthy"]
+
+
 def test_a_gateway_that_is_another_process_at_the_end_is_unstable_although_it_serves() -> None:
     found = settled([GOOD, ANOTHER])[0]
     assert (found.status, found.verdict) == ("unhealthy", "gateway_unstable")
