@@ -129,9 +129,9 @@ class _Disk:
         if self._host.gone:
             raise Killed
         number = {"full": errno.ENOSPC, "read-only": errno.EROFS}.get(self._host.disk, 0)
-        if number and (name in ("mkdir", "rename") or (name == "write" and number == errno.ENOSPC)):
-            raise OSError(number, os.strerror(number))
-        if number == errno.EROFS and name == "open":
+        refused = ("mkdir", "rename", "write") if number == errno.ENOSPC else ("mkdir", "rename", "open")
+        if number and name in refused:
+            self._host.disk_errors += 1
             raise OSError(number, os.strerror(number))
         if name in ("open", "mkdir", "unlink", "ftruncate"):
             self._host.touch()

@@ -30,7 +30,7 @@ class SimHost:
         self.held: Dict[int, SimProcess] = {}
         self.files: Dict[int, int] = {}  # descriptors of folders and locks that a run has opened, with their inodes
         # Interference: what happens before which call, and where a run is killed.
-        self.calls = 0
+        self.calls = self.disk_errors = 0
         self.ambushes: Dict[int, Callable[[], None]] = {}
         self.kill_after: Optional[int] = None
         self.kill_how = "after"

@@ -188,7 +188,7 @@ class Troubles:
     # --- the books ---
 
     def _file(self, name: str) -> Path:
-        self.state_dir.mkdir(mode=0o700, exist_ok=True)
+        self.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.state_dir / name
 
     def pause(self, number: int) -> None:

@@ -176,7 +176,8 @@ class Repairs(RuleBasedStateMachine):
 
     @rule(
         faults=st.lists(st.tuples(st.sampled_from(FAULTS), NUMBERS), min_size=1, max_size=3),
-        seconds=st.sampled_from([1.0, 70.0, 70.0, 300.0]),
+        seconds=st.sampled_from([1.0, 70.0, 300.0, 3700.0]),
+        fresh=st.booleans(),
         between=BETWEEN,
         killed=KILLED,
     )
@@ -184,11 +185,19 @@ class Repairs(RuleBasedStateMachine):
         self,
         faults: List[Tuple[str, int]],
         seconds: float,
+        fresh: bool,
         between: Between,
         killed: Kill,
     ) -> None:
+        """fresh: whether all runs are over before, and a person has lifted what the last ones have left."""
         self.troubles.mended(0)
         self.blackout = ""
+        if fresh:
+            for which in (0, 1):
+                while self._go_on(which, 0, [], None):
+                    pass
+            self.host.pass_time(1000.0)
+            self.troubles.reset(0)
         self.host.pass_time(5.0)
         for name, number in faults:
             {**self.troubles.slow, **self.troubles.sudden}[name](number)
