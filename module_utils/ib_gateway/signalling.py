@@ -171,6 +171,8 @@ def hold(target: Target) -> int:
         )
     try:
         descriptor = os.pidfd_open(target.pid)
+    except OverflowError:
+        raise Refused("no process has the number %d" % target.pid) from None
     except OSError as error:
         if error.errno == errno.ESRCH:
             raise Gone from None
@@ -216,7 +218,7 @@ def _prove_gone(pid: int) -> None:
     """Makes sure that a process that cannot be read has ended. Raises Refused when it is only hidden (hidepid)."""
     try:
         descriptor = os.pidfd_open(pid)
-    except OSError:
+    except (OSError, OverflowError):
         return
     try:
         ended = not _await({0: descriptor}, 0.0)

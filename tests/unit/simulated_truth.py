@@ -20,6 +20,7 @@ class Truth(NamedTuple):
     owners: Tuple[int, ...]
     working: Tuple[Tuple[int, int], ...]
     protected: bool
+    protected_works: bool
     serves: bool
     upstream: bool
 
@@ -33,6 +34,7 @@ def truth(host: SimHost, entry: Row) -> Truth:
     ]
     owners = [each for each in host.processes.values() if each.port == entry["port"] and host.listening(each)]
     sessions = [each for each in host.sessions if each.server in gateways and each.state == "ESTABLISHED"]
+    guarded = [each for each in sessions if each.client is not None and PROTECTED in " ".join(each.client.argv)]
     serves = len(gateways) == 1 and gateways == owners
     free = len([each for each in sessions if each.working]) < 1
     return Truth(
@@ -41,7 +43,8 @@ def truth(host: SimHost, entry: Row) -> Truth:
         tuple(
             sorted((each.client.pid, each.client.ticks) if each.client else (0, 0) for each in sessions if each.working)
         ),
-        any(each.client is not None and PROTECTED in " ".join(each.client.argv) for each in sessions),
+        bool(guarded),
+        any(each.working for each in guarded),
         serves and (not free or gateways[0].api == "ready"),
         free and any(each.api == "upstream" for each in gateways if each in owners),
     )

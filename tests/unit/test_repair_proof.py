@@ -46,13 +46,11 @@ def test_a_gateway_that_dies_at_any_moment_of_the_soak_is_not_repaired(tmp_path:
     assert (run.ended["succeeded"], run.ended["unsuccessful"]) == ([], ["paper"])
 
 
-@pytest.mark.xfail(strict=True, reason="health.watch() ends with the first look in which any gateway is not healthy")
 def test_a_gateway_beside_one_that_stays_broken_is_soaked_all_the_same(tmp_path: Path) -> None:
     run = repaired(tmp_path, "ready", False)
     assert run.ended["succeeded"] == ["paper"] and len(run.proof["looks"]) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="health.watch() ends with the first look in which any gateway is not healthy")
 def test_a_gateway_that_dies_soon_is_not_repaired_beside_one_that_stays_broken(tmp_path: Path) -> None:
     run = repaired(tmp_path, "ready", False, 4.0)
     assert (run.ended["succeeded"], run.ended["unsuccessful"]) == ([], ["paper"])

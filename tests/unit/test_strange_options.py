@@ -111,9 +111,6 @@ def test_a_process_of_any_numbers_is_refused_or_gone(processes: Any, unit: Any) 
         assert len(found["refused"]) + len(found["already_gone"]) == len(named)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OverflowError, reason="a pid of more than 31 bits ends the module in a traceback"
-)
 def test_a_pid_that_no_kernel_has_is_refused_or_gone() -> None:
     found = run("ib_process_stop", {"processes": [{"pid": 2**31, "started_ticks": 1, "boot_id": ""}]})
     assert len(found["refused"]) + len(found["already_gone"]) == 1
