@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := .venv/.installed
 INTO ?= reports
 
-.PHONY: help setup demo test lint types unit integration browser merge-reports clean
+.PHONY: help setup demo test lint types unit integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -52,15 +52,18 @@ merge-reports: $(STAMP)
 	@$(BIN)/ansible-playbook playbooks/merge_reports.yml -i $(INVENTORY) \
 	  -e '{"ib_merge_from": "$(FROM)", "ib_report_dir": "$(INTO)"}'
 
-# The page is tested in a real browser. Where there is none, root installs Debian's; others are told.
-browser:
-	@command -v chromium >/dev/null && command -v chromedriver >/dev/null || \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium chromium-driver >/dev/null; \
-	  else echo 'chromium and chromium-driver are missing: the page is not tested in a browser' >&2; fi
+# The page is tested in a real browser, and a look's system calls are counted. Where the programs for it are missing,
+# root installs Debian's; others are told.
+PROGRAMS := chromium chromedriver strace
+PACKAGES := chromium chromium-driver strace
+programs:
+	@for each in $(PROGRAMS); do command -v $$each >/dev/null || missing=yes; done; \
+	  if [ -z "$$missing" ]; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; \
+	  else echo 'one of $(PACKAGES) is missing: what needs it is not tested' >&2; fi
 
 ## make integration  real processes, sockets and playbooks
-integration: $(STAMP) browser
+integration: $(STAMP) programs
 	$(BIN)/pytest -q -n auto --durations=10 tests/integration tests/simulator
 
 include molecule/molecule.mk

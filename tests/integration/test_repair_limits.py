@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
@@ -95,7 +97,7 @@ def test_after_a_repair_that_failed_nobody_acts_until_a_person_lifts_the_latch(d
 
 def test_a_latch_ends_when_a_run_proves_the_gateway_healthy(desk: Desk) -> None:
     stuck = failed_once(desk)
-    subprocess.run(["kill", "-9", str(stuck)], check=True)
+    os.kill(stuck, signal.SIGKILL)
     until(lambda: not alive(stuck))
     desk.gateway()
     run = remediate(desk)
@@ -176,7 +178,7 @@ def test_a_host_that_another_run_repairs_is_left_to_it(desk: Desk) -> None:
 def test_a_gateway_that_keeps_falling_over_is_not_repaired_without_end(desk: Desk) -> None:
     assert remediate(desk).rc == 0
     (pid,) = desk.java()
-    subprocess.run(["kill", "-9", str(pid)], check=True)
+    os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid))
     run = remediate(desk, "-e", "ib_gateway_repair_per_hour=1")
     assert nothing_was_done(run, desk) and "1 repairs" in run.output.replace("1 repair ", "1 repairs ")
@@ -185,7 +187,7 @@ def test_a_gateway_that_keeps_falling_over_is_not_repaired_without_end(desk: Des
 def test_two_repairs_in_a_row_are_kept_apart(desk: Desk) -> None:
     assert desk.play("remediate.yml").rc == 0
     (pid,) = desk.java()
-    subprocess.run(["kill", "-9", str(pid)], check=True)
+    os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid))
     assert nothing_was_done(desk.play("remediate.yml"), desk)
 
@@ -222,7 +224,7 @@ def test_in_a_storm_nobody_is_touched_and_the_run_fails(desk: Desk) -> None:
     assert allowed.rc == 0 and allowed.report["frozen"] is None, allowed.output
     for name in ("first", "second"):
         for pid in desk.listening(inventory["trading_hosts"]["hosts"][name]["ib_gateways"][0]["port"]):
-            subprocess.run(["kill", "-9", str(pid)], check=True)
+            os.kill(pid, signal.SIGKILL)
 
 
 # --- hosts on which something is wrong -------------------------------------------------------------------------------
@@ -237,7 +239,7 @@ def test_where_the_journal_cannot_be_written_nothing_is_done(desk: Desk) -> None
 def test_a_journal_that_was_tampered_with_leaves_the_host_to_be_observed_until_it_is_reset(desk: Desk) -> None:
     assert remediate(desk).rc == 0
     (pid,) = desk.java()
-    subprocess.run(["kill", "-9", str(pid)], check=True)
+    os.kill(pid, signal.SIGKILL)
     until(lambda: not alive(pid))
     file = desk.folder / "state" / "journal.jsonl"
     file.write_text(file.read_text().replace("start", "stort"))
@@ -283,7 +285,7 @@ def test_on_a_read_only_disk_nothing_is_done_and_the_message_says_so(desk: Desk,
 
 def test_a_gateway_that_is_frozen_is_given_up_in_time_and_said_so(desk: Desk) -> None:
     frozen = desk.gateway()
-    subprocess.run(["kill", "-STOP", str(frozen.pid)], check=True)
+    os.kill(frozen.pid, signal.SIGSTOP)
     run = remediate(desk, "-e", "ib_gateway_repair_grace_period=1", "-e", "ib_gateway_diagnose_probe_timeout=1")
     assert run.rc != 0 and alive(frozen.pid)
     assert "still running 1 s after SIGTERM" in " ".join(run.output.split())
@@ -291,7 +293,7 @@ def test_a_gateway_that_is_frozen_is_given_up_in_time_and_said_so(desk: Desk) ->
 
 def test_a_gateway_that_does_not_end_is_killed_where_its_entry_allows_it(desk: Desk) -> None:
     frozen = desk.gateway()
-    subprocess.run(["kill", "-STOP", str(frozen.pid)], check=True)
+    os.kill(frozen.pid, signal.SIGSTOP)
     short = ("-e", "ib_gateway_repair_grace_period=1", "-e", "ib_gateway_diagnose_probe_timeout=1")
     run = remediate(desk, *short, allow_kill=True)
     assert run.rc == 0, run.output
