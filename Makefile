@@ -64,7 +64,8 @@ programs:
 
 ## make integration  real processes, sockets and playbooks
 integration: $(STAMP) programs
-	$(BIN)/pytest -q -n auto --durations=10 tests/integration tests/simulator
+	$(BIN)/pytest -q -n auto -m 'not alone' --durations=10 tests/integration tests/simulator
+	$(BIN)/pytest -q -m alone tests/integration
 
 include molecule/molecule.mk
 include bench/bench.mk

@@ -14,6 +14,9 @@ from integration.pages import browser, show
 
 __all__ = ["browser", "desk", "fixable", "folder", "show"]
 
+#: They count what a look costs or sees on the whole machine.
+_ALONE = ("test_syscall_budget", "test_import_budget", "test_look_agreement")
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
@@ -27,3 +30,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "integration" in item.path.parts:
             item.add_marker(pytest.mark.integration)
+        if item.path.stem in _ALONE:
+            item.add_marker(pytest.mark.alone)
