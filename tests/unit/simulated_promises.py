@@ -243,15 +243,17 @@ class Promises:
             run.steps,
         )
 
-    def _brought(self, _run: Run, step: Row, whom: str, verb: Optional[str]) -> None:
+    def _brought(self, run: Run, step: Row, whom: str, verb: Optional[str]) -> None:
         """A spawn or systemctl: nobody runs, or is in the unit, whom the plan did not mean to end."""
-        named = (step["target"].get("process") or step["target"]).get("pid")
+        named = {(step["target"].get("process") or step["target"]).get("pid")}
+        if verb == "stop":  # several of an entry's gateways may be stopped on one rung, one of them by this unit
+            named = {each["target"]["pid"] for each in run.steps if each["target"].get("unit") == whom}
         if verb in ("stop", "restart"):
             members = {each.pid for each in self.host.members(whom)}
-            self._hold("a unit is stopped for its own process alone", members <= {named}, members, step)
+            self._hold("a unit is stopped for its own process alone", members <= named, members, step)
         if verb != "stop":
             alive = {each.pid for each in self.host.gateways(step["gateway"])}
-            self._hold("nothing is started beside a gateway", alive <= {named}, alive, step)
+            self._hold("nothing is started beside a gateway", alive <= named, alive, step)
 
     def _restarted(self, run: Run, step: Row) -> None:
         """What the last look before it saw of the clients."""
