@@ -53,7 +53,7 @@ def _windows(declared: Any, variable: str = "ib_repair_blackouts") -> list[Mappi
 
 def to_repair(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     """The hosts whose plan has a step that may be acted on."""
-    return [host for host in hosts if ladder.next_rung(_looked(hostvars[host]))]
+    return [host for host in hosts if ladder.steps(_looked(hostvars[host]))]
 
 
 def to_conclude(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -61,8 +61,7 @@ def to_conclude(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
     return [
         host
         for host in hosts
-        if (found := _looked(hostvars[host]))
-        and (ladder.next_rung(found) or (found.get("repairs") or {}).get("latched"))
+        if (found := _looked(hostvars[host])) and (ladder.steps(found) or (found.get("repairs") or {}).get("latched"))
     ]
 
 
@@ -182,7 +181,7 @@ class FilterModule:
             "ib_steps": ladder.steps,
             "ib_reset_window": reset_window,
             "ib_known_served": ladder.known_served,
-            "ib_next_rung": ladder.next_rung,
+            "ib_climb": ladder.climb,
             "ib_plan_lines": ladder.lines,
             "ib_window_problems": window_problems,
             "ib_plan_marks": plan_marks,

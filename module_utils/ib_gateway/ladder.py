@@ -4,29 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible.module_utils.ib_gateway.model import RESTART, RUNGS
+from ansible.module_utils.ib_gateway.model import DROP_CONNECTION, RESTART, RUNGS, START, STOP_CLIENT
 from ansible.module_utils.ib_gateway.recognition import MAIN_CLASSES
 
 Health = Mapping[str, Any]
+#: How often a run may cut connections.
+_MOST_CUTS = 2
 
 
-def steps(
-    health: Optional[Health], action: Optional[str] = None, spent: Sequence[str] = (), held: Sequence[str] = ()
-) -> List[Dict[str, Any]]:
-    """The steps that may be acted on, of one action or of all, over all entries of a host.
-
-    Entries that are plan_only give none. spent: names of entries that were started in this run; they are not
-    restarted as well, because that would cost a second login for the same cure. held: names of entries on which the
-    host refused a step; nothing more is done to them in this run.
-    """
-    found: List[Dict[str, Any]] = []
-    for gateway in (health or {}).get("gateways", ()):
-        if gateway["remediation"] == "plan_only" or gateway["name"] in held:
-            continue
-        for step in gateway["plan"]["steps"]:
-            if action in (None, step["action"]) and not (step["action"] == RESTART and step["gateway"] in spent):
-                found.append(step)
-    return found
+def steps(health: Optional[Health]) -> List[Dict[str, Any]]:
+    """The steps that may be acted on, over all entries of a host. Entries that are plan_only give none."""
+    return [
+        step
+        for gateway in (health or {}).get("gateways", ())
+        if gateway["remediation"] != "plan_only"
+        for step in gateway["plan"]["steps"]
+    ]
 
 
 def known_served(health: Optional[Health]) -> List[Dict[str, int]]:
@@ -34,17 +27,59 @@ def known_served(health: Optional[Health]) -> List[Dict[str, int]]:
     return [dict(process) for gateway in (health or {}).get("gateways", ()) for process in gateway["served_before"]]
 
 
-def next_rung(
-    health: Optional[Health], after: Optional[str] = None, spent: Sequence[str] = (), held: Sequence[str] = ()
-) -> Optional[str]:
-    """The lowest rung above `after` that the plan has a step on; None when the climb is over.
+def climb(
+    health: Optional[Health], before: Optional[Mapping[str, Any]] = None, withheld: Sequence[Mapping[str, Any]] = ()
+) -> Dict[str, Any]:
+    """The rung to take now: the lowest above those taken that the newest look's plan has a step on.
 
-    Each rung is climbed at most once in a run, whatever the looks in between say: that bounds the run, and a restart
-    happens once or not at all.
+    health: the newest look. before: what this returned for the rung that was just taken; None at the foot. withheld:
+    what the host refused since, [{gateway}]: nothing more is done to those entries in this run.
+
+    Returns {rung, steps, taken, held, started, cut}: the rung, None when the climb is over; its steps; and what the run
+    has to remember: the rungs taken, the entries held and started, the [pid, started_ticks] whose connection was to be
+    cut. Each rung is taken once, whatever the looks in between say, so that a run ends and a restart happens once or
+    not at all. Only cuts are taken twice: who connects while they are made is cut too, and never stopped uncut.
     """
-    above = RUNGS[RUNGS.index(after) + 1 :] if after else RUNGS
-    wanted = {step["action"] for step in steps(health, spent=spent, held=held)}
-    return next((rung for rung in above if rung in wanted), None)
+    last = before or {"rung": None, "steps": [], "taken": [], "held": [], "started": [], "cut": []}
+    now: Dict[str, Any] = {
+        "taken": last["taken"] + ([last["rung"]] if last["rung"] else []),
+        "held": last["held"] + [each["gateway"] for each in withheld],
+        "started": last["started"] + [each["gateway"] for each in last["steps"] if each["action"] == START],
+        "cut": last["cut"]
+        + [who for each in last["steps"] if each["action"] == DROP_CONNECTION for who in _held(each)],
+    }
+    possible = [step for step in steps(health) if _may_be_taken(step, now)]
+    rung = next((each for each in _above(now["taken"]) if any(step["action"] == each for step in possible)), None)
+    return {**now, "rung": rung, "steps": [step for step in possible if step["action"] == rung]}
+
+
+def _above(taken: Sequence[str]) -> Tuple[str, ...]:
+    if not taken:
+        return RUNGS
+    again = taken[-1] == DROP_CONNECTION and taken.count(DROP_CONNECTION) < _MOST_CUTS
+    return RUNGS[RUNGS.index(taken[-1]) + (0 if again else 1) :]
+
+
+def _may_be_taken(step: Mapping[str, Any], past: Mapping[str, Any]) -> bool:
+    """Whether what this run has done before leaves the step open."""
+    if step["gateway"] in past["held"]:
+        return False
+    if step["action"] == RESTART:  # what was started is not restarted too: a second login for the same cure
+        return step["gateway"] not in past["started"]
+    if step["action"] == DROP_CONNECTION:
+        return any(who not in past["cut"] for who in _held(step))
+    if step["action"] == STOP_CLIENT and step["only_if_persists"]:  # its connection is cut before it is signalled
+        return _who(step["target"]) in past["cut"]
+    return True
+
+
+def _held(step: Mapping[str, Any]) -> List[List[int]]:
+    """Who holds the connection that a step is to cut."""
+    return [_who(each) for each in step["target"]["client_processes"]]
+
+
+def _who(process: Mapping[str, Any]) -> List[int]:
+    return [process["pid"], process["started_ticks"]]
 
 
 def lines(health: Optional[Health]) -> List[str]:
@@ -66,11 +101,11 @@ def describe(step: Mapping[str, Any]) -> str:
     """One step in words: what is done, and to whom."""
     target = step["target"]
     if step["action"] == "drop_connection":
-        held = " and ".join("pid %d of %s (%s)" % _who(each) for each in target["client_processes"])
+        held = " and ".join("pid %d of %s (%s)" % _named(each) for each in target["client_processes"])
         return "cut the connection of %s to port %d" % (held, target["port"])
     if step["action"] in ("stop_client", "stop_gateway"):
         what = "script" if step["action"] == "stop_client" else "gateway"
-        return "stop %s pid %d of %s (%s)" % (what, *_who(target))
+        return "stop %s pid %d of %s (%s)" % (what, *_named(target))
     if step["action"] == "wait":
         what = "port %d to open" % target["port"] if target["for"] == "listener" else "the broker's link"
         return "wait for %s" % what
@@ -78,7 +113,7 @@ def describe(step: Mapping[str, Any]) -> str:
     return "%s %s by %s" % (step["action"], step["gateway"], means)
 
 
-def _who(process: Mapping[str, Any]) -> Tuple[int, str, str]:
+def _named(process: Mapping[str, Any]) -> Tuple[int, str, str]:
     return process["pid"], process["user"], short(process["command"])
 
 

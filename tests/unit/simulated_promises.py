@@ -216,9 +216,7 @@ class Promises:
         sessions = [each for each in self.host.sessions if each.client is one and each.state == "ESTABLISHED"]
         listening = [each for each in sessions if self.host.listening(each.server) and each.port == entry["port"]]
         if listening and NAMED not in " ".join(one.argv) and step["finding"] != "not_listening":
-            # A client that is chosen after the rung of cuts has passed is not cut any more: test_repair_interference.
-            late = bool(step["only_if_persists"])
-            tried = late or (run.name, one.pid, one.ticks) in self._dropped
+            tried = (run.name, one.pid, one.ticks) in self._dropped
             self._hold("its connection is cut before a client is signalled", tried, one, step, self._seen)
 
     def _touchable(self, one: SimProcess, step: Row) -> None:

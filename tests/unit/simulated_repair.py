@@ -114,7 +114,7 @@ class Run:
         looked = self.host.clock
         self._look()
         yield
-        repaired = ladder.next_rung(self.health) is not None
+        repaired = bool(ladder.steps(self.health))
         if repaired:
             if self.host.clock - looked > 30:
                 self._look()
@@ -141,20 +141,15 @@ class Run:
         seconds = filters["ib_lease_seconds"](self.entries, 30.0)
         self.begun = bookkeeping.begin(self.warrant(), names, seconds, False)
         yield
-        held = [each["gateway"] for each in self.begun["refused"]]
-        spent: List[str] = []
-        rung = ladder.next_rung(self.health, None, spent, held) if self.begun["begun"] else None
-        while rung:
-            self.phase, self.steps = rung, ladder.steps(self.health, rung, spent, held)
-            result = self._take(rung)
+        climb: Row = ladder.climb(self.health, None, self.begun["refused"])
+        while self.begun["begun"] and climb["rung"]:
+            self.phase, self.steps = climb["rung"], climb["steps"]
+            result = self._take(climb["rung"])
             yield
-            if rung == "start":
-                spent = filters["ib_step_names"](self.steps)
-            held = held + [each["gateway"] for each in result.get("withheld", ())]
             self.phase = "look"
             self._look(known_served=ladder.known_served(self.health))
             yield
-            rung = ladder.next_rung(self.health, rung, spent, held)
+            climb = ladder.climb(self.health, climb, result.get("withheld", ()))
 
     def _take(self, rung: str) -> Row:
         """One rung's task file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway import ladder
@@ -57,87 +57,164 @@ def test_the_steps_of_all_entries_count() -> None:
     assert [(each["gateway"], each["action"]) for each in found] == [("live", "start"), ("stalled", "restart")]
 
 
-def test_the_steps_of_one_rung_are_those_of_its_action() -> None:
-    both = health(DOWN, STALLED)
-    assert [each["gateway"] for each in ladder.steps(both, "start")] == ["live"]
-    assert ladder.steps(both, "stop_client") == []
-
-
-def test_an_entry_that_is_plan_only_gives_no_step() -> None:
+def test_an_entry_that_is_plan_only_gives_no_steps() -> None:
     shown = health((spec(remediation="plan_only"), snapshot(), None), STALLED)
-    assert len(shown["gateways"][0]["plan"]["steps"]) == 1
     assert [each["gateway"] for each in ladder.steps(shown)] == ["stalled"]
 
 
-def test_what_was_started_in_this_run_is_not_restarted_as_well() -> None:
-    both = health(DOWN, STALLED)
-    assert [each["action"] for each in ladder.steps(both, spent=["stalled"])] == ["start"]
-    assert [each["action"] for each in ladder.steps(both, spent=["live"])] == ["start", "restart"]
-
-
-@pytest.mark.parametrize("nothing", [None, {}, {"msg": "the host could not be read"}, {"gateways": []}])
-def test_a_host_that_was_not_judged_has_no_steps(nothing: Optional[Dict[str, Any]]) -> None:
+@pytest.mark.parametrize("nothing", [None, {}, {"gateways": []}, {"msg": "unreachable", "unreachable": True}])
+def test_a_host_without_a_look_gives_no_steps_and_no_rung(nothing: Any) -> None:
     assert ladder.steps(nothing) == []
-    assert ladder.next_rung(nothing) is None
+    assert ladder.climb(nothing)["rung"] is None
     assert ladder.lines(nothing) == []
 
 
 # --- which rung ------------------------------------------------------------------------------------------------------
 
 
-def test_the_climb_begins_at_the_lowest_rung_that_has_a_step() -> None:
-    assert ladder.next_rung(health(STALLED, DOWN, STARTING)) == "wait"
-    assert ladder.next_rung(health(STALLED, DOWN)) == "start"
-    assert ladder.next_rung(health(STALLED)) == "restart"
-    assert ladder.next_rung(health(CROWDED, STALLED)) == "stop_client"
-    assert ladder.next_rung(health(FINE)) is None
+def taken(*rungs: str) -> Dict[str, Any]:
+    """What is remembered of a climb that has taken these rungs, on none of which it met anybody."""
+    return {**ladder.climb(None), "taken": list(rungs[:-1]), "rung": rungs[-1]}
+
+
+def rung(found: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
+    return found["rung"], [each["gateway"] for each in found["steps"]]
+
+
+def test_a_climb_begins_at_the_lowest_rung_that_any_entry_needs_and_takes_all_its_steps() -> None:
+    assert rung(ladder.climb(health(STALLED, DOWN, STARTING))) == ("wait", ["slow"])
+    assert rung(ladder.climb(health(STALLED, DOWN))) == ("start", ["live"])
+    assert rung(ladder.climb(health(STALLED))) == ("restart", ["stalled"])
+    assert rung(ladder.climb(health(CROWDED, STALLED))) == ("stop_client", ["crowded"])
+    assert rung(ladder.climb(raw(step("start"), step("start", "paper")))) == ("start", ["live", "paper"])
+    assert rung(ladder.climb(health(FINE))) == (None, [])
 
 
 def test_the_next_rung_is_above_the_last_one() -> None:
-    every = raw(*map(step, RUNGS))
+    every = raw(step("wait"), cut(1), stop(2, False), step("stop_gateway"), step("start"), step("restart"))
     for below, above in itertools.pairwise(RUNGS):
-        assert ladder.next_rung(every, below) == above
-    assert ladder.next_rung(every, "restart") is None
+        rungs = [below] * (2 if below == "drop_connection" else 1)
+        assert ladder.climb(every, taken(*rungs))["rung"] == above
+    assert ladder.climb(every, taken("restart"))["rung"] is None
 
 
 def test_a_rung_is_not_climbed_twice_although_its_fault_is_still_there() -> None:
-    assert ladder.next_rung(health(CROWDED), "stop_client") is None
-    assert ladder.next_rung(health(STALLED), "restart") is None
+    assert ladder.climb(health(CROWDED), taken("stop_client"))["rung"] is None
+    assert ladder.climb(health(STALLED), taken("restart"))["rung"] is None
 
 
 def test_a_rung_below_is_not_climbed_again() -> None:
-    assert ladder.next_rung(raw(step("wait"), step("stop_client")), "start") is None
+    assert ladder.climb(raw(step("wait"), stop(1, False)), taken("start"))["rung"] is None
 
 
-def test_a_rung_whose_only_steps_may_not_be_taken_is_no_rung() -> None:
-    assert ladder.next_rung(raw(step("restart"), remediation="plan_only")) is None
-    assert ladder.next_rung(raw(step("restart")), "start", ["live"]) is None
-    assert ladder.next_rung(raw(step("restart"), step("restart", "paper")), "start", ["live"]) == "restart"
+def test_a_rung_whose_only_steps_are_plan_only_is_no_rung() -> None:
+    assert ladder.climb(raw(step("restart"), remediation="plan_only"))["rung"] is None
 
 
+def test_what_was_started_in_a_run_is_not_restarted_in_it() -> None:
+    first = ladder.climb(raw(step("start")))
+    assert rung(ladder.climb(raw(step("restart")), first)) == (None, [])
+    assert rung(ladder.climb(raw(step("restart"), step("restart", "paper")), first)) == ("restart", ["paper"])
+
+
+def test_nothing_more_is_done_to_an_entry_on_which_the_host_refused_a_step() -> None:
+    both = raw(step("stop_gateway"), step("start"), step("start", "paper"))
+    first = ladder.climb(both)
+    second = ladder.climb(both, first, [{"gateway": "live"}])
+    assert rung(second) == ("start", ["paper"])
+    assert rung(ladder.climb(raw(step("restart")), second)) == (None, [])
+    assert rung(ladder.climb(both, None, [{"gateway": "live"}])) == ("start", ["paper"])
+
+
+def cut(*pids: int, port: int = 50123) -> Dict[str, Any]:
+    who = [{"pid": pid, "started_ticks": 10 * pid} for pid in pids]
+    return {**step("drop_connection"), "target": {"client_port": port, "client_processes": who}}
+
+
+def stop(pid: int, only_if_persists: bool = True, ticks: Optional[int] = None) -> Dict[str, Any]:
+    target = {"pid": pid, "started_ticks": ticks or 10 * pid}
+    return {**step("stop_client"), "target": target, "only_if_persists": only_if_persists}
+
+
+def pids(found: Dict[str, Any]) -> List[int]:
+    return [each["target"]["pid"] for each in found["steps"]]
+
+
+def test_a_script_whose_connection_was_to_be_cut_is_stopped_if_that_did_not_help() -> None:
+    crowd = raw(cut(1), cut(2), stop(1), stop(2))
+    first = ladder.climb(crowd)
+    assert (first["rung"], len(first["steps"])) == ("drop_connection", 2)
+    second = ladder.climb(crowd, first)
+    assert (second["rung"], pids(second)) == ("stop_client", [1, 2])
+
+
+def test_who_connects_while_connections_are_cut_is_cut_too_and_only_he() -> None:
+    first = ladder.climb(raw(cut(1), stop(1)))
+    second = ladder.climb(raw(cut(1, port=50999), cut(2), stop(1), stop(2)), first)
+    assert second["rung"] == "drop_connection"
+    assert [each["target"]["client_processes"][0]["pid"] for each in second["steps"]] == [2]
+    third = ladder.climb(raw(cut(1), cut(2), stop(1), stop(2)), second)
+    assert (third["rung"], pids(third)) == ("stop_client", [1, 2])
+
+
+def test_who_connects_after_the_second_round_of_cuts_is_left_to_the_next_run() -> None:
+    first = ladder.climb(raw(cut(1), stop(1)))
+    second = ladder.climb(raw(cut(2), stop(2)), first)
+    third = ladder.climb(raw(cut(2), cut(3), stop(2), stop(3)), second)
+    assert (third["rung"], pids(third)) == ("stop_client", [2])
+    assert ladder.climb(raw(cut(3), stop(3)), second)["rung"] is None
+
+
+def test_a_script_that_has_the_number_of_one_that_was_cut_is_another_script() -> None:
+    first = ladder.climb(raw(cut(1), stop(1)))
+    assert ladder.climb(raw(stop(1, ticks=11)), first)["rung"] is None
+
+
+def test_a_script_that_is_not_to_be_cut_at_all_is_stopped_uncut() -> None:
+    assert pids(ladder.climb(raw(stop(1, only_if_persists=False)))) == [1]
+
+
+def test_a_connection_that_somebody_new_holds_as_well_is_cut_again() -> None:
+    first = ladder.climb(raw(cut(1)))
+    assert ladder.climb(raw(cut(1, 2)), first)["rung"] == "drop_connection"
+
+
+STEPS = st.one_of(
+    st.builds(step, st.sampled_from(["wait", "stop_gateway", "start", "restart"]), st.sampled_from(["live", "paper"])),
+    st.builds(cut, st.integers(1, 3)),
+    st.builds(stop, st.integers(1, 3)),
+)
 HEALTHS = st.lists(
     st.builds(
-        raw,
-        st.builds(step, st.sampled_from(RUNGS), st.sampled_from(["live", "paper"])),
-        remediation=st.sampled_from(["auto", "plan_only"]),
+        lambda found, remediation: raw(*found, remediation=remediation),
+        st.lists(STEPS, max_size=4),
+        st.sampled_from(["auto", "auto", "plan_only"]),
     ),
-    min_size=8,
-    max_size=8,
+    min_size=9,
+    max_size=9,
 )
 
 
 @settings(deadline=None)
-@given(HEALTHS, st.lists(st.sampled_from(["live", "paper"]), max_size=2))
-def test_whatever_the_looks_say_a_climb_goes_up_and_ends(looks: List[Dict[str, Any]], spent: Sequence[str]) -> None:
+@given(HEALTHS)
+def test_whatever_the_looks_say_a_climb_goes_up_and_ends(looks: List[Dict[str, Any]]) -> None:
     climbed: List[str] = []
-    rung = ladder.next_rung(looks[0], spent=spent)
+    cut_before: List[List[int]] = []
+    now = ladder.climb(looks[0])
     for look in looks[1:]:
-        if rung is None:
+        if now["rung"] is None:
             break
-        climbed.append(rung)
-        rung = ladder.next_rung(look, rung, spent)
-    assert rung is None
-    assert climbed == sorted(set(climbed), key=RUNGS.index)
+        climbed.append(now["rung"])
+        for each in now["steps"]:
+            if each["action"] == "stop_client":
+                assert [each["target"]["pid"], each["target"]["started_ticks"]] in cut_before
+            if each["action"] == "drop_connection":
+                cut_before += [[who["pid"], who["started_ticks"]] for who in each["target"]["client_processes"]]
+        now = ladder.climb(look, now)
+    assert now["rung"] is None
+    assert climbed == sorted(climbed, key=RUNGS.index)
+    assert len([each for each in climbed if each != "drop_connection"]) == len(set(climbed) - {"drop_connection"})
+    assert climbed.count("drop_connection") <= 2
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
@@ -197,7 +274,7 @@ def test_a_cut_is_described_by_who_holds_the_connection() -> None:
         "cut the connection of pid %d of trader (python3 bot.py) to port 4001" % SCRIPT,
         "stop script pid %d of trader (python3 bot.py)" % SCRIPT,
     ]
-    assert ladder.next_rung(health(CUT)) == "drop_connection"
+    assert ladder.climb(health(CUT))["rung"] == "drop_connection"
 
 
 def test_a_long_command_is_cut_to_a_line() -> None:

@@ -145,7 +145,6 @@ def test_whatever_happens_between_two_calls_no_promise_is_broken(tmp_path: Path,
     assert call > 60
 
 
-@pytest.mark.xfail(strict=True, reason="the rung of cuts has passed; the next one stops whom a later plan would cut")
 def test_a_script_that_comes_after_the_cuts_is_not_stopped_before_its_connection_was_cut(tmp_path: Path) -> None:
     scene = crowded(tmp_path)
     with in_place(scene.host), scene.watch.watching():
