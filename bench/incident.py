@@ -101,7 +101,7 @@ def _play(folder: Path, entry: dict[str, object]) -> float:
     argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "remediate.yml"]
     proven, said = 0.0, []
     began = time.monotonic()
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "ANSIBLE_NOCOLOR": "1"}
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
     with subprocess.Popen(
         [*argv, "-e", json.dumps(options)],
         cwd=PROJECT,

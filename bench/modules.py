@@ -18,7 +18,7 @@ BIN = Path(sys.executable).parent
 ROUNDS = 11
 _ENTRY = {"name": "live", "trading_mode": "live", "user": "root"}
 _GOAL = 1.15
-#: Of the payload. Python reads a program of one long line slowly, so its size is a price of its own.
+#: Of the payload.
 _SIZE = 2.0
 
 

@@ -21,6 +21,9 @@ from typing import Any, Dict, List
 
 from bench.rounds import Row
 
+#: An interpreter without a buffer reads a program byte by byte from its standard input, as pipelining sends it, and one
+#: that may not write bytecode compiles the controller's plugins at every start. Neither is how people run Ansible.
+UNUSUAL = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE")
 RESULTS = Path(__file__).resolve().parent / "results.json"
 ROWS = {
     "snapshot": "apart.snapshot_rows",
@@ -85,6 +88,8 @@ def main() -> int:
     if unknown:
         print(f"No such row: {', '.join(unknown)}. There are {', '.join(ROWS)}.", file=sys.stderr)
         return 2
+    for variable in UNUSUAL:
+        os.environ.pop(variable, None)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended then as well
     rows: List[Row] = []
     for name in names:

@@ -169,3 +169,41 @@ options:
             type: float
             default: 60.0
 """
+
+    THEN_LOOK = r"""
+options:
+  then_look:
+    description:
+      - How to look at the host when the module is done, in the same call. RV(health) is what came of it.
+      - Options as M(ib_gateway_health) has them. Without it nothing is looked at afterwards. Needs O(gateways).
+      - What was started is first waited for, until it listens or its O(gateways[].start_timeout) is over.
+    type: dict
+    suboptions:
+      probe:
+        description: Whether to open an API session.
+        type: str
+        choices: [auto, always, never]
+        default: auto
+      probe_timeout:
+        description: Seconds for each session.
+        type: float
+        default: 5.0
+      reset_window:
+        description: The broker's reset window that this moment lies in, in words. Empty outside of any.
+        type: str
+        default: ''
+      known_served:
+        description: Gateways that an earlier look of the same run has seen serve.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          pid:
+            description: Process id.
+            type: int
+            required: true
+          started_ticks:
+            description: Its start in clock ticks after boot.
+            type: int
+            required: true
+"""

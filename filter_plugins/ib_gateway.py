@@ -51,18 +51,22 @@ def _windows(declared: Any, variable: str = "ib_repair_blackouts") -> list[Mappi
     return declared
 
 
-def to_repair(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
-    """The hosts whose plan has a step that may be acted on."""
-    return [host for host in hosts if ladder.steps(_looked(hostvars[host]))]
+def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The hosts that were reached and judged, each as {host, groups}: which plays that follow it belongs to.
 
-
-def to_conclude(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
-    """The hosts on whose journal a proof may have to be written: those to repair, and those with a latch."""
-    return [
-        host
-        for host in hosts
-        if (found := _looked(hostvars[host])) and (ladder.steps(found) or (found.get("repairs") or {}).get("latched"))
-    ]
+    ib_hosts_to_verify: each of them. ib_hosts_to_repair: those whose plan has a step that may be acted on.
+    ib_hosts_to_conclude: those on whose journal a proof may have to be written: to repair, or held by a latch.
+    """
+    found = []
+    for host in hosts:
+        look = _looked(hostvars[host])
+        if look is None:
+            continue
+        repair = bool(ladder.steps(look))
+        latched = bool((look.get("repairs") or {}).get("latched"))
+        wanted = {"ib_hosts_to_repair": repair, "ib_hosts_to_conclude": repair or latched}
+        found.append({"host": host, "groups": ["ib_hosts_to_verify", *(name for name in wanted if wanted[name])]})
+    return found
 
 
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
@@ -93,11 +97,6 @@ def blackout(declared: Sequence[Mapping[str, Any]], now: float) -> str:
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
     return "blackout %s: plan only" % found if found else ""
-
-
-def to_verify(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
-    """The hosts that were reached and judged, and so can be looked at again."""
-    return [host for host in hosts if _looked(hostvars[host])]
 
 
 def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -170,9 +169,7 @@ class FilterModule:
         """Name to function."""
         return {
             "ib_inventory_problems": inventory_problems,
-            "ib_to_repair": to_repair,
-            "ib_to_verify": to_verify,
-            "ib_to_conclude": to_conclude,
+            "ib_chosen": chosen,
             "ib_policy_problems": policy_problems,
             "ib_frozen": frozen,
             "ib_new_run": new_run,

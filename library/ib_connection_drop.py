@@ -18,7 +18,7 @@ description:
   - Where the kernel or the account cannot cut connections the row is returned as RV(unsupported), which is no failure.
   - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
     done. O(gateways) is needed then.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant]
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
 attributes:
   diff_mode:
     support: full
@@ -151,11 +151,26 @@ withheld:
     gateway: {description: The entry's name., type: str, returned: always, sample: live}
     action: {description: What was not done., type: str, returned: always, sample: drop_connection}
     reason: {description: Why not., type: str, returned: always, sample: the host has changed since the plan was made}
+health:
+  description:
+    - The look at the host when all was done, as M(ib_gateway_health) returns it, with the socket engine.
+    - V(null) when it could not be taken.
+  returned: with O(then_look)
+  type: dict
+  sample: {status: healthy, taken_at: '2025-04-25T05:00:12Z'}
+waited:
+  description: The entries that were waited for before that look, as M(ib_gateway_wait) returns them.
+  returned: with O(then_look)
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: live}
+    answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.ib_gateway import acting, cutting
+from ansible.module_utils.ib_gateway import acting, assessment, cutting
 from ansible.module_utils.ib_gateway.model import DROP_CONNECTION
 from ansible.module_utils.ib_gateway.module import GatewayModule, run
 from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
@@ -187,6 +202,7 @@ ARGUMENTS: Dict[str, Any] = {
     },
     "gateways": acting.OPTIONAL_GATEWAYS,
     "warrant": WARRANT_OPTION,
+    "then_look": assessment.AFTER_OPTION,
 }
 _JOURNALLED = {
     cutting.DROPPED: acting.DONE,
@@ -198,6 +214,7 @@ _JOURNALLED = {
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Cuts the connections, and returns what became of each."""
+    assessment.check(module, module.params["then_look"])
     cuts = [cutting.Cut.named(each) for each in module.params["connections"]]
     for cut in cuts:
         _check(module, cut)
@@ -212,7 +229,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     found.update(changed=bool(dropped), withheld=withheld)
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, dropped)), "after": ""}
-    return found
+    return {**found, **assessment.after_acts(module, acts.specs, bool(dropped))}
 
 
 def _check(module: GatewayModule, cut: cutting.Cut) -> None:
@@ -263,7 +280,8 @@ def _line(row: Dict[str, Any]) -> str:
 
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, required_by=acting.REQUIRED_BY, supports_check_mode=True), work)
+    module = GatewayModule(argument_spec=ARGUMENTS, required_by=acting.REQUIRED_BY, supports_check_mode=True)
+    run(module, work, assessment.waits(lambda _params: 0.0))
 
 
 if __name__ == "__main__":

@@ -316,70 +316,33 @@ taken_at: {description: When the look was taken., type: str, returned: success, 
 elapsed_ms: {description: 'How long it took, the soak included.', type: float, returned: success, sample: 12.3}
 """
 
-import time
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.ib_gateway import result
-from ansible.module_utils.ib_gateway.health import Hints, examine, watch
+from ansible.module_utils.ib_gateway import assessment
 from ansible.module_utils.ib_gateway.model import Probe
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.planning import plan
-from ansible.module_utils.ib_gateway.soaking import settled
 
 ARGUMENTS = {
     "gateways": GATEWAYS_OPTION,
-    "probe": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
-    "probe_timeout": {"type": "float", "default": 5.0},
-    "known_served": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"pid": {"type": "int", "required": True}, "started_ticks": {"type": "int", "required": True}},
-    },
-    "reset_window": {"type": "str", "default": ""},
+    **assessment.OPTIONS,
     "engine": {"type": "str", "choices": ["socket", "ib_insync"], "default": "socket"},
     "looks": {"type": "int", "default": 1},
     "soak": {"type": "float", "default": 0.0},
     "state_dir": {"type": "str"},
 }
-# handshake.MAX_TIMEOUT; most looks of a sweep open no session, and what opens one is imported when it is needed.
-_LONGEST_SESSION = 3600.0
 _MOST_LOOKS = 100
 _LONGEST_SOAK = 600.0
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Looks, judges and plans."""
-    began = time.monotonic()
     options = module.params
-    module.seconds("probe_timeout", _LONGEST_SESSION)
+    assessment.check(module, options)
+    looks, soak = module.number("looks", 1, _MOST_LOOKS), module.number("soak", 0, _LONGEST_SOAK)
     engine = _Engine(options["engine"])
-    specs, known_served = module.specs(), {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
-    hints = Hints(known_served, options["reset_window"])
-    taken = watch(
-        lambda: examine(specs, options["probe"], options["probe_timeout"], engine.probe, hints),
-        module.number("looks", 1, _MOST_LOOKS),
-        module.number("soak", 0, _LONGEST_SOAK),
-    )
-    snapshot, _, strangers = taken[-1]
-    found = settled([each for _, each, _ in taken])
-    processes = dict(snapshot.processes)
-    made_at = {"boot_id": snapshot.boot_id, "boottime": snapshot.boottime}
-    return {
-        "status": result.overall(diagnosis.status for diagnosis in found),
-        "gateways": [result.judgement(diagnosis, plan(diagnosis), processes, made_at) for diagnosis in found],
-        "undeclared": result.undeclared(strangers, snapshot),
-        "proof": engine.proof(),
-        "visibility": result.visibility(snapshot.visibility, found),
-        "reset_window": options["reset_window"],
-        "repairs": None if options["state_dir"] is None else _repairs(options["state_dir"]),
-        "looks": [
-            {"taken_at": result.timestamp(each.taken_at), "status": result.overall(one.status for one in judged)}
-            for each, judged, _ in taken
-        ],
-        "taken_at": result.timestamp(snapshot.taken_at),
-        "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
-    }
+    found = assessment.assess(module.specs(), options, engine.probe, looks, soak)
+    repairs = None if options["state_dir"] is None else _repairs(options["state_dir"])
+    return {**found, "proof": engine.proof(), "repairs": repairs}
 
 
 class _Engine:
@@ -404,9 +367,7 @@ class _Engine:
                 return session.probe(host, port, timeout=timeout)
             except session.SessionUnavailable as error:
                 self._library, self._missing = None, str(error)
-        from ansible.module_utils.ib_gateway import handshake
-
-        return handshake.probe(host, port, timeout=timeout)
+        return assessment.by_socket(host, port, timeout)
 
     def proof(self) -> Dict[str, Any]:
         """Which engine was asked for, which one was used, and what is missing for the one asked for."""
@@ -421,7 +382,7 @@ def _repairs(state_dir: str) -> Dict[str, Any]:
 
 def _waits(params: Dict[str, Any]) -> float:
     """Seconds that the sessions and the soak may take; a session's library may need as long again to load."""
-    sessions = len(params["gateways"] or ()) * abs(params["probe_timeout"]) * 2
+    sessions = assessment.session_seconds(params, params) * 2
     return float(min(abs(params["soak"]), _LONGEST_SOAK) + min(abs(params["looks"]), _MOST_LOOKS) * sessions)
 
 

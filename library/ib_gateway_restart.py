@@ -18,7 +18,7 @@ description:
   - Does not wait for the port. M(ib_gateway_wait) does.
   - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
     done.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant]
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
 attributes:
   diff_mode:
     support: full
@@ -190,11 +190,26 @@ withheld:
     gateway: {description: The entry's name., type: str, returned: always, sample: live}
     action: {description: What was not done., type: str, returned: always, sample: restart}
     reason: {description: Why not., type: str, returned: always, sample: the host has changed since the plan was made}
+health:
+  description:
+    - The look at the host when all was done, as M(ib_gateway_health) returns it, with the socket engine.
+    - V(null) when it could not be taken.
+  returned: with O(then_look)
+  type: dict
+  sample: {status: healthy, taken_at: '2025-04-25T05:00:12Z'}
+waited:
+  description: The entries that were waited for before that look, as M(ib_gateway_wait) returns them.
+  returned: with O(then_look)
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: live}
+    answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
 from typing import Any, Dict, List, Mapping
 
-from ansible.module_utils.ib_gateway import acting, restarting
+from ansible.module_utils.ib_gateway import acting, assessment, restarting
 from ansible.module_utils.ib_gateway.model import RESTART, GatewaySpec
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
@@ -239,6 +254,7 @@ ARGUMENTS: Dict[str, Any] = {
     "timeout": {"type": "float", "default": 180.0},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "warrant": WARRANT_OPTION,
+    "then_look": assessment.AFTER_OPTION,
 }
 _LONGEST_GRACE = 600.0
 _LONGEST_TIMEOUT = 3600.0
@@ -247,6 +263,7 @@ _LONGEST_TIMEOUT = 3600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Restarts the gateways one after the other, and returns what became of each."""
     options = module.params
+    assessment.check(module, options["then_look"])
     way = restarting.Way(
         module.seconds("grace_period", _LONGEST_GRACE),
         module.seconds("timeout", _LONGEST_TIMEOUT),
@@ -266,7 +283,9 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         found["withheld"] = acts.withheld
     if module._diff:
         found["diff"] = {"before": "", "after": "".join(map(_line, found[restarting.RESTARTED]))}
-    return _told(module, found)
+    _tell_failures(module, found)
+    names = [row["name"] for row in found["restarted"]]
+    return {**found, **assessment.after_acts(module, acts.specs, found.get("changed", False), names)}
 
 
 def _specs(module: GatewayModule, acts: acting.Acts) -> Dict[str, GatewaySpec]:
@@ -323,20 +342,23 @@ def _line(row: Dict[str, Any]) -> str:
     return "gateway %s: %s\n" % (row["name"], row["reason"])
 
 
-def _told(module: GatewayModule, found: Dict[str, Any]) -> Dict[str, Any]:
-    """Fails the module when something failed and nothing was restarted; else only warns of what failed."""
+def _tell_failures(module: GatewayModule, found: Dict[str, Any]) -> None:
+    """Ends the module when something failed and nothing was restarted; else only warns of what failed."""
     failures = ["gateway %s was not restarted: %s" % (row["name"], row["reason"]) for row in found["not_restarted"]]
     if failures and not found["restarted"]:
         module.give_up("; ".join(failures), **found)
     for failure in failures:
         module.warn(failure)
-    return found
+
+
+def _waits(params: Dict[str, Any]) -> float:
+    return float((params["grace_period"] + params["timeout"]) * len(params["restarts"]))
 
 
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, lambda params: (params["grace_period"] + params["timeout"]) * len(params["restarts"]))
+    run(module, work, assessment.waits(_waits, starts=True))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ description:
   - Does not wait for the port. M(ib_gateway_wait) does.
   - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
     done.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant]
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
 attributes:
   diff_mode:
     support: full
@@ -91,11 +91,26 @@ withheld:
     gateway: {description: The entry's name., type: str, returned: always, sample: live}
     action: {description: What was not done., type: str, returned: always, sample: start}
     reason: {description: Why not., type: str, returned: always, sample: the host has changed since the plan was made}
+health:
+  description:
+    - The look at the host when all was done, as M(ib_gateway_health) returns it, with the socket engine.
+    - V(null) when it could not be taken.
+  returned: with O(then_look)
+  type: dict
+  sample: {status: healthy, taken_at: '2025-04-25T05:00:12Z'}
+waited:
+  description: The entries that were waited for before that look, as M(ib_gateway_wait) returns them.
+  returned: with O(then_look)
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: live}
+    answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.ib_gateway import acting, launching
+from ansible.module_utils.ib_gateway import acting, assessment, launching
 from ansible.module_utils.ib_gateway.model import START, Entry
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.signalling import Refused
@@ -107,6 +122,7 @@ ARGUMENTS: Dict[str, Any] = {
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "timeout": {"type": "float", "default": 180.0},
     "warrant": WARRANT_OPTION,
+    "then_look": assessment.AFTER_OPTION,
 }
 _LONGEST_TIMEOUT = 3600.0
 
@@ -114,6 +130,7 @@ _LONGEST_TIMEOUT = 3600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Starts what is not running, one after the other."""
     module.seconds("timeout", _LONGEST_TIMEOUT)
+    assessment.check(module, module.params["then_look"])
     found: Dict[str, Any] = {"changed": False, "started": [], "already_running": [], "not_started": []}
     with acting.Acts(module) as acts:
         wanted = module.chosen("only", acts.specs)
@@ -132,7 +149,8 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         module.give_up("; ".join(failures), **found)
     for failure in failures:
         module.warn(failure)
-    return found
+    names = [row["name"] for row in found["started"]]
+    return {**found, **assessment.after_acts(module, acts.specs, found["changed"], names)}
 
 
 def _deal_with(module: GatewayModule, acts: acting.Acts, entry: Entry, found: Dict[str, Any]) -> None:
@@ -160,7 +178,7 @@ def _start(module: GatewayModule, acts: acting.Acts, entry: Entry) -> Optional[i
     spec = module.with_command(entry.spec)
     act = acts.begin(START, spec.name, {"unit": spec.unit, "user": spec.user})
     try:
-        pid = launching.bring_up(spec, module.params["timeout"])
+        pid = launching.bring_up(spec, module.params["timeout"], lambda: bool(acts.look()[spec.name].owners()))
     except launching.CannotStart as error:
         acts.end(act, acting.UNSURE if error.pending else acting.FAILED, str(error))
         raise
@@ -175,7 +193,7 @@ def _line(row: Dict[str, Any]) -> str:
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, lambda params: params["timeout"] * len(params["only"]))
+    run(module, work, assessment.waits(lambda params: params["timeout"] * len(params["only"]), starts=True))
 
 
 if __name__ == "__main__":

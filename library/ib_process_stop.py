@@ -14,7 +14,7 @@ description:
   - Refuses pid 1, the run's own processes, and processes that have become another program since the plan was made.
   - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
     done. O(gateways) is needed then, and each process names its gateway and its role.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant]
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
 attributes:
   diff_mode:
     support: full
@@ -143,11 +143,26 @@ withheld:
     gateway: {description: The entry's name., type: str, returned: always, sample: live}
     action: {description: What was not done., type: str, returned: always, sample: stop_client}
     reason: {description: Why not., type: str, returned: always, sample: the host has changed since the plan was made}
+health:
+  description:
+    - The look at the host when all was done, as M(ib_gateway_health) returns it, with the socket engine.
+    - V(null) when it could not be taken.
+  returned: with O(then_look)
+  type: dict
+  sample: {status: healthy, taken_at: '2025-04-25T05:00:12Z'}
+waited:
+  description: The entries that were waited for before that look, as M(ib_gateway_wait) returns them.
+  returned: with O(then_look)
+  type: list
+  elements: dict
+  contains:
+    name: {description: The entry's name., type: str, returned: always, sample: live}
+    answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
 from typing import Any, Dict, List, Tuple
 
-from ansible.module_utils.ib_gateway import acting, signalling
+from ansible.module_utils.ib_gateway import acting, assessment, signalling
 from ansible.module_utils.ib_gateway.model import STOP_CLIENT, STOP_GATEWAY
 from ansible.module_utils.ib_gateway.module import GatewayModule, run
 from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
@@ -174,6 +189,7 @@ ARGUMENTS = {
     "force": {"type": "bool", "default": False},
     "gateways": acting.OPTIONAL_GATEWAYS,
     "warrant": WARRANT_OPTION,
+    "then_look": assessment.AFTER_OPTION,
 }
 
 _LONGEST_GRACE = 600.0
@@ -183,6 +199,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     """Stops the processes, and returns what became of each."""
     options = module.params
     module.seconds("grace_period", _LONGEST_GRACE)
+    assessment.check(module, options["then_look"])
     targets = [signalling.Target.named(each) for each in options["processes"]]
     with acting.Acts(module) as acts:
         outcomes = _stop(module, acts, _admitted(module, acts, targets))
@@ -194,7 +211,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     found: Dict[str, Any] = dict(sorted_out, withheld=withheld, changed=bool(stopped))
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, stopped)), "after": ""}
-    return found
+    return {**found, **assessment.after_acts(module, acts.specs, bool(stopped))}
 
 
 def _admitted(
@@ -266,7 +283,7 @@ def _line(row: Dict[str, Any]) -> str:
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, required_by=acting.REQUIRED_BY, supports_check_mode=True)
-    run(module, work, lambda params: params["grace_period"])
+    run(module, work, assessment.waits(lambda params: params["grace_period"]))
 
 
 if __name__ == "__main__":

@@ -21,8 +21,8 @@ from ansible.module_utils.ib_gateway.warrant import Guard, Warrant
 
 #: The `gateways` option of modules that need the entries only under a warrant.
 OPTIONAL_GATEWAYS: Dict[str, Any] = {key: value for key, value in GATEWAYS_OPTION.items() if key != "required"}
-#: Without the entries nobody can tell whether the host is still as the plan saw it.
-REQUIRED_BY = {"warrant": ["gateways"]}
+#: Without the entries nobody can tell whether the host is still as the plan saw it, nor what came of an act.
+REQUIRED_BY = {"warrant": ["gateways"], "then_look": ["gateways"]}
 
 # What became of an act, in the words of the journal.
 DONE, REFUSED, FAILED, UNSURE = "done", "refused", "failed", "unknown"

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from ansible.module_utils.ib_gateway.ladder import short
-from ansible.module_utils.ib_gateway.model import RUNGS, WAIT
+from ansible.module_utils.ib_gateway.model import DROP_CONNECTION, RUNGS, WAIT
 
-#: The steps that act, each registered under its own name, in the order in which a repair takes them.
-_ACTIONS = tuple(rung for rung in RUNGS if rung != WAIT)
+#: What registers a result, and the step it is of, in the order in which a repair takes them. Cuts come in two rounds.
+_REGISTERED = (
+    ("ib_gateway_repair_first_cuts", DROP_CONNECTION),
+    *(("ib_gateway_repair_%s" % rung, rung) for rung in RUNGS if rung != WAIT),
+)
 _LISTS = (
     "dropped",
     "unsupported",
@@ -27,8 +30,8 @@ _LISTS = (
 def done(facts: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """What the repair did on a host, in the order it was done: {action, changed, error?} and lists by outcome."""
     found = []
-    for action in _ACTIONS:
-        result = facts.get("ib_gateway_repair_%s" % action)
+    for name, action in _REGISTERED:
+        result = facts.get(name)
         if isinstance(result, Mapping) and not result.get("skipped"):
             found.append(_act(action, result))
     return found

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ansible.module_utils.ib_gateway.model import (
     API_PORTS,
@@ -16,8 +15,7 @@ from ansible.module_utils.ib_gateway.model import (
 )
 
 
-@dataclass(frozen=True)
-class Case:
+class Case(NamedTuple):
     """One entry's facts, as the rules see them."""
 
     entry: Entry

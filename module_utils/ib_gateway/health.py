@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
-from typing import Callable, Collection, Dict, List, Optional, Sequence, Set, Tuple
+from dataclasses import replace
+from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ansible.module_utils.ib_gateway.diagnosis import diagnose, may_probe
 from ansible.module_utils.ib_gateway.matching import entries_of
@@ -25,8 +25,7 @@ Prober = Callable[[str, int, float], Probe]
 _POLL_INTERVAL = 0.25
 
 
-@dataclass(frozen=True)
-class Hints:
+class Hints(NamedTuple):
     """What a look cannot see and the rules have to know.
 
     known_served: (pid, started_ticks) of gateways that an earlier look of the same run has seen serve. reset_window:
@@ -88,7 +87,7 @@ def _remember(snapshot: Snapshot, known_served: Collection[Tuple[int, int]]) -> 
         pid: replace(process, served_before=(pid, process.started_ticks) in known_served)
         for pid, process in snapshot.processes.items()
     }
-    return replace(snapshot, processes=processes)
+    return snapshot._replace(processes=processes)
 
 
 def _address(entry: Entry) -> str:

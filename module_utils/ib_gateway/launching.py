@@ -5,8 +5,10 @@ A start_command gets a session of its own, no terminal and no open files of this
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
+import time
 from typing import Any, Callable, Dict, Optional, Sequence
 
 from ansible.module_utils.ib_gateway import units
@@ -14,6 +16,9 @@ from ansible.module_utils.ib_gateway.model import GatewaySpec
 
 #: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
+_POLL_INTERVAL = 0.1
+#: Whether the gateway that was started serves already. Raises OSError.
+IsUp = Callable[[], bool]
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -28,13 +33,13 @@ class CannotStart(Exception):
         self.pending = pending
 
 
-def bring_up(spec: GatewaySpec, seconds: float) -> Optional[int]:
+def bring_up(spec: GatewaySpec, seconds: float, is_up: IsUp) -> Optional[int]:
     """Starts an entry's gateway by its unit, else by its start_command; the command's pid, None for a unit.
 
     seconds: how long systemd may take to call the unit started. Does not wait for the port. Raises CannotStart.
     """
     if spec.unit is None:
-        return start(spec.start_command, spec.user, spec.config_dir)
+        return start(spec.start_command, spec.user, spec.config_dir, is_up)
     try:
         units.start(spec.unit, seconds)
     except units.UnitError as error:
@@ -42,11 +47,11 @@ def bring_up(spec: GatewaySpec, seconds: float) -> Optional[int]:
     return None
 
 
-def start(command: Sequence[str], user: Optional[str], folder: Optional[str]) -> int:
+def start(command: Sequence[str], user: Optional[str], folder: Optional[str], is_up: IsUp) -> int:
     """Starts the command and returns its pid. user: None for the account this run has; folder: None for the home.
 
-    Raises CannotStart when the account is not there or may not be used, when the program cannot be run, or when it
-    fails within a second.
+    is_up: whether its gateway serves already; a command whose gateway does has not failed. Raises CannotStart when the
+    account is not there or may not be used, when the program cannot be run, or when it fails within a second.
     """
     account = _account(user)
     home = str(account.pw_dir)
@@ -68,15 +73,24 @@ def start(command: Sequence[str], user: Optional[str], folder: Optional[str]) ->
         raise CannotStart("start_command cannot be run: %s" % error.strerror) from None
     except subprocess.SubprocessError:
         raise CannotStart("start_command cannot be run as %s" % account.pw_name) from None
-    try:
-        status = process.wait(_SETTLE)
-    except subprocess.TimeoutExpired:
-        return process.pid
+    status = _settled(process, is_up)
     if status:
         raise CannotStart(
             "start_command ended at once with status %d; run it by hand as %s" % (status, account.pw_name)
         )
     return process.pid
+
+
+def _settled(process: subprocess.Popen[bytes], is_up: IsUp) -> Optional[int]:
+    """How the command ended within a second; None when it has not, or when its gateway serves before that."""
+    until = time.monotonic() + _SETTLE
+    while time.monotonic() < until:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(_POLL_INTERVAL)
+        with contextlib.suppress(OSError):  # what cannot be seen does not make a command that runs a failed one
+            if is_up():
+                return None
+    return None
 
 
 def _account(user: Optional[str]) -> Any:

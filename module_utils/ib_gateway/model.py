@@ -1,13 +1,15 @@
 """What the project speaks about: the shapes that flow from the look to the report.
 
-Dataclasses and their constants only; nothing here reads, decides or acts. Everything is immutable, so that a look
-can be handed around without anybody changing it. Runs on Python 3.8 to 3.14.
+Shapes and their constants only; nothing here reads, decides or acts. Everything is immutable, so that a look can be
+handed around without anybody changing it. Named tuples, because this file is executed anew at each call on a host and
+a dataclass compiles its own methods each time; but for the two that may hold secrets: JSON would spell a tuple out,
+and refuses a dataclass. Runs on Python 3.8 to 3.14.
 """
 
-from __future__ import annotations
-
+# Annotations are evaluated here: NamedTuple would compile each one that is only text.
 from dataclasses import dataclass, field
-from typing import Any, Dict, FrozenSet, Mapping, Optional, Tuple
+from types import MappingProxyType
+from typing import Any, Dict, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
 LIVE = "live"
 PAPER = "paper"
@@ -63,6 +65,9 @@ FORGOTTEN_AFTER = 600.0
 # How far an API handshake came, in order; `ready` and `current_time` are good.
 STAGES = ("tcp", "server_version", "start_api", "ready", "current_time")
 
+#: A default that all share, so nobody may write to it.
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True)
 class GatewaySpec:
@@ -74,7 +79,7 @@ class GatewaySpec:
     user: Optional[str] = None
     config_dir: Optional[str] = None
     service: Optional[str] = None
-    start_command: Tuple[str, ...] = ()
+    start_command: Tuple[str, ...] = field(default=(), repr=False)
     start_timeout: int = 120
     max_api_clients: int = 1
     client_patterns: Tuple[str, ...] = ()
@@ -98,8 +103,7 @@ class GatewaySpec:
         return bool(self.service or self.start_command)
 
 
-@dataclass(frozen=True)
-class GatewayKind:
+class GatewayKind(NamedTuple):
     """What the command line of a gateway process says about it.
 
     product is gateway or tws; launcher is ibc, native or ibcontroller; trading_mode is None where argv does not say.
@@ -148,8 +152,7 @@ class Process:
     own_run: bool = False
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(NamedTuple):
     """One listening TCP socket. Queues count connections; None where the system does not say."""
 
     port: int
@@ -162,8 +165,7 @@ class Listener:
     backlog: Optional[int] = None
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(NamedTuple):
     """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
 
     idle: seconds since data last went either way; sent: bytes that this end has sent and the other has received;
@@ -183,8 +185,7 @@ class Connection:
     cookie: Optional[int] = None
 
 
-@dataclass(frozen=True)
-class ApiConnection:
+class ApiConnection(NamedTuple):
     """One client's connection to an API port of this host: the server's row, and the client's own row if it is here.
 
     state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
@@ -216,8 +217,7 @@ class ApiConnection:
         return self.sent is None or self.sent > HELLO_BYTES
 
 
-@dataclass(frozen=True)
-class Client:
+class Client(NamedTuple):
     """A client of one gateway entry: a connection with the process behind it, or a process its patterns name.
 
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
@@ -247,8 +247,7 @@ class Client:
         return process is not None and not (self.protected or process.relay or process.gateway or process.own_run)
 
 
-@dataclass(frozen=True)
-class Visibility:
+class Visibility(NamedTuple):
     """What the look could see. An empty `missing` means everything that matters was seen."""
 
     user: str
@@ -257,8 +256,7 @@ class Visibility:
     missing: Tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):
     """One pass over a system's tables, before connections are paired: what every source of a Snapshot delivers.
 
     ports: the API ports that were asked for, and those that gateways listen on. units: by name, for those that were
@@ -271,11 +269,10 @@ class Reading:
     processes: Mapping[int, Process]
     listeners: Tuple[Listener, ...]
     connections: Tuple[Connection, ...]
-    units: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, float] = _NOTHING
 
 
-@dataclass(frozen=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """One consistent look at a host. processes: by pid, those that matter only.
 
     taken_at: seconds since the epoch; boottime: the same moment in seconds since boot, which no clock change moves.
@@ -288,14 +285,13 @@ class Snapshot:
     listeners: Tuple[Listener, ...] = ()
     connections: Tuple[ApiConnection, ...] = ()
     #: By port: the accept queue's length in each sample, for ports where it was not empty at first sight.
-    accept_queue_samples: Mapping[int, Tuple[int, ...]] = field(default_factory=dict)
+    accept_queue_samples: Mapping[int, Tuple[int, ...]] = _NOTHING
     #: By name, for units that were asked for and have processes: the age in seconds of the oldest one.
-    units: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, float] = _NOTHING
     boottime: float = 0.0
 
 
-@dataclass(frozen=True)
-class Probe:
+class Probe(NamedTuple):
     """What one API handshake came to. timings_ms: by stage, for the stages that were passed.
 
     stage: the last stage that was tried; ok: ready was reached and no error stands against it. accounts: masked.
@@ -313,11 +309,10 @@ class Probe:
     client_id: Optional[int] = None
     error: Optional[Dict[str, Any]] = None
     notices: Tuple[int, ...] = ()
-    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    timings_ms: Mapping[str, float] = _NOTHING
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One thing a repair may do. target: whom exactly, always with `gateway`, the entry's name.
 
     A process is named by {pid, started_ticks, boot_id, role, argv_digest, ...}, a connection by both of its ends, its
@@ -339,8 +334,7 @@ class Step:
         return DISRUPTION[self.action]
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that is so, with its evidence. severity: info, degraded, unknown or unhealthy."""
 
     code: str
@@ -349,8 +343,7 @@ class Finding:
     evidence: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One inventory entry beside what was found of it on the host: its gateways, their listeners, their clients.
 
     ambiguous: gateways that this entry and another one could mean. unplaced: gateways whose settings directory could
@@ -391,8 +384,7 @@ class Entry:
         )
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+class Diagnosis(NamedTuple):
     """What the rules say about one entry. verdict: the code of the finding that weighs most, or healthy."""
 
     entry: Entry
@@ -407,8 +399,7 @@ class Diagnosis:
         return frozenset(finding.code for finding in self.findings if finding.severity != INFO)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """Steps in the order they may be taken, and what is withheld, each with its reason."""
 
     steps: Tuple[Step, ...] = ()

@@ -163,7 +163,7 @@ def _start_again(spec: GatewaySpec, look: Look, way: Way, ended: Optional[int], 
     if back:
         return Outcome(RESTARTED, "it came back by itself (%s)" % back, ended=ended, acted=ended is not None)
     try:
-        pid = launching.bring_up(spec, way.patience)
+        pid = launching.bring_up(spec, way.patience, lambda: bool(look().owners()))
     except launching.CannotStart as error:
         text = "%s, but it was not started again: %s" % ("it was stopped" if ended else "it had ended", error)
         return Outcome(NOT_RESTARTED, text, ended=ended, pending=error.pending, acted=bool(ended) or error.pending)

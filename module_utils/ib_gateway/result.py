@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
@@ -126,9 +125,9 @@ def api(probe: Optional[Probe]) -> Optional[Dict[str, Any]]:
     """A handshake as ib_api_probe returns it; None where none was made."""
     if probe is None:
         return None
-    found = asdict(probe)
+    found = probe._asdict()
     found["accounts"], found["notices"] = list(probe.accounts), list(probe.notices)
-    found["timings_ms"] = dict(probe.timings_ms)
+    found["timings_ms"], found["error"] = dict(probe.timings_ms), probe.error and dict(probe.error)
     return found
 
 

@@ -5,7 +5,6 @@ A gateway that serves once and is another process at the next look is in a resta
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import FrozenSet, List, Sequence, Tuple
 
 from ansible.module_utils.ib_gateway.model import HEALTHY, UNHEALTHY, Diagnosis, Finding
@@ -40,4 +39,4 @@ def _judged(last: Diagnosis, before: FrozenSet[Tuple[int, int, str]]) -> Diagnos
         "new: pid %s" % ", ".join(map(str, new)) if new else "none has come",
     )
     finding = Finding("gateway_unstable", UNHEALTHY, summary, {"gone": gone, "new": new})
-    return replace(last, status=UNHEALTHY, verdict="gateway_unstable", findings=(finding, *last.findings))
+    return last._replace(status=UNHEALTHY, verdict="gateway_unstable", findings=(finding, *last.findings))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from dataclasses import dataclass
-from typing import Iterable, Iterator, List, Optional, Tuple
+from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
 STATES = {
     1: "ESTABLISHED",
@@ -48,8 +47,7 @@ _NETLINK_TIMEOUT = 5.0
 _SEQUENCE = 1
 
 
-@dataclass(frozen=True)
-class SocketRow:
+class SocketRow(NamedTuple):
     """One TCP socket. Addresses are text, IPv4-mapped ones as IPv4.
 
     Queues: bytes, or connections of a listener. idle: seconds since data last went either way. sent: bytes the other

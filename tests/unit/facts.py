@@ -82,7 +82,7 @@ def script(pid: int = SCRIPT, name: str = "bot.py", **more: Any) -> Process:
 def listener(port: int = 4001, *pids: int, **more: Any) -> Listener:
     """A dual-stack listener; without pids that of the gateway."""
     base = Listener(port, "::", ("ipv4", "ipv6"), 1000 + port, frozenset(pids or (GATEWAY,)), "trader", 0, 50)
-    return dataclasses.replace(base, **more)
+    return base._replace(**more)
 
 
 def connection(*clients: int, server: int = GATEWAY, port: int = 4001, **more: Any) -> ApiConnection:
@@ -98,7 +98,7 @@ def connection(*clients: int, server: int = GATEWAY, port: int = 4001, **more: A
         client_pids=frozenset(clients),
         idle=1.0,
     )
-    return dataclasses.replace(base, **more)
+    return base._replace(**more)
 
 
 def row(local: str, remote: str, *pids: int, state: str = "ESTABLISHED", inode: int = 1) -> Connection:
@@ -147,7 +147,7 @@ def probe(outcome: str = "ready", **more: Any) -> Probe:
         client_id=900_004_711,
         error=None if good else {"code": None, "message": "it went wrong"},
     )
-    return dataclasses.replace(base, **more)
+    return base._replace(**more)
 
 
 def entry(one: GatewaySpec, look: Snapshot) -> Entry:

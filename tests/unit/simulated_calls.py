@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import functools
-import importlib
 import os
 import signal
 import struct
@@ -13,6 +12,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from unittest import mock
 
 from ansible.module_utils.ib_gateway import (
+    assessment,
     cutting,
     handshake,
     health,
@@ -178,7 +178,7 @@ def _handshake(host: SimHost, _address: str, port: int, timeout: float) -> Probe
     return probe("ready", trading_mode=mode) if server.api == "ready" else probe(server.api)
 
 
-def _start(host: SimHost, command: Tuple[str, ...], _user: Any, _folder: Any) -> int:
+def _start(host: SimHost, command: Tuple[str, ...], _user: Any, _folder: Any, _is_up: Any) -> int:
     entry = next(each for each in PORTS if each in " ".join(command))
     return host.spawn(entry, PORTS[entry])
 
@@ -214,7 +214,7 @@ def in_place(host: SimHost) -> Iterator[None]:
         snapshot: {"time": clocks, "reader": lambda: functools.partial(read, host)},
         health: {"time": clocks},
         journal: {"time": clocks},
-        importlib.import_module("ib_gateway_health"): {"time": clocks},
+        assessment: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},
         launching: {"start": functools.partial(_start, host)},
         units: {"_systemctl": host.systemctl},

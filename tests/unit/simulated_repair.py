@@ -146,9 +146,10 @@ class Run:
             self.phase, self.steps = climb["rung"], climb["steps"]
             result = self._take(climb["rung"])
             yield
-            self.phase = "look"
-            self._look(known_served=ladder.known_served(self.health))
-            yield
+            if not result.get("health"):
+                self.phase = "look"
+                self._look(known_served=ladder.known_served(self.health))
+                yield
             climb = ladder.climb(self.health, climb, result.get("withheld", ()))
 
     def _take(self, rung: str) -> Row:
@@ -161,16 +162,14 @@ class Run:
         if rung in ("stop_client", "stop_gateway"):
             return self._act(STOP, processes=targets)
         if rung == "start":
-            result = self._act(START, only=filters["ib_step_names"](self.steps))
-            return self._wait(5, result) if result["started"] else result
-        result = self._act(RESTART, restarts=self.steps)
-        return self._wait(5, result) if result["restarted"] else result
+            return self._act(START, only=filters["ib_step_names"](self.steps))
+        return self._act(RESTART, restarts=self.steps)
 
-    def _wait(self, seconds: float, result: Optional[Row] = None) -> Row:
+    def _wait(self, seconds: float) -> Row:
         """ib_gateway_wait: looks whether somebody listens, and touches nothing."""
         self.host.touch()
         self.host.pass_time(seconds)
-        return result or {}
+        return {}
 
     def warrant_option(self) -> Row:
         """What every acting module is handed."""
@@ -190,9 +189,17 @@ class Run:
         return found
 
     def _act(self, module: Any, **options: Any) -> Row:
-        given = {"gateways": self.entries, "warrant": self.warrant_option(), **options}
+        given = {
+            "gateways": self.entries,
+            "warrant": self.warrant_option(),
+            "then_look": {"known_served": ladder.known_served(self.health)},
+            **options,
+        }
         result = self._work(module, given)
         self.results.append({"rung": self.phase, **result})
+        if result["health"]:
+            self.health = result["health"]
+            self.looked(self)
         return result
 
     def _look(self, **options: Any) -> Row:

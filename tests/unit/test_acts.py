@@ -33,6 +33,15 @@ def test_acts_stand_in_the_order_of_the_rungs_and_waits_are_none() -> None:
     ]
 
 
+def test_both_rounds_of_cuts_are_told() -> None:
+    facts = {
+        "ib_gateway_repair_drop_connection": {"changed": True, "dropped": [{**CUT, "client_port": 50999}]},
+        "ib_gateway_repair_first_cuts": {"changed": True, "dropped": [CUT]},
+    }
+    assert [each["dropped"][0]["client_port"] for each in acts.done(facts)] == [50123, 50999]
+    assert [each["action"] for each in acts.done(facts)] == ["drop_connection", "drop_connection"]
+
+
 def test_what_was_skipped_was_not_done() -> None:
     assert acts.done({"ib_gateway_repair_start": {"skipped": True, "changed": False}}) == []
     assert acts.done({}) == []

@@ -73,7 +73,7 @@ def drop(host: Host, cut: Cut = CUT, **more: Any) -> cutting.Outcome:
 
 def with_connection(**more: Any) -> Snapshot:
     """The look with the plan's connection changed."""
-    return dataclasses.replace(LOOK, connections=(dataclasses.replace(HELD, **more), *LOOK.connections[1:]))
+    return LOOK._replace(connections=(HELD._replace(**more), *LOOK.connections[1:]))
 
 
 def test_the_connection_of_the_plan_is_cut_after_all_its_holders_were_proven() -> None:
@@ -224,8 +224,8 @@ def test_an_answer_that_is_no_acknowledgement_is_no_success() -> None:
 # --- any host --------------------------------------------------------------------------------------------------------
 
 ANY_CONNECTION = st.builds(
-    lambda clients, gateways, more: dataclasses.replace(
-        HELD, client_pids=frozenset(clients), gateway_pids=frozenset(gateways), **more
+    lambda clients, gateways, more: HELD._replace(
+        client_pids=frozenset(clients), gateway_pids=frozenset(gateways), **more
     ),
     st.sets(st.sampled_from([SCRIPT, 816, 817]), max_size=2),
     st.sets(st.sampled_from([GATEWAY, SECOND]), max_size=2),
@@ -246,7 +246,7 @@ def test_nothing_but_the_very_connection_with_its_very_holders_is_ever_cut(
 ) -> None:
     # No two sockets have one cookie.
     distinct = list({each.cookie: each for each in found}.values())
-    host = Host(dataclasses.replace(LOOK, connections=tuple(distinct)))
+    host = Host(LOOK._replace(connections=tuple(distinct)))
     host.not_any_more = {pid: Gone() for pid in gone}
     outcome = drop(host)
     meant = HELD in distinct and not gone

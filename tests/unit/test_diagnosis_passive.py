@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
+import pprint
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.model import Diagnosis, Finding, Process
+from ansible.module_utils.ib_gateway.model import Client, Diagnosis, Entry, Finding, Process
 from unit.facts import (
     ALIEN,
     GATEWAY,
@@ -277,8 +278,8 @@ def test_a_forgotten_script_on_the_only_slot_is_worth_a_word_and_no_more() -> No
 @pytest.mark.parametrize(
     ("one", "held"),
     [
-        (ORPHAN, dataclasses.replace(LONG_SILENT, idle=599.0)),
-        (ORPHAN, dataclasses.replace(LONG_SILENT, idle=None)),
+        (ORPHAN, LONG_SILENT._replace(idle=599.0)),
+        (ORPHAN, LONG_SILENT._replace(idle=None)),
         (script(ppid=700), LONG_SILENT),
         (script(ppid=1, unit="bot.service"), LONG_SILENT),
     ],
@@ -301,3 +302,13 @@ def test_no_evidence_holds_a_password() -> None:
     look = snapshot(bad, gateway(SECOND), other, connection(SCRIPT), connection(SCRIPT, client_port=1))
     assert len(judged(look).findings) == 3
     assert "hunter2" not in repr(judged(look))
+
+
+def test_what_may_hold_secrets_is_shown_without_them_and_refuses_to_become_json() -> None:
+    one = process(SCRIPT, "python3", "bot.py", "--pw=hunter2")
+    command = spec(start_command=("start.sh", "hunter2"))
+    for each in (one, command, Client(one, None), Entry(command, (one,))):
+        for text in (repr(each), str(each), f"{each}", "%s" % (each,), pprint.pformat(each)):
+            assert "hunter2" not in text
+        with pytest.raises(TypeError, match="not JSON serializable"):
+            json.dumps(each)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import List
 
 import pytest
@@ -24,7 +23,7 @@ def told(chunks: List[bytes]) -> Probe:
     for chunk in chunks:
         dialogue.receive(chunk)
     dialogue.expired()
-    return dataclasses.replace(dialogue.probe("socket"), timings_ms={})
+    return dialogue.probe("socket")._replace(timings_ms={})
 
 
 @given(messages=MESSAGES, rest=st.binary(max_size=30), cuts=CUTS)

@@ -25,16 +25,24 @@ def hostvars(**looks: Any) -> Dict[str, Any]:
     return {name: {"ib_gateway_diagnose_result": look} if look else {} for name, look in looks.items()}
 
 
-def test_only_hosts_whose_plan_has_a_step_are_repaired() -> None:
+def chosen(known: Dict[str, Any]) -> Dict[str, List[str]]:
+    """The groups of each host that was chosen, without what they have in common."""
+    return {
+        each["host"]: [name[len("ib_hosts_to_") :] for name in each["groups"]]
+        for each in filters["ib_chosen"](list(known), known)
+    }
+
+
+def test_only_hosts_whose_plan_has_a_step_are_repaired_and_only_who_was_seen_is_verified() -> None:
     known = hostvars(well=WELL, down=DOWN, failed={"msg": "x"}, never=None)
-    assert filters["ib_to_repair"](list(known), known) == ["down"]
-    assert filters["ib_to_verify"](list(known), known) == ["well", "down"]
+    assert chosen(known) == {"well": ["verify"], "down": ["verify", "repair", "conclude"]}
 
 
 def test_a_proof_is_written_down_where_somebody_was_repaired_or_a_latch_holds() -> None:
     latched = dict(WELL, repairs={"latched": [{"gateway": "live"}]})
     known = hostvars(well=dict(WELL, repairs={"latched": []}), unread=dict(WELL, repairs=None), held=latched, down=DOWN)
-    assert filters["ib_to_conclude"](list(known), known) == ["held", "down"]
+    concluded = [host for host, groups in chosen(known).items() if "conclude" in groups]
+    assert concluded == ["held", "down"]
 
 
 def test_a_storm_is_judged_over_all_declared_hosts() -> None:

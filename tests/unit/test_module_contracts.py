@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import os
 import socket
@@ -106,6 +105,8 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
         "ib_repair_release": books,
         "ib_process_stop": {"processes": [dict(victim, boot_id="another"), dict(victim, started_ticks=1), victim]},
     }
+    if "then_look" in importlib.import_module(name).ARGUMENTS:
+        options[name].update(then_look={}, gateways=gateways)
     return options[name]
 
 
@@ -133,8 +134,8 @@ def test_what_only_looks_changes_nothing(name: str, unused_port: int, victim: Di
     assert not run(name, options_of(name, unused_port, victim, tmp_path)).get("changed")
 
 
-def test_a_stop_tells_what_became_of_each_process(victim: Dict[str, Any], tmp_path: Path) -> None:
-    found = run("ib_process_stop", options_of("ib_process_stop", 0, victim, tmp_path))
+def test_a_stop_tells_what_became_of_each_process(unused_port: int, victim: Dict[str, Any], tmp_path: Path) -> None:
+    found = run("ib_process_stop", options_of("ib_process_stop", unused_port, victim, tmp_path))
     assert [len(found[key]) for key in ("stopped", "already_gone", "refused")] == [1, 1, 1]
     assert found["changed"] is True
 
@@ -205,7 +206,7 @@ def test_a_judgement_has_the_documented_keys_down_to_its_steps() -> None:
 
 
 def test_a_session_has_the_documented_keys_whatever_it_came_to() -> None:
-    for one in (probe(), probe("refused"), dataclasses.replace(probe("stalled"), trading_mode=None, client_id=None)):
+    for one in (probe(), probe("refused"), probe("stalled")._replace(trading_mode=None, client_id=None)):
         assert differing(result.api(one) or {}, documented("ib_api_probe")[1], "api") == []
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
@@ -82,7 +81,7 @@ def test_a_script_with_two_connections_is_stopped_once() -> None:
 
 def test_whom_a_pattern_names_goes_before_the_others_and_connected_or_not() -> None:
     look = with_clients((script(FIRST, "cleanup.py"), {}), (script(SECOND, ppid=1), {"idle": 9e3}))
-    look = dataclasses.replace(look, processes={**look.processes, THIRD: script(THIRD, "cleanup.py")})
+    look = look._replace(processes={**look.processes, THIRD: script(THIRD, "cleanup.py")})
     assert stopped(planned(look, spec(client_patterns=("cleanup",)))) == [FIRST, THIRD]
 
 

@@ -145,20 +145,40 @@ def test_whatever_happens_between_two_calls_no_promise_is_broken(tmp_path: Path,
     assert call > 60
 
 
-def test_a_script_that_comes_after_the_cuts_is_not_stopped_before_its_connection_was_cut(tmp_path: Path) -> None:
-    scene = crowded(tmp_path)
+def while_cutting(scene: Scene) -> Iterator[Run]:
+    """A run that is about to cut, and the same run when it has."""
+    run = scene.run("r1")
+    while run.phase != "begin":
+        scene.watch.go_on(run)
+    yield run
+    scene.watch.go_on(run)
+    assert run.phase == "drop_connection"
+    yield run
+
+
+def test_a_script_that_has_to_go_for_one_that_comes_meanwhile_is_cut_before_it_is_stopped(tmp_path: Path) -> None:
+    scene = crowded(tmp_path / "whole")
     with in_place(scene.host), scene.watch.watching():
-        run = scene.run("r1")
-        while run.phase != "drop_connection":
-            scene.watch.go_on(run)
-        server = scene.host.gateways("live")[0]
-        late = scene.host.add(scene.host.new_pid(), ("python3", "late.py"))
-        assert scene.host.connect(server, late)
-        while run.phase != "stop_gateway":
-            scene.watch.go_on(run)
-        told = [row["reason"] for each in run.results for row in each.get("stopped", ())]
-    new = next(each for each in scene.scripts if each.argv[1] == "new.py")
-    assert late.signals == [] == new.signals, told
+        first, last = (scene.host.calls for _run in while_cutting(scene))
+    cut_later = 0
+    for call in range(first + 1, last + 1):
+        scene = crowded(tmp_path / str(call))
+        late: List[SimProcess] = []
+
+        def comes(scene: Scene = scene, late: List[SimProcess] = late) -> None:
+            late.append(scene.host.add(scene.host.new_pid(), ("python3", "late.py")))
+            assert scene.host.connect(scene.host.gateways("live")[0], late[0])
+
+        with in_place(scene.host), scene.watch.watching():
+            run = scene.run("r1")
+            scene.host.ambushes[call] = comes
+            scene.finish(run)
+        assert late and not scene.watch.broken, (call, scene.watch.broken)
+        rounds = [[row["pids"] for row in each["dropped"]] for each in run.results if each.get("dropped")]
+        new = scene.scripts[-1]
+        assert new.signals == [] == late[0].signals
+        cut_later += rounds[1:] == [[[new.pid]]]
+    assert cut_later
 
 
 @pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
@@ -185,7 +205,7 @@ def test_a_run_that_slept_while_another_took_the_host_over_does_nothing_more(tmp
         second = scene.run("r2")
         while second.phase not in ("drop_connection", "stop_client", "stop_gateway") and scene.watch.go_on(second):
             pass
-        if acted and scene.watch.acts > acted and first.phase == "look":
+        if acted and scene.watch.acts > acted and first.phase not in ("prove", "end", "over"):
             before = scene.watch.acts
             scene.finish(first)
             assert scene.watch.acts == before and first.ended["succeeded"] == []

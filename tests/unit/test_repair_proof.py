@@ -22,7 +22,7 @@ def repaired(folder: Path, start: str, other_is_well: bool, dies_in: float = flo
     with in_place(host):
         run = Run(host, [entry("live"), entry("paper")], str(folder / "state"), "r1")
         while run.phase != "prove" and run.go_on():
-            if run.phase == "look":
+            if run.phase == "start":
                 for each in host.gateways("paper"):
                     each.dies_at = min(each.dies_at, host.clock + dies_in)
         run.finish()
