@@ -69,6 +69,16 @@ def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, 
     return found
 
 
+def climb(told: Mapping[str, Any], before: Mapping[str, Any] | None = None, held: Sequence[Any] = ()) -> dict[str, Any]:
+    """The rung to take now, as ladder.climb has it, and under `look` the newest look that says so.
+
+    told: a look; or what a module that acted returned, with its look in `health`, None where that failed: then nothing
+    more is climbed. before: what this returned last. held: what was refused before any module, [{gateway}].
+    """
+    look = told.get("health", told)
+    return {**ladder.climb(look, before, [*held, *told.get("withheld", ())]), "look": look}
+
+
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
     try:
@@ -178,7 +188,7 @@ class FilterModule:
             "ib_steps": ladder.steps,
             "ib_reset_window": reset_window,
             "ib_known_served": ladder.known_served,
-            "ib_climb": ladder.climb,
+            "ib_climb": climb,
             "ib_plan_lines": ladder.lines,
             "ib_window_problems": window_problems,
             "ib_plan_marks": plan_marks,

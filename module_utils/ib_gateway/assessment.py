@@ -6,14 +6,12 @@ Modules that act make one too when they are done, so that a run need not send an
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible.module_utils.ib_gateway import result
 from ansible.module_utils.ib_gateway.health import Hints, Prober, await_listener, examine, watch
-from ansible.module_utils.ib_gateway.model import GatewaySpec, Probe
+from ansible.module_utils.ib_gateway.model import Diagnosis, GatewaySpec, Plan, Probe
 from ansible.module_utils.ib_gateway.module import GatewayModule
-from ansible.module_utils.ib_gateway.planning import plan
-from ansible.module_utils.ib_gateway.soaking import settled
 
 #: What an assessment can be told.
 OPTIONS: Dict[str, Any] = {
@@ -32,7 +30,7 @@ AFTER_OPTION: Dict[str, Any] = {"type": "dict", "options": OPTIONS}
 #: handshake.MAX_TIMEOUT; most looks of a sweep open no session, and what opens one is imported when it is needed.
 LONGEST_SESSION = 3600.0
 #: Seconds in which the others notice what was done: a gateway that a connection has ended, a unit that its process has.
-_NOTICE = 0.2
+_NOTICE = 0.1
 
 
 def by_socket(host: str, port: int, timeout: float) -> Probe:
@@ -63,12 +61,12 @@ def assess(
         soak,
     )
     snapshot, _, strangers = taken[-1]
-    found = settled([each for _, each, _ in taken])
+    found = _together([each for _, each, _ in taken])
     processes = dict(snapshot.processes)
     made_at = {"boot_id": snapshot.boot_id, "boottime": snapshot.boottime}
     return {
         "status": result.overall(diagnosis.status for diagnosis in found),
-        "gateways": [result.judgement(diagnosis, plan(diagnosis), processes, made_at) for diagnosis in found],
+        "gateways": [result.judgement(diagnosis, _plan(diagnosis), processes, made_at) for diagnosis in found],
         "undeclared": result.undeclared(strangers, snapshot),
         "visibility": result.visibility(snapshot.visibility, found),
         "reset_window": options["reset_window"],
@@ -79,6 +77,26 @@ def assess(
         "taken_at": result.timestamp(snapshot.taken_at),
         "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
     }
+
+
+# Most looks find nothing and are the only one. What they do not need would be compiled anew at each call, so it is not
+# loaded.
+
+
+def _plan(diagnosis: Diagnosis) -> Plan:
+    if not diagnosis.findings:
+        return Plan()
+    from ansible.module_utils.ib_gateway.planning import plan
+
+    return plan(diagnosis)
+
+
+def _together(looks: List[List[Diagnosis]]) -> List[Diagnosis]:
+    if len(looks) == 1:
+        return looks[0]
+    from ansible.module_utils.ib_gateway.soaking import settled
+
+    return settled(looks)
 
 
 def after_acts(

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from simulator.launch import SimulatedGateway
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -39,7 +40,7 @@ SHARED = "evidence inventory model module recognition redaction result"
 RULES = "case diagnosis health matching rules_api rules_host snapshot"
 #: What modules that look may load of the project: tables and rules, nothing that opens a session or acts.
 LOOKS = {
-    "ib_gateway_health": f"{SHARED} {RULES} assessment contention planning soaking targets",
+    "ib_gateway_health": f"{SHARED} {RULES} assessment",
     "ib_gateway_info": f"{SHARED} matching snapshot",
     "ib_client_info": f"{SHARED} matching snapshot",
     "ib_listener_info": f"{SHARED} snapshot",
@@ -102,12 +103,25 @@ def test_a_module_that_looks_loads_no_more_of_the_project_than_it_did(module: st
     assert own(loaded(module)) <= set(LOOKS[module].split())
 
 
-def test_a_passive_look_loads_nothing_that_opens_a_session_or_keeps_books() -> None:
-    entry = {"name": "live", "trading_mode": "live", "user": "root"}
-    names = loaded("ib_gateway_health", gateways=[entry], probe="never")
+#: An account's name is looked up in a module of its own.
+ACCOUNTS = {"pwd", "encodings.idna", "stringprep", "unicodedata"}
+
+
+def test_a_passive_look_at_a_gateway_that_is_well_loads_nothing_that_plans_opens_a_session_or_keeps_books(
+    tmp_path: Path,
+) -> None:
+    with SimulatedGateway(tmp_path) as well:
+        entry = {"name": "paper", "trading_mode": "paper", "port": well.port, "config_dir": str(well.config_dir)}
+        names = loaded("ib_gateway_health", gateways=[entry], probe="never")
     assert own(names) <= {*LOOKS["ib_gateway_health"].split(), *READERS.split()}
-    # An account's name is looked up in a module of its own.
-    assert foreign(names) <= {"pwd", "encodings.idna", "stringprep", "unicodedata"}
+    assert foreign(names) <= ACCOUNTS
+
+
+def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more() -> None:
+    entry = {"name": "live", "trading_mode": "live", "user": "root", "config_dir": "/nonexistent"}
+    names = loaded("ib_gateway_health", gateways=[entry], probe="never")
+    assert own(names) - {*LOOKS["ib_gateway_health"].split(), *READERS.split()} == {"contention", "planning", "targets"}
+    assert foreign(names) <= ACCOUNTS
 
 
 def test_what_a_passive_look_loads_defines_no_dataclass_but_those_that_keep_secrets() -> None:

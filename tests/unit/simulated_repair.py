@@ -141,22 +141,21 @@ class Run:
         seconds = filters["ib_lease_seconds"](self.entries, 30.0)
         self.begun = bookkeeping.begin(self.warrant(), names, seconds, False)
         yield
-        climb: Row = ladder.climb(self.health, None, self.begun["refused"])
+        climb = filters["ib_climb"](self.health, None, self.begun["refused"])
         while self.begun["begun"] and climb["rung"]:
             self.phase, self.steps = climb["rung"], climb["steps"]
-            result = self._take(climb["rung"])
-            yield
-            if not result.get("health"):
-                self.phase = "look"
-                self._look(known_served=ladder.known_served(self.health))
+            if climb["rung"] == "wait":
+                self._wait(max(each["target"].get("timeout", 30) for each in self.steps))
                 yield
-            climb = ladder.climb(self.health, climb, result.get("withheld", ()))
+                result = self._look(known_served=ladder.known_served(self.health))
+            else:
+                result = self._take(climb["rung"])
+            yield
+            climb = filters["ib_climb"](result, climb)
 
     def _take(self, rung: str) -> Row:
         """One rung's task file."""
         targets = [each["target"] for each in self.steps]
-        if rung == "wait":
-            return self._wait(max(each.get("timeout", 30) for each in targets))
         if rung == "drop_connection":
             return self._act(DROP, connections=targets)
         if rung in ("stop_client", "stop_gateway"):
@@ -165,11 +164,10 @@ class Run:
             return self._act(START, only=filters["ib_step_names"](self.steps))
         return self._act(RESTART, restarts=self.steps)
 
-    def _wait(self, seconds: float) -> Row:
+    def _wait(self, seconds: float) -> None:
         """ib_gateway_wait: looks whether somebody listens, and touches nothing."""
         self.host.touch()
         self.host.pass_time(seconds)
-        return {}
 
     def warrant_option(self) -> Row:
         """What every acting module is handed."""

@@ -14,6 +14,7 @@ from unit.facts import (
     Fact,
     connection,
     gateway,
+    judged,
     listener,
     planned,
     probe,
@@ -96,6 +97,14 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
 @pytest.mark.parametrize(("look", "shaken", "least"), LEAST.values(), ids=LEAST)
 def test_each_finding_has_its_least_disruptive_step(look: Snapshot, shaken: Optional[Probe], least: Told) -> None:
     assert steps(look, shaken=shaken) == least
+
+
+@pytest.mark.parametrize("look", [FINE, snapshot(OURS, listener(), script(), connection(SCRIPT))])
+@pytest.mark.parametrize("shaken", [None, probe()])
+def test_what_has_no_finding_has_no_plan(look: Snapshot, shaken: Optional[Probe]) -> None:
+    """So that a look that finds nothing need not load what plans."""
+    assert judged(look, shaken=shaken).findings == ()
+    assert planned(look, shaken=shaken) == Plan()
 
 
 # --- what suppresses -------------------------------------------------------------------------------------------------
