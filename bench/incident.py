@@ -21,7 +21,7 @@ from simulator.launch import HeldSession, SimulatedGateway, free_port  # noqa: E
 from bench.rounds import Row  # noqa: E402 - likewise
 
 _ROUNDS = 3
-_PROVEN = "PLAY [Tell"
+_PROVEN = "PLAY [Write down"
 _START_TIMEOUT = 4
 #: The shortest soak that the proof after a repair allows.
 _SOAK = 0
@@ -87,7 +87,7 @@ _KNOCK = "import socket, time; s = socket.create_connection(('127.0.0.1', %d)); 
 
 
 def _play(folder: Path, entry: dict[str, object]) -> float:
-    """Runs remediate.yml; gives the seconds until it has begun to tell, which is right after the proof."""
+    """Runs remediate.yml; gives the seconds until the play that follows the proof begins."""
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ib_gateways": [entry]}
     inventory = folder / "inventory.json"
     inventory.write_text(json.dumps({"trading_hosts": {"hosts": {"desk": host}}}), encoding="utf-8")

@@ -1,0 +1,118 @@
+"""What a module that acts tells of the host afterwards: the same look as a sweep's, in the same call, and never a lie."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+import pytest
+from ansible.module_utils.ib_gateway import assessment
+from unit.simulated_calls import in_place
+from unit.simulated_host import SimHost
+from unit.simulated_repair import HEALTH, Module, entry
+
+ENTRIES = [entry("live"), entry("paper")]
+ARGUMENTS = {"gateways": HEALTH.ARGUMENTS["gateways"], "then_look": assessment.AFTER_OPTION}
+
+
+def module(then_look: Optional[Dict[str, Any]], check_mode: bool = False) -> Module:
+    """A module that has done what it was told, and may look at what came of it."""
+    found = Module(ARGUMENTS, {"gateways": ENTRIES, "then_look": then_look})
+    found.check_mode = check_mode
+    return found
+
+
+def after(host: SimHost, asked: Module, acted: bool = True, started: Optional[List[str]] = None) -> Dict[str, Any]:
+    with in_place(host):
+        return assessment.after_acts(asked, asked.specs(), acted, started or [])
+
+
+def statuses(found: Dict[str, Any]) -> Dict[str, str]:
+    return {each["name"]: each["status"] for each in found["health"]["gateways"]}
+
+
+def serving() -> SimHost:
+    """A host on which the live gateway serves and the paper one does not run."""
+    host = SimHost()
+    host.add_gateway("live", 4001)
+    host.pass_time(600)
+    return host
+
+
+def test_without_the_option_nothing_is_looked_at() -> None:
+    host = serving()
+    before = host.calls
+    assert after(host, module(None)) == {}
+    assert host.calls == before
+
+
+def test_the_look_after_an_act_is_the_one_that_a_sweep_takes() -> None:
+    host, asked = serving(), module({"probe": "auto"})
+    found = after(host, asked)
+    with in_place(host):
+        swept = HEALTH.work(Module(HEALTH.ARGUMENTS, {"gateways": ENTRIES}))
+    assert statuses(found) == {"live": "healthy", "paper": "unhealthy"}
+    assert found["health"].keys() == swept.keys() - {"proof", "repairs"}
+    assert [each["plan"]["digest"] for each in found["health"]["gateways"]] == [
+        each["plan"]["digest"] for each in swept["gateways"]
+    ]
+
+
+def test_others_get_a_moment_to_notice_what_was_done_and_none_where_nothing_was() -> None:
+    for acted, check_mode, waits in ((True, False, True), (False, False, False), (True, True, False)):
+        host = serving()
+        before = host.clock
+        after(host, module({"probe": "never"}, check_mode), acted)
+        assert (host.clock > before) == waits, (acted, check_mode)
+
+
+def test_what_was_started_is_waited_for_before_the_look() -> None:
+    host = serving()
+    host.next_start.append("ready")
+    with in_place(host):
+        host.spawn("paper", 4002)
+    found = after(host, module({"probe": "auto"}), started=["paper"])
+    assert found["waited"] == [{"name": "paper", "answer": "listening"}]
+    assert statuses(found) == {"live": "healthy", "paper": "healthy"}
+
+
+def test_a_start_that_never_listens_is_waited_for_until_its_time_is_up_and_then_judged() -> None:
+    host = serving()
+    host.next_start.append("deaf")
+    with in_place(host):
+        host.spawn("paper", 4002)
+    before = host.clock
+    found = after(host, module({"probe": "auto"}), started=["paper"])
+    assert host.clock - before >= ENTRIES[1]["start_timeout"]
+    assert found["waited"] == [{"name": "paper", "answer": "not_listening"}]
+    assert statuses(found)["paper"] == "unhealthy"
+
+
+def test_in_check_mode_nothing_is_waited_for() -> None:
+    host = serving()
+    before = host.clock
+    assert after(host, module({"probe": "never"}, check_mode=True), started=["paper"])["waited"] == []
+    assert host.clock == before
+
+
+def test_a_look_that_fails_takes_nothing_back_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_arguments: Any) -> Any:
+        raise PermissionError("the socket tables cannot be read")
+
+    monkeypatch.setattr(assessment, "examine", fails)
+    asked = module({"probe": "auto"})
+    assert after(serving(), asked) == {"health": None, "waited": []}
+    assert asked.warnings == ["what came of it could not be seen: the socket tables cannot be read"]
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, 3601.0, float("nan")])
+def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds: float) -> None:
+    asked = module({"probe_timeout": seconds})
+    with pytest.raises(Exception, match="probe_timeout is .*; give a number of seconds above 0, at most 3600"):
+        assessment.check(asked, asked.params["then_look"])
+
+
+def test_a_call_may_take_what_it_waits_for_and_what_its_look_may_take() -> None:
+    params = {"gateways": [{"start_timeout": 120}, {"start_timeout": 30}], "then_look": {"probe_timeout": 5.0}}
+    assert assessment.waits(lambda _params: 10.0)(params) == 20.0
+    assert assessment.waits(lambda _params: 10.0, starts=True)(params) == 140.0
+    assert assessment.waits(lambda _params: 10.0, starts=True)({**params, "then_look": None}) == 10.0
