@@ -1,4 +1,4 @@
-"""What a module that acts tells of the host afterwards: the same look as a sweep's, in the same call, and never a lie."""
+"""What a module that acts tells of the host afterwards: the look that a sweep would take, in the same call."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_look_that_fails_takes_nothing_back_and_says_so(monkeypatch: pytest.Mo
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 3601.0, float("nan")])
 def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds: float) -> None:
     asked = module({"probe_timeout": seconds})
-    with pytest.raises(Exception, match="probe_timeout is .*; give a number of seconds above 0, at most 3600"):
+    with pytest.raises(Exception, match=r"probe_timeout is .*; give a number of seconds above 0, at most 3600"):
         assessment.check(asked, asked.params["then_look"])
 
 
