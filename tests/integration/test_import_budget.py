@@ -55,7 +55,7 @@ import json, sys
 sys.path[:0] = {path!r}
 import ansible.module_utils
 ansible.module_utils.__path__.append({utils!r})
-import ansible.module_utils.basic, ansible.module_utils.testing
+import ansible.module_utils.basic, ansible.module_utils.testing, zipimport  # the last loads the other two on a host
 before = set(sys.modules)
 import {module}
 {run}
@@ -87,8 +87,9 @@ def own(names: set[str]) -> set[str]:
 
 
 def foreign(names: set[str]) -> set[str]:
-    """What does not belong to the project or to Ansible."""
-    return {name for name in names if not name.startswith(("ansible.", "ib_"))}
+    """What does not belong to the project, to Ansible, or to the interpreter itself."""
+    built_in = sys.builtin_module_names
+    return {name for name in names if not name.startswith(("ansible.", "ib_")) and name not in built_in}
 
 
 @pytest.mark.parametrize("module", MODULES)
