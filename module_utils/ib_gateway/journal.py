@@ -31,7 +31,7 @@ from ansible.module_utils.ib_gateway.records import (
     format_line,
     parse_line,
 )
-from ansible.module_utils.ib_gateway.statefolder import RESET, Folder, JournalUnusable
+from ansible.module_utils.ib_gateway.statefolder import ABSENT, OK, RESET, UNUSABLE, Folder, JournalUnusable
 
 __all__ = ["ABSENT", "OK", "UNUSABLE", "Journal", "JournalUnusable", "append", "moment", "read", "reset", "set_aside"]
 
@@ -39,10 +39,6 @@ FILE = "journal.jsonl"
 ROTATED = "journal.jsonl.1"
 MARKER = "journal.id"
 LOCK = "lock"
-
-ABSENT = "absent"
-OK = "ok"
-UNUSABLE = "unusable"
 
 #: Bytes after which a new file is begun, and bytes that no file of ours ever has.
 ROTATE_AT = 256 * 1024

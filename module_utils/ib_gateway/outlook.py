@@ -1,15 +1,18 @@
-"""What a host's books say about repairs, for a look that writes nothing: one failed open where there are none."""
+"""What a host's books say about repairs, for a look that writes nothing: one failed open where there are none.
+
+Most hosts have none, so what reads them is loaded only where there are some.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Sequence
 
-from ansible.module_utils.ib_gateway import journal, lease, pause
-from ansible.module_utils.ib_gateway.journal import JournalUnusable
-from ansible.module_utils.ib_gateway.limits import latched, unfinished
-from ansible.module_utils.ib_gateway.records import Moment, Record, clean
-from ansible.module_utils.ib_gateway.statefolder import Folder
+from ansible.module_utils.ib_gateway.statefolder import ABSENT, UNUSABLE, Folder, JournalUnusable
+
+if TYPE_CHECKING:
+    from ansible.module_utils.ib_gateway.journal import Journal
+    from ansible.module_utils.ib_gateway.records import Moment, Record
 
 
 def outlook(state_dir: str) -> Dict[str, Any]:
@@ -27,16 +30,19 @@ def outlook(state_dir: str) -> Dict[str, Any]:
         with folder:
             _read(folder, found)
     except JournalUnusable as unusable:
-        found.update(journal=journal.UNUSABLE, note=str(unusable))
+        found.update(journal=UNUSABLE, note=str(unusable))
     return found
 
 
 def _empty() -> Dict[str, Any]:
-    return {"journal": journal.ABSENT, "note": "", "paused": None, "latched": [], "unfinished": [], "lease": None}
+    return {"journal": ABSENT, "note": "", "paused": None, "latched": [], "unfinished": [], "lease": None}
 
 
 def _read(folder: Folder, found: Dict[str, Any]) -> None:
     """Fills in what can be read; what cannot ends it. Raises JournalUnusable."""
+    from ansible.module_utils.ib_gateway import journal, pause
+    from ansible.module_utils.ib_gateway.limits import latched, unfinished
+
     now = journal.moment()
     paused = pause.read(os.path.join(folder.path, pause.FILE), now.at)
     found["paused"] = paused.text if paused else None
@@ -55,6 +61,8 @@ def _read(folder: Folder, found: Dict[str, Any]) -> None:
 
 def _lease(folder: Folder, found: Dict[str, Any], now: Moment) -> str:
     """The run whose lease stands, after telling of it; '' for none."""
+    from ansible.module_utils.ib_gateway import lease
+
     one = lease.read(folder)
     if one is None or lease.void(one, now):
         return ""
@@ -62,7 +70,7 @@ def _lease(folder: Folder, found: Dict[str, Any], now: Moment) -> str:
     return one.run
 
 
-def note(book: journal.Journal) -> str:
+def note(book: Journal) -> str:
     """What is worth knowing about a journal that can be used; '' for nothing."""
     return "its last record is torn: a run was cut off while it wrote" if book.torn else ""
 
@@ -73,6 +81,8 @@ def acts(intents: Any) -> Sequence[Dict[str, Any]]:
 
 
 def _act(intent: Record) -> Dict[str, Any]:
+    from ansible.module_utils.ib_gateway.records import clean
+
     return {
         "gateway": intent.gateway,
         "action": clean(intent.action, 60),

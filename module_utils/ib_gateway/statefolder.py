@@ -18,6 +18,9 @@ from typing import List, NoReturn, Optional, Type
 
 from ansible.module_utils.ib_gateway.redaction import plain_text
 
+#: What can be said of a host's books: there are none yet, they can be used, they cannot.
+ABSENT, OK, UNUSABLE = "absent", "ok", "unusable"
+
 SYSTEM_FOLDER = "/var/lib/ib-gateway-repair"
 USER_FOLDER = ".local/state/ib-gateway-repair"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK

@@ -17,7 +17,8 @@ from simulator.launch import SimulatedGateway
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT))
 
-from bench.modules import payload  # noqa: E402 - needs the path above
+from bench.modules import module_rows, payload  # noqa: E402 - needs the path above
+from bench.run import UNUSUAL  # noqa: E402 - likewise
 
 MODULES = sorted(path.stem for path in (PROJECT / "library").glob("*.py"))
 #: Each costs more than a whole look, or belongs to a library that the hosts need not have.
@@ -118,6 +119,15 @@ def test_a_passive_look_at_a_gateway_that_is_well_loads_nothing_that_plans_opens
     assert foreign(names) <= ACCOUNTS
 
 
+def test_a_look_at_a_host_without_books_loads_only_what_finds_that_out(tmp_path: Path) -> None:
+    entry = {"name": "live", "trading_mode": "live", "user": "root", "config_dir": "/nonexistent"}
+    look = {"gateways": [entry], "probe": "never"}
+    more = own(loaded("ib_gateway_health", **look, state_dir=str(tmp_path / "none"))) - own(
+        loaded("ib_gateway_health", **look)
+    )
+    assert more == {"outlook", "statefolder"}
+
+
 def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more() -> None:
     entry = {"name": "live", "trading_mode": "live", "user": "root", "config_dir": "/nonexistent"}
     names = loaded("ib_gateway_health", gateways=[entry], probe="never")
@@ -145,3 +155,12 @@ def test_what_is_sent_for_a_look_is_at_most_twice_what_is_sent_for_a_ping(tmp_pa
     ours = payload("ib_gateway_health", {"gateways": [entry], "probe": "never"}, tmp_path / "ours")
     ping = payload("ansible.builtin.ping", {}, tmp_path / "ping")
     assert ours.stat().st_size <= 2 * ping.stat().st_size
+
+
+def test_a_look_as_a_module_takes_less_than_one_and_a_half_times_the_cpu_of_a_ping(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable in UNUSUAL:
+        monkeypatch.delenv(variable, raising=False)
+    cost = module_rows()[0]
+    assert cost.ratio is not None and cost.ratio < 1.5, cost
