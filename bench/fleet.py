@@ -28,7 +28,7 @@ _BUDGET = 60.0  # seconds for one comparison; two rounds are made in any case
 _SIZES = (20, 50)
 # A host with systemd takes five inotify instances, and a kernel usually grants one account 128 of them. Further names
 # lead to the same hosts, each over a connection of its own.
-_CONTAINERS = 24
+_CONTAINERS = 20
 _MAKING = 900.0  # seconds; the first time the images are built as well
 _ONE_PLAY = 300.0
 _SWEEPS = ("ping", "passive", "handshake")
@@ -105,7 +105,7 @@ def _rows(size: int, costs: Mapping[str, Cost]) -> List[Row]:
                 costs["handshake"].wall,
                 costs["stock"].wall,
                 at_least=5.0,
-                note="ps, ss twice, systemctl, wait_for, a script that connects, assert",
+                note="ps, ss twice, lsof, systemctl, wait_for, a script that connects, assert",
             )
         )
     return found
