@@ -104,6 +104,23 @@ def test_a_look_that_fails_takes_nothing_back_and_says_so(monkeypatch: pytest.Mo
     assert asked.warnings == ["what came of it could not be seen: the socket tables cannot be read"]
 
 
+def test_looks_over_a_soak_are_judged_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    host = serving()
+
+    def replaced(look_once: Any, _looks: int, _over: float) -> List[Any]:
+        first = look_once()
+        host.die(host.gateways("live")[0])
+        host.add_gateway("live", 4001)
+        return [first, look_once()]
+
+    monkeypatch.setattr(assessment, "watch", replaced)
+    options = module({"probe": "auto"}).params["then_look"]
+    with in_place(host):
+        found = assessment.assess(module(None).specs(), options, looks=2, soak=1.0)
+    assert found["gateways"][0]["verdict"] == "gateway_unstable"
+    assert [each["status"] for each in found["looks"]] == ["unhealthy", "unhealthy"]  # paper does not run in either
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 3601.0, float("nan")])
 def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds: float) -> None:
     asked = module({"probe_timeout": seconds})
