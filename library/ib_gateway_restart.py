@@ -15,7 +15,7 @@ description:
     Nothing is restarted or started while another one than the plan named does.
   - Each gateway is dealt with on its own. What fails for one does not keep the others from being restarted; the module
     fails when something failed and no gateway was restarted.
-  - Does not wait for the port. M(ib_gateway_wait) does.
+  - Does not wait for the port, unless it is to look afterwards (O(then_look)). M(ib_gateway_wait) does.
   - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
     done.
 extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]

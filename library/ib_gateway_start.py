@@ -13,7 +13,7 @@ description:
   - Does nothing for an entry whose gateway is already running, listening or not.
   - Each gateway is dealt with on its own. What fails for one does not keep the others from being started; the module
     fails when something failed and no gateway was started.
-  - Does not wait for the port. M(ib_gateway_wait) does.
+  - Does not wait for the port, unless it is to look afterwards (O(then_look)). M(ib_gateway_wait) does.
   - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
     done.
 extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]

@@ -125,11 +125,8 @@ def after_acts(
 
 def check(module: GatewayModule, options: Optional[Mapping[str, Any]]) -> None:
     """Ends the module when an assessment's options cannot be right."""
-    if options is not None and not 0 < options["probe_timeout"] <= LONGEST_SESSION:
-        module.give_up(
-            "the option probe_timeout is %g; give a number of seconds above 0, at most %g"
-            % (options["probe_timeout"], LONGEST_SESSION)
-        )
+    if options is not None:
+        module.seconds("probe_timeout", LONGEST_SESSION, options)
 
 
 def session_seconds(params: Mapping[str, Any], options: Optional[Mapping[str, Any]]) -> float:

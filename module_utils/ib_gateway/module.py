@@ -6,7 +6,7 @@ import contextlib
 import re
 import signal
 from dataclasses import replace
-from typing import Any, Callable, Dict, Iterator, List, NoReturn, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ib_gateway.inventory import ENTRY_OPTIONS, parse
@@ -86,9 +86,12 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
                 self.give_up("the option %s names %r, and no entry of gateways has that name" % (option, name))
         return names
 
-    def seconds(self, option: str, most: float) -> float:
-        """A number of seconds above 0; ends the module when it is not one or too large."""
-        value = float(self.params[option])
+    def seconds(self, option: str, most: float, within: Optional[Mapping[str, Any]] = None) -> float:
+        """A number of seconds above 0; ends the module when it is not one or too large.
+
+        within: the options it is one of, where these are not the module's own.
+        """
+        value = float((self.params if within is None else within)[option])
         if not 0 < value <= most:
             self.give_up("the option %s is %g; give a number of seconds above 0, at most %g" % (option, value, most))
         return value
