@@ -46,7 +46,7 @@ LOOKS = {
     "ib_client_info": f"{SHARED} matching snapshot",
     "ib_listener_info": f"{SHARED} snapshot",
     "ib_gateway_wait": f"{SHARED} {RULES}",
-    "ib_api_probe": f"{SHARED} dialogue handshake session wire",
+    "ib_api_probe": f"{SHARED} deferred dialogue handshake session wire",
 }
 #: What reads this system; loaded when the look begins.
 READERS = "linux processes sockets"
@@ -71,14 +71,33 @@ assert not json.loads(printed.getvalue()).get("failed"), printed.getvalue()
 """
 
 
+_SESSION = """
+import sys
+import ansible.module_utils
+ansible.module_utils.__path__.append({utils!r})
+from ansible.module_utils.ib_gateway import session
+found = session.probe("127.0.0.1", {port}, timeout=10, library={library!r})
+loaded = [name for name in sys.modules if name.partition(".")[0] == "numpy"]
+# Who imports it afterwards has the real one, and so has the library once it uses it.
+import numpy
+from eventkit.ops import array
+print(found.engine, found.ok, loaded or "none", "loaded" if numpy.arange(1).size else "", array.np.arange(1).size)
+"""
+
+
+def run_python(code: str) -> str:
+    """What a fresh interpreter prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def loaded(module: str, **options: object) -> set[str]:
     """What a fresh interpreter loads for a module beyond AnsibleModule: when imported, or with options when run."""
     run = _RUN.format(options={**options, "_ansible_remote_tmp": "/tmp"}, module=module) if options else ""  # noqa: S108 - not used
     path, utils = [str(PROJECT / "library")], str(PROJECT / "module_utils")
     code = _LOADED.format(path=path, utils=utils, module=module, run=run)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout))
+    return set(json.loads(run_python(code)))
 
 
 def own(names: set[str]) -> set[str]:
@@ -117,6 +136,16 @@ def test_a_passive_look_at_a_gateway_that_is_well_loads_nothing_that_plans_opens
         names = loaded("ib_gateway_health", gateways=[entry], probe="never")
     assert own(names) <= {*LOOKS["ib_gateway_health"].split(), *READERS.split()}
     assert foreign(names) <= ACCOUNTS
+
+
+@pytest.mark.parametrize("library", ["ib_insync", "ib_async"])
+def test_a_session_through_a_library_does_without_the_numpy_that_the_library_imports(
+    library: str, tmp_path: Path
+) -> None:
+    assert "numpy" in run_python(f"import {library}, sys; print('numpy' in sys.modules and 'numpy')")
+    with SimulatedGateway(tmp_path) as well:
+        told = run_python(_SESSION.format(utils=str(PROJECT / "module_utils"), port=well.port, library=library))
+    assert told.split() == [library, "True", "none", "loaded", "1"]
 
 
 def test_a_look_at_a_host_without_books_loads_only_what_finds_that_out(tmp_path: Path) -> None:
