@@ -52,20 +52,24 @@ def _windows(declared: Any, variable: str = "ib_repair_blackouts") -> list[Mappi
 
 
 def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The hosts that were reached and judged, each as {host, groups}: which plays that follow it belongs to.
+    """The hosts that are to be treated other than one that is well, each as {host, groups}.
 
-    ib_hosts_to_verify: each of them. ib_hosts_to_repair: those whose plan has a step that may be acted on.
-    ib_hosts_to_conclude: those on whose journal a proof may have to be written: to repair, or held by a latch.
+    ib_hosts_not_judged: those that were not reached, or could not be judged. ib_hosts_to_repair: those whose plan has
+    a step that may be acted on. ib_hosts_to_conclude: those on whose journal a proof may have to be written: to repair,
+    or held by a latch.
     """
     found = []
     for host in hosts:
         look = _looked(hostvars[host])
-        if look is None:
-            continue
-        repair = bool(ladder.steps(look))
-        latched = bool((look.get("repairs") or {}).get("latched"))
-        wanted = {"ib_hosts_to_repair": repair, "ib_hosts_to_conclude": repair or latched}
-        found.append({"host": host, "groups": ["ib_hosts_to_verify", *(name for name in wanted if wanted[name])]})
+        repair = look is not None and bool(ladder.steps(look))
+        latched = look is not None and bool((look.get("repairs") or {}).get("latched"))
+        groups = {
+            "ib_hosts_not_judged": look is None,
+            "ib_hosts_to_repair": repair,
+            "ib_hosts_to_conclude": repair or latched,
+        }
+        if any(groups.values()):
+            found.append({"host": host, "groups": [name for name, holds in groups.items() if holds]})
     return found
 
 

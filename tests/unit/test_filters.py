@@ -28,14 +28,14 @@ def hostvars(**looks: Any) -> Dict[str, Any]:
 def chosen(known: Dict[str, Any]) -> Dict[str, List[str]]:
     """The groups of each host that was chosen, without what they have in common."""
     return {
-        each["host"]: [name[len("ib_hosts_to_") :] for name in each["groups"]]
+        each["host"]: [name.removeprefix("ib_hosts_").removeprefix("to_") for name in each["groups"]]
         for each in filters["ib_chosen"](list(known), known)
     }
 
 
-def test_only_hosts_whose_plan_has_a_step_are_repaired_and_only_who_was_seen_is_verified() -> None:
+def test_only_hosts_whose_plan_has_a_step_are_repaired_and_who_was_not_seen_is_named() -> None:
     known = hostvars(well=WELL, down=DOWN, failed={"msg": "x"}, never=None)
-    assert chosen(known) == {"well": ["verify"], "down": ["verify", "repair", "conclude"]}
+    assert chosen(known) == {"down": ["repair", "conclude"], "failed": ["not_judged"], "never": ["not_judged"]}
 
 
 def test_a_proof_is_written_down_where_somebody_was_repaired_or_a_latch_holds() -> None:
