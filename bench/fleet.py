@@ -45,6 +45,7 @@ _OTHERS = {
     "pipelining off": {"ANSIBLE_PIPELINING": "0"},
     "ssh not compressing": {"ANSIBLE_SSH_ARGS": "-o ControlMaster=auto -o ControlPersist=60s"},
     "a connection for each task": {"ANSIBLE_SSH_ARGS": "-o ControlMaster=no"},
+    "workers that load for themselves": {"ANSIBLE_CALLBACKS_ENABLED": "ib_fleet_progress"},
     "5 forks": {"ANSIBLE_FORKS": "5"},
     "50 forks": {"ANSIBLE_FORKS": "50"},
 }

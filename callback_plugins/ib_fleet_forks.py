@@ -56,8 +56,8 @@ def _load() -> None:
     # Asked for one filter or one test, the loader loads all files that could hold it; later ones are then found.
     filter_loader.get("default")
     test_loader.get("defined")
-    action_loader.get("ansible.builtin.normal", class_only=True)
-    lookup_loader.get("ansible.builtin.env", class_only=True)
+    action_loader.get("normal", class_only=True)
+    lookup_loader.get("env", class_only=True)
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
