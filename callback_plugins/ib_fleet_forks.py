@@ -1,14 +1,22 @@
-"""Loads once what every worker of a run would load for itself."""
+"""Loads once what the workers of a run would load for themselves."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import importlib
+from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import action_loader, filter_loader, lookup_loader, test_loader
+from ansible.plugins.loader import action_loader
+from ansible.template import Templar, trust_as_template
+
+# The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
+_SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
+if _SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_SHARED)
 
 DOCUMENTATION = r"""
 name: ib_fleet_forks
@@ -18,12 +26,15 @@ version_added: 0.1.0
 description:
   - Ansible forks a worker for each host and task, and whatever a worker loads is gone with it. This loads it in the
     process that they are forked from, before the first task of one of this project's roles.
+  - What the worker that writes the report takes is loaded when the first host has been looked at, while the run waits
+    for the others.
   - Shows nothing and changes no result. Without it a run says and does the same, and takes longer.
 requirements:
   - enabled in C(callbacks_enabled)
 """
 
 _OURS = "ib_"
+_LOOK = "ib_gateway_health"
 #: What a worker imports to send a module and to read its answer, beside its plugins. Some of it is Ansible's own affair
 #: and may be elsewhere in its next release; then each worker imports it for itself.
 _MODULES = (
@@ -43,7 +54,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._loaded = False
+        self._loaded = self._prepared = False
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002 - Ansible's signature
         """The workers of this task are about to be forked."""
@@ -51,13 +62,19 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._loaded = True
             _load()
 
+    def v2_runner_on_ok(self, result: Any) -> None:
+        """A host has answered."""
+        if not self._prepared and result.task.action.rpartition(".")[2] == _LOOK:
+            self._prepared = True
+            from ansible.module_utils.ib_fleet import writing
+
+            writing.prepare()
+
 
 def _load() -> None:
-    # Asked for one filter or one test, the loader loads all files that could hold it; later ones are then found.
-    filter_loader.get("default")
-    test_loader.get("defined")
+    # Asked for one filter or one test, Ansible loads all files that could hold it.
+    Templar().template(trust_as_template("{{ lookup('env', 'HOME') | default('') is defined }}"))
     action_loader.get("normal", class_only=True)
-    lookup_loader.get("env", class_only=True)
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

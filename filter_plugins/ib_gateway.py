@@ -118,10 +118,17 @@ def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return found if isinstance(found, Mapping) and "gateways" in found else None
 
 
-def reset_window(declared: Sequence[Mapping[str, Any]], now: float) -> str:
-    """The broker's reset window that a moment, in seconds since the epoch, lies in; empty for none."""
+def reset_window(
+    regions: Iterable[str], more: Iterable[Any], known: Mapping[str, Iterable[Any]], now: float | None = None
+) -> str:
+    """The reset window that a moment lies in, of those known for some regions and the others; empty for none.
+
+    now: seconds since the epoch; without it, this moment.
+    """
     try:
-        return windows.current(declared, float(now))
+        return windows.current(
+            [*(each for region in regions for each in known[region]), *more], time.time() if now is None else now
+        )
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +16,11 @@ from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_fleet.troubles import Comparison
 from ansible.module_utils.ib_gateway.fleet import KIND_AUDIT, STATUSES
 from ansible.module_utils.ib_gateway.model import STAGES
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-_ROLE = Path(__file__).resolve().parents[2] / "roles" / "ib_fleet_report"
+#: Where the template, the style and the script are.
+ROLE = Path(__file__).resolve().parents[2] / "roles" / "ib_fleet_report"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Past:
     comparison: Optional[Comparison] = None
 
 
-def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = _ROLE) -> str:
+def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = ROLE) -> str:
     """The page. folder: where the template, the style and the script are."""
     past = past or Past()
     style = Markup((folder / "files" / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - the project's own file
@@ -38,8 +40,7 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = _
     script = Markup("\n".join(code))  # noqa: S704 - likewise
     hosts = [views.host(each, fleet["check_mode"], past.points.get(each["name"], ())) for each in fleet["hosts"]]
     hosts.sort(key=lambda each: (-STATUSES.index(each.status), each.name))
-    template = _environment(folder).get_template("index.html.j2")
-    return template.render(
+    return template(folder).render(
         fleet=fleet,
         hosts=hosts,
         rows=[row for each in hosts for row in each.rows],
@@ -64,8 +65,10 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = _
     )
 
 
-def _environment(folder: Path) -> Environment:
-    return Environment(
+@functools.lru_cache(maxsize=1)
+def template(folder: Path) -> Template:
+    """The page's template, it and what it includes compiled once."""
+    environment = Environment(
         loader=FileSystemLoader(folder / "templates"),
         autoescape=True,
         trim_blocks=True,
@@ -73,6 +76,7 @@ def _environment(folder: Path) -> Environment:
         undefined=StrictUndefined,
         finalize=_harmless,
     )
+    return {name: environment.get_template(name) for name in environment.list_templates()}["index.html.j2"]
 
 
 def _harmless(value: Any) -> Any:

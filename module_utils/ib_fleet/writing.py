@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,14 @@ def _compared(fleet: Mapping[str, Any], history: History, wanted: str) -> Option
 
 
 # What takes a library is imported where it is used: without it that one file is missing, and the report says so.
+
+
+def prepare() -> None:
+    """Loads what write_all() takes, in a process that is to be forked, so that it is there when a fork writes."""
+    with contextlib.suppress(ImportError):
+        from ansible.module_utils.ib_fleet import junit, metrics, page  # noqa: F401 - for those who import them later
+
+        page.template(page.ROLE)
 
 
 def _junit(fleet: Mapping[str, Any]) -> str:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from integration.desk import Desk
+
 PROJECT = Path(__file__).resolve().parent.parent.parent
 #: An action that says what is loaded in the worker it runs in, in a file of the host's name.
 _WITNESS = """
@@ -17,7 +19,9 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     _requires_connection = False
     def run(self, tmp=None, task_vars=None):
-        told = {"parent": os.getppid(), "loaded": sorted(sys.modules)}
+        page = sys.modules.get("ansible.module_utils.ib_fleet.page")
+        compiled = page.template.cache_info().currsize if page else 0
+        told = {"parent": os.getppid(), "loaded": sorted(sys.modules), "page": compiled}
         (Path(__file__).resolve().parents[3] / task_vars["inventory_hostname"]).write_text(json.dumps(told))
         return {"changed": False}
 """
@@ -31,16 +35,21 @@ NEEDED = {
     "ansible.module_utils._internal._json._profiles._module_legacy_c2m",
     "ansible.module_utils._internal._json._profiles._module_legacy_m2c",
 }
-_PLAY = "[{hosts: all, gather_facts: false, tasks: [{import_role: {name: %s}}]}]"
+
+
+def play(folder: Path, *roles: str) -> None:
+    """Writes play.yml, a play of some roles; the last one is made as well, and its only task is the witness."""
+    (folder / "roles" / roles[-1] / "action_plugins").mkdir(parents=True)
+    (folder / "roles" / roles[-1] / "action_plugins" / "witness.py").write_text(_WITNESS)
+    (folder / "roles" / roles[-1] / "tasks").mkdir()
+    (folder / "roles" / roles[-1] / "tasks" / "main.yml").write_text("[{witness: {}}]")
+    tasks = [{"import_role": {"name": role}} for role in roles]
+    (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
 
 
 def workers(folder: Path, role: str) -> list[set[str]]:
     """What is loaded in each worker of a play over two hosts, whose only task loads nothing."""
-    (folder / "roles" / role / "action_plugins").mkdir(parents=True)
-    (folder / "roles" / role / "action_plugins" / "witness.py").write_text(_WITNESS)
-    (folder / "roles" / role / "tasks").mkdir()
-    (folder / "roles" / role / "tasks" / "main.yml").write_text("[{witness: {}}]")
-    (folder / "play.yml").write_text(_PLAY % role)
+    play(folder, role)
     done = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "one,two", str(folder / "play.yml")],
         cwd=PROJECT,
@@ -61,6 +70,17 @@ def test_a_worker_of_this_project_s_roles_finds_loaded_what_it_needs(tmp_path: P
     for loaded in workers(tmp_path, "ib_witness"):
         # Ansible adds a number of its own to the names of what it loads by file.
         assert {name for name in NEEDED if any(each.startswith(name) for each in loaded)} == NEEDED
+
+
+def test_who_writes_the_report_finds_loaded_what_that_takes(desk: Desk) -> None:
+    desk.gateway()
+    play(desk.folder, "ib_gateway_diagnose", "ib_witness")
+    run = desk.play(str(desk.folder / "play.yml"))
+    assert run.rc == 0, run.output
+    told = json.loads((desk.folder / "desk").read_text())
+    assert {f"ansible.module_utils.ib_fleet.{name}" for name in ("page", "junit", "metrics")} <= set(told["loaded"])
+    assert {"prometheus_client", "junitparser"} <= set(told["loaded"])
+    assert told["page"] == 1
 
 
 def test_other_plays_are_left_as_they_are(tmp_path: Path) -> None:

@@ -94,6 +94,18 @@ def test_reset_windows_that_cannot_be_right_are_told_by_their_variable() -> None
     assert "reset window lunch, key zone" in problems([], [dict(LUNCH, zone="Mars")], known)[0]
 
 
+def test_a_reset_window_is_one_of_the_regions_asked_for_or_one_of_the_desk_s_own() -> None:
+    window = filters["ib_reset_window"]
+    known = {"europe": [dict(LUNCH, name="Europe")], "asia": [dict(LUNCH, name="Asia", start="11:00", end="12:00")]}
+    told = [window(regions, [], known, NOON) for regions in (["europe"], ["asia"], ["asia", "europe"], [])]
+    assert told == ["Europe until 2025-04-25T13:00:00Z", "", "Europe until 2025-04-25T13:00:00Z", ""]
+    assert window([], [LUNCH], known, NOON) == "lunch until 2025-04-25T13:00:00Z"
+    assert window(["asia"], [], known, NOON - 1) == "Asia until 2025-04-25T12:00:00Z"
+    assert window([], [dict(LUNCH, start="00:00", end="00:00")], known)  # this moment, where none is given
+    with pytest.raises(AnsibleFilterError, match="reset window lunch, key zone"):
+        window([], [dict(LUNCH, zone="Mars")], known)
+
+
 def test_a_blackout_forbids_by_its_name() -> None:
     assert filters["ib_blackout"]([LUNCH], NOON) == "blackout lunch until 2025-04-25T13:00:00Z: plan only"
     assert filters["ib_blackout"]([LUNCH], NOON - 1) == ""
