@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -23,8 +23,8 @@ from bench.rounds import Cost, Row, interleaved  # noqa: E402 - likewise
 
 LAB = PROJECT / "bench" / "lab"
 _SCENARIO = "bench"
-_ROUNDS = 3
-_BUDGET = 60.0  # seconds for one comparison; two rounds are made in any case
+_ROUNDS = 5
+_BUDGET = 100.0  # seconds for one comparison; two rounds are made in any case
 _SIZES = (20, 50)
 # A host with systemd takes five inotify instances, and a kernel usually grants one account 128 of them. Further names
 # lead to the same hosts, each over a connection of its own.
@@ -40,6 +40,7 @@ _WAYS: Dict[str, Tuple[str, Dict[str, Any]]] = {
     "remediate": ("remediate.yml", {}),
     "stock": ("bench/lab/stock.yml", {}),
 }
+_PLAIN = {f"{way}, plain": _WAYS[way] for way in ("ping", "passive")}
 #: Other values of ansible.cfg's settings, by Ansible's own variables.
 _OTHERS = {
     "pipelining off": {"ANSIBLE_PIPELINING": "0"},
@@ -60,9 +61,11 @@ def fleet_rows() -> List[Row]:
     rows: List[Row] = []
     try:
         with _hosts() as folder:
-            for size in _SIZES:
-                ways = [way for way in _WAYS if size == _SIZES[0] or way in _SWEEPS]
-                rows += _rows(size, _measure(folder, size, ways))
+            few, many = _SIZES
+            rows += _rows(few, _measure(folder, few, [*_SWEEPS, "remediate", *_PLAIN]))
+            rows += _rows(many, _measure(folder, many, _SWEEPS))
+            # By itself, because it takes so long that there would be few rounds of the others.
+            rows.append(_stock_row(few, _measure(folder, few, ["handshake", "stock"])))
             rows += _settings(folder)
     except (subprocess.SubprocessError, RuntimeError) as error:
         rows.append(_unmeasured(str(error)))
@@ -96,33 +99,52 @@ def _rows(size: int, costs: Mapping[str, Cost]) -> List[Row]:
     ]
     if "remediate" in costs:
         found.append(row("remediate.yml on a healthy fleet", "remediate", at_most=2.3))
-    if "stock" in costs:
-        found.append(
-            Row(
-                "fleet",
-                f"health sweep with handshake, {size} hosts",
-                "the same questions with stock modules",
-                "s",
-                costs["handshake"].wall,
-                costs["stock"].wall,
-                at_least=5.0,
-                note="ps, ss twice, lsof, systemctl, wait_for, a script that connects, assert",
-            )
-        )
+    if "passive, plain" in costs:
+        mine, theirs = costs["passive, plain"].wall, costs["ping, plain"].wall
+        against = f"{_PING}, no templates in the connection's variables"
+        found.append(Row("fleet", f"health sweep, passive, {size} hosts", against, "s", mine, theirs, at_most=1.15))
     return found
 
 
-def _measure(folder: Path, size: int, ways: List[str]) -> Dict[str, Cost]:
+def _stock_row(size: int, costs: Mapping[str, Cost]) -> Row:
+    return Row(
+        "fleet",
+        f"health sweep with handshake, {size} hosts",
+        "the same questions with stock modules",
+        "s",
+        costs["handshake"].wall,
+        costs["stock"].wall,
+        at_least=5.0,
+        note="ps, ss twice, lsof, systemctl, wait_for, a script that connects, assert",
+    )
+
+
+def _measure(folder: Path, size: int, ways: Sequence[str]) -> Dict[str, Cost]:
     inventory = folder / f"hosts{size}.json"
     inventory.write_text(json.dumps(_inventory(size)), encoding="utf-8")
-    return interleaved({way: _play(folder, inventory, *_WAYS[way]) for way in ways}, _ROUNDS, budget=_BUDGET)
+    asked = {way: _plain(folder, *_PLAIN[way]) if way in _PLAIN else _WAYS[way] for way in ways}
+    return interleaved({way: _play(folder, inventory, *asked[way]) for way in ways}, _ROUNDS, budget=_BUDGET)
+
+
+def _plain(
+    folder: Path, playbook: str, extra: Mapping[str, Any], sockets: str = "sockets"
+) -> Tuple[str, Dict[str, Any]]:
+    """The same way with the connection's variables in plain text.
+
+    The lab's are templates with filters, for which each worker of a ping loads all of Ansible's filters. sockets: the
+    folder for ssh's shared connections: one that another way has opened would be taken over, with its settings.
+    """
+    config = lab.WORK / _SCENARIO / "ssh_config"
+    paths = {"ansible_ssh_common_args": f"-F {config}", "ansible_control_path_dir": str(folder / sockets)}
+    return playbook, {**extra, **paths}
 
 
 def _settings(folder: Path) -> List[Row]:
     """What each setting of ansible.cfg buys: a sweep with it, and the same sweep with another value."""
     inventory = folder / f"hosts{_SIZES[0]}.json"
-    ways = {"ansible.cfg": _play(folder, inventory, *_WAYS["passive"])}
-    ways.update({name: _play(folder, inventory, *_WAYS["passive"], other) for name, other in _OTHERS.items()})
+    ways = {"ansible.cfg": _play(folder, inventory, *_plain(folder, *_WAYS["passive"]))}
+    for name, other in _OTHERS.items():
+        ways[name] = _play(folder, inventory, *_plain(folder, *_WAYS["passive"], name.replace(" ", "-")), other)
     costs = interleaved(ways, _ROUNDS, budget=_BUDGET)
     what = f"health sweep, passive, {_SIZES[0]} hosts, with ansible.cfg"
     ours = costs["ansible.cfg"]

@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from integration.desk import Desk
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 #: An action that says what is loaded in the worker it runs in, in a file of the host's name.
 _WITNESS = """
-import json, os, sys
+import gc, json, os, sys
 from pathlib import Path
 from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
@@ -22,6 +23,7 @@ class ActionModule(ActionBase):
         page = sys.modules.get("ansible.module_utils.ib_fleet.page")
         compiled = page.template.cache_info().currsize if page else 0
         told = {"parent": os.getppid(), "loaded": sorted(sys.modules), "page": compiled}
+        told["frozen"] = gc.get_freeze_count()
         (Path(__file__).resolve().parents[3] / task_vars["inventory_hostname"]).write_text(json.dumps(told))
         return {"changed": False}
 """
@@ -47,8 +49,8 @@ def play(folder: Path, *roles: str) -> None:
     (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
 
 
-def workers(folder: Path, role: str) -> list[set[str]]:
-    """What is loaded in each worker of a play over two hosts, whose only task loads nothing."""
+def workers(folder: Path, role: str) -> list[dict[str, Any]]:
+    """What each worker of a play over two hosts tells, whose only task loads nothing."""
     play(folder, role)
     done = subprocess.run(
         [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "one,two", str(folder / "play.yml")],
@@ -63,13 +65,14 @@ def workers(folder: Path, role: str) -> list[set[str]]:
     assert "WARNING" not in done.stdout + done.stderr
     told = [json.loads((folder / host).read_text()) for host in ("one", "two")]
     assert len({each["parent"] for each in told}) == 1
-    return [set(each["loaded"]) for each in told]
+    return told
 
 
 def test_a_worker_of_this_project_s_roles_finds_loaded_what_it_needs(tmp_path: Path) -> None:
-    for loaded in workers(tmp_path, "ib_witness"):
+    for told in workers(tmp_path, "ib_witness"):
         # Ansible adds a number of its own to the names of what it loads by file.
-        assert {name for name in NEEDED if any(each.startswith(name) for each in loaded)} == NEEDED
+        assert {name for name in NEEDED if any(each.startswith(name) for each in told["loaded"])} == NEEDED
+        assert told["frozen"] > 0
 
 
 def test_who_writes_the_report_finds_loaded_what_that_takes(desk: Desk) -> None:
@@ -84,5 +87,6 @@ def test_who_writes_the_report_finds_loaded_what_that_takes(desk: Desk) -> None:
 
 
 def test_other_plays_are_left_as_they_are(tmp_path: Path) -> None:
-    for loaded in workers(tmp_path, "witness"):
-        assert not any(each.startswith("ansible.plugins.filter.") for each in loaded)
+    for told in workers(tmp_path, "witness"):
+        assert not any(each.startswith("ansible.plugins.filter.") for each in told["loaded"])
+        assert told["frozen"] == 0
