@@ -11,8 +11,8 @@ from ansible.module_utils.ib_gateway.deferred import deferred
 
 
 @pytest.fixture(autouse=True)
-def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """`heavy` says that it was loaded; `user` and `sub_user` import it."""
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`heavy`, and those who import it in each way there is."""
     (tmp_path / "heavy").mkdir()
     (tmp_path / "heavy/__init__.py").write_text("answer = 42\n")
     (tmp_path / "heavy/sub.py").write_text("answer = 43\n")
@@ -25,7 +25,6 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         # Set first, so that the end of the test takes away what was imported in it.
         monkeypatch.setitem(sys.modules, name, sys)
         monkeypatch.delitem(sys.modules, name)
-    return tmp_path
 
 
 def test_what_is_imported_meanwhile_gets_the_module_when_it_uses_it() -> None:
