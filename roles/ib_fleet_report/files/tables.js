@@ -2,7 +2,8 @@
 var ibTables = (function () {
   "use strict";
   var all = function (query, root) { return Array.prototype.slice.call((root || document).querySelectorAll(query)); };
-  /* What goes, goes at once. What comes back does so in portions, the top of the page first, so that typing never waits. */
+  /* What goes, goes at once. What comes back does so in portions, the top of the page first, so that typing never waits.
+     Who waits is told anew by each filter: what an earlier one was still bringing back is never in the way. */
   var AT_ONCE = 120;
   var words = new Intl.Collator("en", { numeric: true, sensitivity: "base" }).compare;
 
@@ -21,25 +22,25 @@ var ibTables = (function () {
     var sections = {}, waiting = [], timer = 0;
     all(form.dataset.sections).forEach(function (each) { sections[each.id] = { node: each, shown: true }; });
 
-    function set(each, fits) {
-      if (fits === each.shown) { return; }
-      each.shown = fits;
-      if (fits) { waiting.push(each); } else { each.node.hidden = true; }
+    function hideOrWait(each) {
+      if (each.shown === !each.node.hidden) { return; }
+      if (each.shown) { waiting.push(each); } else { each.node.hidden = true; }
     }
     function later(portion) {
       clearTimeout(timer);
-      waiting.splice(0, portion).forEach(function (each) { each.node.hidden = !each.shown; });
+      waiting.splice(0, portion).forEach(function (each) { each.node.hidden = false; });
       if (waiting.length) { timer = setTimeout(later, 16, AT_ONCE); }
     }
     function apply() {
       var fields = all("[data-by]", form).filter(function (each) { return each.value.trim(); });
       var shown = 0, wanted = Object.create(null);
+      waiting = [];
       rows.forEach(function (each) {
-        var fits = fields.every(function (field) { return fitting[field.dataset.how](each.node.dataset[field.dataset.by] || "", field.value.trim()); });
-        if (fits) { shown += 1; wanted[each.section] = true; }
-        set(each, fits);
+        each.shown = fields.every(function (field) { return fitting[field.dataset.how](each.node.dataset[field.dataset.by] || "", field.value.trim()); });
+        if (each.shown) { shown += 1; wanted[each.section] = true; }
+        hideOrWait(each);
       });
-      Object.keys(sections).forEach(function (id) { set(sections[id], Boolean(wanted[id])); });
+      Object.keys(sections).forEach(function (id) { sections[id].shown = Boolean(wanted[id]); hideOrWait(sections[id]); });
       later(AT_ONCE);
       nothing.hidden = shown > 0;
       count.textContent = shown + " of " + rows.length + " rows";
