@@ -24,6 +24,8 @@ from ansible.module_utils.ib_gateway.redaction import redact_argv
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
+#: State letters of a process that has ended and waits for its parent.
+_ENDED = "ZX"
 
 
 class _Table:
@@ -39,6 +41,7 @@ class _Table:
             processes.scan(processes.pids() if every_command_line else self._candidates())
         )
         self._parsed: Dict[int, Tuple[str, ...]] = {}
+        self._stats: Dict[int, Optional[processes.Stat]] = {}
 
     def _candidates(self) -> Iterable[int]:
         entries = self.entries()
@@ -66,6 +69,15 @@ class _Table:
             self._parsed[pid] = processes.read_argv(pid) if raw is None else processes.parse_cmdline(raw)
         return self._parsed[pid]
 
+    def stat(self, pid: int) -> Optional[processes.Stat]:
+        """Read once in a pass; what is described by it is compared with what the kernel says when the pass ends."""
+        if pid not in self._stats:
+            self._stats[pid] = processes.read_stat(pid)
+        return self._stats[pid]
+
+    def ancestors(self, pid: int) -> FrozenSet[int]:
+        return processes.ancestors(pid, self.stat)
+
     def gateways(self) -> Set[int]:
         java = [pid for pid, raw in self._raw.items() if b"java" in raw.partition(b"\0")[0]]
         return {pid for pid in java if recognition.gateway_kind(self.argv(pid))}
@@ -90,8 +102,8 @@ def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence
 
 
 def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequence[str]) -> Tuple[Reading, bool]:
-    own_run = processes.ancestors(os.getpid())
     table = _Table(every_command_line=bool(patterns))
+    own_run = table.ancestors(os.getpid())
     gateways = table.gateways()
     named = table.matching(patterns) - own_run
     owners = _Owners(table)
@@ -187,7 +199,7 @@ class _Owners:
         while ahead:
             pid = ahead.pop()
             asked.add(pid)
-            stat, below = processes.read_stat(pid), processes.children(pid)
+            stat, below = self._table.stat(pid), processes.children(pid)
             if below is None:
                 return False
             parent = {stat.ppid} if stat and stat.ppid > 1 else set()
@@ -213,8 +225,8 @@ def _describe(
     found: Dict[int, Process] = {}
     for pid in wanted:
         argv = table.argv(pid)
-        stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
-        if stat is None or uid is None or stat.state in "ZX":
+        stat, uid = table.stat(pid), processes.read_real_uid(pid)
+        if stat is None or uid is None or stat.state in _ENDED:
             continue
         started = stat.started_ticks / _TICKS
         command = redact_argv(argv)
@@ -233,7 +245,7 @@ def _describe(
             argv_digest=recognition.argv_digest(command),
             cwd=processes.read_cwd(pid),
             unit=unit,
-            unit_is_own=unit is not None and _only_launchers_above(stat.ppid),
+            unit_is_own=unit is not None and _only_launchers_above(stat.ppid, table),
             gateway=kind,
             relay=recognition.relay_name(argv),
             sockets_visible=owners.visible(pid),
@@ -243,17 +255,21 @@ def _describe(
     return found
 
 
-def _only_launchers_above(pid: int) -> bool:
+def _only_launchers_above(pid: int, table: _Table) -> bool:
     """Whether shells and wrappers are all there is between a process and the system's first one.
 
     A gateway that cron or another service once started lives in that service's unit, and the unit is not its own.
     """
-    return all(recognition.is_launcher(processes.read_argv(each)) for each in processes.ancestors(pid) if each != 1)
+    return all(recognition.is_launcher(table.argv(each)) for each in table.ancestors(pid) if each != 1)
 
 
 def _unchanged(described: Iterable[Process]) -> bool:
-    stats = ((process, processes.read_stat(process.pid)) for process in described)
-    return all(stat is not None and stat.started_ticks == process.started_ticks for process, stat in stats)
+    """Whether they all still run, are who they were, and have the parents they had."""
+    for process in described:
+        now = processes.read_stat(process.pid)
+        if now is None or now.state in _ENDED or (now.started_ticks, now.ppid) != (process.started_ticks, process.ppid):
+            return False
+    return True
 
 
 def _visibility(users: processes.Users) -> Visibility:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 PROC = "/proc"
 #: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
@@ -245,13 +245,13 @@ def table_is_complete() -> bool:
     return True
 
 
-def ancestors(pid: int) -> FrozenSet[int]:
-    """A process and its parents, up to the first process of the system."""
+def ancestors(pid: int, stat_of: Callable[[int], Optional[Stat]] = read_stat) -> FrozenSet[int]:
+    """A process and its parents, up to the first process of the system. stat_of: for who has read some of them."""
     found: Set[int] = set()
     current: Optional[int] = pid
     while current and current not in found:
         found.add(current)
-        stat = read_stat(current)
+        stat = stat_of(current)
         current = stat.ppid if stat else None
     return frozenset(found)
 

@@ -1,4 +1,4 @@
-"""The kernel's TCP socket table on Linux: over NETLINK_SOCK_DIAG, or from /proc/net/tcp{,6} where that is not allowed.
+"""The kernel's TCP socket table on Linux: over NETLINK_SOCK_DIAG, or where that is refused as proc_net.py reads it.
 
 Asking over netlink lets the kernel filter by port and state, and tells an unprivileged caller the owner, both queues
 and how long a connection has been idle. Struct layouts are those of linux/inet_diag.h and linux/netlink.h.
@@ -44,6 +44,8 @@ _NO_COOKIE = (0, (1 << 64) - 1)
 _ATTR = struct.Struct("=HH")
 _OP = struct.Struct("=BBH")
 _NETLINK_TIMEOUT = 5.0
+# A dump comes in datagrams of at most this many bytes, however much room the reader has.
+_DATAGRAM = 1 << 15
 _SEQUENCE = 1
 
 
@@ -86,10 +88,9 @@ def _read(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:
     try:
         return read_netlink(states, ports)
     except (OSError, struct.error):  # refused, or more ports than a filter holds
-        return read_proc(states, ports)
+        from ansible.module_utils.ib_gateway import proc_net  # hardly ever needed
 
-
-# --- netlink ---------------------------------------------------------------------------------------------------------
+        return proc_net.read(states, ports)
 
 
 def read_netlink(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:
@@ -100,7 +101,7 @@ def read_netlink(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:
         netlink.send(_request(states, ports))
         done = False
         while not done:
-            messages, done = parse_netlink(netlink.recv(1 << 17), _SEQUENCE)
+            messages, done = parse_netlink(netlink.recv(_DATAGRAM), _SEQUENCE)
             rows.extend(messages)
     return rows
 
@@ -165,9 +166,9 @@ def _diag_row(payload: bytes) -> SocketRow:
     return SocketRow(
         family="ipv4" if family == socket.AF_INET else "ipv6",
         state=STATES.get(state, str(state)),
-        local=_address(family, src),
+        local=text_address(family, src),
         local_port=int.from_bytes(sport, "big"),
-        remote=_address(family, dst),
+        remote=text_address(family, dst),
         remote_port=int.from_bytes(dport, "big"),
         inode=inode,
         uid=uid,
@@ -200,7 +201,8 @@ def _attributes(data: bytes) -> Iterator[Tuple[int, bytes]]:
         offset += (length + 3) & ~3
 
 
-def _address(family: int, raw: bytes) -> str:
+def text_address(family: int, raw: bytes) -> str:
+    """The text of an address in network order; an IPv4 one may be followed by anything."""
     if family == socket.AF_INET:
         return socket.inet_ntop(socket.AF_INET, raw[:4])
     return normalise(socket.inet_ntop(socket.AF_INET6, raw))
@@ -211,63 +213,3 @@ def normalise(address: str) -> str:
     address = address.partition("%")[0]
     lowered = address.lower()
     return lowered[7:] if lowered.startswith("::ffff:") and "." in lowered else lowered
-
-
-# --- /proc/net/tcp ---------------------------------------------------------------------------------------------------
-
-
-def read_proc(states: int, ports: Tuple[int, ...], root: str = "/proc") -> List[SocketRow]:
-    """The rows from procfs: no v6only, no idle time, no backlog. Raises OSError when tcp cannot be read."""
-    rows: List[SocketRow] = []
-    for name, family in (("tcp", "ipv4"), ("tcp6", "ipv6")):
-        try:
-            with open(f"{root}/net/{name}", encoding="ascii", errors="replace") as table:
-                lines = table.read().splitlines()[1:]
-        except FileNotFoundError:
-            if family == "ipv4":
-                raise
-            continue  # a kernel without IPv6 has no tcp6
-        rows.extend(row for row in map(parse_proc_line, lines) if row and _wanted(row, states, ports))
-    return rows
-
-
-def _wanted(row: SocketRow, states: int, ports: Tuple[int, ...]) -> bool:
-    in_state = any(states >> number & 1 for number, name in STATES.items() if name == row.state)
-    return in_state and (not ports or row.local_port in ports or row.remote_port in ports)
-
-
-def parse_proc_line(line: str) -> Optional[SocketRow]:
-    """One line of /proc/net/tcp or tcp6; None for a line that is not one (the file may change while it is read)."""
-    fields = line.split()
-    try:
-        local, local_port = _proc_address(fields[1])
-        remote, remote_port = _proc_address(fields[2])
-        state = STATES[int(fields[3], 16)]
-        send_queue, receive_queue = (int(part, 16) for part in fields[4].split(":"))
-        uid, inode = int(fields[7]), int(fields[9])
-    except (IndexError, ValueError, KeyError, OSError):
-        return None
-    return SocketRow(
-        family="ipv4" if len(fields[1]) == 13 else "ipv6",
-        state=state,
-        local=local,
-        local_port=local_port,
-        remote=remote,
-        remote_port=remote_port,
-        inode=inode,
-        uid=uid,
-        receive_queue=receive_queue,
-        send_queue=None if state == "LISTEN" else send_queue,
-    )
-
-
-def _proc_address(field: str) -> Tuple[str, int]:
-    address, _colon, port = field.partition(":")
-    raw = bytes.fromhex(address)
-    if len(raw) not in (4, 16):
-        raise ValueError("an address of %d bytes" % len(raw))
-    words = struct.unpack(">%dL" % (len(raw) // 4), raw)
-    # The kernel prints each 32-bit word in the host's order.
-    native = struct.pack("=%dL" % len(words), *words)
-    family = socket.AF_INET if len(native) == 4 else socket.AF_INET6
-    return _address(family, native), int(port, 16)

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway import linux, portable, sockets
+from ansible.module_utils.ib_gateway import linux, portable, proc_net, sockets
 from ansible.module_utils.ib_gateway.snapshot import look
 from simulator.launch import GATEWAY, SimulatedGateway
 
@@ -105,7 +105,7 @@ def three_looks(host: str, bind: str) -> list[Any]:
 
 def in_a_child(prepare: list[Callable[[], None]], host: str, bind: str) -> list[Any]:
     """three_looks() in a process that has first lost rights or sight."""
-    for late in ("pwd", "select", "encodings.idna", "encodings.ascii"):
+    for late in ("pwd", "select", "encodings.idna", "encodings.ascii", proc_net.__name__):
         importlib.import_module(late)  # the child may not be able to read the interpreter's files any more
     look([1], read=portable.read)
     reading, writing = os.pipe()

@@ -8,8 +8,9 @@ import struct
 from typing import Iterator, List, Optional, Set, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import sockets
-from ansible.module_utils.ib_gateway.sockets import normalise, parse_netlink, parse_proc_line, port_filter
+from ansible.module_utils.ib_gateway import proc_net, sockets
+from ansible.module_utils.ib_gateway.proc_net import parse_line
+from ansible.module_utils.ib_gateway.sockets import normalise, parse_netlink, port_filter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -74,7 +75,7 @@ def test_procfs_knows_no_cookie_and_netlink_gives_the_same_one_twice() -> None:
         states = (1 << 1) | (1 << 10)
         first, second = ({row.cookie for row in sockets.read_netlink(states, (port,))} for _ in range(2))
         assert first == second and None not in first and len(first) == 3
-        assert {row.cookie for row in sockets.read_proc(states, (port,))} == {None}
+        assert {row.cookie for row in proc_net.read(states, (port,))} == {None}
 
 
 def test_a_mapped_address_is_read_as_ipv4() -> None:
@@ -240,7 +241,7 @@ little_endian = pytest.mark.skipif(struct.pack("=H", 1) != b"\1\0", reason="the 
 @little_endian
 @pytest.mark.parametrize(("line", "expected"), SAMPLES.values(), ids=SAMPLES)
 def test_a_line_of_the_table_is_read(line: str, expected: Tuple[str, str, str, int, str, int]) -> None:
-    row = parse_proc_line(line)
+    row = parse_line(line)
     assert row is not None
     assert (row.family, row.state, row.local, row.local_port, row.remote, row.remote_port) == expected
     assert (row.uid, row.inode) == (1000, 77777)
@@ -248,7 +249,7 @@ def test_a_line_of_the_table_is_read(line: str, expected: Tuple[str, str, str, i
 
 @little_endian
 def test_a_listener_s_queue_is_read_and_its_backlog_is_not_said() -> None:
-    row = parse_proc_line(SAMPLES["listener"][0])
+    row = parse_line(SAMPLES["listener"][0])
     assert row is not None and (row.receive_queue, row.send_queue) == (2, None)
 
 
@@ -259,7 +260,7 @@ def cuts(line: str) -> Iterator[str]:
 @pytest.mark.parametrize("line", [each[0] for each in SAMPLES.values()], ids=SAMPLES)
 def test_a_line_that_is_cut_short_is_none_and_no_error(line: str) -> None:
     for short in cuts(line[: line.index("00:00000000 ")]):
-        assert parse_proc_line(short) is None
+        assert parse_line(short) is None
 
 
 @pytest.mark.parametrize(
@@ -279,7 +280,7 @@ def test_a_line_that_is_cut_short_is_none_and_no_error(line: str) -> None:
     ],
 )
 def test_a_line_that_is_none_of_the_table_is_none(line: str) -> None:
-    assert parse_proc_line(line) is None
+    assert parse_line(line) is None
 
 
 HEX = st.text("0123456789ABCDEFxyz:", max_size=40)
@@ -288,7 +289,7 @@ HEX = st.text("0123456789ABCDEFxyz:", max_size=40)
 @settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(HEX, min_size=8, max_size=13).map(" ".join)))
 def test_any_line_is_a_row_or_none(line: str) -> None:
-    assert parse_proc_line(line) is None or isinstance(parse_proc_line(line), sockets.SocketRow)
+    assert parse_line(line) is None or isinstance(parse_line(line), sockets.SocketRow)
 
 
 def test_both_sources_tell_the_same_of_this_host() -> None:
@@ -296,7 +297,7 @@ def test_both_sources_tell_the_same_of_this_host() -> None:
         port = server.getsockname()[1]
         states = 1 << 10
         netlink = {row.inode for row in sockets.read_netlink(states, ()) if row.local_port == port}
-        procfs = {row.inode for row in sockets.read_proc(states, (port,)) if row.local_port == port}
+        procfs = {row.inode for row in proc_net.read(states, (port,)) if row.local_port == port}
     assert netlink == procfs != set()
 
 
