@@ -3,22 +3,22 @@
 The library opens the session and must find it ready. A Dialogue reads along and names the stage, because the library
 itself shows nearly every cause as the same empty TimeoutError, and only after its full timeout. It all runs in a
 thread with an event loop of its own: a caller's loop is neither needed nor touched. asyncio and the libraries are
-imported when a session is opened and not before, and without numpy: their event library imports it for what no session
-uses, and it takes twice as long as all the rest.
+imported when a session is opened and not before, and only what a session uses: their event library imports numpy, which
+takes twice as long as all the rest, and they themselves what fetches account statements over HTTP.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
+import functools
 import importlib.util
 import os
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Set
 
-from ansible.module_utils.ib_gateway.deferred import deferred
+from ansible.module_utils.ib_gateway.deferred import deferred, submodule
 from ansible.module_utils.ib_gateway.dialogue import DROPPED, READY, REFUSED, STALLED, Dialogue
 from ansible.module_utils.ib_gateway.handshake import (
     CLOSING_LIMIT,
@@ -77,8 +77,7 @@ def how_to_add(library: str = LIBRARIES[0], what: str = "is not installed") -> s
 def _run(library: str, host: str, port: int, client_id: Optional[int], timeout: float) -> Probe:
     with _silenced(library, "eventkit", "asyncio"), _own_loop() as loop:
         try:
-            with deferred("numpy"):
-                client_class = importlib.import_module(library).Client
+            client_class = _client_class(library)
         except ImportError as error:
             raise SessionUnavailable(how_to_add(library, f"cannot be imported ({error})")) from error
 
@@ -87,6 +86,13 @@ def _run(library: str, host: str, port: int, client_id: Optional[int], timeout: 
             return loop.run_until_complete(session.probe(host, port, deadline))
 
         return with_client_id(port, client_id, timeout, attempt)
+
+
+@functools.lru_cache(maxsize=None)
+def _client_class(library: str) -> Any:
+    """The library's client; kept, since submodule() imports it anew each time. Raises ImportError."""
+    with deferred("numpy"):
+        return submodule(library, "client").Client
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ib_gateway.deferred import deferred
+from ansible.module_utils.ib_gateway.deferred import deferred, submodule
 
 
 @pytest.fixture(autouse=True)
@@ -20,8 +20,22 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "from_user.py").write_text("from heavy import answer\n")
     (tmp_path / "sub_user.py").write_text("import heavy.sub\nanswer = heavy.sub.answer\n")
     (tmp_path / "missing_user.py").write_text("import no_such_module as m\ndef ask(): return m.answer\n")
+    for package, sub in {
+        "parts": "from .other import answer\n",
+        "asks_its_package": "from asks_its_package import answer\n",
+        "uses_its_package": "import uses_its_package as p\ndef ask(): return p.answer\n",
+        "broken_part": "import no_such_module\n",
+        "broken_whole": "from broken_whole import answer\n",
+    }.items():
+        (tmp_path / package).mkdir()
+        whole = "import no_such_whole\n" if package == "broken_whole" else "from . import other\nanswer = 44\n"
+        (tmp_path / package / "__init__.py").write_text(whole + "from . import part\n")
+        (tmp_path / package / "part.py").write_text(sub)
+        (tmp_path / package / "other.py").write_text("answer = 45\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    for name in ("heavy", "heavy.sub", "user", "from_user", "sub_user", "missing_user"):
+    packages = [each.name for each in tmp_path.iterdir() if each.is_dir()]
+    parts = [f"{package}.{part}" for package in packages for part in ("part", "other")]
+    for name in ("heavy.sub", "user", "from_user", "sub_user", "missing_user", *packages, *parts):
         # Set first, so that the end of the test takes away what was imported in it.
         monkeypatch.setitem(sys.modules, name, sys)
         monkeypatch.delitem(sys.modules, name)
@@ -68,3 +82,39 @@ def test_nothing_is_left_behind_where_an_import_fails() -> None:
     with pytest.raises(ModuleNotFoundError, match="nowhere"), deferred("heavy"):
         importlib.import_module("nowhere")
     assert "heavy" not in sys.modules
+
+
+def test_a_part_of_a_package_comes_without_the_package_and_leaves_nothing_behind() -> None:
+    before = set(sys.modules)
+    part = submodule("parts", "part")
+    assert part.answer == 45 and part.__name__ == "parts.part"
+    assert set(sys.modules) == before
+    whole = importlib.import_module("parts")
+    assert whole.answer == 44 and whole.part is not part and whole.other is sys.modules["parts.other"]
+
+
+def test_a_part_of_a_package_that_is_there_already_is_that_packages_own() -> None:
+    whole = importlib.import_module("parts")
+    assert submodule("parts", "part") is whole.part
+
+
+def test_a_package_is_imported_whole_where_its_part_needs_it() -> None:
+    assert submodule("asks_its_package", "part").answer == 44
+    assert sys.modules["asks_its_package"].part is sys.modules["asks_its_package.part"]
+
+
+def test_a_package_that_its_part_uses_later_is_imported_then() -> None:
+    part = submodule("uses_its_package", "part")
+    assert "uses_its_package" not in sys.modules
+    assert part.ask() == 44
+    assert sys.modules["uses_its_package"].answer == 44
+
+
+@pytest.mark.parametrize(
+    ("package", "missing"),
+    [("broken_part", "no_such_module"), ("broken_whole", "no_such_whole"), ("no_such_package", "no_such_package")],
+)
+def test_what_cannot_be_imported_is_told_as_importing_the_package_tells_it(package: str, missing: str) -> None:
+    with pytest.raises(ModuleNotFoundError, match=missing):
+        submodule(package, "part")
+    assert not {package, f"{package}.part"} & set(sys.modules)
