@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
+from ansible.module_utils.ib_fleet import packing  # noqa: E402 - needs the path above
+
 DOCUMENTATION = r"""
 name: ib_fleet_forks
 type: aggregate
@@ -26,6 +29,7 @@ version_added: 0.1.0
 description:
   - Ansible forks a worker for each host and task, and whatever a worker loads is gone with it. This loads it in the
     process that they are forked from, before the first task of one of this project's roles.
+  - The modules that will be sent are packed in a process beside the run, so that no worker waits until they are.
   - What the worker that writes the report takes is loaded when the first host has been looked at, while the run waits
     for the others.
   - Shows nothing and changes no result. Without it a run says and does the same, and takes longer.
@@ -34,7 +38,7 @@ requirements:
 """
 
 _OURS = "ib_"
-_LOOK = "ib_gateway_health"
+_LOOKS, _REPAIRS = "ib_gateway_diagnose", "ib_gateway_repair"
 #: What a worker imports to send a module and to read its answer, beside its plugins. Some of it is Ansible's own affair
 #: and may be elsewhere in its next release; then each worker imports it for itself.
 _MODULES = (
@@ -55,20 +59,42 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._loaded = self._prepared = False
+        self._steps: set[str] = set()
+        self._packing: dict[str, BaseProcess] = {}
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002 - Ansible's signature
         """The workers of this task are about to be forked."""
-        if not self._loaded and task._role is not None and task._role.get_name().startswith(_OURS):
+        role = task._role.get_name() if task._role is not None else ""
+        if not role.startswith(_OURS):
+            return
+        if not self._loaded:
             self._loaded = True
             _load()
+        if role == _LOOKS:
+            self._pack(role, [packing.LOOK])
+        elif role == _REPAIRS and self._steps:
+            self._pack(role, packing.for_repair(self._steps))
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host has answered."""
-        if not self._prepared and result.task.action.rpartition(".")[2] == _LOOK:
+        if result.task.action.rpartition(".")[2] != packing.LOOK:
+            return
+        for gateway in result.result.get("gateways", []):
+            self._steps.update(step["action"] for step in gateway["plan"]["steps"])
+        if not self._prepared:
             self._prepared = True
             from ansible.module_utils.ib_fleet import writing
 
             writing.prepare()
+
+    def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002 - Ansible's signature
+        """The run is over."""
+        for process in self._packing.values():
+            packing.stop(process)
+
+    def _pack(self, role: str, modules: list[str]) -> None:
+        if role not in self._packing:
+            self._packing[role] = packing.start(modules)
 
 
 def _load() -> None:

@@ -27,6 +27,28 @@ class ActionModule(ActionBase):
         (Path(__file__).resolve().parents[3] / task_vars["inventory_hostname"]).write_text(json.dumps(told))
         return {"changed": False}
 """
+#: An action that sends nothing. It tells which module has been packed meanwhile, and whether who sends it takes that.
+_PACKED = """
+import json, os, time
+from pathlib import Path
+from ansible import constants
+from ansible.plugins.action import ActionBase
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        folder = Path(constants.DEFAULT_LOCAL_TMP, "ansiballz_cache")
+        packed = folder / "ansible.legacy.ib_gateway_health-ZIP_DEFLATED-none"
+        deadline = time.monotonic() + 60
+        while not packed.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        told = {"parent": os.getppid(), "packed": packed.exists()}
+        if told["packed"]:
+            before = packed.stat()
+            self._configure_module("ib_gateway_health", {}, task_vars)
+            after = packed.stat()
+            told["taken"] = (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
+        (Path(__file__).resolve().parents[3] / task_vars["inventory_hostname"]).write_text(json.dumps(told))
+        return {"changed": False}
+"""
 NEEDED = {
     "ansible.plugins.filter.ib_gateway",
     "ansible.plugins.filter.core",
@@ -39,21 +61,30 @@ NEEDED = {
 }
 
 
-def play(folder: Path, *roles: str) -> None:
+def play(folder: Path, *roles: str, witness: str = _WITNESS) -> None:
     """Writes play.yml, a play of some roles; the last one is made as well, and its only task is the witness."""
     (folder / "roles" / roles[-1] / "action_plugins").mkdir(parents=True)
-    (folder / "roles" / roles[-1] / "action_plugins" / "witness.py").write_text(_WITNESS)
+    (folder / "roles" / roles[-1] / "action_plugins" / "witness.py").write_text(witness)
     (folder / "roles" / roles[-1] / "tasks").mkdir()
     (folder / "roles" / roles[-1] / "tasks" / "main.yml").write_text("[{witness: {}}]")
     tasks = [{"import_role": {"name": role}} for role in roles]
     (folder / "play.yml").write_text(json.dumps([{"hosts": "all", "gather_facts": False, "tasks": tasks}]))
 
 
-def workers(folder: Path, role: str) -> list[dict[str, Any]]:
+def workers(folder: Path, role: str, witness: str = _WITNESS) -> list[dict[str, Any]]:
     """What each worker of a play over two hosts tells, whose only task loads nothing."""
-    play(folder, role)
+    play(folder, role, witness=witness)
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "one,two", str(folder / "play.yml")],
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            "-i",
+            "one,two",
+            "-c",
+            "local",
+            "-e",
+            f"ansible_python_interpreter={sys.executable}",
+            str(folder / "play.yml"),
+        ],
         cwd=PROJECT,
         env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
         capture_output=True,
@@ -73,6 +104,11 @@ def test_a_worker_of_this_project_s_roles_finds_loaded_what_it_needs(tmp_path: P
         # Ansible adds a number of its own to the names of what it loads by file.
         assert {name for name in NEEDED if any(each.startswith(name) for each in told["loaded"])} == NEEDED
         assert told["frozen"] > 0
+
+
+def test_the_look_is_packed_before_a_worker_sends_it(tmp_path: Path) -> None:
+    for told in workers(tmp_path, "ib_gateway_diagnose", _PACKED):
+        assert told["packed"] and told["taken"]
 
 
 def test_who_writes_the_report_finds_loaded_what_that_takes(desk: Desk) -> None:
