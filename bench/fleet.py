@@ -146,7 +146,7 @@ def _settings(folder: Path) -> List[Row]:
     ways = {"ansible.cfg": _play(folder, inventory, *_plain(folder, *_WAYS["passive"]))}
     for name, other in _OTHERS.items():
         ways[name] = _play(folder, inventory, *_plain(folder, *_WAYS["passive"], name.replace(" ", "-")), other)
-    costs = interleaved(ways, _ROUNDS, budget=_BUDGET / 3)
+    costs = interleaved(ways, _ROUNDS, budget=_BUDGET * 2 / 3)
     what = f"health sweep, passive, {_SIZES[0]} hosts, with ansible.cfg"
     ours = costs["ansible.cfg"]
     # CPU of the controller with its ssh clients: where hosts and controller share a machine, wall time is noise.

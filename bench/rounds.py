@@ -65,11 +65,12 @@ class Row:
         return f"at most {self.at_most:g}{unit}" if self.at_most is not None else ""
 
 
-def interleaved(ways: Mapping[str, Work], rounds: int, budget: float = 60.0, primed: bool = False) -> Dict[str, Cost]:
-    """Runs every way once in each round, after one round that is not counted; stops early when the time is up.
+def interleaved(ways: Mapping[str, Work], rounds: int, budget: float = 60.0, least: float = 0.0) -> Dict[str, Cost]:
+    """Runs every way in each round, after one round that is not counted; stops early when the time is up.
 
-    primed: runs it once uncounted before each time that counts. For what takes milliseconds: otherwise its median is
-    a draw between rounds in which it came first and those in which it came after one that had emptied the caches.
+    least: seconds that a way gets in each round; what takes less is repeated, and its mean counts. What takes
+    milliseconds is otherwise a draw between rounds in which it came first and those in which it came after one that
+    had emptied the caches.
     """
     for work in ways.values():
         work()
@@ -79,15 +80,22 @@ def interleaved(ways: Mapping[str, Work], rounds: int, budget: float = 60.0, pri
     for number in range(rounds):
         # Every other round the other way round: what one leaves in the caches serves both alike.
         for name in list(ways)[:: -1 if number % 2 else 1]:
-            if primed:
-                ways[name]()
-            before, at = used(), time.perf_counter()
-            ways[name]()
-            wall[name].append(time.perf_counter() - at)
-            cpu[name].append(used() - before)
+            spent = _repeated(ways[name], least)
+            cpu[name].append(spent.cpu)
+            wall[name].append(spent.wall)
         if time.monotonic() - began > budget and number >= 1:
             break
     return {name: Cost(statistics.median(cpu[name]), statistics.median(wall[name]), len(cpu[name])) for name in ways}
+
+
+def _repeated(work: Work, least: float) -> Cost:
+    """What it costs, as the mean of as many times as fill these seconds, and of one time at least."""
+    before, at = used(), time.perf_counter()
+    times, gone = 0, 0.0
+    while not times or gone < least:
+        work()
+        times, gone = times + 1, time.perf_counter() - at
+    return Cost((used() - before) / times, gone / times, times)
 
 
 def used() -> float:
