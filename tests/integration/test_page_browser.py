@@ -42,8 +42,7 @@ def test_the_filter_takes_text_status_verdict_and_group_and_says_how_many_fit(
     browser.switch_to.active_element.send_keys("eta not_listening")
     assert shown(browser) == ["beta"] and counted(browser) == "1 of 6 rows"
     browser.switch_to.active_element.send_keys(Keys.ESCAPE)
-    browser.execute_async_script("setTimeout(arguments[0], 0)")
-    assert len(shown(browser)) == 6
+    until(lambda: len(shown(browser)) == 6)
     for name, choice, hosts in (
         ("status", "not healthy", ["omega", "beta", "delta"]),
         ("verdict", "gateway_starting", ["delta"]),
@@ -68,14 +67,13 @@ def test_a_host_is_opened_by_its_link_also_from_the_keyboard_and_when_it_is_filt
     address = show(fleet())
     browser.find_element(By.LINK_TEXT, "beta").send_keys(Keys.ENTER)
     section = browser.find_element(By.ID, "host-beta")
-    browser.execute_async_script("setTimeout(arguments[0], 50)")
-    assert section.get_attribute("open") and "not_listening" in section.text and "Restart live by unit" in section.text
+    until(lambda: section.get_attribute("open"))
+    assert "not_listening" in section.text and "Restart live by unit" in section.text
     assert browser.switch_to.active_element.tag_name == "summary"
     browser.find_element(By.ID, "q").send_keys("alpha")
     assert not section.is_displayed()
     browser.get(address + "#host-omega")
-    browser.execute_async_script("setTimeout(arguments[0], 50)")
-    assert browser.find_element(By.ID, "host-omega").get_attribute("open")
+    until(lambda: browser.find_element(By.ID, "host-omega").get_attribute("open"))
 
 
 def test_dark_mode_follows_the_system_until_somebody_chooses(browser: webdriver.Chrome, show: Show) -> None:

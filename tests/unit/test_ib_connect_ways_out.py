@@ -157,7 +157,11 @@ def test_a_signal_while_connecting_ends_the_script_and_gives_everything_back(
     number: signal.Signals, tmp_path: Path
 ) -> None:
     stubborn = """
-        import ib_connect
+        import ib_connect, signal
+        # As in a terminal, however the tests are run: nohup leaves one of them ignored, a shell's & another.
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         while True:
             try:
                 ib_connect.connect("paper", profiles=sys.argv[1], locks=sys.argv[2]).open()
