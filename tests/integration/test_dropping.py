@@ -82,8 +82,8 @@ def test_a_later_connection_of_the_same_ports_is_left_alone(desk: Desk) -> None:
     desk.gateway()
     script = desk.script(client_id=15)
     with client(desk.port) as first:
-        desk_entry = desk.entry()
-        repair = Repair(desk, desk_entry)
+        until(lambda: os.getpid() in pids_connected(desk))
+        repair = Repair(desk)
         target = {**repair.targets("drop_connection")[0], **ends(first.getsockname()[1], desk.port)}
         own_port = first.getsockname()[1]
         reset(first)
