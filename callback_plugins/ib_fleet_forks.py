@@ -38,6 +38,8 @@ requirements:
 """
 
 _OURS = "ib_"
+#: Of gc.set_threshold: less often than Python's own, and still in a run of hours.
+_THRESHOLDS = (50_000, 20, 100)
 _LOOKS, _REPAIRS = "ib_gateway_diagnose", "ib_gateway_repair"
 #: What a worker imports to send a module and to read its answer, beside its plugins. Some of it is Ansible's own affair
 #: and may be elsewhere in its next release; then each worker imports it for itself.
@@ -67,13 +69,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         role = task._role.get_name() if task._role is not None else ""
         if not role.startswith(_OURS):
             return
-        if not self._loaded:
-            self._loaded = True
-            _load()
         if role == _LOOKS:
             self._pack(role, [packing.LOOK])
         elif role == _REPAIRS and self._steps:
             self._pack(role, packing.for_repair(self._steps))
+        if not self._loaded:
+            self._loaded = True
+            _load()
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host has answered."""
@@ -104,5 +106,7 @@ def _load() -> None:
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
-    # What is there now stays to the end. A worker that searched it for garbage would copy every page of it.
+    # What is there now stays to the end. A worker that searched it for garbage would copy every page of it; and what a
+    # worker makes is gone with it, so that it is searched more seldom.
     gc.freeze()
+    gc.set_threshold(*_THRESHOLDS)

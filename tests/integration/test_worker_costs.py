@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -23,7 +24,7 @@ class ActionModule(ActionBase):
         page = sys.modules.get("ansible.module_utils.ib_fleet.page")
         compiled = page.template.cache_info().currsize if page else 0
         told = {"parent": os.getppid(), "loaded": sorted(sys.modules), "page": compiled}
-        told["frozen"] = gc.get_freeze_count()
+        told["frozen"], told["threshold"] = gc.get_freeze_count(), gc.get_threshold()[0]
         (Path(__file__).resolve().parents[3] / task_vars["inventory_hostname"]).write_text(json.dumps(told))
         return {"changed": False}
 """
@@ -103,7 +104,7 @@ def test_a_worker_of_this_project_s_roles_finds_loaded_what_it_needs(tmp_path: P
     for told in workers(tmp_path, "ib_witness"):
         # Ansible adds a number of its own to the names of what it loads by file.
         assert {name for name in NEEDED if any(each.startswith(name) for each in told["loaded"])} == NEEDED
-        assert told["frozen"] > 0
+        assert told["frozen"] > 0 and told["threshold"] > gc.get_threshold()[0] > 0
 
 
 def test_the_look_is_packed_before_a_worker_sends_it(tmp_path: Path) -> None:
@@ -125,4 +126,4 @@ def test_who_writes_the_report_finds_loaded_what_that_takes(desk: Desk) -> None:
 def test_other_plays_are_left_as_they_are(tmp_path: Path) -> None:
     for told in workers(tmp_path, "witness"):
         assert not any(each.startswith("ansible.plugins.filter.") for each in told["loaded"])
-        assert told["frozen"] == 0
+        assert (told["frozen"], told["threshold"]) == (0, gc.get_threshold()[0])
