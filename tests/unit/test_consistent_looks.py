@@ -26,8 +26,11 @@ CHANGES: dict[str, Change] = {
 
 @pytest.fixture
 def script() -> Iterator[int]:
-    argv = [sys.executable, "-c", "import sys; sys.stdin.read()", "read_while_it_changes.py"]
-    with subprocess.Popen(argv, stdin=subprocess.PIPE) as process:
+    code = "import sys; print('in', flush=True); sys.stdin.read()"
+    argv = [sys.executable, "-c", code, "read_while_it_changes.py"]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        # Popen is back before the kernel shows the new command line.
+        assert process.stdout is not None and process.stdout.readline() == b"in\n"
         yield process.pid
         process.kill()
 
