@@ -55,13 +55,13 @@ def stop(process: BaseProcess) -> None:
 
 
 def _pack(modules: list[str]) -> None:
-    from ansible.executor.module_common import modify_module  # of use to a run that packs, and to no other
-
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIMIT)
     # Syntax trees are many objects and no garbage: searching for it takes as long as all the rest.
     gc.disable()
     try:
+        from ansible.executor.module_common import modify_module  # of use to a run that packs, and to no other
+
         for name in modules:
             modify_module(
                 module_name=name,

@@ -110,6 +110,15 @@ def test_a_module_that_cannot_be_packed_is_left_to_who_sends_it(
     assert {each.name for each in tmp_path.iterdir()} == {"ib_repair_begin", "ib_process_stop"}
 
 
+def test_an_ansible_that_packs_in_another_way_is_left_to_it(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delattr(module_common, "modify_module")
+    process = packing.start(["ib_repair_end"])
+    process.join(60)
+    assert process.exitcode == 0 and capfd.readouterr() == ("", "")
+
+
 def test_packing_that_hangs_is_ended_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "LIMIT", 1)
     monkeypatch.setattr(module_common, "modify_module", lambda **_: time.sleep(60))
