@@ -30,7 +30,7 @@ from bench.rounds import Cost, Row, command, interleaved  # noqa: E402 - likewis
 #: Processes of the host: (goal against psutil and ss, goal against lsof).
 SIZES = {138: (5.0, 10.0), 638: (12.0, 25.0), 2138: (17.0, 35.0)}
 ROUNDS = 9
-#: Seconds for each way in a round: longer than any of the others takes once.
+#: Seconds for each way in a round: dozens of looks, and one run of what takes longer.
 _LEAST = 0.2
 _FILES = 20
 _SOCKETS = 8000
