@@ -21,7 +21,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 sys.path.insert(0, str(PROJECT / "tests"))
 
-from ansible.module_utils.ib_gateway.snapshot import look  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.observe.snapshot import look  # noqa: E402 - needs the path above
 from simulator.launch import SimulatedGateway  # noqa: E402 - likewise
 
 from bench.crowd import NOBODY, crowd  # noqa: E402 - likewise

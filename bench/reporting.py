@@ -55,10 +55,10 @@ def make(document: Path) -> None:
 
 def write(document: Path, folder: Path) -> None:
     """Writes its report, and says what that took."""
-    from ansible.module_utils.ib_fleet import writing
+    from ansible.module_utils.ib_fleet.run import write_report
 
     found = json.loads(document.read_text(encoding="utf-8"))
-    written = writing.write_all(found, folder)
+    written = write_report.write_all(found, folder)
     if written.problems:
         sys.exit("; ".join(written.problems))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

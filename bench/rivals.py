@@ -17,7 +17,7 @@ from bench.scene import PROJECT, Scene
 
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
-from ansible.module_utils.ib_gateway import handshake  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.api import handshake  # noqa: E402 - needs the path above
 
 _PATIENCE = 60.0
 _WATCHDOG = Path(__file__).resolve().parent / "watchdog.py"

@@ -19,7 +19,7 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet import packing  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import packing  # noqa: E402 - needs the path above
 
 DOCUMENTATION = r"""
 name: ib_fleet_forks
@@ -85,9 +85,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             self._steps.update(step["action"] for step in gateway["plan"]["steps"])
         if not self._prepared:
             self._prepared = True
-            from ansible.module_utils.ib_fleet import writing
+            from ansible.module_utils.ib_fleet.run import write_report
 
-            writing.prepare()
+            write_report.prepare()
 
     def v2_playbook_on_stats(self, stats: Any) -> None:  # noqa: ARG002 - Ansible's signature
         """The run is over."""

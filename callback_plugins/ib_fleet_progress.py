@@ -16,9 +16,9 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet import runclock  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.progress import WORTH_TELLING, Tally  # noqa: E402
-from ansible.module_utils.ib_fleet.terminal import plain, show  # noqa: E402
+from ansible.module_utils.ib_fleet.render.progress import WORTH_TELLING, Tally  # noqa: E402
+from ansible.module_utils.ib_fleet.render.terminal import plain, show  # noqa: E402
+from ansible.module_utils.ib_fleet.run import clock  # noqa: E402 - needs the path above
 from rich.console import Console  # noqa: E402
 from rich.file_proxy import FileProxy  # noqa: E402
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: E402
@@ -67,7 +67,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_start(self, _playbook: Any) -> None:
         """The run begins."""
-        runclock.begin()
+        clock.begin()
 
     def v2_playbook_on_play_start(self, play: Any) -> None:
         """Another play: its hosts are those a look is about."""

@@ -20,7 +20,10 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_gateway import inventory, ladder, pause, storm, windows  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.document import escalation  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import fleet_guard, reset_windows  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.base import inventory  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
 
 #: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
 _LEASE_MARGIN = 180.0
@@ -35,8 +38,8 @@ def policy_problems(settings: Mapping[str, Any]) -> list[str]:
     """What is wrong with the variables that limit a repair: {blackouts, storm: {share, same, at_least}}."""
     found = []
     for check in (
-        lambda: windows.current(_windows(settings["blackouts"]), 0, "blackout"),
-        lambda: storm.brake(**settings["storm"]),
+        lambda: reset_windows.current(_windows(settings["blackouts"]), 0, "blackout"),
+        lambda: fleet_guard.brake(**settings["storm"]),
     ):
         try:
             check()
@@ -61,7 +64,7 @@ def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, 
     found = []
     for host in hosts:
         look = _looked(hostvars[host])
-        repair = look is not None and bool(ladder.steps(look))
+        repair = look is not None and bool(escalation.steps(look))
         latched = look is not None and bool((look.get("repairs") or {}).get("latched"))
         groups = {
             "ib_hosts_not_judged": look is None,
@@ -80,14 +83,14 @@ def climb(told: Mapping[str, Any], before: Mapping[str, Any] | None = None, held
     more is climbed. before: what this returned last. held: what was refused before any module, [{gateway}].
     """
     look = told.get("health", told)
-    return {**ladder.climb(look, before, [*held, *told.get("withheld", ())]), "look": look}
+    return {**escalation.climb(look, before, [*held, *told.get("withheld", ())]), "look": look}
 
 
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
     try:
-        looks = [storm.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
-        return storm.freezes(looks, storm.brake(**limits))
+        looks = [fleet_guard.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
+        return fleet_guard.freezes(looks, fleet_guard.brake(**limits))
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -107,7 +110,7 @@ def paused(path: str) -> str:
 def blackout(declared: Sequence[Mapping[str, Any]], now: float) -> str:
     """The desk's blackout that a moment, in seconds since the epoch, lies in; empty for none."""
     try:
-        found = windows.current(_windows(declared), float(now), "blackout")
+        found = reset_windows.current(_windows(declared), float(now), "blackout")
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
     return "blackout %s: plan only" % found if found else ""
@@ -126,7 +129,7 @@ def reset_window(
     now: seconds since the epoch; without it, this moment.
     """
     try:
-        return windows.current(
+        return reset_windows.current(
             [*(each for region in regions for each in known[region]), *more], time.time() if now is None else now
         )
     except ValueError as error:
@@ -143,7 +146,7 @@ def window_problems(regions: Any, more: Any, known: Mapping[str, Any]) -> list[s
         if each not in known
     ]
     try:
-        windows.current(_windows(more, "ib_gateway_diagnose_reset_windows"), 0.0)
+        reset_windows.current(_windows(more, "ib_gateway_diagnose_reset_windows"), 0.0)
     except ValueError as error:
         found.append(str(error))
     return found
@@ -196,11 +199,11 @@ class FilterModule:
             "ib_new_run": new_run,
             "ib_paused": paused,
             "ib_blackout": blackout,
-            "ib_steps": ladder.steps,
+            "ib_steps": escalation.steps,
             "ib_reset_window": reset_window,
-            "ib_known_served": ladder.known_served,
+            "ib_known_served": escalation.known_served,
             "ib_climb": climb,
-            "ib_plan_lines": ladder.lines,
+            "ib_plan_lines": escalation.lines,
             "ib_window_problems": window_problems,
             "ib_plan_marks": plan_marks,
             "ib_results": results,

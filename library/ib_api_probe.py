@@ -110,8 +110,9 @@ timings_ms:
 
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway import handshake, result, session
-from ansible.module_utils.ib_gateway.module import GatewayModule, run
+from ansible.module_utils.ib_gateway.api import handshake, session
+from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 
 ARGUMENTS = {
     "host": {"type": "str", "default": "127.0.0.1"},

@@ -199,8 +199,8 @@ from ansible.module_utils.ib_audit.audit import audit, printable
 from ansible.module_utils.ib_audit.model import MAX_SIZE, SEVERITIES, Source, as_dict
 from ansible.module_utils.ib_audit.repair import FIXABLE, LibraryMissing, Outcome, mend
 from ansible.module_utils.ib_audit.writing import write
-from ansible.module_utils.ib_gateway.model import GatewaySpec
-from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 
 ARGUMENTS = {
     "paths": {"type": "list", "elements": "str", "default": []},

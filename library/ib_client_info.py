@@ -117,11 +117,11 @@ clients:
 
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway import result
-from ansible.module_utils.ib_gateway.matching import all_clients
-from ansible.module_utils.ib_gateway.model import API_PORTS
-from ansible.module_utils.ib_gateway.module import GatewayModule, run
-from ansible.module_utils.ib_gateway.snapshot import look
+from ansible.module_utils.ib_gateway.base.spec import API_PORTS
+from ansible.module_utils.ib_gateway.decide.assign import all_clients
+from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
+from ansible.module_utils.ib_gateway.observe.snapshot import look
 
 ARGUMENTS = {
     "ports": {"type": "list", "elements": "int"},

@@ -170,10 +170,11 @@ waited:
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.ib_gateway import acting, assessment, cutting
-from ansible.module_utils.ib_gateway.model import DROP_CONNECTION
-from ansible.module_utils.ib_gateway.module import GatewayModule, run
-from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.act import action_session, drop_connection
+from ansible.module_utils.ib_gateway.base.plan import DROP_CONNECTION
+from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
 
 _PROCESS: Dict[str, Any] = {
     "pid": {"type": "int", "required": True},
@@ -200,51 +201,51 @@ ARGUMENTS: Dict[str, Any] = {
             "client_processes": {"type": "list", "elements": "dict", "required": True, "options": _PROCESS},
         },
     },
-    "gateways": acting.OPTIONAL_GATEWAYS,
+    "gateways": action_session.OPTIONAL_GATEWAYS,
     "warrant": WARRANT_OPTION,
-    "then_look": assessment.AFTER_OPTION,
+    "then_look": assess.AFTER_OPTION,
 }
 _JOURNALLED = {
-    cutting.DROPPED: acting.DONE,
-    cutting.ALREADY_GONE: acting.DONE,
-    cutting.REFUSED: acting.REFUSED,
-    cutting.UNSUPPORTED: acting.REFUSED,
+    drop_connection.DROPPED: action_session.DONE,
+    drop_connection.ALREADY_GONE: action_session.DONE,
+    drop_connection.REFUSED: action_session.REFUSED,
+    drop_connection.UNSUPPORTED: action_session.REFUSED,
 }
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Cuts the connections, and returns what became of each."""
-    assessment.check(module, module.params["then_look"])
-    cuts = [cutting.Cut.named(each) for each in module.params["connections"]]
+    assess.check(module, module.params["then_look"])
+    cuts = [drop_connection.Cut.named(each) for each in module.params["connections"]]
     for cut in cuts:
         _check(module, cut)
-    with acting.Acts(module) as acts:
+    with action_session.Acts(module) as acts:
         admitted = acts.admit(DROP_CONNECTION, [cut.gateway for cut in cuts])
         outcomes = [_drop(module, acts, cut) for cut in cuts if cut.gateway in admitted]
         withheld = acts.withheld
-    found: Dict[str, Any] = {name: [] for name in cutting.RESULTS}
+    found: Dict[str, Any] = {name: [] for name in drop_connection.RESULTS}
     for outcome in outcomes:
         found[outcome.result].append(_row(outcome))
-    dropped: List[Dict[str, Any]] = found[cutting.DROPPED]
+    dropped: List[Dict[str, Any]] = found[drop_connection.DROPPED]
     found.update(changed=bool(dropped), withheld=withheld)
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, dropped)), "after": ""}
-    return {**found, **assessment.after_acts(module, acts.specs, bool(dropped))}
+    return {**found, **assess.after_acts(module, acts.specs, bool(dropped))}
 
 
-def _check(module: GatewayModule, cut: cutting.Cut) -> None:
+def _check(module: GatewayModule, cut: drop_connection.Cut) -> None:
     if not (0 < cut.port < 65536 and 0 < cut.client_port < 65536 and 0 <= (cut.cookie or 0) < 1 << 64):
         module.give_up("the option connections holds a port or a cookie that is out of range")
     for address in (cut.client, cut.server):
-        if not cutting.is_address(address):
+        if not drop_connection.is_address(address):
             module.give_up("the option connections holds %r, which is no address" % address[:100])
 
 
-def _drop(module: GatewayModule, acts: acting.Acts, cut: cutting.Cut) -> cutting.Outcome:
+def _drop(module: GatewayModule, acts: action_session.Acts, cut: drop_connection.Cut) -> drop_connection.Outcome:
     """Cuts one; it is written down before, and when it is done."""
-    begun: List[acting.Act] = []
+    begun: List[action_session.Act] = []
 
-    def announce(cut: cutting.Cut) -> None:
+    def announce(cut: drop_connection.Cut) -> None:
         summary = {
             "port": cut.port,
             "client_port": cut.client_port,
@@ -253,13 +254,13 @@ def _drop(module: GatewayModule, acts: acting.Acts, cut: cutting.Cut) -> cutting
         }
         begun.append(acts.begin(DROP_CONNECTION, cut.gateway, summary))
 
-    outcome = cutting.drop(cut, dry_run=module.check_mode, announce=announce)
+    outcome = drop_connection.drop(cut, dry_run=module.check_mode, announce=announce)
     for act in begun:
         acts.end(act, _JOURNALLED[outcome.result], outcome.reason)
     return outcome
 
 
-def _row(outcome: cutting.Outcome) -> Dict[str, Any]:
+def _row(outcome: drop_connection.Outcome) -> Dict[str, Any]:
     cut = outcome.cut
     return {
         "gateway": cut.gateway,
@@ -280,8 +281,8 @@ def _line(row: Dict[str, Any]) -> str:
 
 def main() -> None:
     """Runs the module."""
-    module = GatewayModule(argument_spec=ARGUMENTS, required_by=acting.REQUIRED_BY, supports_check_mode=True)
-    run(module, work, assessment.waits(lambda _params: 0.0))
+    module = GatewayModule(argument_spec=ARGUMENTS, required_by=action_session.REQUIRED_BY, supports_check_mode=True)
+    run(module, work, assess.waits(lambda _params: 0.0))
 
 
 if __name__ == "__main__":

@@ -318,13 +318,13 @@ elapsed_ms: {description: 'How long it took, the soak included.', type: float, r
 
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.ib_gateway import assessment
-from ansible.module_utils.ib_gateway.model import Probe
-from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 
 ARGUMENTS = {
     "gateways": GATEWAYS_OPTION,
-    **assessment.OPTIONS,
+    **assess.OPTIONS,
     "engine": {"type": "str", "choices": ["socket", "ib_insync"], "default": "socket"},
     "looks": {"type": "int", "default": 1},
     "soak": {"type": "float", "default": 0.0},
@@ -337,10 +337,10 @@ _LONGEST_SOAK = 600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Looks, judges and plans."""
     options = module.params
-    assessment.check(module, options)
+    assess.check(module, options)
     looks, soak = module.number("looks", 1, _MOST_LOOKS), module.number("soak", 0, _LONGEST_SOAK)
     engine = _Engine(options["engine"])
-    found = assessment.assess(module.specs(), options, engine.probe, looks, soak)
+    found = assess.assess(module.specs(), options, engine.probe, looks, soak)
     repairs = None if options["state_dir"] is None else _repairs(options["state_dir"])
     return {**found, "proof": engine.proof(), "repairs": repairs}
 
@@ -353,7 +353,7 @@ class _Engine:
         self._library: Optional[str] = None
         self._missing: Optional[str] = None
         if wanted == "ib_insync":
-            from ansible.module_utils.ib_gateway import session
+            from ansible.module_utils.ib_gateway.api import session
 
             self._library = session.available()
             self._missing = session.how_to_add() if self._library is None else None
@@ -361,13 +361,13 @@ class _Engine:
     def probe(self, host: str, port: int, timeout: float) -> Probe:
         """One session."""
         if self._library:
-            from ansible.module_utils.ib_gateway import session
+            from ansible.module_utils.ib_gateway.api import session
 
             try:
                 return session.probe(host, port, timeout=timeout)
             except session.SessionUnavailable as error:
                 self._library, self._missing = None, str(error)
-        return assessment.by_socket(host, port, timeout)
+        return assess.by_socket(host, port, timeout)
 
     def proof(self) -> Dict[str, Any]:
         """Which engine was asked for, which one was used, and what is missing for the one asked for."""
@@ -375,14 +375,14 @@ class _Engine:
 
 
 def _repairs(state_dir: str) -> Dict[str, Any]:
-    from ansible.module_utils.ib_gateway.outlook import outlook
+    from ansible.module_utils.ib_gateway.state.repair_status import outlook
 
     return outlook(state_dir)
 
 
 def _waits(params: Dict[str, Any]) -> float:
     """Seconds that the sessions and the soak may take; a session's library may need as long again to load."""
-    sessions = assessment.session_seconds(params, params) * 2
+    sessions = assess.session_seconds(params, params) * 2
     return float(min(abs(params["soak"]), _LONGEST_SOAK) + min(abs(params["looks"]), _MOST_LOOKS) * sessions)
 
 

@@ -100,10 +100,10 @@ visibility:
 
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway import result
-from ansible.module_utils.ib_gateway.matching import entries_of
-from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.snapshot import look
+from ansible.module_utils.ib_gateway.decide.assign import entries_of
+from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.observe.snapshot import look
 
 ARGUMENTS = {"gateways": dict(GATEWAYS_OPTION, required=False)}
 

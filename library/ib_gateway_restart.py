@@ -209,10 +209,12 @@ waited:
 
 from typing import Any, Dict, List, Mapping
 
-from ansible.module_utils.ib_gateway import acting, assessment, restarting
-from ansible.module_utils.ib_gateway.model import RESTART, GatewaySpec
-from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.act import action_session, restart_gateway
+from ansible.module_utils.ib_gateway.base.plan import RESTART
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
 
 _PROCESS: Dict[str, Any] = {
     "pid": {"type": "int", "required": True},
@@ -254,7 +256,7 @@ ARGUMENTS: Dict[str, Any] = {
     "timeout": {"type": "float", "default": 180.0},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "warrant": WARRANT_OPTION,
-    "then_look": assessment.AFTER_OPTION,
+    "then_look": assess.AFTER_OPTION,
 }
 _LONGEST_GRACE = 600.0
 _LONGEST_TIMEOUT = 3600.0
@@ -263,15 +265,15 @@ _LONGEST_TIMEOUT = 3600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Restarts the gateways one after the other, and returns what became of each."""
     options = module.params
-    assessment.check(module, options["then_look"])
-    way = restarting.Way(
+    assess.check(module, options["then_look"])
+    way = restart_gateway.Way(
         module.seconds("grace_period", _LONGEST_GRACE),
         module.seconds("timeout", _LONGEST_TIMEOUT),
         module.check_mode,
         options["assume_stopped"],
     )
-    found: Dict[str, Any] = {name: [] for name in restarting.RESULTS}
-    with acting.Acts(module) as acts:
+    found: Dict[str, Any] = {name: [] for name in restart_gateway.RESULTS}
+    with action_session.Acts(module) as acts:
         specs = _specs(module, acts)
         admitted = acts.admit(RESTART, [each["gateway"] for each in options["restarts"]])
         for step in options["restarts"]:
@@ -282,13 +284,13 @@ def work(module: GatewayModule) -> Dict[str, Any]:
                 found["changed"] = found.get("changed", False) or outcome.acted
         found["withheld"] = acts.withheld
     if module._diff:
-        found["diff"] = {"before": "", "after": "".join(map(_line, found[restarting.RESTARTED]))}
+        found["diff"] = {"before": "", "after": "".join(map(_line, found[restart_gateway.RESTARTED]))}
     _tell_failures(module, found)
     names = [row["name"] for row in found["restarted"]]
-    return {**found, **assessment.after_acts(module, acts.specs, found.get("changed", False), names)}
+    return {**found, **assess.after_acts(module, acts.specs, found.get("changed", False), names)}
 
 
-def _specs(module: GatewayModule, acts: acting.Acts) -> Dict[str, GatewaySpec]:
+def _specs(module: GatewayModule, acts: action_session.Acts) -> Dict[str, GatewaySpec]:
     """The entries with the words of their start_commands; ends the module when a step cannot be taken with them."""
     specs = {spec.name: module.with_command(spec) for spec in acts.specs}
     for step in module.params["restarts"]:
@@ -304,31 +306,34 @@ def _specs(module: GatewayModule, acts: acting.Acts) -> Dict[str, GatewaySpec]:
     return specs
 
 
-def _restart(acts: acting.Acts, step: Mapping[str, Any], spec: GatewaySpec, way: restarting.Way) -> restarting.Outcome:
+def _restart(
+    acts: action_session.Acts, step: Mapping[str, Any], spec: GatewaySpec, way: restart_gateway.Way
+) -> restart_gateway.Outcome:
     """Restarts one; it is written down before, and when it is done."""
-    order = restarting.Order.named(step["target"])
-    begun: List[acting.Act] = []
+    order = restart_gateway.Order.named(step["target"])
+    begun: List[action_session.Act] = []
 
     def announce() -> None:
         process = step["target"]["process"] or {}
-        summary = acting.summary_of(order.process, process.get("command") or ()) if order.process else {}
+        summary = action_session.summary_of(order.process, process.get("command") or ()) if order.process else {}
         begun.append(acts.begin(RESTART, spec.name, dict(summary, unit=spec.unit)))
 
-    outcome = restarting.restart(order, spec, lambda: acts.look()[spec.name], way, announce)
+    outcome = restart_gateway.restart(order, spec, lambda: acts.look()[spec.name], way, announce)
     for act in begun:
         acts.end(act, _in_the_journal(outcome), outcome.reason)
     return outcome
 
 
-def _in_the_journal(outcome: restarting.Outcome) -> str:
+def _in_the_journal(outcome: restart_gateway.Outcome) -> str:
     if outcome.pending:
-        return acting.UNSURE
-    if outcome.result == restarting.RESTARTED:
-        return acting.DONE
-    return acting.REFUSED if outcome.result == restarting.REFUSED and not outcome.asked else acting.FAILED
+        return action_session.UNSURE
+    if outcome.result == restart_gateway.RESTARTED:
+        return action_session.DONE
+    refused = outcome.result == restart_gateway.REFUSED and not outcome.asked
+    return action_session.REFUSED if refused else action_session.FAILED
 
 
-def _row(spec: GatewaySpec, outcome: restarting.Outcome) -> Dict[str, Any]:
+def _row(spec: GatewaySpec, outcome: restart_gateway.Outcome) -> Dict[str, Any]:
     return {
         "name": spec.name,
         "ended": outcome.ended,
@@ -358,7 +363,7 @@ def _waits(params: Dict[str, Any]) -> float:
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, assessment.waits(_waits, starts=True))
+    run(module, work, assess.waits(_waits, starts=True))
 
 
 if __name__ == "__main__":

@@ -110,11 +110,13 @@ waited:
 
 from typing import Any, Dict, Optional
 
-from ansible.module_utils.ib_gateway import acting, assessment, launching
-from ansible.module_utils.ib_gateway.model import START, Entry
-from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.signalling import Refused
-from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.act import action_session
+from ansible.module_utils.ib_gateway.act.stop_process import Refused
+from ansible.module_utils.ib_gateway.base.plan import START, Entry
+from ansible.module_utils.ib_gateway.lifecycle import start_gateway
+from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,
@@ -122,7 +124,7 @@ ARGUMENTS: Dict[str, Any] = {
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "timeout": {"type": "float", "default": 180.0},
     "warrant": WARRANT_OPTION,
-    "then_look": assessment.AFTER_OPTION,
+    "then_look": assess.AFTER_OPTION,
 }
 _LONGEST_TIMEOUT = 3600.0
 
@@ -130,9 +132,9 @@ _LONGEST_TIMEOUT = 3600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Starts what is not running, one after the other."""
     module.seconds("timeout", _LONGEST_TIMEOUT)
-    assessment.check(module, module.params["then_look"])
+    assess.check(module, module.params["then_look"])
     found: Dict[str, Any] = {"changed": False, "started": [], "already_running": [], "not_started": []}
-    with acting.Acts(module) as acts:
+    with action_session.Acts(module) as acts:
         wanted = module.chosen("only", acts.specs)
         for spec in acts.specs:
             if spec.name in wanted and not spec.startable:
@@ -150,10 +152,10 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     for failure in failures:
         module.warn(failure)
     names = [row["name"] for row in found["started"]]
-    return {**found, **assessment.after_acts(module, acts.specs, found["changed"], names)}
+    return {**found, **assess.after_acts(module, acts.specs, found["changed"], names)}
 
 
-def _deal_with(module: GatewayModule, acts: acting.Acts, entry: Entry, found: Dict[str, Any]) -> None:
+def _deal_with(module: GatewayModule, acts: action_session.Acts, entry: Entry, found: Dict[str, Any]) -> None:
     """Starts one gateway unless it runs, and adds what became of it to what is returned."""
     name, unit = entry.spec.name, entry.spec.unit
     pids = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
@@ -165,7 +167,7 @@ def _deal_with(module: GatewayModule, acts: acting.Acts, entry: Entry, found: Di
     if not module.check_mode:
         try:
             pid = _start(module, acts, entry)
-        except (launching.CannotStart, Refused) as error:
+        except (start_gateway.CannotStart, Refused) as error:
             found["changed"] = found["changed"] or getattr(error, "pending", False)
             found["not_started"].append({"name": name, "unit": unit, "reason": str(error)})
             return
@@ -173,16 +175,16 @@ def _deal_with(module: GatewayModule, acts: acting.Acts, entry: Entry, found: Di
     found["started"].append({"name": name, "pid": pid, "unit": unit})
 
 
-def _start(module: GatewayModule, acts: acting.Acts, entry: Entry) -> Optional[int]:
+def _start(module: GatewayModule, acts: action_session.Acts, entry: Entry) -> Optional[int]:
     """Starts one; it is written down before, and when it is done."""
     spec = module.with_command(entry.spec)
     act = acts.begin(START, spec.name, {"unit": spec.unit, "user": spec.user})
     try:
-        pid = launching.bring_up(spec, module.params["timeout"], lambda: bool(acts.look()[spec.name].owners()))
-    except launching.CannotStart as error:
-        acts.end(act, acting.UNSURE if error.pending else acting.FAILED, str(error))
+        pid = start_gateway.bring_up(spec, module.params["timeout"], lambda: bool(acts.look()[spec.name].owners()))
+    except start_gateway.CannotStart as error:
+        acts.end(act, action_session.UNSURE if error.pending else action_session.FAILED, str(error))
         raise
-    acts.end(act, acting.DONE, "started by its unit" if spec.unit else "started as pid %d" % (pid or 0))
+    acts.end(act, action_session.DONE, "started by its unit" if spec.unit else "started as pid %d" % (pid or 0))
     return pid
 
 
@@ -193,7 +195,7 @@ def _line(row: Dict[str, Any]) -> str:
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, assessment.waits(lambda params: params["timeout"] * len(params["only"]), starts=True))
+    run(module, work, assess.waits(lambda params: params["timeout"] * len(params["only"]), starts=True))
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ waited: {description: Seconds waited., type: float, returned: success, sample: 3
 import time
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway.health import await_listener
-from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.module.look import await_listener
+from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 
 ARGUMENTS = {
     "gateways": GATEWAYS_OPTION,

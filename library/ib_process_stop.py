@@ -162,10 +162,11 @@ waited:
 
 from typing import Any, Dict, List, Tuple
 
-from ansible.module_utils.ib_gateway import acting, assessment, signalling
-from ansible.module_utils.ib_gateway.model import STOP_CLIENT, STOP_GATEWAY
-from ansible.module_utils.ib_gateway.module import GatewayModule, run
-from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.act import action_session, stop_process
+from ansible.module_utils.ib_gateway.base.plan import STOP_CLIENT, STOP_GATEWAY
+from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
 
 ARGUMENTS = {
     "processes": {
@@ -187,9 +188,9 @@ ARGUMENTS = {
     },
     "grace_period": {"type": "float", "default": 10.0},
     "force": {"type": "bool", "default": False},
-    "gateways": acting.OPTIONAL_GATEWAYS,
+    "gateways": action_session.OPTIONAL_GATEWAYS,
     "warrant": WARRANT_OPTION,
-    "then_look": assessment.AFTER_OPTION,
+    "then_look": assess.AFTER_OPTION,
 }
 
 _LONGEST_GRACE = 600.0
@@ -199,24 +200,24 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     """Stops the processes, and returns what became of each."""
     options = module.params
     module.seconds("grace_period", _LONGEST_GRACE)
-    assessment.check(module, options["then_look"])
-    targets = [signalling.Target.named(each) for each in options["processes"]]
-    with acting.Acts(module) as acts:
+    assess.check(module, options["then_look"])
+    targets = [stop_process.Target.named(each) for each in options["processes"]]
+    with action_session.Acts(module) as acts:
         outcomes = _stop(module, acts, _admitted(module, acts, targets))
         withheld = acts.withheld
-    sorted_out: Dict[str, List[Dict[str, Any]]] = {name: [] for name in signalling.RESULTS}
+    sorted_out: Dict[str, List[Dict[str, Any]]] = {name: [] for name in stop_process.RESULTS}
     for outcome in outcomes:
         sorted_out[outcome.result].append(_row(outcome))
-    stopped = sorted_out[signalling.STOPPED]
+    stopped = sorted_out[stop_process.STOPPED]
     found: Dict[str, Any] = dict(sorted_out, withheld=withheld, changed=bool(stopped))
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, stopped)), "after": ""}
-    return {**found, **assessment.after_acts(module, acts.specs, bool(stopped))}
+    return {**found, **assess.after_acts(module, acts.specs, bool(stopped))}
 
 
 def _admitted(
-    module: GatewayModule, acts: acting.Acts, targets: List[signalling.Target]
-) -> List[Tuple[str, signalling.Target]]:
+    module: GatewayModule, acts: action_session.Acts, targets: List[stop_process.Target]
+) -> List[Tuple[str, stop_process.Target]]:
     """What the warrant allows: (the action it is, the process)."""
     if acts.under_warrant:
         names = {spec.name for spec in acts.specs}
@@ -226,7 +227,7 @@ def _admitted(
                     "the option processes holds pid %d without a role, or without a gateway that is one of the option "
                     "gateways; under a warrant both are needed" % target.pid
                 )
-    found: List[Tuple[str, signalling.Target]] = []
+    found: List[Tuple[str, stop_process.Target]] = []
     for action, role in ((STOP_CLIENT, "client"), (STOP_GATEWAY, "gateway"), (STOP_CLIENT, None)):
         meant = [target for target in targets if target.role == role]
         admitted = acts.admit(action, [target.gateway or "" for target in meant])
@@ -235,18 +236,18 @@ def _admitted(
 
 
 def _stop(
-    module: GatewayModule, acts: acting.Acts, admitted: List[Tuple[str, signalling.Target]]
-) -> List[signalling.Outcome]:
+    module: GatewayModule, acts: action_session.Acts, admitted: List[Tuple[str, stop_process.Target]]
+) -> List[stop_process.Outcome]:
     """Stops them all together; each is written down before it is asked to end, and when it has."""
     actions = {target.pid: action for action, target in admitted}
     commands = {each["pid"]: each["command"] or () for each in module.params["processes"]}
-    begun: Dict[Tuple[int, Any], acting.Act] = {}
+    begun: Dict[Tuple[int, Any], action_session.Act] = {}
 
-    def announce(target: signalling.Target) -> None:
-        summary = acting.summary_of(target, commands[target.pid])
+    def announce(target: stop_process.Target) -> None:
+        summary = action_session.summary_of(target, commands[target.pid])
         begun[target.pid, target.gateway] = acts.begin(actions[target.pid], target.gateway, summary)
 
-    outcomes = signalling.stop(
+    outcomes = stop_process.stop(
         [target for _action, target in admitted],
         module.params["grace_period"],
         module.params["force"],
@@ -256,12 +257,12 @@ def _stop(
     for outcome in outcomes:
         act = begun.pop((outcome.target.pid, outcome.target.gateway), None)
         if act is not None:
-            result = acting.FAILED if outcome.signals or outcome.unit else acting.REFUSED
-            acts.end(act, acting.DONE if outcome.result != signalling.REFUSED else result, outcome.reason)
+            result = action_session.FAILED if outcome.signals or outcome.unit else action_session.REFUSED
+            acts.end(act, action_session.DONE if outcome.result != stop_process.REFUSED else result, outcome.reason)
     return outcomes
 
 
-def _row(outcome: signalling.Outcome) -> Dict[str, Any]:
+def _row(outcome: stop_process.Outcome) -> Dict[str, Any]:
     target = outcome.target
     return {
         "gateway": target.gateway,
@@ -282,8 +283,8 @@ def _line(row: Dict[str, Any]) -> str:
 
 def main() -> None:
     """Runs the module."""
-    module = GatewayModule(argument_spec=ARGUMENTS, required_by=acting.REQUIRED_BY, supports_check_mode=True)
-    run(module, work, assessment.waits(lambda params: params["grace_period"]))
+    module = GatewayModule(argument_spec=ARGUMENTS, required_by=action_session.REQUIRED_BY, supports_check_mode=True)
+    run(module, work, assess.waits(lambda params: params["grace_period"]))
 
 
 if __name__ == "__main__":

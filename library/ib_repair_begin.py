@@ -98,9 +98,9 @@ note:
 
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway import bookkeeping, lease
-from ansible.module_utils.ib_gateway.bookkeeping import BooksModule, run
-from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state import lease, repair_state
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
 
 ARGUMENTS = {
     "warrant": dict(WARRANT_OPTION, required=True),
@@ -114,7 +114,7 @@ def work(module: BooksModule) -> Dict[str, Any]:
     seconds = module.params["lease"]
     if not 0 < seconds <= lease.MOST_SECONDS:
         module.give_up("the option lease is %g; give seconds above 0, at most %g" % (seconds, lease.MOST_SECONDS))
-    return bookkeeping.begin(module.warrant(), module.params["gateways"], seconds, module.check_mode)
+    return repair_state.begin(module.warrant(), module.params["gateways"], seconds, module.check_mode)
 
 
 def main() -> None:

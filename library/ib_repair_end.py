@@ -97,9 +97,9 @@ latched:
 
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway import bookkeeping
-from ansible.module_utils.ib_gateway.bookkeeping import BooksModule, run
-from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state import repair_state
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
 
 ARGUMENTS = {
     "warrant": dict(WARRANT_OPTION, required=True),
@@ -118,7 +118,7 @@ ARGUMENTS = {
 
 def work(module: BooksModule) -> Dict[str, Any]:
     """Ends."""
-    return bookkeeping.end(module.warrant(), module.params["results"], module.check_mode)
+    return repair_state.end(module.warrant(), module.params["results"], module.check_mode)
 
 
 def main() -> None:

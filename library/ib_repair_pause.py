@@ -66,10 +66,10 @@ import os
 import time
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway import pause
-from ansible.module_utils.ib_gateway.bookkeeping import BooksModule, run
-from ansible.module_utils.ib_gateway.records import clean, epoch, rfc3339
-from ansible.module_utils.ib_gateway.statefolder import Folder, default_folder
+from ansible.module_utils.ib_gateway.state import pause
+from ansible.module_utils.ib_gateway.state.records import clean, epoch, rfc3339
+from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
+from ansible.module_utils.ib_gateway.state.state_folder import Folder, default_folder
 
 ARGUMENTS = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

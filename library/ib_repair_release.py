@@ -73,9 +73,9 @@ set_aside:
 
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway import bookkeeping
-from ansible.module_utils.ib_gateway.bookkeeping import BooksModule, run
-from ansible.module_utils.ib_gateway.records import clean
+from ansible.module_utils.ib_gateway.state import repair_state
+from ansible.module_utils.ib_gateway.state.records import clean
+from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
 
 ARGUMENTS = {
     "gateways": {"type": "list", "elements": "str", "default": []},
@@ -91,7 +91,7 @@ def work(module: BooksModule) -> Dict[str, Any]:
     options = module.params
     if not clean(options["reason"]):
         module.give_up("the option reason is empty; say in a few words what was seen to, it is kept in the journal")
-    return bookkeeping.release(
+    return repair_state.release(
         options["state_dir"],
         options["gateways"],
         options["by"],

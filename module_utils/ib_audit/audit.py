@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from ansible.module_utils.ib_audit import (
+from ..ib_gateway.base.redaction import HIDDEN, plain_text
+from ..ib_gateway.base.spec import GatewaySpec
+from . import (
     rules_failing,
     rules_ids,
     rules_leaving,
@@ -17,14 +19,12 @@ from ansible.module_utils.ib_audit import (
     rules_ports,
     rules_waiting,
 )
-from ansible.module_utils.ib_audit.case import Case, case
-from ansible.module_utils.ib_audit.catalogue import RULES
-from ansible.module_utils.ib_audit.ignores import Ignores, comments, lines_of
-from ansible.module_utils.ib_audit.model import KIT, LIBRARIES, Found, Place, Problem, Script, Source
-from ansible.module_utils.ib_audit.scopes import Table
-from ansible.module_utils.ib_audit.source import parse
-from ansible.module_utils.ib_gateway.model import GatewaySpec
-from ansible.module_utils.ib_gateway.redaction import HIDDEN, plain_text
+from .case import Case, case
+from .catalogue import RULES
+from .ignores import Ignores, comments, lines_of
+from .model import KIT, LIBRARIES, Found, Place, Problem, Script, Source
+from .scopes import Table
+from .source import parse
 
 FILE_RULES: Tuple[Callable[[Case, Table], Iterator[Found]], ...] = (
     *rules_loop.RULES,

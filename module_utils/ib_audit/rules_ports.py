@@ -7,13 +7,13 @@ import posixpath
 import re
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ib_audit.case import Case, about, at, found
-from ansible.module_utils.ib_audit.connections import Connection
-from ansible.module_utils.ib_audit.model import Found
-from ansible.module_utils.ib_audit.scopes import Table, parameters
-from ansible.module_utils.ib_audit.values import Value
-from ansible.module_utils.ib_gateway.model import LIVE, TRADING_MODES
-from ansible.module_utils.ib_gateway.recognition import matches_any
+from ..ib_gateway.base.classify import matches_any
+from ..ib_gateway.base.spec import LIVE, TRADING_MODES
+from .case import Case, about, at, found
+from .connections import Connection
+from .model import Found
+from .scopes import Table, parameters
+from .values import Value
 
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+(?![a-z])")
 _MODE_NAMES = re.compile(r"^(?:trading_?mode|mode|account_?type|env|environment|profile)$", re.IGNORECASE)

@@ -8,16 +8,23 @@ import gc
 import sys
 import zipimport
 
+#: Its sub-packages, in the order in which each may import those before it; docs/architecture.md has the picture.
+PACKAGES = ("base", "observe", "api", "decide", "state", "lifecycle", "act", "module")
+
 
 class _Finder(zipimport.zipimporter):
     """Finds a file of this package by its name. zipimport compiles it for that, and once more to load it."""
 
     def get_filename(self, fullname: str) -> str:
-        """Where a module of this package is."""
-        return "%s/%s%s.py" % (self.archive, self.prefix, fullname.rpartition(".")[2])
+        """Where a module or sub-package of this package is."""
+        name = fullname.rpartition(".")[2]
+        inside = "/__init__" if fullname == "%s.%s" % (__name__, name) and name in PACKAGES else ""
+        return "%s/%s%s%s.py" % (self.archive, self.prefix, name, inside)
 
 
 if isinstance(__spec__.loader, zipimport.zipimporter):
-    sys.path_importer_cache[__path__[0]] = _Finder(__path__[0])
+    for _folder in ("", *PACKAGES):
+        _path = "%s/%s" % (__path__[0], _folder) if _folder else __path__[0]
+        sys.path_importer_cache[_path] = _Finder(_path)
     # What Ansible has loaded stays as long as the call; it need not be searched for garbage meanwhile and at the end.
     gc.freeze()

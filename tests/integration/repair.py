@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ib_gateway import processes
+from ansible.module_utils.ib_gateway.observe import processes
 
 from integration.desk import Desk, until
 from integration.modules import run_module

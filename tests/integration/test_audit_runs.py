@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ib_fleet import documents
+from ansible.module_utils.ib_fleet.store import documents
 
 from integration.audited_scripts import BOT, LIVE, MENDED
 from integration.desk import PROJECT, Desk, Run, local

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ansible.module_utils.ib_gateway import cutting, processes, sockets
+from ansible.module_utils.ib_gateway.act import drop_connection
+from ansible.module_utils.ib_gateway.observe import processes, sockets
 from simulator.launch import HeldSession, SimulatedGateway
 
 from integration.desk import Desk, alive, until
@@ -19,7 +20,7 @@ from integration.modules import run_module, run_module_as
 from integration.repair import Repair
 
 pytestmark = pytest.mark.skipif(
-    not cutting._capabilities() >> 12 & 1, reason="needs the right to cut connections (root, or CAP_NET_ADMIN)"
+    not drop_connection._capabilities() >> 12 & 1, reason="needs the right to cut connections (root, or CAP_NET_ADMIN)"
 )
 
 

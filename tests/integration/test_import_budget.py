@@ -37,19 +37,20 @@ NEVER = {
 #: The standard library beyond what AnsibleModule has loaded anyway: nothing, but for these.
 STANDARD = {"ib_client_audit": {"difflib", "glob", "heapq", "_heapq"}}  # shows changes, finds scripts
 
-SHARED = "evidence inventory model module recognition redaction result"
-RULES = "case diagnosis health matching rules_api rules_host snapshot"
+_BASE = "base.classify base.host base.inventory base.plan base.probe base.redaction base.spec"
+SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
+RULES = "decide.assign decide.context decide.diagnosis decide.rules_api decide.rules_host module.look observe.snapshot"
 #: What modules that look may load of the project: tables and rules, nothing that opens a session or acts.
 LOOKS = {
-    "ib_gateway_health": f"{SHARED} {RULES} assessment",
-    "ib_gateway_info": f"{SHARED} matching snapshot",
-    "ib_client_info": f"{SHARED} matching snapshot",
-    "ib_listener_info": f"{SHARED} snapshot",
+    "ib_gateway_health": f"{SHARED} {RULES} module.assess",
+    "ib_gateway_info": f"{SHARED} decide.assign observe.snapshot",
+    "ib_client_info": f"{SHARED} decide.assign observe.snapshot",
+    "ib_listener_info": f"{SHARED} observe.snapshot",
     "ib_gateway_wait": f"{SHARED} {RULES}",
-    "ib_api_probe": f"{SHARED} deferred dialogue handshake session wire",
+    "ib_api_probe": f"{SHARED} api.lazy_import api.dialogue api.handshake api.session api.wire",
 }
 #: What reads this system; loaded when the look begins.
-READERS = "linux processes sockets"
+READERS = "observe.linux observe.processes observe.sockets"
 
 _LOADED = """
 import json, sys
@@ -75,7 +76,7 @@ _SESSION = """
 import sys
 import ansible.module_utils
 ansible.module_utils.__path__.append({utils!r})
-from ansible.module_utils.ib_gateway import session
+from ansible.module_utils.ib_gateway.api import session
 found = session.probe("127.0.0.1", {port}, timeout=10, library={library!r})
 loaded = [name for name in sys.modules if name.partition(".")[0] == "numpy" or name in ({library!r}, "urllib.request")]
 # Who imports it afterwards has the real one, and so has the library once it uses it.
@@ -101,9 +102,9 @@ def loaded(module: str, **options: object) -> set[str]:
 
 
 def own(names: set[str]) -> set[str]:
-    """The project's files among them, by their short names."""
+    """The project's files among them, each as PACKAGE.FILE."""
     prefix = "ansible.module_utils.ib_gateway."
-    return {name[len(prefix) :] for name in names if name.startswith(prefix)}
+    return {name[len(prefix) :] for name in names if name.startswith(prefix) and name.count(".") == 4}
 
 
 def foreign(names: set[str]) -> set[str]:
@@ -152,13 +153,17 @@ def test_a_look_at_a_host_without_books_loads_only_what_finds_that_out(tmp_path:
     more = own(loaded("ib_gateway_health", **look, state_dir=str(tmp_path / "none"))) - own(
         loaded("ib_gateway_health", **look)
     )
-    assert more == {"outlook", "statefolder"}
+    assert more == {"state.repair_status", "state.state_folder"}
 
 
 def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more() -> None:
     entry = {"name": "live", "trading_mode": "live", "user": "root", "config_dir": "/nonexistent"}
     names = loaded("ib_gateway_health", gateways=[entry], probe="never")
-    assert own(names) - {*LOOKS["ib_gateway_health"].split(), *READERS.split()} == {"contention", "planning", "targets"}
+    assert own(names) - {*LOOKS["ib_gateway_health"].split(), *READERS.split()} == {
+        "decide.eviction",
+        "decide.planning",
+        "decide.targets",
+    }
     assert foreign(names) <= ACCOUNTS
 
 
@@ -166,15 +171,16 @@ def test_what_a_passive_look_loads_defines_no_dataclass_but_those_that_keep_secr
     """Each one compiles its own methods anew at every call: half a millisecond, as much as a whole file."""
     found = []
     for name in [*LOOKS["ib_gateway_health"].split(), *READERS.split()]:
-        source = (PROJECT / "module_utils/ib_gateway" / f"{name}.py").read_text(encoding="utf-8")
+        source = (PROJECT / "module_utils/ib_gateway" / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")
         found += re.findall(r"^@dataclass.*\nclass (\w+)", source, re.MULTILINE)
-    assert found == ["GatewaySpec", "Process"]
+    assert sorted(found) == ["GatewaySpec", "Process"]
 
 
 def test_the_limit_of_a_session_s_time_is_the_one_of_the_session_s_own_module() -> None:
-    from ansible.module_utils.ib_gateway import assessment, handshake
+    from ansible.module_utils.ib_gateway.api import handshake
+    from ansible.module_utils.ib_gateway.module import assess
 
-    assert assessment.LONGEST_SESSION == handshake.MAX_TIMEOUT
+    assert assess.LONGEST_SESSION == handshake.MAX_TIMEOUT
 
 
 def test_what_is_sent_for_a_look_is_at_most_twice_what_is_sent_for_a_ping(tmp_path: Path) -> None:

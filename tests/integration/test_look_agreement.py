@@ -22,8 +22,8 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway import linux, portable, proc_net, sockets
-from ansible.module_utils.ib_gateway.snapshot import look
+from ansible.module_utils.ib_gateway.observe import linux, portable, proc_net, sockets
+from ansible.module_utils.ib_gateway.observe.snapshot import look
 from simulator.launch import GATEWAY, SimulatedGateway
 
 from integration.test_looks import told

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ib_gateway import linux, portable, sockets
-from ansible.module_utils.ib_gateway.model import Snapshot
-from ansible.module_utils.ib_gateway.snapshot import look
+from ansible.module_utils.ib_gateway.base.host import Snapshot
+from ansible.module_utils.ib_gateway.observe import linux, portable, sockets
+from ansible.module_utils.ib_gateway.observe.snapshot import look
 
 from integration.desk import Desk, until
 from integration.modules import run_module

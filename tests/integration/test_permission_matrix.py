@@ -187,7 +187,7 @@ class Scene:
 
     def cookie(self, client_port: int) -> int:
         """The kernel's number for the gateway's end."""
-        from ansible.module_utils.ib_gateway import sockets
+        from ansible.module_utils.ib_gateway.observe import sockets
 
         rows = sockets.connections([self.port])
         found = next(each.cookie for each in rows if (each.local_port, each.remote_port) == (self.port, client_port))

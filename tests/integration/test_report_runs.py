@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ib_fleet import documents, writing
+from ansible.module_utils.ib_fleet.run import write_report
+from ansible.module_utils.ib_fleet.store import documents
 from junitparser import Error, Failure, JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
 from simulator.launch import free_port
@@ -213,7 +214,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
     if os.geteuid() or mounted.returncode:
         pytest.skip("a disk of its own cannot be mounted here")
     try:
-        assert writing.write_all(fleets.some(2), folder).problems == []
+        assert write_report.write_all(fleets.some(2), folder).problems == []
         with open(folder / "filler", "wb", buffering=0) as filler, contextlib.suppress(OSError):
             while filler.write(b"x" * 4096):
                 pass
@@ -225,7 +226,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 @pytest.mark.root
 def test_a_disk_that_is_full_is_said_and_the_report_from_before_stays_whole(full_disk: Path) -> None:
     before = {name: (full_disk / name).read_bytes() for name in NAMES if name != "history.sqlite"}
-    done = writing.write_all(fleets.some(300, at="2026-11-23T09:00:00Z"), full_disk)
+    done = write_report.write_all(fleets.some(300, at="2026-11-23T09:00:00Z"), full_disk)
     assert done.files == [] and len(done.problems) == 5
     assert all("disk is full" in each for each in done.problems), done.problems
     assert {name: (full_disk / name).read_bytes() for name in before} == before

@@ -8,7 +8,9 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway import launching, processes, signalling
+from ansible.module_utils.ib_gateway.act import stop_process
+from ansible.module_utils.ib_gateway.lifecycle import start_gateway
+from ansible.module_utils.ib_gateway.observe import processes
 from simulator.launch import SimulatedGateway, free_port
 
 from integration.desk import Desk, alive, until
@@ -84,7 +86,7 @@ def test_a_gateway_beside_another_one_is_not_ended(desk: Desk) -> None:
 def test_what_comes_back_by_itself_is_not_started_a_second_time(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     old = broken(desk)
     repair = Repair(desk, entry(desk))
-    stop = signalling.stop
+    stop = stop_process.stop
     back: list[SimulatedGateway] = []
 
     def stop_under_a_supervisor(*arguments: Any, **options: Any) -> Any:
@@ -92,7 +94,7 @@ def test_what_comes_back_by_itself_is_not_started_a_second_time(desk: Desk, monk
         back.append(desk.gateway())
         return outcomes
 
-    monkeypatch.setattr(signalling, "stop", stop_under_a_supervisor)
+    monkeypatch.setattr(stop_process, "stop", stop_under_a_supervisor)
     found = restart(repair)
     assert found["changed"] and "by itself" in found["restarted"][0]["reason"]
     assert desk.java() == [back[0].pid] and not alive(old.pid)
@@ -266,7 +268,7 @@ def test_a_module_that_breaks_down_in_an_act_leaves_a_failed_one_in_the_journal(
     def burst(*_arguments: Any) -> int:
         raise RuntimeError("the floor gave way")
 
-    monkeypatch.setattr(launching, "bring_up", burst)
+    monkeypatch.setattr(start_gateway, "bring_up", burst)
     with pytest.raises((RuntimeError, ValueError, IndexError)):
         repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
     assert repair.told() == [("intent", "restart"), ("outcome", "restart", "failed")]

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, NamedTuple, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import handshake, session
-from ansible.module_utils.ib_gateway.model import STAGES, Probe
+from ansible.module_utils.ib_gateway.api import handshake, session
+from ansible.module_utils.ib_gateway.base.probe import STAGES, Probe
 from simulator.launch import HeldSession, SimulatedGateway
 from simulator.options import FAULTS
 

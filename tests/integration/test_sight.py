@@ -88,7 +88,7 @@ def test_without_netlink_procfs_tells_the_same(desk: Desk) -> None:
     gateway = desk.gateway()
 
     def without_netlink() -> None:
-        from ansible.module_utils.ib_gateway import sockets
+        from ansible.module_utils.ib_gateway.observe import sockets
 
         def refused(states: int, ports: tuple[int, ...]) -> list[sockets.SocketRow]:
             raise PermissionError(f"netlink is refused: {states} {ports}")

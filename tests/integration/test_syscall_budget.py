@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway.snapshot import look
+from ansible.module_utils.ib_gateway.observe.snapshot import look
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT))
@@ -31,7 +31,7 @@ _LOOK = """
 import os, sys
 import ansible.module_utils
 ansible.module_utils.__path__.append({utils!r})
-from ansible.module_utils.ib_gateway.snapshot import look
+from ansible.module_utils.ib_gateway.observe.snapshot import look
 look([{port}], {patterns!r})
 for step in "begin", "end":
     os.path.exists("/mark-" + step)

@@ -21,7 +21,7 @@ from ansible.plugins.action import ActionBase
 class ActionModule(ActionBase):
     _requires_connection = False
     def run(self, tmp=None, task_vars=None):
-        page = sys.modules.get("ansible.module_utils.ib_fleet.page")
+        page = sys.modules.get("ansible.module_utils.ib_fleet.render.page")
         compiled = page.template.cache_info().currsize if page else 0
         told = {"parent": os.getppid(), "loaded": sorted(sys.modules), "page": compiled}
         told["frozen"], told["threshold"] = gc.get_freeze_count(), gc.get_threshold()[0]

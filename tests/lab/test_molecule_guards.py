@@ -72,7 +72,7 @@ def hosts(scenario: str) -> Iterator[Tuple[str, Dict[str, Any]]]:
 
 def codes() -> Set[str]:
     """Every word in quotes in the rules: among them all codes a finding can have."""
-    rules = (run.PROJECT / "module_utils" / "ib_gateway").glob("*.py")
+    rules = (run.PROJECT / "module_utils" / "ib_gateway" / "decide").glob("*.py")
     return {word for path in rules for word in re.findall(r'"([a-z_]+)"', path.read_text(encoding="utf-8"))}
 
 

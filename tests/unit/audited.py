@@ -7,7 +7,7 @@ from typing import Any, List, Sequence, Set
 
 from ansible.module_utils.ib_audit.audit import Audit, audit
 from ansible.module_utils.ib_audit.model import Problem, Source
-from ansible.module_utils.ib_gateway.model import GATEWAY_PORTS, GatewaySpec
+from ansible.module_utils.ib_gateway.base.spec import GATEWAY_PORTS, GatewaySpec
 
 PATH = "/srv/trading/bot.py"
 

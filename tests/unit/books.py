@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import bookkeeping, journal, statefolder
-from ansible.module_utils.ib_gateway.journal import Journal
-from ansible.module_utils.ib_gateway.records import Moment, Record
-from ansible.module_utils.ib_gateway.statefolder import Folder
-from ansible.module_utils.ib_gateway.warrant import Guard, Warrant
+from ansible.module_utils.ib_gateway.state import journal, repair_state, state_folder
+from ansible.module_utils.ib_gateway.state.admission import Guard, Warrant
+from ansible.module_utils.ib_gateway.state.journal import Journal
+from ansible.module_utils.ib_gateway.state.records import Moment, Record
+from ansible.module_utils.ib_gateway.state.state_folder import Folder
 
 BOOT = "3aa250c3-0501-45c0-8532-3d93b932d0cb"
 DIGEST = "d" * 64
@@ -39,7 +39,7 @@ def warrant(state_dir: Path, run: str = "r1", **more: Any) -> Warrant:
 
 def begin(state_dir: Path, run: str = "r1", gateways: Any = ("live",), **more: Any) -> Dict[str, Any]:
     """What beginning a repair returns."""
-    return bookkeeping.begin(warrant(state_dir, run, **more), list(gateways), 900.0, False)
+    return repair_state.begin(warrant(state_dir, run, **more), list(gateways), 900.0, False)
 
 
 def act(state_dir: Path, run: str = "r1", action: str = "stop_client", gateway: str = "live") -> int:
@@ -54,7 +54,7 @@ def act(state_dir: Path, run: str = "r1", action: str = "stop_client", gateway: 
 def end(state_dir: Path, run: str = "r1", **healthy: bool) -> Dict[str, Any]:
     """What ending a repair returns; healthy: by gateway."""
     results = [{"gateway": name, "healthy": each, "summary": "as seen"} for name, each in healthy.items()]
-    return bookkeeping.end(warrant(state_dir, run), results, False)
+    return repair_state.end(warrant(state_dir, run), results, False)
 
 
 def failed_repair(state_dir: Path, run: str = "r1", gateway: str = "live") -> None:
@@ -156,11 +156,11 @@ FULL = (errno.ENOSPC, "write")
 @pytest.fixture
 def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the books of a test are; not there yet. Nothing waits for the disk."""
-    monkeypatch.setattr(statefolder, "calls", StoppingCalls())
+    monkeypatch.setattr(state_folder, "calls", StoppingCalls())
     return tmp_path / "state"
 
 
 @pytest.fixture
 def crashing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
     """Puts other system calls in place."""
-    yield lambda calls: monkeypatch.setattr(statefolder, "calls", calls)
+    yield lambda calls: monkeypatch.setattr(state_folder, "calls", calls)

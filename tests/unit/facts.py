@@ -5,26 +5,24 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple, Union
 
-from ansible.module_utils.ib_gateway import matching, planning, result
-from ansible.module_utils.ib_gateway.diagnosis import diagnose
-from ansible.module_utils.ib_gateway.model import (
+from ansible.module_utils.ib_gateway.base.classify import argv_digest, gateway_kind, relay_name
+from ansible.module_utils.ib_gateway.base.host import (
     ApiConnection,
     Client,
     Connection,
-    Diagnosis,
-    Entry,
-    GatewaySpec,
     Listener,
-    Plan,
-    Probe,
     Process,
     Reading,
     Snapshot,
-    Step,
     Visibility,
 )
-from ansible.module_utils.ib_gateway.recognition import argv_digest, gateway_kind, relay_name
-from ansible.module_utils.ib_gateway.redaction import redact_argv
+from ansible.module_utils.ib_gateway.base.plan import Diagnosis, Entry, Plan, Step
+from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.base.redaction import redact_argv
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.decide import assign, planning
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
+from ansible.module_utils.ib_gateway.module import result
 
 BOOT = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 FOLDER = "/srv/ibgateway/live"
@@ -152,7 +150,7 @@ def probe(outcome: str = "ready", **more: Any) -> Probe:
 
 def entry(one: GatewaySpec, look: Snapshot) -> Entry:
     """What of a look belongs to a host's only entry."""
-    return matching.entries_of([one], look)[0][0]
+    return assign.entries_of([one], look)[0][0]
 
 
 def client(pid: int, look: Snapshot, one: Optional[GatewaySpec] = None) -> Client:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Tuple
 from unittest import mock
 
-from ansible.module_utils.ib_gateway import processes
+from ansible.module_utils.ib_gateway.observe import processes
 
 BOOT = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 

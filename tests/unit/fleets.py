@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Sequence
 from ansible.module_utils.ib_audit import report
 from ansible.module_utils.ib_audit.catalogue import NOT_AUDITED, RULES
 from ansible.module_utils.ib_audit.model import SEVERITIES
-from ansible.module_utils.ib_gateway import fleet
+from ansible.module_utils.ib_fleet.document import fleet_document
 from unit.facts import SCRIPT, gateway, health, listener, probe, script, snapshot, spec
 from unit.test_planning import LEAST
 
@@ -56,7 +56,7 @@ def host(name: str, before: Any = None, after: Any = None, groups: Sequence[str]
         facts["ib_gateway_diagnose_result"] = before
     if after is not None:
         facts["ib_gateway_verify_result"] = after
-    return fleet.host_document(name, facts)
+    return fleet_document.host_document(name, facts)
 
 
 def held_up(look: Dict[str, Any], **repairs: Any) -> Dict[str, Any]:
@@ -67,7 +67,7 @@ def held_up(look: Dict[str, Any], **repairs: Any) -> Dict[str, Any]:
 
 def document(*hosts: Dict[str, Any], at: str = "2026-11-22T09:00:00Z", **more: Any) -> Dict[str, Any]:
     """A fleet's document of these hosts."""
-    return fleet.document(hosts, {"kind": "sweep", "generated_at": at, "check_mode": False, **more})
+    return fleet_document.document(hosts, {"kind": "sweep", "generated_at": at, "check_mode": False, **more})
 
 
 def some(count: int, seed: int = 1, **more: Any) -> Dict[str, Any]:

@@ -11,20 +11,13 @@ import struct
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 from unittest import mock
 
-from ansible.module_utils.ib_gateway import (
-    assessment,
-    cutting,
-    handshake,
-    health,
-    journal,
-    launching,
-    processes,
-    signalling,
-    snapshot,
-    statefolder,
-    units,
-)
-from ansible.module_utils.ib_gateway.model import Probe
+from ansible.module_utils.ib_gateway.act import drop_connection, stop_process
+from ansible.module_utils.ib_gateway.api import handshake
+from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.lifecycle import start_gateway, systemctl
+from ansible.module_utils.ib_gateway.module import assess, look
+from ansible.module_utils.ib_gateway.observe import processes, snapshot
+from ansible.module_utils.ib_gateway.state import journal, state_folder
 from unit.facts import probe
 from unit.simulated_host import SimHost
 from unit.simulated_parts import OWN, PORTS, Killed
@@ -201,23 +194,23 @@ def in_place(host: SimHost) -> Iterator[None]:
     """All of it, for as long as a test lasts."""
     clocks = _Clocks(host)
     places: Dict[Any, Dict[str, Any]] = {
-        signalling: {"os": _SignallingOs(host), "signal": _Signals(host), "select": _Select(host), "time": clocks},
-        statefolder: {"time": clocks, "calls": _Disk(host)},
-        statefolder.Folder: {
-            "__init__": _noted(host, statefolder.Folder.__init__),
-            "lock": _noted(host, statefolder.Folder.lock),
+        stop_process: {"os": _SignallingOs(host), "signal": _Signals(host), "select": _Select(host), "time": clocks},
+        state_folder: {"time": clocks, "calls": _Disk(host)},
+        state_folder.Folder: {
+            "__init__": _noted(host, state_folder.Folder.__init__),
+            "lock": _noted(host, state_folder.Folder.lock),
         },
-        cutting: {
+        drop_connection: {
             "_ask_kernel": functools.partial(_destroy, host),
             "_capabilities": lambda: -1 if host.privileged else 0,
         },
         snapshot: {"time": clocks, "reader": lambda: functools.partial(read, host)},
-        health: {"time": clocks},
+        look: {"time": clocks},
         journal: {"time": clocks},
-        assessment: {"time": clocks},
+        assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},
-        launching: {"start": functools.partial(_start, host)},
-        units: {"_systemctl": host.systemctl},
+        start_gateway: {"start": functools.partial(_start, host)},
+        systemctl: {"_systemctl": host.systemctl},
         processes: {
             "read_stat": functools.partial(_stat, host),
             "read_argv": _about(host, lambda one: one.argv, ()),

@@ -11,7 +11,7 @@ import itertools
 import os
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from ansible.module_utils.ib_gateway import units
+from ansible.module_utils.ib_gateway.lifecycle import systemctl
 from unit.simulated_parts import FRESH, INIT, OWN, PORTS, SSHD, Killed, SimProcess, SimSession
 
 
@@ -260,7 +260,7 @@ class SimHost:
 
     def _systemctl(self, verb: str, unit: str) -> None:
         if not self.privileged:
-            raise units.UnitError("systemctl %s %s failed: Access denied" % (verb, unit))
+            raise systemctl.UnitError("systemctl %s %s failed: Access denied" % (verb, unit))
         self.witness("systemctl", unit, verb)
         if verb in ("stop", "restart"):
             for each in self.members(unit):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import List, Optional, Tuple
 
-from ansible.module_utils.ib_gateway import recognition
+from ansible.module_utils.ib_gateway.base import classify
 
 #: The run itself, its ssh session and the first process of the system.
 OWN, SSHD, INIT = 901, 900, 1
@@ -46,7 +46,7 @@ class SimProcess:
     @property
     def is_gateway(self) -> bool:
         """Whether its program is a gateway's."""
-        return recognition.gateway_kind(self.argv) is not None
+        return classify.gateway_kind(self.argv) is not None
 
     @property
     def folder(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 from unittest import mock
 
-from ansible.module_utils.ib_gateway import warrant
+from ansible.module_utils.ib_gateway.state import admission
 from unit.simulated_host import SimHost
 from unit.simulated_parts import INIT, OWN, SimProcess, SimSession
 from unit.simulated_repair import Row, Run
@@ -58,7 +58,7 @@ class Promises:
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
         """The guard's yes and its intents are heard of."""
-        admit, intend = warrant.Guard.admit, warrant.Guard.intend
+        admit, intend = admission.Guard.admit, admission.Guard.intend
 
         def admitting(guard: Any, action: str, gateway: str, digest: Optional[str]) -> Optional[str]:
             reason = admit(guard, action, gateway, digest)
@@ -71,8 +71,8 @@ class Promises:
             self._intended(gateway, action)
             return token
 
-        with mock.patch.object(warrant.Guard, "admit", admitting), mock.patch.object(
-            warrant.Guard, "intend", intending
+        with mock.patch.object(admission.Guard, "admit", admitting), mock.patch.object(
+            admission.Guard, "intend", intending
         ):
             yield
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence
 
-from ansible.module_utils.ib_gateway import bookkeeping, ladder, outlook
-from ansible.module_utils.ib_gateway.module import GatewayModule
-from ansible.module_utils.ib_gateway.warrant import WARRANT_OPTION, Warrant
+from ansible.module_utils.ib_fleet.document import escalation
+from ansible.module_utils.ib_gateway.module.runner import GatewayModule
+from ansible.module_utils.ib_gateway.state import repair_state, repair_status
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION, Warrant
 from unit.simulated_host import SimHost
 from unit.simulated_parts import PORTS, Killed
 
@@ -114,7 +115,7 @@ class Run:
         looked = self.host.clock
         self._look()
         yield
-        repaired = bool(ladder.steps(self.health))
+        repaired = bool(escalation.steps(self.health))
         if repaired:
             if self.host.clock - looked > 30:
                 self._look()
@@ -127,19 +128,19 @@ class Run:
         acted = repaired and bool(self.begun.get("begun"))
         self.proof = self._look(**({"looks": 3, "soak": 10.0} if acted else {}))
         yield
-        if repaired or outlook.outlook(self.state_dir)["latched"]:
+        if repaired or repair_status.outlook(self.state_dir)["latched"]:
             self.phase = "end"
             if not repaired:
-                bookkeeping.begin(self.warrant(), [], 300.0, False)
+                repair_state.begin(self.warrant(), [], 300.0, False)
                 yield
-            self.ended = bookkeeping.end(self.warrant(), filters["ib_results"](self.proof), False)
+            self.ended = repair_state.end(self.warrant(), filters["ib_results"](self.proof), False)
         self.phase = "over"
 
     def _repair(self) -> Iterator[None]:
         self.phase = "begin"
-        names = filters["ib_step_names"](ladder.steps(self.health))
+        names = filters["ib_step_names"](escalation.steps(self.health))
         seconds = filters["ib_lease_seconds"](self.entries, 30.0)
-        self.begun = bookkeeping.begin(self.warrant(), names, seconds, False)
+        self.begun = repair_state.begin(self.warrant(), names, seconds, False)
         yield
         climb = filters["ib_climb"](self.health, None, self.begun["refused"])
         while self.begun["begun"] and climb["rung"]:
@@ -147,7 +148,7 @@ class Run:
             if climb["rung"] == "wait":
                 self._wait(max(each["target"].get("timeout", 30) for each in self.steps))
                 yield
-                result = self._look(known_served=ladder.known_served(self.health))
+                result = self._look(known_served=escalation.known_served(self.health))
             else:
                 result = self._take(climb["rung"])
             yield
@@ -190,7 +191,7 @@ class Run:
         given = {
             "gateways": self.entries,
             "warrant": self.warrant_option(),
-            "then_look": {"known_served": ladder.known_served(self.health)},
+            "then_look": {"known_served": escalation.known_served(self.health)},
             **options,
         }
         result = self._work(module, given)

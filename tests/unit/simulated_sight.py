@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import FrozenSet, Iterable, List, Optional, Pattern, Sequence
 
-from ansible.module_utils.ib_gateway import recognition
-from ansible.module_utils.ib_gateway.model import Connection, Listener, Process, Reading, Visibility
-from ansible.module_utils.ib_gateway.redaction import redact_argv
+from ansible.module_utils.ib_gateway.base import classify
+from ansible.module_utils.ib_gateway.base.host import Connection, Listener, Process, Reading, Visibility
+from ansible.module_utils.ib_gateway.base.redaction import redact_argv
 from unit.simulated_host import SimHost
 from unit.simulated_parts import OWN, SimProcess, SimSession
 
@@ -24,7 +24,7 @@ def read(host: SimHost, ports: Iterable[int], patterns: Sequence[Pattern[str]], 
     named = {
         each.pid
         for each in everybody
-        if each.pid not in own_run and any(recognition.matches_client(one, each.argv) for one in patterns)
+        if each.pid not in own_run and any(classify.matches_client(one, each.argv) for one in patterns)
     }
     pids = gateways | named | {each.pid for each in owners} | {each.server.pid for each in sessions}
     pids |= {each.client.pid for each in sessions if each.client}
@@ -57,12 +57,12 @@ def _described(host: SimHost, one: SimProcess) -> Process:
         started_at=host.wall - (host.clock - one.born),
         argv=one.argv,
         command=command,
-        argv_digest=recognition.argv_digest(command),
+        argv_digest=classify.argv_digest(command),
         cwd=one.cwd,
         unit=one.unit,
         unit_is_own=one.unit is not None,
-        gateway=recognition.gateway_kind(one.argv),
-        relay=recognition.relay_name(one.argv),
+        gateway=classify.gateway_kind(one.argv),
+        relay=classify.relay_name(one.argv),
         sockets_visible=host.privileged,
         own_run=one.pid in host.ancestors(OWN),
     )

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence, TypeVar
 
-from ansible.module_utils.ib_gateway import bookkeeping
-from ansible.module_utils.ib_gateway.journal import JournalUnusable
-from ansible.module_utils.ib_gateway.ledger import Busy
-from ansible.module_utils.ib_gateway.records import rfc3339
+from ansible.module_utils.ib_gateway.state import repair_state
+from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
+from ansible.module_utils.ib_gateway.state.records import rfc3339
+from ansible.module_utils.ib_gateway.state.store import Busy
 from unit.simulated_host import SimHost
 from unit.simulated_parts import FRESH, OWN, PORTS, SimProcess
 from unit.simulated_promises import Promises
@@ -228,7 +228,7 @@ class Troubles:
     def reset(self, _number: int) -> None:
         """A person mends what keeps the host from being used, and lets the gateways go."""
         try:
-            found = bookkeeping.release(str(self.state_dir), [], "alice", "seen to", True, False)
+            found = repair_state.release(str(self.state_dir), [], "alice", "seen to", True, False)
         except (Busy, JournalUnusable):
             return
         self.watch.latched.difference_update(found["released"])

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ansible.module_utils.ib_gateway.records import epoch
+from ansible.module_utils.ib_gateway.state.records import epoch
 from unit.simulated_host import SimHost
 
 Row = Dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_gateway import acts
+from ansible.module_utils.ib_fleet.document import repair_log
 
 STOPPED = {"pid": 815, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
 REFUSED = {"pid": 816, "user": "trader", "command": ["java"], "reason": "it is no gateway any more"}
@@ -15,8 +15,8 @@ WITHHELD = {"gateway": "live", "action": "restart", "reason": "2 restarts within
 
 def told(name: str, check_mode: bool = False, **result: Any) -> List[str]:
     """The lines of one registered result."""
-    found = acts.done({"ib_gateway_repair_%s" % name: result})
-    return [line for act in found for line in acts.told(act, check_mode)]
+    found = repair_log.done({"ib_gateway_repair_%s" % name: result})
+    return [line for act in found for line in repair_log.told(act, check_mode)]
 
 
 def test_acts_stand_in_the_order_of_the_rungs_and_waits_are_none() -> None:
@@ -26,7 +26,7 @@ def test_acts_stand_in_the_order_of_the_rungs_and_waits_are_none() -> None:
         "ib_gateway_repair_drop_connection": {"changed": True, "dropped": [CUT]},
         "ib_gateway_repair_wait": {"changed": False},
     }
-    assert acts.done(facts) == [
+    assert repair_log.done(facts) == [
         {"action": "drop_connection", "changed": True, "dropped": [CUT]},
         {"action": "stop_client", "changed": True, "stopped": [STOPPED]},
         {"action": "start", "changed": True, "started": [{"name": "live", "pid": 1}]},
@@ -38,13 +38,13 @@ def test_both_rounds_of_cuts_are_told() -> None:
         "ib_gateway_repair_drop_connection": {"changed": True, "dropped": [{**CUT, "client_port": 50999}]},
         "ib_gateway_repair_first_cuts": {"changed": True, "dropped": [CUT]},
     }
-    assert [each["dropped"][0]["client_port"] for each in acts.done(facts)] == [50123, 50999]
-    assert [each["action"] for each in acts.done(facts)] == ["drop_connection", "drop_connection"]
+    assert [each["dropped"][0]["client_port"] for each in repair_log.done(facts)] == [50123, 50999]
+    assert [each["action"] for each in repair_log.done(facts)] == ["drop_connection", "drop_connection"]
 
 
 def test_what_was_skipped_was_not_done() -> None:
-    assert acts.done({"ib_gateway_repair_start": {"skipped": True, "changed": False}}) == []
-    assert acts.done({}) == []
+    assert repair_log.done({"ib_gateway_repair_start": {"skipped": True, "changed": False}}) == []
+    assert repair_log.done({}) == []
 
 
 def test_an_act_that_failed_says_so() -> None:
@@ -82,13 +82,13 @@ def test_what_was_not_done_is_told_with_its_reason(result: Dict[str, Any], line:
 
 
 def test_a_host_on_which_no_repair_was_tried_has_none() -> None:
-    assert acts.repair({}) is None
+    assert repair_log.repair({}) is None
 
 
 def test_a_repair_tells_whether_it_was_begun_and_what_was_proven() -> None:
     begin = {"begun": True, "reason": "", "refused": [{"gateway": "paper", "reason": "latched"}], "changed": False}
     end = {"ended": True, "reason": "", "succeeded": ["live"], "unsuccessful": ["x"], "lifted": ["paper"]}
-    found = acts.repair({"ib_gateway_repair_begin": begin, "ib_gateway_repair_end": end})
+    found = repair_log.repair({"ib_gateway_repair_begin": begin, "ib_gateway_repair_end": end})
     assert found == {
         "begun": True,
         "reason": "",
@@ -98,5 +98,5 @@ def test_a_repair_tells_whether_it_was_begun_and_what_was_proven() -> None:
 
 
 def test_a_repair_that_could_not_even_begin_tells_the_reason() -> None:
-    found = acts.repair({"ib_gateway_repair_begin": {"failed": True, "msg": "no space left"}})
+    found = repair_log.repair({"ib_gateway_repair_begin": {"failed": True, "msg": "no space left"}})
     assert found == {"begun": False, "reason": "no space left", "refused": [], "ended": None}

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import ladder
-from ansible.module_utils.ib_gateway.model import Probe, Snapshot
+from ansible.module_utils.ib_fleet.document import escalation
+from ansible.module_utils.ib_gateway.base.host import Snapshot
+from ansible.module_utils.ib_gateway.base.probe import Probe
 from unit.facts import health, spec
 from unit.module_runs import PROJECT
 from unit.test_planning import LEAST
@@ -120,14 +121,14 @@ def test_no_judgement_or_plan_asks_for_it_when_its_texts_are_put_together(
 ) -> None:
     found = health((spec(), look, shaken), (spec(name="second", service=None), look, shaken))
     assert offences(json.dumps(found)) == []
-    assert offences(". ".join(ladder.lines(found))) == []
+    assert offences(". ".join(escalation.lines(found))) == []
 
 
 def test_every_text_was_read() -> None:
     assert sum(map(len, TEXTS.values())) > 500
     for file in (
-        "module_utils/ib_gateway/diagnosis.py",
-        "module_utils/ib_gateway/planning.py",
+        "module_utils/ib_gateway/decide/diagnosis.py",
+        "module_utils/ib_gateway/decide/planning.py",
         "library/ib_gateway_health.py",
         "filter_plugins/ib_gateway.py",
         "doc_fragments/ib_gateway.py",

@@ -26,7 +26,7 @@ try:
 except ImportError as error:
     missing = str(error)
 found = {
-    "value": shared.one.VALUE, "file": shared.one.__file__, "two": shared.two.__file__, "missing": missing,
+    "value": shared.one.VALUE, "file": shared.one.__file__, "low": shared.base.low.__file__, "two": shared.two.__file__, "missing": missing,
     "compiled": compiled, "frozen": gc.get_freeze_count() - before,
 }
 json.dump(found, sys.stdout)
@@ -37,7 +37,9 @@ def loaded(folder: Path, *, packed: bool) -> Dict[str, Any]:
     """What an interpreter says that has imported a package with this project's __init__, out of an archive or not."""
     texts = {
         "shared/__init__.py": PACKAGE.read_text(encoding="utf-8"),
-        "shared/one.py": "from shared import two\nVALUE = two.VALUE + 1\n",
+        "shared/one.py": "from shared import two\nfrom shared.base import low\nVALUE = two.VALUE + low.VALUE\n",
+        "shared/base/__init__.py": "",
+        "shared/base/low.py": "VALUE = 1\n",
         "shared/two.py": "VALUE = 1\n",
     }
     where = folder / ("sent.zip" if packed else "folder")
@@ -54,13 +56,14 @@ def loaded(folder: Path, *, packed: bool) -> Dict[str, Any]:
     assert done.returncode == 0, done.stderr
     found: Dict[str, Any] = json.loads(done.stdout)
     assert (found["value"], found["file"]) == (2, str(where / "shared" / "one.py"))
+    assert found["low"] == str(where / "shared" / "base" / "low.py")
     assert found["missing"] == "No module named 'shared.missing'"
     return found
 
 
-def test_in_an_archive_each_file_of_the_package_is_compiled_once(tmp_path: Path) -> None:
+def test_in_an_archive_each_file_of_the_package_and_of_its_sub_packages_is_compiled_once(tmp_path: Path) -> None:
     compiled = loaded(tmp_path, packed=True)["compiled"]
-    assert (compiled.count("one.py"), compiled.count("two.py")) == (1, 1)
+    assert [compiled.count(name) for name in ("one.py", "two.py", "low.py")] == [1, 1, 1]
 
 
 def test_in_an_archive_what_was_there_before_is_no_longer_searched_for_garbage(tmp_path: Path) -> None:

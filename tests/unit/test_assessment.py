@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import assessment
+from ansible.module_utils.ib_gateway.module import assess
 from unit.simulated_calls import in_place
 from unit.simulated_host import SimHost
 from unit.simulated_repair import HEALTH, Module, entry
 
 ENTRIES = [entry("live"), entry("paper")]
-ARGUMENTS = {"gateways": HEALTH.ARGUMENTS["gateways"], "then_look": assessment.AFTER_OPTION}
+ARGUMENTS = {"gateways": HEALTH.ARGUMENTS["gateways"], "then_look": assess.AFTER_OPTION}
 
 
 def module(then_look: Optional[Dict[str, Any]], check_mode: bool = False) -> Module:
@@ -23,7 +23,7 @@ def module(then_look: Optional[Dict[str, Any]], check_mode: bool = False) -> Mod
 
 def after(host: SimHost, asked: Module, acted: bool = True, started: Optional[List[str]] = None) -> Dict[str, Any]:
     with in_place(host):
-        return assessment.after_acts(asked, asked.specs(), acted, started or [])
+        return assess.after_acts(asked, asked.specs(), acted, started or [])
 
 
 def statuses(found: Dict[str, Any]) -> Dict[str, str]:
@@ -98,7 +98,7 @@ def test_a_look_that_fails_takes_nothing_back_and_says_so(monkeypatch: pytest.Mo
     def fails(*_arguments: Any) -> Any:
         raise PermissionError("the socket tables cannot be read")
 
-    monkeypatch.setattr(assessment, "examine", fails)
+    monkeypatch.setattr(assess, "examine", fails)
     asked = module({"probe": "auto"})
     assert after(serving(), asked) == {"health": None, "waited": []}
     assert asked.warnings == ["what came of it could not be seen: the socket tables cannot be read"]
@@ -113,10 +113,10 @@ def test_looks_over_a_soak_are_judged_together(monkeypatch: pytest.MonkeyPatch) 
         host.add_gateway("live", 4001)
         return [first, look_once()]
 
-    monkeypatch.setattr(assessment, "watch", replaced)
+    monkeypatch.setattr(assess, "watch", replaced)
     options = module({"probe": "auto"}).params["then_look"]
     with in_place(host):
-        found = assessment.assess(module(None).specs(), options, looks=2, soak=1.0)
+        found = assess.assess(module(None).specs(), options, looks=2, soak=1.0)
     assert found["gateways"][0]["verdict"] == "gateway_unstable"
     assert [each["status"] for each in found["looks"]] == ["unhealthy", "unhealthy"]  # paper does not run in either
 
@@ -125,11 +125,11 @@ def test_looks_over_a_soak_are_judged_together(monkeypatch: pytest.MonkeyPatch) 
 def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds: float) -> None:
     asked = module({"probe_timeout": seconds})
     with pytest.raises(Exception, match=r"probe_timeout is .*; give a number of seconds above 0, at most 3600"):
-        assessment.check(asked, asked.params["then_look"])
+        assess.check(asked, asked.params["then_look"])
 
 
 def test_a_call_may_take_what_it_waits_for_and_what_its_look_may_take() -> None:
     params = {"gateways": [{"start_timeout": 120}, {"start_timeout": 30}], "then_look": {"probe_timeout": 5.0}}
-    assert assessment.waits(lambda _params: 10.0)(params) == 20.0
-    assert assessment.waits(lambda _params: 10.0, starts=True)(params) == 140.0
-    assert assessment.waits(lambda _params: 10.0, starts=True)({**params, "then_look": None}) == 10.0
+    assert assess.waits(lambda _params: 10.0)(params) == 20.0
+    assert assess.waits(lambda _params: 10.0, starts=True)(params) == 140.0
+    assert assess.waits(lambda _params: 10.0, starts=True)({**params, "then_look": None}) == 10.0

@@ -7,7 +7,7 @@ from typing import List
 import pytest
 from ansible.module_utils.ib_audit.audit import audit
 from ansible.module_utils.ib_audit.model import Source
-from ansible.module_utils.ib_gateway.model import GatewaySpec
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from unit.audited import PATH, audited, problems, spec
 
 CODE = "port_contradicts_mode"

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import linux, processes
-from ansible.module_utils.ib_gateway.processes import Stat
+from ansible.module_utils.ib_gateway.observe import linux, processes
+from ansible.module_utils.ib_gateway.observe.processes import Stat
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="procfs is Linux's")
 

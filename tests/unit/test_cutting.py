@@ -11,10 +11,11 @@ from typing import Any, Dict, Iterator, List, Optional
 from unittest import mock
 
 import pytest
-from ansible.module_utils.ib_gateway import cutting, processes, signalling
-from ansible.module_utils.ib_gateway.cutting import Cut
-from ansible.module_utils.ib_gateway.model import ApiConnection, Snapshot
-from ansible.module_utils.ib_gateway.signalling import Gone, Refused
+from ansible.module_utils.ib_gateway.act import drop_connection, stop_process
+from ansible.module_utils.ib_gateway.act.drop_connection import Cut
+from ansible.module_utils.ib_gateway.act.stop_process import Gone, Refused
+from ansible.module_utils.ib_gateway.base.host import ApiConnection, Snapshot
+from ansible.module_utils.ib_gateway.observe import processes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import BOOT, GATEWAY, SCRIPT, SECOND, connection, gateway, planned, script, snapshot, spec
@@ -36,11 +37,11 @@ class Host:
         self.answer = answer
         self.own_netns = own_netns
         self.capable = True
-        self.proven: List[signalling.Target] = []
+        self.proven: List[stop_process.Target] = []
         self.not_any_more: Dict[int, Exception] = {}
         self.cut: List[bytes] = []
 
-    def prove(self, target: signalling.Target) -> None:
+    def prove(self, target: stop_process.Target) -> None:
         """As signalling.prove() does it, from a list."""
         self.proven.append(target)
         if target.pid in self.not_any_more:
@@ -56,19 +57,19 @@ class Host:
         """Cutting sees this host."""
         with contextlib.ExitStack() as stack:
             for target, name, answer in (
-                (cutting, "look", lambda _ports: self.look),
-                (cutting, "_ask_kernel", self.ask),
-                (cutting, "_capabilities", lambda: -1 if self.capable else 0),
-                (signalling, "prove", self.prove),
+                (drop_connection, "look", lambda _ports: self.look),
+                (drop_connection, "_ask_kernel", self.ask),
+                (drop_connection, "_capabilities", lambda: -1 if self.capable else 0),
+                (stop_process, "prove", self.prove),
                 (processes, "network_namespace", lambda pid: "net:1" if pid == "self" or self.own_netns else "net:2"),
             ):
                 stack.enter_context(mock.patch.object(target, name, answer))
             yield
 
 
-def drop(host: Host, cut: Cut = CUT, **more: Any) -> cutting.Outcome:
+def drop(host: Host, cut: Cut = CUT, **more: Any) -> drop_connection.Outcome:
     with host.rules():
-        return cutting.drop(cut, **more)
+        return drop_connection.drop(cut, **more)
 
 
 def with_connection(**more: Any) -> Snapshot:
@@ -197,7 +198,7 @@ def test_without_the_right_to_cut_nothing_is_announced() -> None:
 
 def test_a_request_names_family_both_ends_and_cookie() -> None:
     cut = dataclasses.replace(CUT, cookie=(7 << 32) + 9, client_port=50_000)
-    four, six = (cutting.destroy_request(cut, family) for family in (socket.AF_INET, socket.AF_INET6))
+    four, six = (drop_connection.destroy_request(cut, family) for family in (socket.AF_INET, socket.AF_INET6))
     for request, family, address in (
         (four, socket.AF_INET, b"\x7f\0\0\1".ljust(16, b"\0")),
         (six, socket.AF_INET6, bytes(10) + b"\xff\xff\x7f\0\0\1"),
@@ -212,13 +213,13 @@ def test_a_request_names_family_both_ends_and_cookie() -> None:
 
 @given(st.binary(max_size=64))
 def test_any_answer_is_a_number_and_no_crash(data: bytes) -> None:
-    assert isinstance(cutting.parse_ack(data), int)
+    assert isinstance(drop_connection.parse_ack(data), int)
 
 
 def test_an_answer_that_is_no_acknowledgement_is_no_success() -> None:
-    assert cutting.parse_ack(b"") == cutting.parse_ack(bytes(36)) == errno.EBADMSG
-    assert cutting.parse_ack(struct.pack("=IHHIIi", 20, 2, 0, 1, 0, 0)) == 0
-    assert cutting.parse_ack(struct.pack("=IHHIIi", 20, 2, 0, 1, 0, -errno.EPERM)) == errno.EPERM
+    assert drop_connection.parse_ack(b"") == drop_connection.parse_ack(bytes(36)) == errno.EBADMSG
+    assert drop_connection.parse_ack(struct.pack("=IHHIIi", 20, 2, 0, 1, 0, 0)) == 0
+    assert drop_connection.parse_ack(struct.pack("=IHHIIi", 20, 2, 0, 1, 0, -errno.EPERM)) == errno.EPERM
 
 
 # --- any host --------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ib_gateway.deferred import deferred, submodule
+from ansible.module_utils.ib_gateway.api.lazy_import import deferred, submodule
 
 
 @pytest.fixture(autouse=True)

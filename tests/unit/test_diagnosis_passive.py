@@ -7,7 +7,8 @@ import pprint
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.model import Client, Diagnosis, Entry, Finding, Process
+from ansible.module_utils.ib_gateway.base.host import Client, Process
+from ansible.module_utils.ib_gateway.base.plan import Diagnosis, Entry, Finding
 from unit.facts import (
     ALIEN,
     GATEWAY,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ansible.module_utils.ib_gateway.diagnosis import diagnose
-from ansible.module_utils.ib_gateway.matching import entries_of
-from ansible.module_utils.ib_gateway.model import Diagnosis, GatewaySpec, Snapshot, Visibility
+from ansible.module_utils.ib_gateway.base.host import Snapshot, Visibility
+from ansible.module_utils.ib_gateway.base.plan import Diagnosis
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.decide.assign import entries_of
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from unit.facts import (
     ALIEN,
     GATEWAY,

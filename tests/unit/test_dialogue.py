@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import List
 
 import pytest
-from ansible.module_utils.ib_gateway.dialogue import Dialogue
-from ansible.module_utils.ib_gateway.model import STAGES, Probe
+from ansible.module_utils.ib_gateway.api.dialogue import Dialogue
+from ansible.module_utils.ib_gateway.base.probe import STAGES, Probe
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.api_frames import ACCOUNTS, CUTS, HELLO, ORDER_ID, TIME, cut, notice, raw_frame

@@ -6,8 +6,10 @@ import dataclasses
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_gateway.evidence import digest, digests
-from ansible.module_utils.ib_gateway.model import Client, Entry, GatewaySpec, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Client, Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Entry
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.decide.fingerprint import digest, digests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import (

@@ -6,7 +6,7 @@ import json
 from typing import Any, Dict, List, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import fleet
+from ansible.module_utils.ib_fleet.document import fleet_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import SCRIPT, SECOND, gateway, health, listener, probe, script, snapshot, spec
@@ -26,15 +26,15 @@ def host(before: Any = None, after: Any = None, **more: Any) -> Dict[str, Any]:
         facts["ib_gateway_diagnose_result"] = before
     if after is not None:
         facts["ib_gateway_verify_result"] = after
-    return fleet.host_document("desk1", facts)
+    return fleet_document.host_document("desk1", facts)
 
 
 def document(*hosts: Dict[str, Any], **more: Any) -> Dict[str, Any]:
-    return fleet.document(hosts, dict(CONTEXT, **more))
+    return fleet_document.document(hosts, dict(CONTEXT, **more))
 
 
 def lines(*hosts: Dict[str, Any], **more: Any) -> List[str]:
-    return fleet.lines(document(*hosts, **more))
+    return fleet_document.lines(document(*hosts, **more))
 
 
 # --- one host's status -----------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ def test_the_document_counts_every_host_once() -> None:
 
 
 def test_hosts_come_by_name() -> None:
-    hosts = [fleet.host_document(name, {}) for name in ("b", "a", "c")]
+    hosts = [fleet_document.host_document(name, {}) for name in ("b", "a", "c")]
     assert [each["name"] for each in document(*hosts)["hosts"]] == ["a", "b", "c"]
 
 
@@ -139,14 +139,14 @@ def test_hosts_come_by_name() -> None:
 )
 def test_the_exit_code_says_no_for_these(fail_on: str, names: List[str]) -> None:
     looks = {"healthy": HEALTHY, "degraded": CROWDED, "unknown": None, "unhealthy": DOWN, "unreachable": UNREACHABLE}
-    hosts = [fleet.host_document(name, {"ib_gateway_diagnose_result": look}) for name, look in looks.items()]
+    hosts = [fleet_document.host_document(name, {"ib_gateway_diagnose_result": look}) for name, look in looks.items()]
     assert [each["status"] for each in hosts] == list(looks)
-    assert fleet.failing(document(*hosts), fail_on) == names
+    assert fleet_document.failing(document(*hosts), fail_on) == names
 
 
 def test_an_unknown_fail_on_is_an_error_that_says_what_is_known() -> None:
     with pytest.raises(ValueError, match="fail_on is 'always'; use never, unknown, degraded, unhealthy"):
-        fleet.failing(document(), "always")
+        fleet_document.failing(document(), "always")
 
 
 # --- for a person ----------------------------------------------------------------------------------------------------
@@ -193,12 +193,12 @@ def test_findings_withheld_steps_strangers_and_the_missing_library_are_told() ->
 
 def test_many_gateways_that_fit_no_entry_take_a_line_for_each_account() -> None:
     look = dict(HEALTHY, undeclared=[{"pid": 9, "user": "bob"}, {"pid": 7, "user": "bob"}, {"pid": 8, "user": "eve"}])
-    assert fleet.strangers(look) == [
+    assert fleet_document.strangers(look) == [
         "left alone: 2 gateways of bob fit no entry: pid 7, 9",
         "left alone: gateway pid 8 of eve fits no entry",
     ]
 
 
 def test_the_sentence_of_a_host_says_why_it_fails_the_run() -> None:
-    assert fleet.sentence(host(DOWN)) == "desk1 is unhealthy: no gateway process for live is running"
-    assert fleet.sentence(host(HEALTHY)) == "desk1 is healthy: no reason known"
+    assert fleet_document.sentence(host(DOWN)) == "desk1 is unhealthy: no gateway process for live is running"
+    assert fleet_document.sentence(host(HEALTHY)) == "desk1 is healthy: no reason known"

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from ansible.module_utils.ib_fleet import documents
-from ansible.module_utils.ib_fleet.files import ReportError
-from ansible.module_utils.ib_gateway import fleet
+from ansible.module_utils.ib_fleet.document import fleet_document
+from ansible.module_utils.ib_fleet.store import documents
+from ansible.module_utils.ib_fleet.store.files import ReportError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -48,7 +48,7 @@ def test_any_document_fits_the_schema_and_comes_back_as_it_was(found: Any) -> No
     document = fleets.document(*found)
     assert documents.problems(document) == []
     assert json.loads(documents.text(document)) == document
-    assert fleet.gaps(document) == []
+    assert fleet_document.gaps(document) == []
 
 
 def test_a_hostile_fleet_fits_the_schema_and_its_file_is_plain_ascii() -> None:
@@ -95,18 +95,18 @@ def test_a_healthy_host_with_a_reason_and_a_reached_one_that_is_unreachable_cont
 def test_declared_and_reported_hosts_that_differ_are_named() -> None:
     look = fleets.looks()["good"]
     document = fleets.document(fleets.host("a", look), fleets.host("b", look), declared=["b", "c"])
-    assert fleet.gaps(document) == [
+    assert fleet_document.gaps(document) == [
         "2 host(s) are declared and 2 are in the report",
         "declared and not in the report: c",
         "in the report and not declared: a",
     ]
     twice = fleets.document(fleets.host("a", look), fleets.host("a", look))
-    assert "more than once in the report: a" in fleet.gaps(twice)
+    assert "more than once in the report: a" in fleet_document.gaps(twice)
 
 
 def test_of_many_missing_hosts_a_few_are_named() -> None:
     document = fleets.document(declared=["desk%03d" % number for number in range(100)])
-    assert fleet.gaps(document)[1].endswith("desk009 and 90 more")
+    assert fleet_document.gaps(document)[1].endswith("desk009 and 90 more")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
@@ -123,12 +123,12 @@ def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def test_a_large_fleet_s_lines_tell_only_of_hosts_that_need_a_look() -> None:
-    told = fleet.lines(fleets.some(400))
+    told = fleet_document.lines(fleets.some(400))
     healthy = [line for line in told if line.endswith(": healthy")]
     assert not healthy and told[0].startswith("400 host(s): ")
-    assert [line for line in fleet.lines(fleets.some(5)) if line.endswith(": healthy")]
+    assert [line for line in fleet_document.lines(fleets.some(5)) if line.endswith(": healthy")]
 
 
 def test_no_line_for_a_terminal_carries_what_a_terminal_obeys() -> None:
-    for line in fleet.lines(fleets.hostile()):
+    for line in fleet_document.lines(fleets.hostile()):
         assert line.replace("\n", "").isprintable(), ascii(line)

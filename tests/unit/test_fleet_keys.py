@@ -6,7 +6,7 @@ import re
 from typing import Any, Dict, Set
 
 import pytest
-from ansible.module_utils.ib_fleet import documents
+from ansible.module_utils.ib_fleet.store import documents
 from unit.module_runs import PROJECT
 
 PAGE = (PROJECT / "docs" / "fleet-json.md").read_text(encoding="utf-8")

@@ -6,10 +6,10 @@ import itertools
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_fleet import documents
-from ansible.module_utils.ib_fleet.files import ReportError
-from ansible.module_utils.ib_fleet.merging import merge
-from ansible.module_utils.ib_gateway import fleet
+from ansible.module_utils.ib_fleet.document import fleet_document
+from ansible.module_utils.ib_fleet.document.merge import merge
+from ansible.module_utils.ib_fleet.store import documents
+from ansible.module_utils.ib_fleet.store.files import ReportError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit import fleets
@@ -66,15 +66,17 @@ def test_the_newest_report_of_a_host_is_taken() -> None:
 
 def test_a_slice_that_is_missing_is_seen_by_what_the_inventory_declares() -> None:
     part = fleets.document(fleets.host("a", fleets.looks()["good"]))
-    assert fleet.gaps(merge([part])) == []
-    assert fleet.gaps(merge([part], declared=["a", "b"]))[0] == "2 host(s) are declared and 1 are in the report"
+    assert fleet_document.gaps(merge([part])) == []
+    assert (
+        fleet_document.gaps(merge([part], declared=["a", "b"]))[0] == "2 host(s) are declared and 1 are in the report"
+    )
 
 
 def test_a_gap_of_a_slice_stays_one_until_another_slice_fills_it() -> None:
     look = fleets.looks()["good"]
     gap = fleets.document(fleets.host("a", look), declared=["a", "b"])
-    assert fleet.gaps(merge([gap]))
-    assert fleet.gaps(merge([gap, fleets.document(fleets.host("b", look))])) == []
+    assert fleet_document.gaps(merge([gap]))
+    assert fleet_document.gaps(merge([gap, fleets.document(fleets.host("b", look))])) == []
 
 
 def test_mixed_schema_versions_and_modes_and_nothing_at_all_are_refused() -> None:

@@ -12,9 +12,9 @@ import time
 from typing import Any, Iterator, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import handshake
-from ansible.module_utils.ib_gateway.dialogue import Dialogue
-from ansible.module_utils.ib_gateway.model import STAGES, Probe
+from ansible.module_utils.ib_gateway.api import handshake
+from ansible.module_utils.ib_gateway.api.dialogue import Dialogue
+from ansible.module_utils.ib_gateway.base.probe import STAGES, Probe
 from unit.api_frames import ACCOUNTS, ORDER_ID, TIME, notice, raw_frame
 from unit.api_peer import (
     Line,
@@ -290,7 +290,7 @@ def test_an_exception_closes_the_connection_too(monkeypatch: pytest.MonkeyPatch)
 def test_neither_engine_imports_asyncio_before_it_must() -> None:
     code = (
         "import sys, ansible.module_utils as m; m.__path__.extend(sys.argv[1:]);"
-        "from ansible.module_utils.ib_gateway import handshake, session;"
+        "from ansible.module_utils.ib_gateway.api import handshake, session;"
         "print(sorted({'asyncio', 'ib_insync', 'ib_async', 'logging'} & set(sys.modules)))"
     )
     import ansible.module_utils

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.inventory import ENTRY_OPTIONS, parse
-from ansible.module_utils.ib_gateway.model import GatewaySpec
+from ansible.module_utils.ib_gateway.base.inventory import ENTRY_OPTIONS, parse
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import journal
-from ansible.module_utils.ib_gateway.journal import JournalUnusable
-from ansible.module_utils.ib_gateway.limits import latched, unfinished
-from ansible.module_utils.ib_gateway.outlook import outlook
-from ansible.module_utils.ib_gateway.records import format_line, parse_line
-from ansible.module_utils.ib_gateway.statefolder import Folder
-from ansible.module_utils.ib_gateway.warrant import Guard
+from ansible.module_utils.ib_gateway.state import journal
+from ansible.module_utils.ib_gateway.state.admission import Guard
+from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
+from ansible.module_utils.ib_gateway.state.limits import latched, unfinished
+from ansible.module_utils.ib_gateway.state.records import format_line, parse_line
+from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.state_folder import Folder
 from unit.books import (
     DIGEST,
     FULL,

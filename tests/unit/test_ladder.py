@@ -6,8 +6,8 @@ import itertools
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import ladder
-from ansible.module_utils.ib_gateway.model import RUNGS
+from ansible.module_utils.ib_fleet.document import escalation
+from ansible.module_utils.ib_gateway.base.plan import RUNGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import (
@@ -53,20 +53,20 @@ def test_the_rungs_go_from_the_least_to_the_most_disruptive() -> None:
 
 
 def test_the_steps_of_all_entries_count() -> None:
-    found = ladder.steps(health(DOWN, STALLED, FINE))
+    found = escalation.steps(health(DOWN, STALLED, FINE))
     assert [(each["gateway"], each["action"]) for each in found] == [("live", "start"), ("stalled", "restart")]
 
 
 def test_an_entry_that_is_plan_only_gives_no_steps() -> None:
     shown = health((spec(remediation="plan_only"), snapshot(), None), STALLED)
-    assert [each["gateway"] for each in ladder.steps(shown)] == ["stalled"]
+    assert [each["gateway"] for each in escalation.steps(shown)] == ["stalled"]
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"gateways": []}, {"msg": "unreachable", "unreachable": True}])
 def test_a_host_without_a_look_gives_no_steps_and_no_rung(nothing: Any) -> None:
-    assert ladder.steps(nothing) == []
-    assert ladder.climb(nothing)["rung"] is None
-    assert ladder.lines(nothing) == []
+    assert escalation.steps(nothing) == []
+    assert escalation.climb(nothing)["rung"] is None
+    assert escalation.lines(nothing) == []
 
 
 # --- which rung ------------------------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def test_a_host_without_a_look_gives_no_steps_and_no_rung(nothing: Any) -> None:
 
 def taken(*rungs: str) -> Dict[str, Any]:
     """What is remembered of a climb that has taken these rungs, on none of which it met anybody."""
-    return {**ladder.climb(None), "taken": list(rungs[:-1]), "rung": rungs[-1]}
+    return {**escalation.climb(None), "taken": list(rungs[:-1]), "rung": rungs[-1]}
 
 
 def rung(found: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
@@ -82,48 +82,48 @@ def rung(found: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
 
 
 def test_a_climb_begins_at_the_lowest_rung_that_any_entry_needs_and_takes_all_its_steps() -> None:
-    assert rung(ladder.climb(health(STALLED, DOWN, STARTING))) == ("wait", ["slow"])
-    assert rung(ladder.climb(health(STALLED, DOWN))) == ("start", ["live"])
-    assert rung(ladder.climb(health(STALLED))) == ("restart", ["stalled"])
-    assert rung(ladder.climb(health(CROWDED, STALLED))) == ("stop_client", ["crowded"])
-    assert rung(ladder.climb(raw(step("start"), step("start", "paper")))) == ("start", ["live", "paper"])
-    assert rung(ladder.climb(health(FINE))) == (None, [])
+    assert rung(escalation.climb(health(STALLED, DOWN, STARTING))) == ("wait", ["slow"])
+    assert rung(escalation.climb(health(STALLED, DOWN))) == ("start", ["live"])
+    assert rung(escalation.climb(health(STALLED))) == ("restart", ["stalled"])
+    assert rung(escalation.climb(health(CROWDED, STALLED))) == ("stop_client", ["crowded"])
+    assert rung(escalation.climb(raw(step("start"), step("start", "paper")))) == ("start", ["live", "paper"])
+    assert rung(escalation.climb(health(FINE))) == (None, [])
 
 
 def test_the_next_rung_is_above_the_last_one() -> None:
     every = raw(step("wait"), cut(1), stop(2, False), step("stop_gateway"), step("start"), step("restart"))
     for below, above in itertools.pairwise(RUNGS):
         rungs = [below] * (2 if below == "drop_connection" else 1)
-        assert ladder.climb(every, taken(*rungs))["rung"] == above
-    assert ladder.climb(every, taken("restart"))["rung"] is None
+        assert escalation.climb(every, taken(*rungs))["rung"] == above
+    assert escalation.climb(every, taken("restart"))["rung"] is None
 
 
 def test_a_rung_is_not_climbed_twice_although_its_fault_is_still_there() -> None:
-    assert ladder.climb(health(CROWDED), taken("stop_client"))["rung"] is None
-    assert ladder.climb(health(STALLED), taken("restart"))["rung"] is None
+    assert escalation.climb(health(CROWDED), taken("stop_client"))["rung"] is None
+    assert escalation.climb(health(STALLED), taken("restart"))["rung"] is None
 
 
 def test_a_rung_below_is_not_climbed_again() -> None:
-    assert ladder.climb(raw(step("wait"), stop(1, False)), taken("start"))["rung"] is None
+    assert escalation.climb(raw(step("wait"), stop(1, False)), taken("start"))["rung"] is None
 
 
 def test_a_rung_whose_only_steps_are_plan_only_is_no_rung() -> None:
-    assert ladder.climb(raw(step("restart"), remediation="plan_only"))["rung"] is None
+    assert escalation.climb(raw(step("restart"), remediation="plan_only"))["rung"] is None
 
 
 def test_what_was_started_in_a_run_is_not_restarted_in_it() -> None:
-    first = ladder.climb(raw(step("start")))
-    assert rung(ladder.climb(raw(step("restart")), first)) == (None, [])
-    assert rung(ladder.climb(raw(step("restart"), step("restart", "paper")), first)) == ("restart", ["paper"])
+    first = escalation.climb(raw(step("start")))
+    assert rung(escalation.climb(raw(step("restart")), first)) == (None, [])
+    assert rung(escalation.climb(raw(step("restart"), step("restart", "paper")), first)) == ("restart", ["paper"])
 
 
 def test_nothing_more_is_done_to_an_entry_on_which_the_host_refused_a_step() -> None:
     both = raw(step("stop_gateway"), step("start"), step("start", "paper"))
-    first = ladder.climb(both)
-    second = ladder.climb(both, first, [{"gateway": "live"}])
+    first = escalation.climb(both)
+    second = escalation.climb(both, first, [{"gateway": "live"}])
     assert rung(second) == ("start", ["paper"])
-    assert rung(ladder.climb(raw(step("restart")), second)) == (None, [])
-    assert rung(ladder.climb(both, None, [{"gateway": "live"}])) == ("start", ["paper"])
+    assert rung(escalation.climb(raw(step("restart")), second)) == (None, [])
+    assert rung(escalation.climb(both, None, [{"gateway": "live"}])) == ("start", ["paper"])
 
 
 def cut(*pids: int, port: int = 50123) -> Dict[str, Any]:
@@ -142,41 +142,41 @@ def pids(found: Dict[str, Any]) -> List[int]:
 
 def test_a_script_whose_connection_was_to_be_cut_is_stopped_if_that_did_not_help() -> None:
     crowd = raw(cut(1), cut(2), stop(1), stop(2))
-    first = ladder.climb(crowd)
+    first = escalation.climb(crowd)
     assert (first["rung"], len(first["steps"])) == ("drop_connection", 2)
-    second = ladder.climb(crowd, first)
+    second = escalation.climb(crowd, first)
     assert (second["rung"], pids(second)) == ("stop_client", [1, 2])
 
 
 def test_who_connects_while_connections_are_cut_is_cut_too_and_only_he() -> None:
-    first = ladder.climb(raw(cut(1), stop(1)))
-    second = ladder.climb(raw(cut(1, port=50999), cut(2), stop(1), stop(2)), first)
+    first = escalation.climb(raw(cut(1), stop(1)))
+    second = escalation.climb(raw(cut(1, port=50999), cut(2), stop(1), stop(2)), first)
     assert second["rung"] == "drop_connection"
     assert [each["target"]["client_processes"][0]["pid"] for each in second["steps"]] == [2]
-    third = ladder.climb(raw(cut(1), cut(2), stop(1), stop(2)), second)
+    third = escalation.climb(raw(cut(1), cut(2), stop(1), stop(2)), second)
     assert (third["rung"], pids(third)) == ("stop_client", [1, 2])
 
 
 def test_who_connects_after_the_second_round_of_cuts_is_left_to_the_next_run() -> None:
-    first = ladder.climb(raw(cut(1), stop(1)))
-    second = ladder.climb(raw(cut(2), stop(2)), first)
-    third = ladder.climb(raw(cut(2), cut(3), stop(2), stop(3)), second)
+    first = escalation.climb(raw(cut(1), stop(1)))
+    second = escalation.climb(raw(cut(2), stop(2)), first)
+    third = escalation.climb(raw(cut(2), cut(3), stop(2), stop(3)), second)
     assert (third["rung"], pids(third)) == ("stop_client", [2])
-    assert ladder.climb(raw(cut(3), stop(3)), second)["rung"] is None
+    assert escalation.climb(raw(cut(3), stop(3)), second)["rung"] is None
 
 
 def test_a_script_that_has_the_number_of_one_that_was_cut_is_another_script() -> None:
-    first = ladder.climb(raw(cut(1), stop(1)))
-    assert ladder.climb(raw(stop(1, ticks=11)), first)["rung"] is None
+    first = escalation.climb(raw(cut(1), stop(1)))
+    assert escalation.climb(raw(stop(1, ticks=11)), first)["rung"] is None
 
 
 def test_a_script_that_is_not_to_be_cut_at_all_is_stopped_uncut() -> None:
-    assert pids(ladder.climb(raw(stop(1, only_if_persists=False)))) == [1]
+    assert pids(escalation.climb(raw(stop(1, only_if_persists=False)))) == [1]
 
 
 def test_a_connection_that_somebody_new_holds_as_well_is_cut_again() -> None:
-    first = ladder.climb(raw(cut(1)))
-    assert ladder.climb(raw(cut(1, 2)), first)["rung"] == "drop_connection"
+    first = escalation.climb(raw(cut(1)))
+    assert escalation.climb(raw(cut(1, 2)), first)["rung"] == "drop_connection"
 
 
 STEPS = st.one_of(
@@ -200,7 +200,7 @@ HEALTHS = st.lists(
 def test_whatever_the_looks_say_a_climb_goes_up_and_ends(looks: List[Dict[str, Any]]) -> None:
     climbed: List[str] = []
     cut_before: List[List[int]] = []
-    now = ladder.climb(looks[0])
+    now = escalation.climb(looks[0])
     for look in looks[1:]:
         if now["rung"] is None:
             break
@@ -210,7 +210,7 @@ def test_whatever_the_looks_say_a_climb_goes_up_and_ends(looks: List[Dict[str, A
                 assert [each["target"]["pid"], each["target"]["started_ticks"]] in cut_before
             if each["action"] == "drop_connection":
                 cut_before += [[who["pid"], who["started_ticks"]] for who in each["target"]["client_processes"]]
-        now = ladder.climb(look, now)
+        now = escalation.climb(look, now)
     assert now["rung"] is None
     assert climbed == sorted(climbed, key=RUNGS.index)
     assert len([each for each in climbed if each != "drop_connection"]) == len(set(climbed) - {"drop_connection"})
@@ -221,26 +221,26 @@ def test_whatever_the_looks_say_a_climb_goes_up_and_ends(looks: List[Dict[str, A
 
 
 def test_a_plan_is_told_line_by_line() -> None:
-    assert ladder.lines(health(FINE)) == []
-    assert ladder.lines(health(DOWN, FINE)) == [
+    assert escalation.lines(health(FINE)) == []
+    assert escalation.lines(health(DOWN, FINE)) == [
         "live is unhealthy: no gateway process for live is running",
         "  start live by unit ibgateway.service: no gateway is running",
     ]
 
 
 def test_a_plan_that_is_only_shown_says_so() -> None:
-    lines = ladder.lines(health((spec(remediation="plan_only"), snapshot(), None)))
+    lines = escalation.lines(health((spec(remediation="plan_only"), snapshot(), None)))
     assert lines[1].endswith("(plan_only: shown, not done)")
 
 
 def test_what_is_withheld_is_told_with_its_reason() -> None:
-    lines = ladder.lines(health((spec(service=None), snapshot(), None)))
+    lines = escalation.lines(health((spec(service=None), snapshot(), None)))
     assert lines[1].startswith("  not done: ") and "start_command" in lines[1]
 
 
 def test_a_step_that_waits_for_another_one_says_so() -> None:
     duplicate = (spec(), snapshot(gateway(**UNIT), gateway(SECOND), listener()), probe("stalled"))
-    lines = ladder.lines(health(duplicate))
+    lines = escalation.lines(health(duplicate))
     assert lines[1].startswith("  stop gateway pid %d of trader (/opt/jre/bin/java" % SECOND)
     assert lines[2].startswith("  if it persists, restart live")
 
@@ -266,18 +266,18 @@ CUT = (
     ],
 )
 def test_each_step_is_described_in_words(look: Tuple[Any, Any, Any], words: str) -> None:
-    assert [ladder.describe(each) for each in ladder.steps(health(look))] == [words]
+    assert [escalation.describe(each) for each in escalation.steps(health(look))] == [words]
 
 
 def test_a_cut_is_described_by_who_holds_the_connection() -> None:
-    assert [ladder.describe(each) for each in ladder.steps(health(CUT))] == [
+    assert [escalation.describe(each) for each in escalation.steps(health(CUT))] == [
         "cut the connection of pid %d of trader (python3 bot.py) to port 4001" % SCRIPT,
         "stop script pid %d of trader (python3 bot.py)" % SCRIPT,
     ]
-    assert ladder.climb(health(CUT))["rung"] == "drop_connection"
+    assert escalation.climb(health(CUT))["rung"] == "drop_connection"
 
 
 def test_a_long_command_is_cut_to_a_line() -> None:
-    assert ladder.short(["python3", "bot.py"]) == "python3 bot.py"
-    assert ladder.short(["x" * 200]) == "x" * 97 + "..."
-    assert len(ladder.short(["x"] * GATEWAY, 40)) == 40
+    assert escalation.short(["python3", "bot.py"]) == "python3 bot.py"
+    assert escalation.short(["x" * 200]) == "x" * 97 + "..."
+    assert len(escalation.short(["x"] * GATEWAY, 40)) == 40

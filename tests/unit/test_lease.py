@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from ansible.module_utils.ib_gateway import journal, lease
-from ansible.module_utils.ib_gateway.lease import Lease, held_text, void
-from ansible.module_utils.ib_gateway.ledger import Busy, Ledger
-from ansible.module_utils.ib_gateway.outlook import outlook
-from ansible.module_utils.ib_gateway.warrant import Guard
+from ansible.module_utils.ib_gateway.state import journal, lease
+from ansible.module_utils.ib_gateway.state.admission import Guard
+from ansible.module_utils.ib_gateway.state.lease import Lease, held_text, void
+from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.store import Busy, Ledger
 from unit.books import BOOT, DIGEST, NOW, begin, end, kinds, read, state_dir, warrant
 
 __all__ = ["state_dir"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, List, Optional, Sequence
 
 import pytest
-from ansible.module_utils.ib_gateway.limits import (
+from ansible.module_utils.ib_gateway.state.limits import (
     WINDOW,
     Rules,
     acted_on,
@@ -18,7 +18,7 @@ from ansible.module_utils.ib_gateway.limits import (
     unfinished,
     verdict,
 )
-from ansible.module_utils.ib_gateway.records import Moment, Record, age, epoch, rfc3339
+from ansible.module_utils.ib_gateway.state.records import Moment, Record, age, epoch, rfc3339
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.books import NOW, record

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.matching import all_clients, entries_of
-from ansible.module_utils.ib_gateway.model import Client, GatewaySpec, Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Client, Process, Snapshot
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.decide.assign import all_clients, entries_of
 from unit.facts import (
     ALIEN,
     FOLDER,

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
-from ansible.module_utils.ib_gateway import processes, result
-from ansible.module_utils.ib_gateway.diagnosis import diagnose
-from ansible.module_utils.ib_gateway.planning import plan
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
+from ansible.module_utils.ib_gateway.decide.planning import plan
+from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.observe import processes
 from unit.facts import SCRIPT, SECOND, connection, entry, gateway, listener, probe, script, snapshot, spec
 from unit.module_runs import ANSIBLE_S_OWN, MODULES, PROJECT, contradictions, differing, documented, run
 

@@ -11,7 +11,7 @@ from typing import Any, Dict
 from unittest import mock
 
 import pytest
-from ansible.module_utils.ib_gateway import module as shared
+from ansible.module_utils.ib_gateway.module import runner as shared
 from ansible.module_utils.testing import patch_module_args
 
 

@@ -69,7 +69,7 @@ def test_a_start_that_fails_does_not_tell_its_command(user: str) -> None:
 
 
 def test_a_restart_that_fails_does_not_tell_its_command() -> None:
-    from ansible.module_utils.ib_gateway import processes
+    from ansible.module_utils.ib_gateway.observe import processes
 
     ended = dict(PROCESS, boot_id=processes.boot_id())
     restarts = [{"gateway": "nobody", "target": {"by": "identity", "process": ended}}]

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from ansible.errors import AnsibleError
 from ansible.executor import module_common
-from ansible.module_utils.ib_fleet import packing
-from ansible.module_utils.ib_gateway.model import RUNGS
+from ansible.module_utils.ib_fleet.run import packing
+from ansible.module_utils.ib_gateway.base.plan import RUNGS
 from ansible.plugins.loader import callback_loader
 
 PROJECT = Path(__file__).resolve().parent.parent.parent

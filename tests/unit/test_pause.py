@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ib_gateway import pause
-from ansible.module_utils.ib_gateway.records import epoch
+from ansible.module_utils.ib_gateway.state import pause
+from ansible.module_utils.ib_gateway.state.records import epoch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_is_a_pause(tmp_path: Path, monkeypatch: pytest.Monk
     def fail(*_arguments: Any, **_named: Any) -> int:
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr("ansible.module_utils.ib_gateway.pause.os.open", fail)
+    monkeypatch.setattr("ansible.module_utils.ib_gateway.state.pause.os.open", fail)
     found = pause.read(str(tmp_path / "pause.json"), NOW)
     assert found is not None and os.strerror(number) in found.text
 
@@ -109,7 +109,7 @@ def test_a_pause_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monke
     def full(_descriptor: int, _data: bytes) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("ansible.module_utils.ib_gateway.pause.os.write", full)
+    monkeypatch.setattr("ansible.module_utils.ib_gateway.state.pause.os.write", full)
     with pytest.raises(OSError, match="No space"):
         pause.write(path, "new", NOW + 60)
     found = pause.read(path, NOW)

@@ -8,8 +8,8 @@ import signal
 from typing import List, Set, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import signalling
-from ansible.module_utils.ib_gateway.recognition import argv_digest
+from ansible.module_utils.ib_gateway.act import stop_process
+from ansible.module_utils.ib_gateway.base.classify import argv_digest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.fake_kernel import BOOT, FakeKernel, FakeProcess
@@ -24,11 +24,11 @@ MOST_CALLS = 60
 
 def stop(
     handovers: Set[int], stubborn: bool, allow_kill: bool, stranger: Tuple[str, ...] = SCRIPT
-) -> Tuple[FakeKernel, signalling.Outcome]:
+) -> Tuple[FakeKernel, stop_process.Outcome]:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT, stubborn), handovers, stranger)
-    target = signalling.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT), allow_kill=allow_kill)
+    target = stop_process.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT), allow_kill=allow_kill)
     with kernel.rules():
-        outcome = signalling.stop([target], 0.0, force=False)[0]
+        outcome = stop_process.stop([target], 0.0, force=False)[0]
     return kernel, outcome
 
 
@@ -80,7 +80,7 @@ def test_between_every_two_calls_of_a_stop_the_pid_may_change_hands(stubborn: bo
 def test_a_check_sees_that_a_pid_has_changed_hands() -> None:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT), {0}, SCRIPT)
     with kernel.rules():
-        outcome = signalling.stop([signalling.Target(PID, 1000, BOOT)], 0.0, force=False, dry_run=True)[0]
+        outcome = stop_process.stop([stop_process.Target(PID, 1000, BOOT)], 0.0, force=False, dry_run=True)[0]
     assert outcome.result == "already_gone" and kernel.strangers[0].signals == []
 
 
@@ -94,24 +94,24 @@ def test_no_pidfd_stays_open_however_it_ends() -> None:
 def test_a_process_that_becomes_another_program_while_its_stop_is_written_down_is_not_signalled() -> None:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT), set(), ())
 
-    def announce(_target: signalling.Target) -> None:
+    def announce(_target: stop_process.Target) -> None:
         kernel.processes[0].argv = ("python3", "other.py")
 
-    target = signalling.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT))
+    target = stop_process.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT))
     with kernel.rules():
-        outcome = signalling.stop([target], 0.0, force=False, announce=announce)[0]
+        outcome = stop_process.stop([target], 0.0, force=False, announce=announce)[0]
     assert (outcome.result, kernel.processes[0].signals) == ("refused", [])
 
 
 def test_what_cannot_be_written_down_is_not_done() -> None:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT), set(), ())
 
-    def announce(_target: signalling.Target) -> None:
-        raise signalling.Refused("the disk is full")
+    def announce(_target: stop_process.Target) -> None:
+        raise stop_process.Refused("the disk is full")
 
-    target = signalling.Target(PID, 1000, BOOT)
+    target = stop_process.Target(PID, 1000, BOOT)
     with kernel.rules():
-        outcome = signalling.stop([target], 0.0, force=True, announce=announce)[0]
+        outcome = stop_process.stop([target], 0.0, force=True, announce=announce)[0]
     assert (outcome.result, outcome.reason, kernel.processes[0].signals) == ("refused", "the disk is full", [])
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.model import GatewaySpec, Plan, Probe, Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Process, Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Plan
+from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from unit.facts import (
     ALIEN,
     SCRIPT,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.model import GatewaySpec, Plan, Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Process, Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Plan
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import (

@@ -6,7 +6,9 @@ import dataclasses
 from typing import Any, Dict, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.model import GatewaySpec, Plan, Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Process, Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Plan
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from unit.facts import (
     BOOT,
     GATEWAY,

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.model import RUNGS, GatewaySpec, Process
+from ansible.module_utils.ib_gateway.base.host import Process
+from ansible.module_utils.ib_gateway.base.plan import RUNGS
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from unit.facts import (
     BOOT,
     GATEWAY,

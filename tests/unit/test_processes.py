@@ -8,8 +8,8 @@ import threading
 from typing import Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import processes
-from ansible.module_utils.ib_gateway.processes import parse_cmdline, parse_real_uid, parse_stat, parse_unit
+from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.observe.processes import parse_cmdline, parse_real_uid, parse_stat, parse_unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ import re
 from typing import List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.recognition import (
+from ansible.module_utils.ib_gateway.base.classify import (
     MAIN_CLASSES,
     argv_digest,
     gateway_kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.redaction import (
+from ansible.module_utils.ib_gateway.base.redaction import (
     HIDDEN,
     mask_account,
     mask_text,

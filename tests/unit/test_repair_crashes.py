@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.outlook import outlook
+from ansible.module_utils.ib_gateway.state.repair_status import outlook
 from unit.simulated_calls import in_place
 from unit.simulated_host import SimHost
 from unit.simulated_parts import SimProcess

@@ -12,7 +12,8 @@ import tempfile
 from typing import Any, Callable, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import journal, storm
+from ansible.module_utils.ib_fleet.run import fleet_guard
+from ansible.module_utils.ib_gateway.state import journal
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -130,7 +131,7 @@ class Repairs(RuleBasedStateMachine):
         run = self.runs[which]
         if run is None or not run.alive or run.phase == "over":
             self.count += 1
-            frozen = storm.freezes([(each, each) for each in ("unhealthy", *fleet)], storm.Brake())
+            frozen = fleet_guard.freezes([(each, each) for each in ("unhealthy", *fleet)], fleet_guard.Brake())
             assert bool(frozen) == ("unreachable" in fleet)
             run = Run(self.host, self.entries, self.state_dir, "r%d" % self.count, lambda: self.blackout, frozen)
             self.runs[which] = run

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_gateway import journal
-from ansible.module_utils.ib_gateway.ledger import Ledger
-from ansible.module_utils.ib_gateway.limits import latched
-from ansible.module_utils.ib_gateway.outlook import outlook
+from ansible.module_utils.ib_gateway.state import journal
+from ansible.module_utils.ib_gateway.state.limits import latched
+from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.store import Ledger
 from unit import books
 from unit.books import act, failed_repair, kinds, params, read, state_dir
 from unit.module_runs import ANSIBLE_S_OWN, contradictions, differing, documented, run
@@ -228,7 +228,7 @@ def test_a_reset_sets_a_lease_aside_that_is_no_file(state_dir: Path) -> None:
 
 
 def test_a_person_is_told_who_works_on_the_host(state_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ansible.module_utils.ib_gateway.bookkeeping._PATIENCE", 0.1)
+    monkeypatch.setattr("ansible.module_utils.ib_gateway.state.repair_state._PATIENCE", 0.1)
     failed_repair(state_dir, "r0")
     begin(state_dir, "r1", [])
     with Ledger(str(state_dir), "r1", "", write=True):

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from ansible.module_utils.ib_fleet import documents, files, writing
-from ansible.module_utils.ib_fleet.files import ReportError
-from ansible.module_utils.ib_fleet.text import all_visible, visible
+from ansible.module_utils.ib_fleet.document.text import all_visible, visible
+from ansible.module_utils.ib_fleet.run import write_report
+from ansible.module_utils.ib_fleet.store import documents, files
+from ansible.module_utils.ib_fleet.store.files import ReportError
 from hypothesis import given
 from hypothesis import strategies as st
 from unit import fleets
@@ -111,8 +112,8 @@ def test_what_a_killed_run_left_is_removed_later_and_what_is_being_written_is_no
 
 def test_all_files_are_written_and_the_second_run_is_compared_with_the_first(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "reports"
-    first = writing.write_all(fleets.some(3, at="2026-11-22T08:00:00Z"), folder)
-    second = writing.write_all(fleets.some(3, seed=2, at="2026-11-22T09:00:00Z"), folder)
+    first = write_report.write_all(fleets.some(3, at="2026-11-22T08:00:00Z"), folder)
+    second = write_report.write_all(fleets.some(3, seed=2, at="2026-11-22T09:00:00Z"), folder)
     assert listed(folder) == NAMES and first.problems == second.problems == []
     assert first.comparison is None and second.comparison is not None
     assert second.comparison.since == "2026-11-22T08:00:00Z"
@@ -121,33 +122,33 @@ def test_all_files_are_written_and_the_second_run_is_compared_with_the_first(tmp
 
 def test_a_run_is_compared_with_a_moment_or_a_document_when_asked_for(tmp_path: Path) -> None:
     old = fleets.document(fleets.host("a", fleets.UNREACHABLE), at="2026-11-20T08:00:00Z")
-    writing.write_all(old, tmp_path)
+    write_report.write_all(old, tmp_path)
     (tmp_path / "other.json").write_text(documents.text(old))
     new = fleets.document(fleets.host("a", fleets.looks()["good"]))
     for wanted in ("2026-11-20", str(tmp_path / "other.json")):
-        done = writing.write_all(new, tmp_path, compare_with=wanted)
+        done = write_report.write_all(new, tmp_path, compare_with=wanted)
         assert done.comparison and done.comparison.counts == {"fixed": 1, "new": 0, "still": 0, "unseen": 0}
 
 
 def test_a_comparison_that_cannot_be_made_keeps_no_file_from_being_written(tmp_path: Path) -> None:
-    done = writing.write_all(fleets.some(1), tmp_path, compare_with="1999")
+    done = write_report.write_all(fleets.some(1), tmp_path, compare_with="1999")
     assert listed(tmp_path) == NAMES
     assert done.problems == ["no sweep of the history fits '1999'; the newest are: none"]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    done = writing.write_all(fleets.some(1), tmp_path / "file" / "reports")
+    done = write_report.write_all(fleets.some(1), tmp_path / "file" / "reports")
     assert len(done.problems) == 1 and str(tmp_path / "file") in done.problems[0]
 
 
 def test_a_full_disk_is_said_for_each_file_and_the_old_report_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writing.write_all(fleets.some(1), tmp_path)
+    write_report.write_all(fleets.some(1), tmp_path)
     before = {name: (tmp_path / name).read_bytes() for name in NAMES}
     monkeypatch.setattr(os, "fsync", failing(errno.ENOSPC))
-    done = writing.write_all(fleets.some(2), tmp_path)
+    done = write_report.write_all(fleets.some(2), tmp_path)
     assert [each.split()[0] for each in done.problems] == ["fleet.json", "junit.xml", "ib_gateway.prom", "index.html"]
     assert all("the disk is full" in each for each in done.problems)
     assert listed(tmp_path) == NAMES
@@ -158,7 +159,7 @@ def test_a_missing_library_costs_its_own_file_only(tmp_path: Path, monkeypatch: 
     def missing(_: object) -> str:
         raise ModuleNotFoundError("No module named 'junitparser'", name="junitparser")
 
-    monkeypatch.setattr(writing, "_junit", missing)
-    done = writing.write_all(fleets.some(1), tmp_path)
+    monkeypatch.setattr(write_report, "_junit", missing)
+    done = write_report.write_all(fleets.some(1), tmp_path)
     assert listed(tmp_path) == [name for name in NAMES if name != "junit.xml"]
     assert "junitparser is missing" in done.problems[0]

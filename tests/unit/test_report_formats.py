@@ -7,9 +7,9 @@ from typing import Any, Dict, List
 from xml.etree import ElementTree
 
 import pytest
-from ansible.module_utils.ib_fleet.junit import CHECKS, junit
-from ansible.module_utils.ib_fleet.metrics import prometheus
-from ansible.module_utils.ib_gateway.fleet import STATUSES
+from ansible.module_utils.ib_fleet.document.fleet_document import STATUSES
+from ansible.module_utils.ib_fleet.render.junit import CHECKS, junit
+from ansible.module_utils.ib_fleet.render.metrics import prometheus
 from junitparser import Error, Failure, JUnitXml, Skipped
 from prometheus_client.parser import text_string_to_metric_families
 from unit import fleets

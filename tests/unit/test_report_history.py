@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_fleet import documents, writing
-from ansible.module_utils.ib_fleet.files import ReportError
-from ansible.module_utils.ib_fleet.history import FILE, History
-from ansible.module_utils.ib_fleet.troubles import Comparison, compare, further, known, known_of, troubles
+from ansible.module_utils.ib_fleet.document.changes import Comparison, compare, further, known, known_of, troubles
+from ansible.module_utils.ib_fleet.run import write_report
+from ansible.module_utils.ib_fleet.store import documents
+from ansible.module_utils.ib_fleet.store.files import ReportError
+from ansible.module_utils.ib_fleet.store.history import FILE, History
 from unit import fleets
 
 GOOD, DOWN = "good", "gateway_not_running: start"
@@ -29,7 +30,7 @@ def compared(before: Dict[str, Any], after: Dict[str, Any]) -> Comparison:
 
 def kept(folder: Path, *days: Dict[str, Any]) -> Comparison:
     """The last of some days beside the one before it, by the history."""
-    found = [writing.write_all(each, folder) for each in days][-1]
+    found = [write_report.write_all(each, folder) for each in days][-1]
     assert found.comparison and found.problems == []
     return found.comparison
 
@@ -109,9 +110,9 @@ def test_hosts_that_were_judged_then_are_compared_with_that_sweep_and_no_older_o
 
 
 def test_a_document_that_did_not_reach_a_host_is_helped_out_by_the_history(tmp_path: Path) -> None:
-    writing.write_all(day(1, a=DOWN), tmp_path)
+    write_report.write_all(day(1, a=DOWN), tmp_path)
     (tmp_path / "monday.json").write_text(documents.text(day(2, a=fleets.UNREACHABLE)))
-    done = writing.write_all(day(3, a=DOWN), tmp_path, compare_with=str(tmp_path / "monday.json"))
+    done = write_report.write_all(day(3, a=DOWN), tmp_path, compare_with=str(tmp_path / "monday.json"))
     assert done.comparison and told(done.comparison)["still"] == [f"a:live:{CODE}"]
 
 

@@ -9,11 +9,11 @@ from html.parser import HTMLParser
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_fleet import charts
-from ansible.module_utils.ib_fleet.history import Point
-from ansible.module_utils.ib_fleet.page import Past, page
-from ansible.module_utils.ib_fleet.troubles import compare, known, troubles
-from ansible.module_utils.ib_fleet.views import in_words
+from ansible.module_utils.ib_fleet.document.changes import compare, known, troubles
+from ansible.module_utils.ib_fleet.render import charts
+from ansible.module_utils.ib_fleet.render.page import Past, page
+from ansible.module_utils.ib_fleet.render.view_models import in_words
+from ansible.module_utils.ib_fleet.store.history import Point
 from unit import fleets
 
 VOID = {"meta", "link", "input", "col"}

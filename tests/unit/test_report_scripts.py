@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_fleet import documents, merging, writing
-from ansible.module_utils.ib_fleet.history import FILE
-from ansible.module_utils.ib_fleet.page import page
-from ansible.module_utils.ib_fleet.scripts import scripts
+from ansible.module_utils.ib_fleet.document import merge
+from ansible.module_utils.ib_fleet.render.page import page
+from ansible.module_utils.ib_fleet.render.scripts import scripts
+from ansible.module_utils.ib_fleet.run import write_report
+from ansible.module_utils.ib_fleet.store import documents
+from ansible.module_utils.ib_fleet.store.history import FILE
 from unit import fleets
 from unit.test_report_page import Reader, past
 
@@ -44,7 +46,7 @@ def test_an_audit_fits_its_schema_alone_and_in_a_fleet_s_document() -> None:
 
 def test_without_a_sweep_the_report_is_about_the_scripts_alone(tmp_path: Path) -> None:
     found = put_audit(tmp_path)
-    assert writing.write_scripts(tmp_path).problems == []
+    assert write_report.write_scripts(tmp_path).problems == []
     made = report(tmp_path)
     assert (made["kind"], made["hosts"], made["audit"]) == ("audit", [], found)
     assert listed(tmp_path) == ["audit.json", "fleet.json", "index.html"]
@@ -54,26 +56,26 @@ def test_without_a_sweep_the_report_is_about_the_scripts_alone(tmp_path: Path) -
 
 
 def test_an_audit_after_a_sweep_leaves_the_gateways_and_the_history_as_they_were(tmp_path: Path) -> None:
-    writing.write_all(fleets.some(4, at="2026-11-21T09:00:00Z"), tmp_path)
+    write_report.write_all(fleets.some(4, at="2026-11-21T09:00:00Z"), tmp_path)
     swept = fleets.some(4, seed=2)
-    writing.write_all(swept, tmp_path)
+    write_report.write_all(swept, tmp_path)
     others = {name: (tmp_path / name).read_bytes() for name in (FILE, "junit.xml", "ib_gateway.prom")}
     found = put_audit(tmp_path)
-    assert writing.write_scripts(tmp_path).problems == []
+    assert write_report.write_scripts(tmp_path).problems == []
     assert report(tmp_path) == {**swept, "audit": found}
     assert {name: (tmp_path / name).read_bytes() for name in others} == others
     html = (tmp_path / "index.html").read_text()
     assert 'id="script-table"' in html and "<small>since 2026-11-21 09:00:00 UTC" in html
     newer = put_audit(tmp_path, at="2026-11-22T10:00:00Z", each=1)
-    writing.write_scripts(tmp_path)
+    write_report.write_scripts(tmp_path)
     assert report(tmp_path)["audit"] == newer and report(tmp_path)["generated_at"] == swept["generated_at"]
 
 
 def test_a_sweep_after_an_audit_keeps_the_newest_audit_with_its_own_time(tmp_path: Path) -> None:
     found = put_audit(tmp_path)
-    writing.write_scripts(tmp_path)
+    write_report.write_scripts(tmp_path)
     later = fleets.some(3, at="2026-11-23T09:00:00Z")
-    assert writing.write_all(later, tmp_path).problems == []
+    assert write_report.write_all(later, tmp_path).problems == []
     assert report(tmp_path) == {**later, "audit": found}
     assert "audited 2026-11-22 09:30:00 UTC" in (tmp_path / "index.html").read_text()
 
@@ -81,24 +83,24 @@ def test_a_sweep_after_an_audit_keeps_the_newest_audit_with_its_own_time(tmp_pat
 def test_an_audit_that_cannot_be_read_is_named_and_costs_the_sweep_nothing(tmp_path: Path) -> None:
     (tmp_path / "audit.json").write_text("{")
     swept = fleets.some(2)
-    done = writing.write_all(swept, tmp_path)
+    done = write_report.write_all(swept, tmp_path)
     assert [each.rpartition("/")[2].split(" is ")[0] for each in done.problems] == ["audit.json"]
     assert report(tmp_path) == swept
     (tmp_path / "fleet.json").write_text("[]")
     put_audit(tmp_path)
-    assert "fleet.json is no fleet document" in writing.write_scripts(tmp_path).problems[0]
+    assert "fleet.json is no fleet document" in write_report.write_scripts(tmp_path).problems[0]
     assert (tmp_path / "fleet.json").read_text() == "[]"
 
 
 def test_slices_with_audits_merge_in_any_order_to_the_newest_of_each_host() -> None:
     old, new = fleets.audit(3), fleets.audit(2, at="2026-11-22T11:00:00Z", each=1)
     parts = [{**fleets.some(2), "audit": old}, {**fleets.some(3), "audit": new}, fleets.some(1)]
-    merged = [merging.merge(order) for order in itertools.permutations(parts)]
+    merged = [merge.merge(order) for order in itertools.permutations(parts)]
     assert all(documents.text(each) == documents.text(merged[0]) for each in merged)
     hosts = {host["name"]: host["audited_at"] for host in merged[0]["audit"]["hosts"]}
     assert [at[11:13] for _, at in sorted(hosts.items())] == ["11", "11", "09"]
     assert merged[0]["audit"]["summary"]["hosts"] == 3 and documents.problems(merged[0]) == []
-    assert merging.merge([parts[0], parts[0]]) == merging.merge([parts[0]])
+    assert merge.merge([parts[0], parts[0]]) == merge.merge([parts[0]])
 
 
 # --- the page --------------------------------------------------------------------------------------------------------

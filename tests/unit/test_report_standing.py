@@ -6,13 +6,13 @@ import io
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_fleet import documents, merging, standing
-from ansible.module_utils.ib_fleet.junit import junit
-from ansible.module_utils.ib_fleet.metrics import prometheus
-from ansible.module_utils.ib_fleet.overview import overview
-from ansible.module_utils.ib_fleet.page import page
-from ansible.module_utils.ib_fleet.terminal import plain, show
-from ansible.module_utils.ib_gateway import fleet
+from ansible.module_utils.ib_fleet.document import blockers, fleet_document, merge
+from ansible.module_utils.ib_fleet.render.junit import junit
+from ansible.module_utils.ib_fleet.render.metrics import prometheus
+from ansible.module_utils.ib_fleet.render.overview import overview
+from ansible.module_utils.ib_fleet.render.page import page
+from ansible.module_utils.ib_fleet.render.terminal import plain, show
+from ansible.module_utils.ib_fleet.store import documents
 from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -49,7 +49,7 @@ def test_a_document_with_all_of_it_fits_the_schema() -> None:
 
 
 def test_each_thing_is_told_in_one_sentence_the_most_urgent_first() -> None:
-    found = standing.of(held_up()["hosts"][0])
+    found = blockers.of(held_up()["hosts"][0])
     assert [(each.kind, each.text) for each in found] == [
         ("latched", "live is latched since 2026-11-22T08:10:00Z: still not_listening"),
         ("paused", "repairs are paused on this host: until noon by ops"),
@@ -64,15 +64,15 @@ def test_a_host_with_nothing_to_say_says_nothing() -> None:
     document = fleets.document(
         fleets.host("a", GOOD), fleets.host("b", fleets.held_up(GOOD)), fleets.host("c", fleets.UNREACHABLE)
     )
-    assert standing.alerts(document) == [] and not any(map(standing.of, document["hosts"]))
-    assert 'class="flag' not in page(document) and "latched" not in "\n".join(fleet.lines(document))
+    assert blockers.alerts(document) == [] and not any(map(blockers.of, document["hosts"]))
+    assert 'class="flag' not in page(document) and "latched" not in "\n".join(fleet_document.lines(document))
 
 
 def test_the_newest_look_that_knows_counts() -> None:
     before, after = fleets.held_up(GOOD, latched=[LATCH]), fleets.held_up(GOOD)
-    assert standing.latched(fleets.host("a", before)) == {"live"}
-    assert standing.latched(fleets.host("a", before, after)) == set()
-    assert standing.latched(fleets.host("a", before, GOOD)) == {"live"}
+    assert blockers.latched(fleets.host("a", before)) == {"live"}
+    assert blockers.latched(fleets.host("a", before, after)) == set()
+    assert blockers.latched(fleets.host("a", before, GOOD)) == {"live"}
 
 
 def test_what_the_repair_ended_with_is_newer_than_what_the_look_before_it_remembers() -> None:
@@ -81,13 +81,13 @@ def test_what_the_repair_ended_with_is_newer_than_what_the_look_before_it_rememb
     host = fleets.host(
         "a", fleets.held_up(GOOD, latched=[LATCH]), ib_gateway_repair_begin=begin, ib_gateway_repair_end=end
     )
-    assert [(each.kind, each.text) for each in standing.of(host)] == [("failed", "the repair of paper did not succeed")]
-    assert standing.latched(host) == {"paper"} and documents.problems(fleets.document(host)) == []
+    assert [(each.kind, each.text) for each in blockers.of(host)] == [("failed", "the repair of paper did not succeed")]
+    assert blockers.latched(host) == {"paper"} and documents.problems(fleets.document(host)) == []
 
 
 def test_a_refusal_is_not_told_again_for_a_gateway_that_is_latched() -> None:
     begin = {"begun": False, "refused": [{"gateway": "live", "reason": "it is latched"}]}
-    found = standing.of(fleets.host("a", fleets.held_up(GOOD, latched=[LATCH]), ib_gateway_repair_begin=begin))
+    found = blockers.of(fleets.host("a", fleets.held_up(GOOD, latched=[LATCH]), ib_gateway_repair_begin=begin))
     assert [each.kind for each in found] == ["latched"]
 
 
@@ -105,11 +105,11 @@ def test_a_terminal_shows_it_above_the_findings(width: int) -> None:
 
 
 def test_the_lines_of_the_report_name_it_for_the_fleet_and_for_the_host_also_in_a_large_fleet() -> None:
-    told = fleet.lines(held_up(frozen="a storm"))
+    told = fleet_document.lines(held_up(frozen="a storm"))
     assert told[1] == "FROZEN: the run repaired nothing: a storm"
     assert "  latched: live is latched since 2026-11-22T08:10:00Z: still not_listening" in told
     many = [fleets.host("healthy%02d" % number, GOOD) for number in range(40)]
-    large = fleet.lines(fleets.document(*many, fleets.host("desk", fleets.held_up(GOOD, latched=[LATCH]))))
+    large = fleet_document.lines(fleets.document(*many, fleets.host("desk", fleets.held_up(GOOD, latched=[LATCH]))))
     assert any("latched: live is latched" in line for line in large) and "healthy01: healthy" not in large
 
 
@@ -140,12 +140,12 @@ def test_hostile_texts_are_harmless_wherever_they_are_shown(text: str) -> None:
     }
     document = fleets.document(fleets.host(text, fleets.held_up(GOOD, **repairs)), frozen=text)
     assert "<script>window" not in page(document) and "<img" not in page(document)
-    for line in (*plain(overview(document)), *fleet.lines(document), prometheus(document), junit(document)):
+    for line in (*plain(overview(document)), *fleet_document.lines(document), prometheus(document), junit(document)):
         assert line.replace("\n", "").isprintable(), ascii(line)
 
 
 def test_two_frozen_slices_stay_frozen_when_they_are_merged() -> None:
     one, other = held_up(frozen="a storm"), fleets.document(fleets.host("far", GOOD), frozen="another")
     calm = fleets.document(fleets.host("calm", GOOD))
-    assert merging.merge([one, other])["frozen"] == "a storm\nanother" == merging.merge([other, one])["frozen"]
-    assert merging.merge([one, calm])["frozen"] == "a storm" and merging.merge([calm])["frozen"] is None
+    assert merge.merge([one, other])["frozen"] == "a storm\nanother" == merge.merge([other, one])["frozen"]
+    assert merge.merge([one, calm])["frozen"] == "a storm" and merge.merge([calm])["frozen"] is None

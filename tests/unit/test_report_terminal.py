@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
-from ansible.module_utils.ib_fleet import documents
-from ansible.module_utils.ib_fleet.overview import overview
-from ansible.module_utils.ib_fleet.progress import Tally, span
-from ansible.module_utils.ib_fleet.terminal import plain, show
-from ansible.module_utils.ib_fleet.troubles import compare, further, known
+from ansible.module_utils.ib_fleet.document.changes import compare, further, known
+from ansible.module_utils.ib_fleet.render.overview import overview
+from ansible.module_utils.ib_fleet.render.progress import Tally, span
+from ansible.module_utils.ib_fleet.render.terminal import plain, show
+from ansible.module_utils.ib_fleet.store import documents
 from rich.console import Console
 from unit import fleets
 from unit.module_runs import PROJECT

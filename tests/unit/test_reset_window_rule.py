@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import planning
-from ansible.module_utils.ib_gateway.diagnosis import diagnose
-from ansible.module_utils.ib_gateway.model import Diagnosis, Probe, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Diagnosis
+from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.decide import planning
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from unit.facts import SECOND, connection, entry, gateway, listener, probe, script, snapshot, spec
 
 WINDOW = "reset of North America until 2026-01-14T06:45:00Z"

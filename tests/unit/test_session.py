@@ -6,8 +6,8 @@ import time
 from typing import Optional
 
 import pytest
-from ansible.module_utils.ib_gateway import session
-from ansible.module_utils.ib_gateway.model import Probe
+from ansible.module_utils.ib_gateway.api import session
+from ansible.module_utils.ib_gateway.base.probe import Probe
 from unit.api_frames import ACCOUNTS, ORDER_ID, notice, raw_frame
 from unit.api_peer import (
     Line,

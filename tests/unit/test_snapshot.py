@@ -6,9 +6,9 @@ import re
 from typing import FrozenSet, Iterable, Sequence, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import snapshot as module
-from ansible.module_utils.ib_gateway.model import ApiConnection, Connection, Reading
-from ansible.module_utils.ib_gateway.snapshot import pair
+from ansible.module_utils.ib_gateway.base.host import ApiConnection, Connection, Reading
+from ansible.module_utils.ib_gateway.observe import snapshot as module
+from ansible.module_utils.ib_gateway.observe.snapshot import pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import ALIEN, GATEWAY, SCRIPT, SECOND, gateway, listener, process, reading, row, script

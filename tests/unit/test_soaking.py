@@ -6,12 +6,13 @@ import time
 from typing import Any, List, Tuple
 from unittest import mock
 
-from ansible.module_utils.ib_gateway import health as watching
-from ansible.module_utils.ib_gateway.diagnosis import diagnose
-from ansible.module_utils.ib_gateway.matching import entries_of
-from ansible.module_utils.ib_gateway.model import Diagnosis, Snapshot
-from ansible.module_utils.ib_gateway.planning import plan
-from ansible.module_utils.ib_gateway.soaking import settled
+from ansible.module_utils.ib_gateway.base.host import Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Diagnosis
+from ansible.module_utils.ib_gateway.decide.assign import entries_of
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
+from ansible.module_utils.ib_gateway.decide.planning import plan
+from ansible.module_utils.ib_gateway.decide.soak import settled
+from ansible.module_utils.ib_gateway.module import look as watching
 from unit.facts import GATEWAY, SECOND, gateway, listener, probe, snapshot, spec
 
 

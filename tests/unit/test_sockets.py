@@ -8,9 +8,9 @@ import struct
 from typing import Iterator, List, Optional, Set, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import proc_net, sockets
-from ansible.module_utils.ib_gateway.proc_net import parse_line
-from ansible.module_utils.ib_gateway.sockets import normalise, parse_netlink, port_filter
+from ansible.module_utils.ib_gateway.observe import proc_net, sockets
+from ansible.module_utils.ib_gateway.observe.proc_net import parse_line
+from ansible.module_utils.ib_gateway.observe.sockets import normalise, parse_netlink, port_filter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -11,12 +11,13 @@ from typing import Any, Dict, Iterator, List
 from unittest import mock
 
 import pytest
-from ansible.module_utils.ib_gateway import journal, lease, linux, processes, sockets
-from ansible.module_utils.ib_gateway.journal import JournalUnusable
-from ansible.module_utils.ib_gateway.outlook import outlook
-from ansible.module_utils.ib_gateway.records import format_line
-from ansible.module_utils.ib_gateway.statefolder import Folder
-from ansible.module_utils.ib_gateway.warrant import Guard
+from ansible.module_utils.ib_gateway.observe import linux, processes, sockets
+from ansible.module_utils.ib_gateway.state import journal, lease
+from ansible.module_utils.ib_gateway.state.admission import Guard
+from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
+from ansible.module_utils.ib_gateway.state.records import format_line
+from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.state_folder import Folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from unit.books import NOW, StoppingCalls, begin, record, signed, warrant
@@ -32,7 +33,7 @@ JSON = st.recursive(
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A state folder that is there."""
-    monkeypatch.setattr("ansible.module_utils.ib_gateway.statefolder.calls", StoppingCalls())
+    monkeypatch.setattr("ansible.module_utils.ib_gateway.state.state_folder.calls", StoppingCalls())
     found = tmp_path / "state"
     found.mkdir(mode=0o700)
     return found

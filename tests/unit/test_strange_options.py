@@ -12,8 +12,10 @@ from typing import Any, Dict
 from unittest import mock
 
 import pytest
-from ansible.module_utils.ib_gateway import cutting, statefolder, units
-from ansible.module_utils.ib_gateway.warrant import Guard, Warrant
+from ansible.module_utils.ib_gateway.act import drop_connection
+from ansible.module_utils.ib_gateway.lifecycle import systemctl
+from ansible.module_utils.ib_gateway.state import state_folder
+from ansible.module_utils.ib_gateway.state.admission import Guard, Warrant
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from unit.books import StoppingCalls, begin, kinds, state_dir
@@ -92,9 +94,9 @@ def nothing_real_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     def act(*_arguments: Any, **_named: Any) -> Any:
         raise AssertionError("an act on nobody's word")
 
-    monkeypatch.setattr(statefolder, "calls", StoppingCalls())
-    monkeypatch.setattr(cutting, "_ask_kernel", act)
-    monkeypatch.setattr(units, "_systemctl", act)
+    monkeypatch.setattr(state_folder, "calls", StoppingCalls())
+    monkeypatch.setattr(drop_connection, "_ask_kernel", act)
+    monkeypatch.setattr(systemctl, "_systemctl", act)
     monkeypatch.setattr("signal.pidfd_send_signal", act, raising=False)
 
 
@@ -134,7 +136,7 @@ CONNECTIONS = st.fixed_dictionaries(
 @few
 @given(CONNECTIONS)
 def test_a_connection_of_any_numbers_is_refused_gone_or_a_clear_failure(connection: Dict[str, Any]) -> None:
-    with mock.patch.object(cutting, "_capabilities", return_value=-1):
+    with mock.patch.object(drop_connection, "_capabilities", return_value=-1):
         found = run("ib_connection_drop", {"connections": [connection]})
     assert (found.get("failed") and found["msg"]) or not found["changed"]
     if not found.get("failed"):

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ib_gateway import units
+from ansible.module_utils.ib_gateway.lifecycle import systemctl
 
 #: What a unit file of a gateway may hold, and systemd may quote.
 _UNIT_FILE = """Environment=IB_PASSWORD=canary-variable "TWSPASSWORD=canary-quoted"
@@ -14,7 +14,7 @@ ExecStart=/opt/ibc/start.sh --user=trader --pw=canary-option
 ibgateway.service: Failed with result 'exit-code'."""
 
 
-def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str, status: int) -> None:
+def put_systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str, status: int) -> None:
     """Puts a systemctl in place that writes some text to its standard error and ends with a status."""
     (folder / "said").write_text(says, encoding="utf-8")
     program = folder / "systemctl"
@@ -24,9 +24,9 @@ def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, says: str, status: 
 
 
 def test_what_systemctl_says_is_told_when_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    systemctl(tmp_path, monkeypatch, "Unit ibgateway.service not found.", 5)
-    with pytest.raises(units.UnitError) as failed:
-        units.restart("ibgateway.service", 5.0)
+    put_systemctl(tmp_path, monkeypatch, "Unit ibgateway.service not found.", 5)
+    with pytest.raises(systemctl.UnitError) as failed:
+        systemctl.restart("ibgateway.service", 5.0)
     assert str(failed.value) == "systemctl restart -- ibgateway.service failed: Unit ibgateway.service not found."
     assert not failed.value.pending
 
@@ -34,14 +34,14 @@ def test_what_systemctl_says_is_told_when_it_fails(tmp_path: Path, monkeypatch: 
 def test_a_secret_of_a_unit_file_is_not_told_when_systemctl_quotes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    systemctl(tmp_path, monkeypatch, _UNIT_FILE, 1)
-    with pytest.raises(units.UnitError) as failed:
-        units.start("ibgateway.service", 5.0)
+    put_systemctl(tmp_path, monkeypatch, _UNIT_FILE, 1)
+    with pytest.raises(systemctl.UnitError) as failed:
+        systemctl.start("ibgateway.service", 5.0)
     assert "canary" not in str(failed.value)
     assert "Failed with result 'exit-code'" in str(failed.value)
 
 
 def test_a_failure_without_words_is_told_by_its_status(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    systemctl(tmp_path, monkeypatch, "", 3)
-    with pytest.raises(units.UnitError, match="failed: status 3"):
-        units.start("ibgateway.service", 5.0)
+    put_systemctl(tmp_path, monkeypatch, "", 3)
+    with pytest.raises(systemctl.UnitError, match="failed: status 3"):
+        systemctl.start("ibgateway.service", 5.0)

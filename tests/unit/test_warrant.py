@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_gateway import journal, pause
-from ansible.module_utils.ib_gateway.journal import JournalUnusable
-from ansible.module_utils.ib_gateway.outlook import outlook
-from ansible.module_utils.ib_gateway.warrant import Guard, Warrant
+from ansible.module_utils.ib_gateway.state import journal, pause
+from ansible.module_utils.ib_gateway.state.admission import Guard, Warrant
+from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
+from ansible.module_utils.ib_gateway.state.repair_status import outlook
 from unit.books import (
     DIGEST,
     FULL,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Dict
 
 import pytest
-from ansible.module_utils.ib_gateway.windows import current
+from ansible.module_utils.ib_fleet.run.reset_windows import current
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterable, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway import wire
+from ansible.module_utils.ib_gateway.api import wire
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from unit.api_frames import CUTS, cut, raw_frame

@@ -22,9 +22,11 @@ _SHARED = str(Path(__file__).resolve().parents[3] / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet import documents, merging, overview, runclock, writing  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.files import ReportError  # noqa: E402
-from ansible.module_utils.ib_gateway import fleet  # noqa: E402
+from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.render import overview  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import clock, write_report  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.store.files import ReportError  # noqa: E402
 
 _REGISTERED = "ib_gateway_"
 _FROZEN = "ib_gateway_repair_frozen"
@@ -44,27 +46,27 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         result: dict[str, Any] = super().run(tmp, task_vars)
         options, known = self._task.args, task_vars or {}
         if boolean(options.get("scripts"), strict=False):
-            added = writing.write_scripts(Path(options["dir"]).expanduser())
+            added = write_report.write_scripts(Path(options["dir"]).expanduser())
             result.update(changed=False, files=added.files, problems=added.problems, lines=_written(added))
             return result
         try:
             found = _merged(options) if options.get("merge") else self._document(options, known)
-            failing, keep = fleet.failing(found, options["fail_on"]), _at_least_one(options["keep"])
+            failing, keep = fleet_document.failing(found, options["fail_on"]), _at_least_one(options["keep"])
         except (ReportError, ValueError) as error:
             raise AnsibleActionFail(str(error)) from error
         folder = Path(options["dir"]).expanduser()
-        written = writing.write_all(
-            found, folder, keep=keep, compare_with=str(options["compare_with"] or writing.PREVIOUS)
+        written = write_report.write_all(
+            found, folder, keep=keep, compare_with=str(options["compare_with"] or write_report.PREVIOUS)
         )
-        sentences = {host["name"]: fleet.sentence(host) for host in found["hosts"]}
+        sentences = {host["name"]: fleet_document.sentence(host) for host in found["hosts"]}
         sources = [str(each) for each in known.get("ansible_inventory_sources") or ()]
-        page = next((each for each in written.files if each.endswith(writing.PAGE)), "")
+        page = next((each for each in written.files if each.endswith(write_report.PAGE)), "")
         shown = overview.overview(found, written.comparison, sources[0] if len(sources) == 1 else "", page)
         result.update(
             changed=False,
             files=written.files,
-            problems=[*fleet.gaps(found), *written.problems],
-            lines=[*fleet.lines(found), *overview.changes(shown), *_written(written)],
+            problems=[*fleet_document.gaps(found), *written.problems],
+            lines=[*fleet_document.lines(found), *overview.changes(shown), *_written(written)],
             failing={name: sentences[name] for name in failing},
             overview=shown,
         )
@@ -73,13 +75,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def _document(self, options: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         """The document of this run, from what the roles registered."""
         hostvars = known["hostvars"]
-        hosts = [fleet.host_document(str(name), _facts(hostvars[name])) for name in options["hosts"]]
-        return fleet.document(
+        hosts = [fleet_document.host_document(str(name), _facts(hostvars[name])) for name in options["hosts"]]
+        return fleet_document.document(
             hosts,
             {
                 "kind": options["kind"],
-                "started_at": runclock.started_at(),
-                "generated_at": runclock.now(),
+                "started_at": clock.started_at(),
+                "generated_at": clock.now(),
                 "check_mode": bool(self._task.check_mode),
                 "frozen": next(filter(None, (hostvars[name].get(_FROZEN) for name in options["hosts"])), None),
                 "declared": options.get("declared") or (),
@@ -99,7 +101,7 @@ def _facts(variables: Mapping[str, Any]) -> dict[str, Any]:
 
 def _merged(options: Mapping[str, Any]) -> dict[str, Any]:
     """One document out of those that other runs wrote."""
-    return merging.merge([documents.read(path) for path in _paths(options["merge"])], options.get("declared") or ())
+    return merge.merge([documents.read(path) for path in _paths(options["merge"])], options.get("declared") or ())
 
 
 def _paths(patterns: Iterable[str]) -> list[Path]:
@@ -112,5 +114,5 @@ def _paths(patterns: Iterable[str]) -> list[Path]:
     return found
 
 
-def _written(written: writing.Written) -> list[str]:
+def _written(written: write_report.Written) -> list[str]:
     return ["Report: %s" % each for each in written.files if each.endswith((".html", "fleet.json"))]

@@ -1,0 +1,1 @@
+"""What one run found and did, as one document; pure."""

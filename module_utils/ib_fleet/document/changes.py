@@ -1,0 +1,136 @@
+"""What is wrong with a host as a set, so that two sweeps can be compared: fixed, new, still broken. Pure.
+
+A sweep that could not judge a host, or one of its gateways, says nothing about it. What was known of it before that
+still counts, so that an old finding is not new only because nobody could look in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Any, Optional, Tuple
+
+from .latest import NOT_SEEN, gateways
+
+#: The gateway's name, empty for the host as a whole, and the code.
+Trouble = Tuple[str, str]
+_CANNOT_SEE = (*NOT_SEEN, "partial_visibility")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was known of a host at some moment. judged_at: the sweep it was judged in, where that is an older one.
+
+    hidden: the gateways of which nothing is known yet, because they could not be judged; None for all of them.
+    """
+
+    troubles: frozenset[Trouble]
+    judged_at: str = ""
+    hidden: Optional[frozenset[str]] = frozenset()
+
+
+@dataclass(frozen=True)
+class Change:
+    """One trouble of one host, in the light of an earlier sweep."""
+
+    host: str
+    gateway: str
+    code: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A sweep beside an earlier one. unseen: what was wrong then and could not be looked at now.
+
+    older: hosts that could not be judged then, and the sweep before it whose findings count for them.
+    """
+
+    since: str
+    fixed: tuple[Change, ...]
+    new: tuple[Change, ...]
+    still: tuple[Change, ...]
+    unseen: tuple[Change, ...]
+    older: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many of each."""
+        return {kind: len(getattr(self, kind)) for kind in ("fixed", "new", "still", "unseen")}
+
+
+def troubles(host: Mapping[str, Any]) -> frozenset[Trouble]:
+    """What keeps a host of a fleet document from being healthy, by its newest look."""
+    if host["verdict"] in NOT_SEEN:
+        return frozenset({("", host["verdict"])})
+    return frozenset(
+        (gateway["name"], finding["code"])
+        for gateway in gateways(host)
+        for finding in gateway["findings"]
+        if finding["severity"] != "info"
+    )
+
+
+def known(found: frozenset[Trouble], at: str = "") -> Known:
+    """What one sweep says of a host. at: its time, where it is older than the one that is compared with."""
+    return Known(found, at, _hidden(found))
+
+
+def _hidden(found: frozenset[Trouble]) -> Optional[frozenset[str]]:
+    if any(code in NOT_SEEN for _, code in found):
+        return None
+    return frozenset(gateway for gateway, code in found if code in _CANNOT_SEE)
+
+
+def further(so_far: Known, found: frozenset[Trouble], at: str) -> Known:
+    """What is known of a host once an older sweep is asked as well, about what could not be judged since then."""
+
+    def was_hidden(gateway: str) -> bool:
+        return so_far.hidden is None or gateway in so_far.hidden
+
+    told = {(gateway, code) for gateway, code in found if was_hidden(gateway) and code not in _CANNOT_SEE}
+    then = _hidden(found)
+    left = then if so_far.hidden is None else so_far.hidden if then is None else so_far.hidden & then
+    learned = left != so_far.hidden
+    return Known(so_far.troubles | told, at if learned else so_far.judged_at, left)
+
+
+def compare(since: str, before: Mapping[str, Known], fleet: Mapping[str, Any]) -> Comparison:
+    """A document beside what was known of the hosts earlier. A host of which nothing was known is left out.
+
+    What was found on a host or a gateway that cannot be judged now is neither fixed nor still there: nobody knows.
+    """
+    found: dict[str, list[Change]] = {"fixed": [], "new": [], "still": [], "unseen": []}
+    older = []
+    for host in fleet["hosts"]:
+        name, earlier = host["name"], before.get(host["name"])
+        if earlier is None:
+            continue
+        if earlier.judged_at:
+            older.append((name, earlier.judged_at))
+        now, hidden = troubles(host), _not_judged(host)
+        for trouble in sorted(now | earlier.troubles):
+            if trouble in now:
+                kind = "still" if trouble in earlier.troubles else "new"
+            else:
+                kind = "unseen" if trouble[0] in hidden and trouble[1] not in _CANNOT_SEE else "fixed"
+            found[kind].append(Change(name, *trouble))
+    return Comparison(since, **{kind: tuple(changes) for kind, changes in found.items()}, older=tuple(older))
+
+
+def known_of(fleet: Mapping[str, Any]) -> dict[str, Known]:
+    """What one document alone knows of its hosts."""
+    return {host["name"]: known(troubles(host)) for host in fleet["hosts"]}
+
+
+def _not_judged(host: Mapping[str, Any]) -> Container[str]:
+    """The gateways of a host of which nobody can say what is wrong with them."""
+    if host["verdict"] in NOT_SEEN:
+        return _Everything()
+    return {each["name"] for each in gateways(host) if each["status"] == "unknown"}
+
+
+class _Everything:
+    """Holds whatever it is asked for."""
+
+    def __contains__(self, _: object) -> bool:
+        return True

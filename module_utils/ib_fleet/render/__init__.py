@@ -1,0 +1,1 @@
+"""Turns the document into pages, metrics and lines; pure."""

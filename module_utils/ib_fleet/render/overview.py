@@ -1,0 +1,97 @@
+"""A fleet document at a terminal: one table, identical findings together, and the next command to run. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Optional
+
+from ..document import blockers
+from ..document.changes import Comparison
+from ..document.fleet_document import STATUSES
+from ..document.latest import gateways
+from ..document.text import visible
+
+_CHANGES = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
+_NAMES = 6
+_ROWS = 40
+
+
+def overview(
+    fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, inventory: str = "", page: str = ""
+) -> dict[str, Any]:
+    """What the table shows, as plain data: a callback gets it as a task's result. page: where the page was written."""
+    counts = fleet["summary"]["statuses"]
+    return {
+        "counts": {status: counts[status] for status in STATUSES if counts[status]},
+        "hosts": fleet["summary"]["hosts"],
+        "check_mode": fleet["check_mode"],
+        "alerts": [[each.kind, blockers.line(each)] for each in blockers.alerts(fleet)],
+        "rows": _rows(fleet),
+        "changes": comparison.counts if comparison else {},
+        "since": comparison.since if comparison else "",
+        "older": older(comparison),
+        "page": visible(page),
+        "next": next_commands(fleet, inventory),
+    }
+
+
+def _rows(fleet: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """A row for each finding: what it is, how bad, and on which hosts; the worst and most frequent first."""
+    found: dict[tuple[str, str], dict[str, None]] = {}
+    for host in fleet["hosts"]:
+        seen = [(f["severity"], f["code"]) for gateway in gateways(host) for f in gateway["findings"]]
+        seen = [each for each in seen if each[0] != "info"]
+        if not host["reached"]:
+            seen = [("unreachable", "unreachable")]
+        for key in seen or ([(host["status"], host["verdict"])] if host["status"] != "healthy" else []):
+            found.setdefault(key, {})[visible(host["name"])] = None
+    order = sorted(found, key=lambda key: (-STATUSES.index(key[0]), -len(found[key]), key[1]))
+    return [
+        {"status": key[0], "code": key[1], "count": len(found[key]), "hosts": named(list(found[key]))} for key in order
+    ][:_ROWS]
+
+
+def named(hosts: Sequence[str]) -> str:
+    """Some names, and how many more."""
+    more = len(hosts) - _NAMES
+    return ", ".join(hosts[:_NAMES]) + (f" and {more} more" if more > 0 else "")
+
+
+def older(comparison: Optional[Comparison]) -> str:
+    """The hosts that are compared with a sweep before the one that the others are compared with, and its time."""
+    return named([f"{visible(host)} ({at})" for host, at in comparison.older]) if comparison else ""
+
+
+def changes(found: Mapping[str, Any]) -> Iterator[str]:
+    """What changed since the sweep it was compared with; and who is compared with an older one."""
+    if found["changes"]:
+        yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)
+    if found["older"]:
+        yield f"not judged then, compared with their last sweep before: {found['older']}"
+
+
+def next_commands(fleet: Mapping[str, Any], inventory: str = "") -> list[str]:
+    """What to run next: see what a repair would do where a plan has a step, and reach who was not reached."""
+    repairable = [host["name"] for host in fleet["hosts"] if host["status"] != "healthy" and _has_steps(host)]
+    away = [host["name"] for host in fleet["hosts"] if not host["reached"]]
+    source = f"-i {shlex.quote(inventory)}" if inventory else "-i INVENTORY"
+    found = []
+    if repairable and fleet["kind"] == "sweep":
+        found.append(f"ansible-playbook remediate.yml {source} --limit {_limit(repairable)} --check --diff")
+    elif repairable and fleet["check_mode"]:
+        found.append(f"ansible-playbook remediate.yml {source} --limit {_limit(repairable)}")
+    if away:
+        found.append(f"ansible {_limit(away)} {source} -m ansible.builtin.ping")
+    return found
+
+
+def _has_steps(host: Mapping[str, Any]) -> bool:
+    return any(each["plan"]["steps"] and each["remediation"] != "plan_only" for each in gateways(host))
+
+
+def _limit(hosts: Sequence[str], most: int = 20) -> str:
+    """Hosts as a pattern; a fleet's worth of them as the group, which leaves out who needs nothing by itself."""
+    if len(hosts) > most or any(each in ":,!&*[]~@" or not each.isprintable() for name in hosts for each in name):
+        return "trading_hosts"
+    return shlex.quote(",".join(hosts))

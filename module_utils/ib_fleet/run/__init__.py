@@ -1,0 +1,1 @@
+"""What a playbook run needs on the controller."""

@@ -1,0 +1,1 @@
+"""Reads and writes reports and their history."""

@@ -1,0 +1,207 @@
+"""The sweeps of the past, in one SQLite file beside the reports, as much as comparing and drawing them takes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from ..document.changes import Known, Trouble, further, known, troubles
+from ..document.latest import gateways
+from .files import FILE_MODE, ReportError
+
+FILE = "history.sqlite"
+_VERSION = 1
+#: Seconds that another run may hold the file.
+_PATIENCE = 10.0
+_TABLES = """
+CREATE TABLE IF NOT EXISTS sweeps (
+    id INTEGER PRIMARY KEY, generated_at TEXT NOT NULL, kind TEXT NOT NULL, check_mode INTEGER NOT NULL,
+    statuses TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS hosts (
+    sweep INTEGER NOT NULL REFERENCES sweeps (id) ON DELETE CASCADE, name TEXT NOT NULL, status TEXT NOT NULL,
+    handshake_ms REAL, troubles TEXT NOT NULL, PRIMARY KEY (sweep, name)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One sweep of the past: when, the hosts' statuses by name, and what troubled them."""
+
+    id: int
+    generated_at: str
+    statuses: Mapping[str, str]
+    troubles: Mapping[str, frozenset[Trouble]]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One host in one sweep, as a chart draws it."""
+
+    at: str
+    status: str
+    handshake_ms: Optional[float]
+
+
+class History:
+    """The file, open. Every method is one transaction."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / FILE
+
+    @contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        try:
+            os.close(os.open(self._path, os.O_CREAT | os.O_RDWR, FILE_MODE))
+            with closing(sqlite3.connect(self._path, timeout=_PATIENCE)) as connection:
+                connection.execute("PRAGMA foreign_keys = ON")
+                _prepare(connection)
+                with connection:
+                    yield connection
+        except sqlite3.DatabaseError as error:
+            raise ReportError(f"the history {self._path} could not be used: {error}{_hint(error)}") from error
+        except OSError as error:
+            raise ReportError(f"the history {self._path} could not be opened: {error.strerror}") from error
+
+    def add(self, fleet: Mapping[str, Any], keep: int) -> int:
+        """Takes a document in, forgets all but the newest `keep`, and returns its id.
+
+        A document that is in already (the same run, or the same merge once more) takes its own place.
+        """
+        with self._open() as connection:
+            connection.execute(
+                "DELETE FROM sweeps WHERE generated_at = ? AND kind = ?", (fleet["generated_at"], fleet["kind"])
+            )
+            sweep = connection.execute(
+                "INSERT INTO sweeps (generated_at, kind, check_mode, statuses) VALUES (?, ?, ?, ?)",
+                (
+                    fleet["generated_at"],
+                    fleet["kind"],
+                    bool(fleet["check_mode"]),
+                    json.dumps(fleet["summary"]["statuses"]),
+                ),
+            ).lastrowid
+            connection.executemany(
+                "INSERT INTO hosts (sweep, name, status, handshake_ms, troubles) VALUES (?, ?, ?, ?, ?)",
+                [(sweep, *_row(host)) for host in fleet["hosts"]],
+            )
+            connection.execute(
+                "DELETE FROM sweeps WHERE id NOT IN ("
+                "SELECT id FROM sweeps ORDER BY generated_at DESC, id DESC LIMIT ?)",
+                (keep,),
+            )
+        return int(sweep or 0)
+
+    def latest(self, before: str) -> Optional[Sweep]:
+        """The newest sweep that is older than a moment."""
+        return self._first("SELECT id, generated_at FROM sweeps WHERE generated_at < ? ORDER BY 2 DESC, 1 DESC", before)
+
+    def find(self, wanted: str) -> Sweep:
+        """The newest sweep whose time begins like this."""
+        found = self._first(
+            "SELECT id, generated_at FROM sweeps WHERE substr(generated_at, 1, length(?1)) = ?1"
+            " ORDER BY 2 DESC, 1 DESC",
+            wanted,
+        )
+        if found is None:
+            known = ", ".join(at for at, _ in self.statuses()[-5:]) or "none"
+            raise ReportError(f"no sweep of the history fits {wanted!r}; the newest are: {known}")
+        return found
+
+    def _first(self, query: str, value: str) -> Optional[Sweep]:
+        with self._open() as connection:
+            row = connection.execute(f"{query} LIMIT 1", (value,)).fetchone()
+            if row is None:
+                return None
+            rows = connection.execute("SELECT name, status, troubles FROM hosts WHERE sweep = ?", (row[0],)).fetchall()
+        statuses = {name: status for name, status, _ in rows}
+        return Sweep(row[0], row[1], statuses, {name: _troubles(told) for name, _, told in rows})
+
+    def remember(self, start: Mapping[str, Known], names: Iterable[str], before: str) -> dict[str, Known]:
+        """What is known of hosts when the sweeps older than a moment are asked too, the newest first.
+
+        Asked are those about hosts that are not in `start` or could not be judged there, until all of them were.
+        """
+        found = dict(start)
+        open_ = {name for name in names if name not in found or found[name].hidden != frozenset()}
+        with self._open() as connection:
+            for sweep, at in connection.execute(
+                "SELECT id, generated_at FROM sweeps WHERE generated_at < ? ORDER BY 2 DESC, 1 DESC", (before,)
+            ).fetchall():
+                if not open_:
+                    break
+                rows = connection.execute(
+                    "SELECT name, troubles FROM hosts WHERE sweep = ? AND name IN (SELECT value FROM json_each(?))",
+                    (sweep, json.dumps([_text(name) for name in sorted(open_)])),
+                )
+                for name, told in rows.fetchall():
+                    then = _troubles(told)
+                    found[name] = further(found[name], then, at) if name in found else known(then, at)
+                open_ -= {name for name, each in found.items() if each.hidden == frozenset()}
+        return found
+
+    def statuses(self, limit: int = 60) -> list[tuple[str, dict[str, int]]]:
+        """The newest sweeps, oldest first: when, and how many hosts had which status."""
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT generated_at, statuses FROM sweeps ORDER BY generated_at DESC, id DESC LIMIT ?", (limit,)
+            ).fetchall()
+        return [(at, json.loads(told)) for at, told in reversed(rows)]
+
+    def points(self, limit: int = 30) -> dict[str, list[Point]]:
+        """By host, over the newest sweeps, oldest first."""
+        found: dict[str, list[Point]] = defaultdict(list)
+        with self._open() as connection:
+            rows = connection.execute(
+                "SELECT name, generated_at, status, handshake_ms FROM hosts JOIN ("
+                "SELECT id, generated_at FROM sweeps ORDER BY generated_at DESC, id DESC LIMIT ?) ON id = sweep"
+                " ORDER BY generated_at, id",
+                (limit,),
+            )
+            for name, at, status, took in rows:
+                found[name].append(Point(at, status, took))
+        return dict(found)
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > _VERSION:
+        raise ReportError(f"the history is of version {version}, made by a newer version of this project")
+    if version < _VERSION:
+        connection.executescript(_TABLES)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def _hint(error: sqlite3.DatabaseError) -> str:
+    told = str(error)
+    if "full" in told:
+        return " (the disk is full)"
+    if "not a database" in told or "malformed" in told:
+        return " (it is damaged: move it away, a new one is begun)"
+    return " (the folder or the file is not writable)" if "readonly" in told or "unable to open" in told else ""
+
+
+def _row(host: Mapping[str, Any]) -> tuple[Any, ...]:
+    took = [sum(each["api"]["timings_ms"].values()) for each in gateways(host) if _shaken(each)]
+    return _text(host["name"]), host["status"], max(took, default=None), json.dumps(sorted(troubles(host)))
+
+
+def _text(name: str) -> str:
+    """A name as it is kept: one that is no text SQLite takes (half of a surrogate pair) by its escape."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _shaken(gateway: Mapping[str, Any]) -> bool:
+    return bool(gateway["api"] and gateway["api"]["ok"] and gateway["api"].get("timings_ms"))
+
+
+def _troubles(told: str) -> frozenset[Trouble]:
+    return frozenset((gateway, code) for gateway, code in json.loads(told))

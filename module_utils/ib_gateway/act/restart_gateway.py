@@ -1,0 +1,172 @@
+"""Restarts one gateway: exactly the process the plan named, by the unit that carries it or by stop and start.
+
+Nothing is restarted while another gateway of the entry runs, and nothing is started beside one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Collection, Mapping, Optional
+
+from ..base.plan import Entry
+from ..base.spec import GatewaySpec
+from ..decide.targets import BY_UNIT
+from ..lifecycle import start_gateway, systemctl
+from . import stop_process
+from .stop_process import Gone, Refused, Target
+
+RESTARTED = "restarted"
+REFUSED = "refused"
+NOT_RESTARTED = "not_restarted"
+RESULTS = (RESTARTED, REFUSED, NOT_RESTARTED)
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a restart step names. by_unit: whether the entry's unit restarts it; process: None where there is none."""
+
+    by_unit: bool
+    process: Optional[Target]
+
+    @classmethod
+    def named(cls, plan: Mapping[str, Any]) -> Order:
+        """The target of a restart step."""
+        process = plan.get("process")
+        target = Target.named({**process, "role": "gateway"}) if process else None
+        return cls(plan["by"] == BY_UNIT, target)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a restart is done. Seconds: grace_period to end after SIGTERM, patience for systemd.
+
+    dry_run: all but the acts. assume_stopped: pids of gateways that a run in earnest would have ended before.
+    """
+
+    grace_period: float
+    patience: float
+    dry_run: bool = False
+    assume_stopped: Collection[int] = ()
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one restart. result: restarted, refused (it goes on) or not_restarted (something failed).
+
+    ended: the pid of the process that was ended; pid: of the start_command, where one was run; pending: systemd is
+    still at it; asked: whether it was asked to end; acted: whether anything has changed.
+    """
+
+    result: str
+    reason: str
+    ended: Optional[int] = None
+    pid: Optional[int] = None
+    pending: bool = False
+    asked: bool = False
+    acted: bool = False
+
+
+#: Called right before the first thing is done. Raises Refused to keep it from that.
+Announce = Callable[[], None]
+#: The entry beside what is on the host now. Raises OSError.
+Look = Callable[[], Entry]
+
+
+def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Announce) -> Outcome:
+    """Restarts one gateway. spec: its entry, with the words of its start_command. Raises OSError when nothing can be
+    seen."""
+    others = _others(look(), order.process, way)
+    if others:
+        return Outcome(REFUSED, "another gateway of %s runs than the plan named (%s)" % (spec.name, others))
+    try:
+        if order.by_unit:
+            return _by_unit(order.process, spec, way, announce)
+        if order.process is None:
+            raise Refused("the plan names no process to restart")
+        return _by_identity(order.process, spec, look, way, announce)
+    except Refused as refusal:
+        return Outcome(REFUSED, str(refusal))
+
+
+def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
+    """The gateways that are or may be the entry's, the one that is meant left out, in words; empty for none."""
+    assumed = way.assume_stopped if way.dry_run else ()
+    found = [
+        each
+        for each in (*entry.processes, *entry.ambiguous, *entry.unplaced)
+        if each.pid not in assumed
+        and (named is None or (each.pid, each.started_ticks) != (named.pid, named.started_ticks))
+    ]
+    return ", ".join("pid %d" % each.pid for each in found)
+
+
+def _by_unit(named: Optional[Target], spec: GatewaySpec, way: Way, announce: Announce) -> Outcome:
+    if spec.unit is None:
+        raise Refused("its entry has no service any more")
+    process = replace(named, unit=spec.unit) if named else None
+    gone = _has_gone(process)
+    told = "start" if gone else "restart"
+    reason = "%sed by its unit" % told + (", because the process had ended meanwhile" if gone else "")
+    if way.dry_run:
+        return Outcome(RESTARTED, "would be " + reason, acted=True)
+    announce()
+    if not gone and _has_gone(process):  # to announce it takes a moment
+        told, reason = "start", "started by its unit, because the process had ended meanwhile"
+    try:
+        (systemctl.start if told == "start" else systemctl.restart)(spec.unit, way.patience)
+    except systemctl.UnitError as error:
+        ended = process.pid if process and not gone and _has_ended(process) else None
+        return Outcome(NOT_RESTARTED, str(error), ended, pending=error.pending, acted=bool(ended) or error.pending)
+    return Outcome(RESTARTED, reason, ended=process.pid if process and told == "restart" else None, acted=True)
+
+
+def _has_gone(process: Optional[Target]) -> bool:
+    """Whether the process has ended; False where none is meant. Raises Refused when it is not the one that is meant."""
+    try:
+        if process is not None:
+            stop_process.prove(process)
+    except Gone:
+        return True
+    return False
+
+
+def _has_ended(process: Target) -> bool:
+    try:
+        return _has_gone(process)
+    except Refused:
+        return False
+
+
+def _by_identity(process: Target, spec: GatewaySpec, look: Look, way: Way, announce: Announce) -> Outcome:
+    announced, ended = False, None
+
+    def once(_target: Optional[Target] = None) -> None:
+        nonlocal announced
+        if not announced:
+            announce()
+            announced = True
+
+    outcome = stop_process.stop([process], way.grace_period, force=False, dry_run=way.dry_run, announce=once)[0]
+    if outcome.result == stop_process.REFUSED:
+        return Outcome(REFUSED, outcome.reason, asked=bool(outcome.signals or outcome.unit))
+    how = "by its unit" if spec.unit else "by its start_command"
+    reason = "%s, then started %s" % (outcome.reason, how)
+    if way.dry_run:
+        return Outcome(RESTARTED, reason, acted=True)
+    once()
+    if outcome.result == stop_process.STOPPED:
+        ended = process.pid
+    return _start_again(spec, look, way, ended, reason)
+
+
+def _start_again(spec: GatewaySpec, look: Look, way: Way, ended: Optional[int], reason: str) -> Outcome:
+    """Starts what has ended, unless something has brought a gateway up already."""
+    back = _others(look(), None, way)
+    if back:
+        return Outcome(RESTARTED, "it came back by itself (%s)" % back, ended=ended, acted=ended is not None)
+    try:
+        pid = start_gateway.bring_up(spec, way.patience, lambda: bool(look().owners()))
+    except start_gateway.CannotStart as error:
+        text = "%s, but it was not started again: %s" % ("it was stopped" if ended else "it had ended", error)
+        return Outcome(NOT_RESTARTED, text, ended=ended, pending=error.pending, acted=bool(ended) or error.pending)
+    return Outcome(RESTARTED, reason, ended=ended, pid=pid, acted=True)

@@ -1,0 +1,309 @@
+"""The only place that signals a process, or stops the unit that would start it again.
+
+A signal goes through a pidfd to exactly the process a plan named: the pidfd is opened first, then pid, start ticks,
+boot id, role and command line are read again, and again before a forced signal. A pid that was reused in between is
+another process with another start, and is left alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import time
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..base import classify
+from ..base.redaction import redact_argv
+from ..lifecycle import systemctl
+from ..observe import processes
+
+STOPPED = "stopped"
+ALREADY_GONE = "already_gone"
+REFUSED = "refused"
+RESULTS = (STOPPED, ALREADY_GONE, REFUSED)
+_KILL_PATIENCE = 5.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A process as a plan names it. role, argv_digest and unit are compared where the plan gives them.
+
+    unit: the system unit that exists for this process; it is stopped instead of the process being signalled, because
+    its Restart= would undo the signal. allow_kill: whether it may be killed when it does not end. gateway: the name of
+    the entry for whose sake it is to end.
+    """
+
+    pid: int
+    started_ticks: int
+    boot_id: str
+    role: Optional[str] = None
+    argv_digest: Optional[str] = None
+    unit: Optional[str] = None
+    allow_kill: bool = False
+    gateway: Optional[str] = None
+
+    @classmethod
+    def named(cls, plan: Mapping[str, Any]) -> Target:
+        """The process that a step's target names; what is there for people only is left out."""
+        return cls(
+            pid=plan["pid"],
+            started_ticks=plan["started_ticks"],
+            boot_id=plan["boot_id"],
+            role=plan.get("role"),
+            argv_digest=plan.get("argv_digest"),
+            unit=plan.get("unit"),
+            allow_kill=bool(plan.get("allow_kill")),
+            gateway=plan.get("gateway"),
+        )
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one target. result: stopped, already_gone or refused; signals: names, in the order sent.
+
+    unit: the unit that was stopped in place of a signal, or None.
+    """
+
+    target: Target
+    result: str
+    reason: str
+    command: Tuple[str, ...] = ()
+    user: Optional[str] = None
+    signals: Tuple[str, ...] = ()
+    unit: Optional[str] = None
+
+
+class Refused(Exception):
+    """The process may not be touched; the message says why."""
+
+
+class Gone(Exception):
+    """The process the plan named has ended."""
+
+
+#: Called right before a process is asked to end, with the proof just made. Raises Refused to keep it from that.
+Announce = Callable[[Target], None]
+
+
+def _silently(_target: Target) -> None:
+    """Announces nothing."""
+
+
+def stop(
+    targets: Sequence[Target],
+    grace_period: float,
+    force: bool,
+    dry_run: bool = False,
+    announce: Announce = _silently,
+) -> List[Outcome]:
+    """Asks every target to end, waits together for at most grace_period seconds, then kills where that is allowed.
+
+    Allowed it is for a target that says so, and with force for all. dry_run: does everything but the signals and the
+    announcements; the outcome is then what would be. Outcomes come in the targets' order.
+    """
+    outcomes: Dict[int, Outcome] = {}
+    held: Dict[int, int] = {}
+    try:
+        for index, named in enumerate(targets):
+            target = named
+            try:
+                held[index] = hold(target)
+                target = replace(target, unit=_own_unit(target))
+                # Described before it is asked to end: afterwards there may be nothing left to read.
+                outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
+                if not dry_run:
+                    announce(target)
+                    prove(target)  # to announce it takes a moment, in which it may become another program
+                    _ask(target, held[index])
+            except Gone:
+                outcomes[index] = _outcome(target, ALREADY_GONE, "it had ended before")
+            except Refused as refusal:
+                outcomes[index] = _outcome(target, REFUSED, str(refusal))
+        if not dry_run:
+            waiting = {index: held[index] for index in held if outcomes[index].result == STOPPED}
+            for index in _await(waiting, grace_period):
+                may_kill = force or targets[index].allow_kill
+                outcomes[index] = _insist(outcomes[index], held[index], grace_period, may_kill)
+    finally:
+        for descriptor in held.values():
+            os.close(descriptor)
+    return [outcomes[index] for index in range(len(targets))]
+
+
+def _outcome(target: Target, result: str, reason: str) -> Outcome:
+    argv = (
+        processes.read_argv(target.pid) if result != ALREADY_GONE and _identity_of(target.pid) == _named(target) else ()
+    )
+    uid = processes.read_real_uid(target.pid) if argv else None
+    return Outcome(
+        target=target,
+        result=result,
+        reason=reason,
+        command=redact_argv(argv),
+        user=processes.Users().name(uid) if uid is not None else None,
+        signals=("SIGTERM",) if result == STOPPED and not target.unit else (),
+        unit=target.unit if result == STOPPED else None,
+    )
+
+
+def _success(target: Target, dry_run: bool) -> str:
+    if dry_run:
+        return "would be stopped through %s" % target.unit if target.unit else "would be asked to end"
+    return "ended with its unit %s" % target.unit if target.unit else "ended after SIGTERM"
+
+
+def _named(target: Target) -> Tuple[int, str]:
+    return target.started_ticks, target.boot_id
+
+
+def _identity_of(pid: int) -> Optional[Tuple[int, str]]:
+    """(started_ticks, boot_id) of a live process; None when it has ended."""
+    stat = processes.read_stat(pid)
+    return (stat.started_ticks, processes.boot_id()) if stat and stat.state not in "ZX" else None
+
+
+def hold(target: Target) -> int:
+    """A pidfd of the target, its identity proven after it was opened. Raises Gone or Refused."""
+    if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
+        raise Refused(
+            "this host cannot hold a process by pidfd (Python 3.9 and Linux 5.3 are needed): nothing is stopped"
+        )
+    try:
+        descriptor = os.pidfd_open(target.pid)
+    except OverflowError:
+        raise Refused("no process has the number %d" % target.pid) from None
+    except OSError as error:
+        if error.errno == errno.ESRCH:
+            raise Gone from None
+        raise Refused("it cannot be held by pidfd: %s" % error.strerror) from None
+    try:
+        prove(target)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def prove(target: Target) -> None:
+    """Reads everything again that makes this process the one that was meant. Raises Gone or Refused.
+
+    Refused as well for what is never touched, whatever a plan says: the system's first process, and this run.
+    """
+    if target.pid <= 1:
+        raise Refused("pid %d is the system's first process" % target.pid)
+    found = _identity_of(target.pid)
+    if found is None:
+        _prove_gone(target.pid)
+        raise Gone
+    if found[1] != target.boot_id:
+        raise Refused("the host has been restarted since the plan was made")
+    if found[0] != target.started_ticks:
+        raise Gone  # the pid has been reused: the process that was meant has ended
+    if target.pid in processes.ancestors(os.getpid()):
+        raise Refused("pid %d carries this very run" % target.pid)
+    argv = processes.read_argv(target.pid)
+    kind = classify.gateway_kind(argv)
+    if target.role == "gateway" and kind is None:
+        raise Refused("pid %d is no gateway any more" % target.pid)
+    if target.role == "client" and kind is not None:
+        raise Refused("pid %d has become a gateway" % target.pid)
+    if target.argv_digest and target.argv_digest != classify.argv_digest(redact_argv(argv)):
+        raise Refused("pid %d has become another program since the plan was made" % target.pid)
+    if target.unit and processes.read_unit(target.pid) != target.unit:
+        raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
+
+
+def _prove_gone(pid: int) -> None:
+    """Makes sure that a process that cannot be read has ended. Raises Refused when it is only hidden (hidepid)."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (OSError, OverflowError):
+        return
+    try:
+        ended = not _await({0: descriptor}, 0.0)
+    finally:
+        os.close(descriptor)
+    if not ended:
+        raise Refused("pid %d is there and cannot be read: run with become" % pid)
+
+
+def _own_unit(target: Target) -> Optional[str]:
+    """The unit to stop in place of the process: only one whose main process it is, or was started by.
+
+    A process that cron or another service once started is in that service's control group too, and stopping that
+    service for its sake would stop everything else it does. Whatever else lives in the unit must be a launcher, or
+    started by the process itself.
+    """
+    if target.unit is None:
+        return None
+    try:
+        main_pid = systemctl.main_pid(target.unit)
+    except systemctl.UnitError as error:
+        raise Refused(str(error)) from None
+    line = processes.ancestors(target.pid) - {1}
+    if main_pid not in line:
+        return None
+    members = {pid for pid in processes.pids() if processes.read_unit(pid) == target.unit}
+    strangers = {pid for pid in members - line if target.pid not in processes.ancestors(pid)}
+    return target.unit if all(classify.is_launcher(processes.read_argv(pid)) for pid in strangers) else None
+
+
+def _ask(target: Target, descriptor: int) -> None:
+    """Asks a process that is held to end: through its unit where it has one of its own, else by SIGTERM."""
+    if target.unit is None:
+        _send(descriptor, signal.SIGTERM)
+        return
+    try:
+        systemctl.stop(target.unit)
+    except systemctl.UnitError as error:
+        raise Refused(str(error)) from None
+
+
+def _send(descriptor: int, number: int) -> None:
+    try:
+        signal.pidfd_send_signal(descriptor, number)  # type: ignore[attr-defined,unused-ignore]
+    except ProcessLookupError:
+        raise Gone from None
+    except PermissionError:
+        raise Refused("it belongs to another user: run with become") from None
+
+
+def _await(held: Dict[int, int], seconds: float) -> List[int]:
+    """Waits until all have ended or the time is up; the indexes of those that have not ended."""
+    waiting = {descriptor: index for index, descriptor in held.items()}
+    poll = select.poll()
+    for descriptor in waiting:
+        poll.register(descriptor, select.POLLIN)
+    deadline = time.monotonic() + seconds
+    while waiting:
+        for descriptor, _event in poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            poll.unregister(descriptor)
+            del waiting[descriptor]
+        if time.monotonic() >= deadline:
+            break
+    return sorted(waiting.values())
+
+
+def _insist(asked: Outcome, descriptor: int, grace_period: float, may_kill: bool) -> Outcome:
+    """What becomes of a process that was asked to end and has not."""
+    target = asked.target
+    if target.unit:
+        reason = "still running %g s after its unit %s was told to stop" % (grace_period, target.unit)
+        return replace(asked, result=REFUSED, reason=reason)
+    if not may_kill:
+        reason = "still running %g s after SIGTERM; allow_kill is off, so it was not killed" % grace_period
+        return replace(asked, result=REFUSED, reason=reason)
+    try:
+        prove(target)
+        _send(descriptor, signal.SIGKILL)
+    except Gone:
+        return asked
+    except Refused as refusal:
+        return replace(asked, result=REFUSED, reason=str(refusal))
+    killed = replace(asked, signals=("SIGTERM", "SIGKILL"))
+    if _await({0: descriptor}, _KILL_PATIENCE):
+        return replace(killed, result=REFUSED, reason="still there %g s after SIGKILL" % _KILL_PATIENCE)
+    return replace(killed, reason="ended after SIGKILL")

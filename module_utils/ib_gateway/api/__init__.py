@@ -1,0 +1,1 @@
+"""The API session: its bytes, its dialogue, and what carries them."""

@@ -1,0 +1,1 @@
+"""Shapes, words and catalogues that everything else speaks; pure."""

@@ -1,0 +1,216 @@
+"""What one look at a host sees: processes, listeners, connections, and how much of them could be seen.
+
+Everything is immutable, so that a look can be handed around without anybody changing it. Named tuples, because this
+file is executed anew at each call on a host and a dataclass compiles its own methods each time; but for Process, which
+may hold secrets: JSON would spell a tuple out, and refuses a dataclass. Runs on Python 3.8 to 3.14.
+"""
+
+# Annotations are evaluated here: NamedTuple would compile each one that is only text.
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+
+# TCP states by the names the kernel uses.
+ESTABLISHED = "ESTABLISHED"
+SYN_SENT = "SYN_SENT"
+CLOSE_WAIT = "CLOSE_WAIT"
+LISTEN = "LISTEN"
+
+#: What a gateway sends before a session is ready, its version and time, is well below this; every session that became
+#: ready has had its accounts, its first order id and the farm notices, and is well above.
+HELLO_BYTES = 100
+
+#: Seconds without data either way after which a session counts as forgotten: a gateway tells every client that has
+#: subscribed to its account something each three minutes.
+FORGOTTEN_AFTER = 600.0
+
+#: A default that all share, so nobody may write to it.
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
+
+
+class GatewayKind(NamedTuple):
+    """What the command line of a gateway process says about it.
+
+    product is gateway or tws; launcher is ibc, native or ibcontroller; trading_mode is None where argv does not say.
+    """
+
+    product: str
+    launcher: str
+    main_class: str
+    config_dir: Optional[str] = None
+    trading_mode: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process at one instant; pid, started_ticks and boot_id together identify it for ever.
+
+    started_ticks: clock ticks after boot (field 22 of /proc/PID/stat); on other systems the start time in units of
+    10 ms since the epoch. age: seconds. argv is raw and may hold secrets: it is for matching only and stays out of
+    repr; `command` is the same list, redacted, and is what may be shown.
+    """
+
+    pid: int
+    started_ticks: int
+    boot_id: str
+    ppid: int
+    user: str
+    age: float
+    started_at: float
+    argv: Tuple[str, ...] = field(repr=False)
+    command: Tuple[str, ...]
+    #: A hash over the redacted argv: tells that the process has become another program, gives no secret away.
+    argv_digest: str
+    cwd: Optional[str] = None
+    #: Whether an earlier look of the same run has seen it serve: it is not starting, whatever it shows now.
+    served_before: bool = False
+    unit: Optional[str] = None
+    #: Whether that unit may exist for this process: nothing but launchers stands between it and the system.
+    unit_is_own: bool = False
+    gateway: Optional[GatewayKind] = None
+    relay: Optional[str] = None
+    #: Whether its open sockets could be read; without that its ports are not known.
+    sockets_visible: bool = True
+    #: Whether it lives in another network namespace than the look.
+    other_netns: bool = False
+    #: Whether it is this run itself: the module, its ssh session, its become, up to pid 1.
+    own_run: bool = False
+
+
+class Listener(NamedTuple):
+    """One listening TCP socket. Queues count connections; None where the system does not say."""
+
+    port: int
+    address: str
+    families: Tuple[str, ...]
+    inode: int
+    pids: FrozenSet[int]
+    user: Optional[str] = None
+    accept_queue: Optional[int] = None
+    backlog: Optional[int] = None
+
+
+class Connection(NamedTuple):
+    """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
+
+    idle: seconds since data last went either way; sent: bytes that this end has sent and the other has received;
+    cookie: the kernel's own number for this socket, never used twice in a boot. None where the system does not say.
+    """
+
+    local: str
+    local_port: int
+    remote: str
+    remote_port: int
+    state: str
+    inode: int
+    pids: FrozenSet[int]
+    user: Optional[str] = None
+    idle: Optional[float] = None
+    sent: Optional[int] = None
+    cookie: Optional[int] = None
+
+
+class ApiConnection(NamedTuple):
+    """One client's connection to an API port of this host: the server's row, and the client's own row if it is here.
+
+    state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
+    the gateway has not taken it from its queue. client_pids: empty when the client is on another host, or cannot be
+    seen. remote_host: the client's address when it is not on this host. idle: seconds since data last went either
+    way; sent: bytes the gateway has sent and the client received; cookie: the kernel's number for the gateway's end;
+    None where the system does not say.
+    """
+
+    port: int
+    client: str
+    client_port: int
+    server: str
+    state: str
+    accepted: bool
+    gateway_pids: FrozenSet[int]
+    client_pids: FrozenSet[int]
+    remote_host: Optional[str] = None
+    idle: Optional[float] = None
+    sent: Optional[int] = None
+    cookie: Optional[int] = None
+
+    @property
+    def served(self) -> bool:
+        """Whether the gateway has said more on it than its version: a session, not only an attempt at one.
+
+        True where the system does not say, so that nobody's session is taken for an attempt.
+        """
+        return self.sent is None or self.sent > HELLO_BYTES
+
+
+class Client(NamedTuple):
+    """A client of one gateway entry: a connection with the process behind it, or a process its patterns name.
+
+    process: None when the client is on another host or cannot be seen. connection: None for a process that is only
+    named. orphaned: its parent has gone (it belongs to init) and no unit started it.
+    """
+
+    process: Optional[Process]
+    connection: Optional[ApiConnection]
+    orphaned: bool = False
+    matches_pattern: bool = False
+    protected: bool = False
+
+    @property
+    def open(self) -> bool:
+        """Whether it holds an API connection that the gateway has accepted."""
+        return self.connection is not None and self.connection.accepted and self.connection.state == ESTABLISHED
+
+    @property
+    def working(self) -> bool:
+        """Whether its connection is a session that the gateway has served, not only an attempt at one."""
+        return self.open and self.connection is not None and self.connection.served
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether it is a process of this host that may be stopped at all: no relay, not protected, not this run."""
+        process = self.process
+        return process is not None and not (self.protected or process.relay or process.gateway or process.own_run)
+
+
+class Visibility(NamedTuple):
+    """What the look could see. An empty `missing` means everything that matters was seen."""
+
+    user: str
+    privileged: bool
+    processes: bool = True
+    missing: Tuple[str, ...] = ()
+
+
+class Reading(NamedTuple):
+    """One pass over a system's tables, before connections are paired: what every source of a Snapshot delivers.
+
+    ports: the API ports that were asked for, and those that gateways listen on. units: by name, for those that were
+    asked for and have processes, the age in seconds of the oldest one.
+    """
+
+    boot_id: str
+    visibility: Visibility
+    ports: FrozenSet[int]
+    processes: Mapping[int, Process]
+    listeners: Tuple[Listener, ...]
+    connections: Tuple[Connection, ...]
+    units: Mapping[str, float] = _NOTHING
+
+
+class Snapshot(NamedTuple):
+    """One consistent look at a host. processes: by pid, those that matter only.
+
+    taken_at: seconds since the epoch; boottime: the same moment in seconds since boot, which no clock change moves.
+    """
+
+    taken_at: float
+    boot_id: str
+    visibility: Visibility
+    processes: Mapping[int, Process]
+    listeners: Tuple[Listener, ...] = ()
+    connections: Tuple[ApiConnection, ...] = ()
+    #: By port: the accept queue's length in each sample, for ports where it was not empty at first sight.
+    accept_queue_samples: Mapping[int, Tuple[int, ...]] = _NOTHING
+    #: By name, for units that were asked for and have processes: the age in seconds of the oldest one.
+    units: Mapping[str, float] = _NOTHING
+    boottime: float = 0.0

@@ -1,0 +1,1 @@
+"""From a Snapshot to findings and a plan; pure."""

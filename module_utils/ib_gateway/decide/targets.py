@@ -1,0 +1,89 @@
+"""Whom a step means, exactly: the shapes of a plan's targets. Pure.
+
+Every target carries `gateway`, the name of the entry it is about, so that what acts can be judged by gateway.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Sequence
+
+from ..base.host import ApiConnection, Client, Process
+from ..base.plan import Entry
+
+#: How a restart is done: by the unit that carries the gateway, or by ending the process and starting anew.
+BY_UNIT, BY_IDENTITY = "unit", "identity"
+
+
+def identity(process: Process, role: str) -> Dict[str, Any]:
+    """What identifies a process for ever, what it must still be, and what tells a person who it is."""
+    return {
+        "pid": process.pid,
+        "started_ticks": process.started_ticks,
+        "boot_id": process.boot_id,
+        "role": role,
+        "argv_digest": process.argv_digest,
+        "user": process.user,
+        "command": list(process.command),
+    }
+
+
+def to_end(entry: Entry, process: Process, role: str) -> Dict[str, Any]:
+    """A process that is to end: through its unit where it has one of its own, because that would start it again.
+
+    Not where the unit carries anybody else of this entry: stopping it would end them as well.
+    """
+    known = [*entry.processes, *(client.process for client in entry.clients if client.process)]
+    alone = all(other.pid == process.pid or other.unit != process.unit for other in known)
+    return {
+        **identity(process, role),
+        "gateway": entry.spec.name,
+        "unit": process.unit if process.unit_is_own and alone else None,
+        "allow_kill": entry.spec.allow_kill,
+    }
+
+
+def of_connection(
+    entry: Entry, connection: ApiConnection, gateway: Process, holders: Sequence[Client]
+) -> Dict[str, Any]:
+    """An API connection by both ends, the kernel's cookie for the gateway's end, and all the processes that hold it."""
+    return {
+        "gateway": entry.spec.name,
+        "port": connection.port,
+        "client": connection.client,
+        "client_port": connection.client_port,
+        "server": connection.server,
+        "cookie": connection.cookie,
+        "gateway_process": identity(gateway, "gateway"),
+        "client_processes": [identity(each.process, "client") for each in holders if each.process],
+    }
+
+
+def to_wait_for(entry: Entry, what: str) -> Dict[str, Any]:
+    """What is waited for: listener, for the seconds that the youngest gateway may still need, or upstream."""
+    target: Dict[str, Any] = {"gateway": entry.spec.name, "for": what, "port": entry.spec.port}
+    if what == "listener":
+        youngest = min((process.age for process in entry.processes), default=entry.unit_age or 0.0)
+        target["timeout"] = max(1, int(entry.spec.start_timeout - youngest) + 1)
+    return target
+
+
+def to_start(entry: Entry) -> Dict[str, Any]:
+    """How an entry is started: its unit where it has one, its port, the seconds until that has to listen."""
+    spec = entry.spec
+    target: Dict[str, Any] = {"gateway": spec.name, "port": spec.port, "timeout": spec.start_timeout}
+    if spec.service:
+        target["service"] = spec.service
+    return target
+
+
+def to_restart(entry: Entry, process: Optional[Process]) -> Dict[str, Any]:
+    """How an entry is restarted, and the process that has to end for it; None for a unit that is up without one.
+
+    by: unit where the process belongs to the entry's unit, or nothing but that unit is there; else identity.
+    """
+    unit = entry.spec.unit
+    of_unit = unit is not None and (process is None or process.unit == unit)
+    target = {**to_start(entry), "by": BY_UNIT if of_unit else BY_IDENTITY}
+    if process is not None:
+        target["process"] = to_end(entry, process, "gateway")
+    return target

@@ -1,0 +1,1 @@
+"""How a gateway is started, stopped and asked for its state."""

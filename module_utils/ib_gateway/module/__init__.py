@@ -1,0 +1,1 @@
+"""What the Ansible modules share: one run, one look, one result."""

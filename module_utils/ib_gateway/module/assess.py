@@ -1,0 +1,148 @@
+"""One assessment of a host, as ib_gateway_health returns it: looks, judges, plans.
+
+Modules that act make one too when they are done, so that a run need not send another module to see what came of it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+
+from ..base.plan import Diagnosis, Plan
+from ..base.probe import Probe
+from ..base.spec import GatewaySpec
+from . import result
+from .look import Hints, Prober, await_listener, examine, watch
+from .runner import GatewayModule
+
+#: What an assessment can be told.
+OPTIONS: Dict[str, Any] = {
+    "probe": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+    "probe_timeout": {"type": "float", "default": 5.0},
+    "known_served": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"pid": {"type": "int", "required": True}, "started_ticks": {"type": "int", "required": True}},
+    },
+    "reset_window": {"type": "str", "default": ""},
+}
+#: The option `then_look` of every module that acts.
+AFTER_OPTION: Dict[str, Any] = {"type": "dict", "options": OPTIONS}
+#: handshake.MAX_TIMEOUT; most looks of a sweep open no session, and what opens one is imported when it is needed.
+LONGEST_SESSION = 3600.0
+#: Seconds in which the others notice what was done: a gateway that a connection has ended, a unit that its process has.
+_NOTICE = 0.1
+
+
+def by_socket(host: str, port: int, timeout: float) -> Probe:
+    """One session with the engine that needs nothing installed."""
+    from ..api import handshake
+
+    return handshake.probe(host, port, timeout=timeout)
+
+
+def assess(
+    specs: Sequence[GatewaySpec],
+    options: Mapping[str, Any],
+    prober: Prober = by_socket,
+    looks: int = 1,
+    soak: float = 0.0,
+) -> Dict[str, Any]:
+    """What ib_gateway_health returns, but for the state of repairs.
+
+    options: as OPTIONS has them. looks: how many, spread evenly over `soak` seconds. Raises OSError when the host's
+    tables cannot be read at all.
+    """
+    began = time.monotonic()
+    known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
+    hints = Hints(known_served, options["reset_window"])
+    taken = watch(
+        lambda: examine(specs, options["probe"], options["probe_timeout"], prober, hints),
+        looks,
+        soak,
+    )
+    snapshot, _, strangers = taken[-1]
+    found = _together([each for _, each, _ in taken])
+    processes = dict(snapshot.processes)
+    made_at = {"boot_id": snapshot.boot_id, "boottime": snapshot.boottime}
+    return {
+        "status": result.overall(diagnosis.status for diagnosis in found),
+        "gateways": [result.judgement(diagnosis, _plan(diagnosis), processes, made_at) for diagnosis in found],
+        "undeclared": result.undeclared(strangers, snapshot),
+        "visibility": result.visibility(snapshot.visibility, found),
+        "reset_window": options["reset_window"],
+        "looks": [
+            {"taken_at": result.timestamp(each.taken_at), "status": result.overall(one.status for one in judged)}
+            for each, judged, _ in taken
+        ],
+        "taken_at": result.timestamp(snapshot.taken_at),
+        "elapsed_ms": round((time.monotonic() - began) * 1000, 1),
+    }
+
+
+# Most looks find nothing and are the only one. What they do not need would be compiled anew at each call, so it is not
+# loaded.
+
+
+def _plan(diagnosis: Diagnosis) -> Plan:
+    if not diagnosis.findings:
+        return Plan()
+    from ..decide.planning import plan
+
+    return plan(diagnosis)
+
+
+def _together(looks: List[List[Diagnosis]]) -> List[Diagnosis]:
+    if len(looks) == 1:
+        return looks[0]
+    from ..decide.soak import settled
+
+    return settled(looks)
+
+
+def after_acts(
+    module: GatewayModule, specs: Sequence[GatewaySpec], acted: bool, started: Sequence[str] = ()
+) -> Dict[str, Any]:
+    """{health, waited}: what came of a module's acts; nothing without the option then_look.
+
+    acted: whether anything was done. started: the names of entries that should come up; each has its own start_timeout
+    for it. A look that fails leaves health None and is told as a warning: what was done is done.
+    """
+    options: Optional[Mapping[str, Any]] = module.params["then_look"]
+    if options is None:
+        return {}
+    found: Dict[str, Any] = {"health": None, "waited": []}
+    try:
+        if started and not module.check_mode:
+            answers = await_listener(specs, started, None)
+            found["waited"] = [{"name": name, "answer": answer} for name, answer in answers.items()]
+        elif acted and not module.check_mode:
+            time.sleep(_NOTICE)
+        found["health"] = assess(specs, options)
+    except OSError as error:
+        module.warn("what came of it could not be seen: %s" % error)
+    return found
+
+
+def check(module: GatewayModule, options: Optional[Mapping[str, Any]]) -> None:
+    """Ends the module when an assessment's options cannot be right."""
+    if options is not None:
+        module.seconds("probe_timeout", LONGEST_SESSION, options)
+
+
+def session_seconds(params: Mapping[str, Any], options: Optional[Mapping[str, Any]]) -> float:
+    """Seconds that the sessions of one look may take."""
+    return len(params["gateways"] or ()) * abs(options["probe_timeout"]) if options else 0.0
+
+
+def waits(own: Callable[[Dict[str, Any]], float], starts: bool = False) -> Callable[[Dict[str, Any]], float]:
+    """The seconds an acting module may wait on purpose: its own, and those of its look after."""
+
+    def seconds(params: Dict[str, Any]) -> float:
+        after = session_seconds(params, params["then_look"])
+        if starts and params["then_look"]:
+            after += max((abs(int(each.get("start_timeout") or 0)) for each in params["gateways"] or ()), default=0)
+        return own(params) + after
+
+    return seconds

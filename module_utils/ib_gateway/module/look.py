@@ -1,0 +1,123 @@
+"""Look and decide for one host: a snapshot, a handshake where it is safe, the rules, the plan."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+
+from ..base.host import Process, Snapshot
+from ..base.plan import HEALTHY, Diagnosis, Entry
+from ..base.probe import Probe
+from ..base.spec import API_PORTS, GatewaySpec
+from ..decide.assign import entries_of
+from ..decide.diagnosis import diagnose, may_probe
+from ..observe.snapshot import look
+
+#: Opens one API session: (host, port, timeout in seconds).
+Prober = Callable[[str, int, float], Probe]
+_POLL_INTERVAL = 0.25
+
+
+class Hints(NamedTuple):
+    """What a look cannot see and the rules have to know.
+
+    known_served: (pid, started_ticks) of gateways that an earlier look of the same run has seen serve. reset_window:
+    the broker's reset window that this moment lies in, in words; empty outside of any.
+    """
+
+    known_served: Collection[Tuple[int, int]] = ()
+    reset_window: str = ""
+
+
+_NO_HINTS = Hints()
+
+
+def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
+    """A snapshot that holds everything the rules need to judge these entries."""
+    ports = set(API_PORTS) | {spec.port for spec in specs}
+    patterns = [pattern for spec in specs for pattern in spec.client_patterns]
+    return look(ports, patterns, [spec.unit for spec in specs if spec.unit])
+
+
+def examine(
+    specs: Sequence[GatewaySpec],
+    policy: str,
+    timeout: float,
+    prober: Prober,
+    hints: Hints = _NO_HINTS,
+) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
+    """(the snapshot, a Diagnosis for each entry, the gateways that fit no entry).
+
+    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake. Raises OSError when
+    the host's tables cannot be read at all.
+    """
+    snapshot = _remember(look_for(specs), hints.known_served)
+    entries, undeclared = entries_of(specs, snapshot)
+    found = []
+    for entry in entries:
+        passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
+        if may_probe(passive, policy):
+            probe = prober(_address(entry), entry.spec.port, timeout)
+            found.append(diagnose(entry, snapshot, probe, hints.reset_window))
+        else:
+            found.append(passive)
+    return snapshot, found, undeclared
+
+
+def watch(
+    look_once: Callable[[], Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]], looks: int, over: float
+) -> List[Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]]:
+    """Looks that are spread evenly over some seconds; ends with the first one in which none is healthy."""
+    taken = [look_once()]
+    while len(taken) < looks and any(each.status == HEALTHY for each in taken[-1][1]):
+        time.sleep(over / (looks - 1))
+        taken.append(look_once())
+    return taken
+
+
+def _remember(snapshot: Snapshot, known_served: Collection[Tuple[int, int]]) -> Snapshot:
+    processes = {
+        pid: replace(process, served_before=(pid, process.started_ticks) in known_served)
+        for pid, process in snapshot.processes.items()
+    }
+    return snapshot._replace(processes=processes)
+
+
+def _address(entry: Entry) -> str:
+    """Where a script on this host would connect to."""
+    for listener in entry.listeners:
+        if listener.port == entry.spec.port:
+            if listener.address in ("::", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
+                return "127.0.0.1" if "ipv4" in listener.families else "::1"
+            return listener.address
+    return "127.0.0.1"
+
+
+def await_listener(specs: Sequence[GatewaySpec], names: Sequence[str], timeout: Optional[float]) -> Dict[str, str]:
+    """Waits until a gateway of each named entry owns its port, and says how it went, by entry name.
+
+    Reads the socket table; never connects. timeout: seconds for all; None for each entry's own start_timeout. The
+    answers are listening, not_listening (the time is up) and ended (a gateway was there and has gone).
+    """
+    began = time.monotonic()
+    answers: Dict[str, str] = {}
+    seen: Set[str] = set()
+    while True:
+        # All entries are looked at together, since which gateway is whose depends on the others.
+        for entry in entries_of(specs, look_for(specs))[0]:
+            name = entry.spec.name
+            if name not in names or name in answers:
+                continue
+            limit = timeout if timeout is not None else entry.spec.start_timeout
+            if entry.owners():
+                answers[name] = "listening"
+            elif name in seen and not entry.processes:
+                answers[name] = "ended"
+            elif time.monotonic() - began >= limit:
+                answers[name] = "not_listening"
+            if entry.processes:
+                seen.add(name)
+        if len(answers) == len(set(names)):
+            return answers
+        time.sleep(_POLL_INTERVAL)

@@ -1,0 +1,236 @@
+"""The shapes in which modules return what the model holds. Pure; argv only ever redacted, times as RFC 3339 UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+
+from ..base.host import Client, Listener, Process, Snapshot, Visibility
+from ..base.plan import RUNGS, Diagnosis, Finding, Plan, Step
+from ..base.probe import Probe
+from ..decide import fingerprint
+
+#: For a plan of which nobody knows when it was made: older than any may be.
+_LONG_AGO: Mapping[str, Any] = {"boot_id": "", "boottime": 0.0}
+_STATUS_ORDER = ("healthy", "degraded", "unknown", "unhealthy")
+
+
+def timestamp(seconds: float) -> str:
+    """Seconds since the epoch as RFC 3339 in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def overall(statuses: Iterable[str]) -> str:
+    """The worst of several statuses; unknown without any."""
+    return max(statuses, key=_STATUS_ORDER.index, default="unknown")
+
+
+def gateway(process: Process, listening: Sequence[int]) -> Dict[str, Any]:
+    """A gateway process as ib_gateway_info returns it."""
+    kind = process.gateway
+    return {
+        "pid": process.pid,
+        "started_ticks": process.started_ticks,
+        "boot_id": process.boot_id,
+        "started_at": timestamp(process.started_at),
+        "age": round(process.age, 1),
+        "user": process.user,
+        "argv": list(process.command),
+        "product": kind.product if kind else None,
+        "launcher": kind.launcher if kind else None,
+        "main_class": kind.main_class if kind else None,
+        "config_dir": kind.config_dir or process.cwd if kind else None,
+        "trading_mode": kind.trading_mode if kind else None,
+        "unit": process.unit,
+        "listening": list(listening) if process.sockets_visible else None,
+    }
+
+
+def listener(each: Listener, processes: Dict[int, Process]) -> Dict[str, Any]:
+    """A listening socket as ib_listener_info returns it."""
+    owners = [processes[pid] for pid in sorted(each.pids) if pid in processes]
+    return {
+        "port": each.port,
+        "addresses": [each.address],
+        "families": list(each.families),
+        "pids": sorted(each.pids),
+        "user": owners[0].user if owners else each.user,
+        "is_gateway": any(owner.gateway for owner in owners) if owners else None,
+        "relay": next((owner.relay for owner in owners if owner.relay), None),
+        "accept_queue": each.accept_queue,
+        "backlog": each.backlog,
+    }
+
+
+def listeners(found: Iterable[Listener], processes: Dict[int, Process]) -> List[Dict[str, Any]]:
+    """All listening sockets; one row for each port and set of owners, its addresses and families together."""
+    rows: Dict[Any, Dict[str, Any]] = {}
+    for each in sorted(found, key=lambda one: (one.port, one.address)):
+        key = (each.port, each.pids)
+        row = listener(each, processes)
+        if key not in rows:
+            rows[key] = row
+            continue
+        known = rows[key]
+        known["addresses"] = sorted(set(known["addresses"]) | set(row["addresses"]))
+        known["families"] = sorted(set(known["families"]) | set(row["families"]))
+        queues = [queue for queue in (known["accept_queue"], row["accept_queue"]) if queue is not None]
+        known["accept_queue"] = sum(queues) if queues else None
+    return list(rows.values())
+
+
+def client(each: Client) -> Dict[str, Any]:
+    """A client as ib_client_info returns it. local is the client's end, remote the gateway's."""
+    process, connection = each.process, each.connection
+    return {
+        "pid": process.pid if process else None,
+        "started_ticks": process.started_ticks if process else None,
+        "boot_id": process.boot_id if process else None,
+        "argv_digest": process.argv_digest if process else None,
+        "user": process.user if process else None,
+        "argv": list(process.command) if process else None,
+        "unit": process.unit if process else None,
+        "connected": connection is not None,
+        "port": connection.port if connection else None,
+        "local": _end(connection.client, connection.client_port) if connection else None,
+        "remote": _end(connection.server, connection.port) if connection else None,
+        "state": connection.state if connection else None,
+        "accepted": connection.accepted if connection else None,
+        "served": connection.served if connection else None,
+        "idle": round(connection.idle, 1) if connection and connection.idle is not None else None,
+        "age": round(process.age, 1) if process else None,
+        "orphaned": each.orphaned,
+        "is_relay": bool(process and process.relay),
+        "remote_host": connection.remote_host if connection else None,
+        "matches_pattern": each.matches_pattern,
+        "protected": each.protected,
+    }
+
+
+def _end(address: str, port: int) -> str:
+    return "[%s]:%d" % (address, port) if ":" in address else "%s:%d" % (address, port)
+
+
+def api(probe: Optional[Probe]) -> Optional[Dict[str, Any]]:
+    """A handshake as ib_api_probe returns it; None where none was made."""
+    if probe is None:
+        return None
+    found = probe._asdict()
+    found["accounts"], found["notices"] = list(probe.accounts), list(probe.notices)
+    found["timings_ms"], found["error"] = dict(probe.timings_ms), probe.error and dict(probe.error)
+    return found
+
+
+def step(each: Step) -> Dict[str, Any]:
+    """One step of a plan."""
+    return {
+        "action": each.action,
+        "gateway": each.gateway,
+        "target": dict(each.target),
+        "reason": each.reason,
+        "disruption": each.disruption,
+        "finding": each.finding,
+        "only_if_persists": each.only_if_persists,
+    }
+
+
+def finding(each: Finding, steps: Sequence[Step]) -> Dict[str, Any]:
+    """A finding, with those steps of the plan that are taken because of it."""
+    return {
+        "code": each.code,
+        "severity": each.severity,
+        "summary": each.summary,
+        "evidence": dict(each.evidence),
+        "steps": [step(one) for one in steps if one.finding == each.code],
+    }
+
+
+def judgement(
+    diagnosis: Diagnosis, plan: Plan, processes: Dict[int, Process], made_at: Mapping[str, Any] = _LONG_AGO
+) -> Dict[str, Any]:
+    """One entry's part of what ib_gateway_health returns.
+
+    made_at: when the look began that the plan rests on: {boot_id, boottime: seconds on CLOCK_BOOTTIME}.
+    """
+    entry = diagnosis.entry
+    spec = entry.spec
+    return {
+        "name": spec.name,
+        "trading_mode": spec.trading_mode,
+        "port": spec.port,
+        "remediation": spec.remediation,
+        "status": diagnosis.status,
+        "verdict": diagnosis.verdict,
+        "summary": _summary(diagnosis),
+        "findings": [finding(each, plan.steps) for each in diagnosis.findings],
+        "processes": [gateway(process, entry.listening(process)) for process in entry.processes],
+        "served_before": [
+            {"pid": process.pid, "started_ticks": process.started_ticks}
+            for process in entry.processes
+            if entry.has_served(process)
+        ],
+        "listeners": listeners(entry.listeners, processes),
+        "clients": [client(each) for each in entry.clients],
+        "api": api(diagnosis.probe),
+        "plan": {
+            "steps": [step(each) for each in sorted(plan.steps, key=lambda one: RUNGS.index(one.action))],
+            "withheld": list(plan.withheld),
+            "digest": fingerprint.digest(entry),
+            "made_at": dict(made_at),
+        },
+    }
+
+
+def _summary(diagnosis: Diagnosis) -> str:
+    """One line for a person."""
+    worst = next((each for each in diagnosis.findings if each.code == diagnosis.verdict), None)
+    if worst is not None:
+        return worst.summary
+    return "%s on port %d: %s" % (diagnosis.entry.spec.name, diagnosis.entry.spec.port, _proof(diagnosis))
+
+
+def _proof(diagnosis: Diagnosis) -> str:
+    """What makes a gateway healthy: its handshake, or who holds the API slot, or only that it listens."""
+    probe, holders = diagnosis.probe, [each for each in diagnosis.entry.clients if each.working]
+    if probe is not None and probe.ok:
+        return "API session ready through %s, server version %s, %s accounts" % (
+            "the socket engine" if probe.engine == "socket" else probe.engine,
+            probe.server_version,
+            probe.trading_mode or "unknown",
+        )
+    if holders:
+        return "listening; API slot in use by %s" % ", ".join(_holder(each) for each in holders)
+    return "listening; no handshake made"
+
+
+def _holder(each: Client) -> str:
+    process = each.process
+    if process is None:
+        return each.connection.remote_host if each.connection and each.connection.remote_host else "a client not seen"
+    return "pid %d (%s)" % (process.pid, " ".join(process.command)[:80])
+
+
+def visibility(sight: Visibility, diagnoses: Sequence[Diagnosis]) -> Dict[str, Any]:
+    """What could be seen, and all that was missing, for the host and for its entries."""
+    missing = list(sight.missing)
+    for diagnosis in diagnoses:
+        for each in diagnosis.findings:
+            if each.code == "partial_visibility":
+                missing.extend(reason for reason in each.evidence["missing"] if reason not in missing)
+    return {"complete": not missing, "looked_as": sight.user, "privileged": sight.privileged, "missing": missing}
+
+
+def all_gateways(snapshot: Snapshot) -> List[Dict[str, Any]]:
+    """Every gateway process of a snapshot."""
+    found = []
+    for process in sorted(snapshot.processes.values(), key=lambda each: each.pid):
+        if process.gateway:
+            ports = {each.port for each in snapshot.listeners if process.pid in each.pids}
+            found.append(gateway(process, sorted(ports)))
+    return found
+
+
+def undeclared(processes: Sequence[Process], snapshot: Snapshot) -> List[Dict[str, Any]]:
+    """Gateways that fit no entry: reported, never touched."""
+    pids = {process.pid for process in processes}
+    return [each for each in all_gateways(snapshot) if each["pid"] in pids]

@@ -1,0 +1,1 @@
+"""Reads the kernel: processes, sockets, one Snapshot of a host."""

@@ -1,0 +1,134 @@
+"""One look at a host: reads it once and pairs both ends of every API connection."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from typing import Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple
+
+from ..base.host import SYN_SENT, ApiConnection, Connection, Reading, Snapshot
+from ..base.spec import API_PORTS
+
+_QUEUE_SAMPLES = 3
+_QUEUE_INTERVAL = 0.1
+
+Reader = Callable[[Iterable[int], Sequence["re.Pattern[str]"], Sequence[str]], Reading]
+
+
+def reader() -> Reader:
+    """What reads this system: procfs and sock_diag on Linux, psutil elsewhere. Raises ImportError without psutil."""
+    if sys.platform.startswith("linux"):
+        from . import linux
+
+        return linux.read
+    from . import portable
+
+    return portable.read
+
+
+def look(
+    ports: Iterable[int] = API_PORTS,
+    patterns: Sequence[str] = (),
+    units: Sequence[str] = (),
+    read: Optional[Reader] = None,
+) -> Snapshot:
+    """One look. ports: API ports of interest; patterns: regular expressions that name clients by their argv; units:
+    system units that should have a gateway.
+
+    Takes milliseconds; where an accept queue is not empty it is sampled three times, 0.1 s apart, because a queue is
+    a fault only when it stays. Raises OSError when the system's tables cannot be read at all, re.error on a pattern.
+    """
+    compiled = [re.compile(pattern) for pattern in patterns]
+    reading = (read or reader())(ports, compiled, units)
+    return Snapshot(
+        taken_at=time.time(),
+        boot_id=reading.boot_id,
+        visibility=reading.visibility,
+        processes=reading.processes,
+        listeners=reading.listeners,
+        connections=pair(reading),
+        accept_queue_samples=_sample_queues(reading),
+        units=reading.units,
+        boottime=boottime(),
+    )
+
+
+def boottime() -> float:
+    """Seconds since boot, the time asleep included; where the system has no such clock, those of its steady one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
+def _sample_queues(reading: Reading) -> Mapping[int, Tuple[int, ...]]:
+    samples: Dict[int, List[int]] = {
+        listener.port: [listener.accept_queue] for listener in reading.listeners if listener.accept_queue
+    }
+    if not samples:
+        return {}
+    from . import sockets
+
+    for _ in range(_QUEUE_SAMPLES - 1):
+        time.sleep(_QUEUE_INTERVAL)
+        lengths: Dict[int, int] = {}
+        for row in sockets.listeners():
+            lengths[row.local_port] = max(row.receive_queue, lengths.get(row.local_port, 0))
+        for port, found in samples.items():
+            found.append(lengths.get(port, 0))
+    return {port: tuple(found) for port, found in samples.items()}
+
+
+def pair(reading: Reading) -> Tuple[ApiConnection, ...]:
+    """Every API connection of this host, once, with both ends where both are here. Pure.
+
+    The gateway's end is the one whose local port is an API port; a gateway's own connection to port 4000 or 4001 at
+    the broker has its API port on the far side and is no client. A client's row without the gateway's counts only
+    when it leads to this very host: the gateway's end has gone, the client has not noticed.
+    """
+    rows = {(row.local, row.local_port, row.remote, row.remote_port): row for row in reading.connections}
+    gateways = {pid for pid, process in reading.processes.items() if process.gateway}
+    accepting = {listener.port: listener.pids for listener in reading.listeners}
+    found: List[ApiConnection] = []
+    for (local, local_port, remote, remote_port), row in rows.items():
+        mirror = rows.get((remote, remote_port, local, local_port))
+        if local_port in reading.ports and row.state != SYN_SENT:
+            if not (mirror and remote_port in reading.ports and mirror.pids & gateways):
+                found.append(_with_server(row, mirror, accepting.get(local_port, frozenset())))
+        elif remote_port in reading.ports and not mirror and _is_loopback(remote) and not row.pids & gateways:
+            found.append(_client_alone(row))
+    return tuple(sorted(found, key=lambda each: (each.port, each.client, each.client_port)))
+
+
+def _with_server(row: Connection, mirror: Optional[Connection], accepting: FrozenSet[int]) -> ApiConnection:
+    return ApiConnection(
+        port=row.local_port,
+        client=row.remote,
+        client_port=row.remote_port,
+        server=row.local,
+        state=row.state,
+        # The kernel gives a socket its inode when the server accepts it.
+        accepted=row.inode != 0,
+        gateway_pids=row.pids or accepting,
+        client_pids=mirror.pids if mirror else frozenset(),
+        remote_host=None if mirror or _is_loopback(row.remote) else row.remote,
+        idle=row.idle,
+        sent=row.sent,
+        cookie=row.cookie,
+    )
+
+
+def _client_alone(row: Connection) -> ApiConnection:
+    return ApiConnection(
+        port=row.remote_port,
+        client=row.local,
+        client_port=row.local_port,
+        server=row.remote,
+        state=row.state,
+        accepted=False,
+        gateway_pids=frozenset(),
+        client_pids=row.pids,
+        idle=row.idle,
+    )
+
+
+def _is_loopback(address: str) -> bool:
+    return address.startswith("127.") or address == "::1"

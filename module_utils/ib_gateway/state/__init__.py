@@ -1,0 +1,1 @@
+"""What a host remembers of repairs, and whether one may act now."""
