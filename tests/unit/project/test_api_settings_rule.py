@@ -16,9 +16,9 @@ import pytest
 from ansible.module_utils.ib_fleet.document import escalation
 from ansible.module_utils.ib_gateway.base.host import Snapshot
 from ansible.module_utils.ib_gateway.base.probe import Probe
+from unit.decide.test_planning import LEAST
 from unit.facts import health, spec
 from unit.module_runs import PROJECT
-from unit.test_planning import LEAST
 
 PYTHON = ("module_utils", "library", "filter_plugins", "doc_fragments", "callback_plugins", "tests/simulator")
 YAML = ("roles", "playbooks", "inventory", "molecule")

@@ -15,7 +15,7 @@ from ansible.module_utils.ib_fleet.run import packing
 from ansible.module_utils.ib_gateway.base.plan import RUNGS
 from ansible.plugins.loader import callback_loader
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
+PROJECT = Path(__file__).resolve().parents[3]
 ROLE = PROJECT / "roles/ib_gateway_repair/tasks"
 
 

@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 from typing import Any, Dict
 
-PACKAGE = Path(__file__).resolve().parent.parent.parent / "module_utils" / "ib_gateway" / "__init__.py"
+PACKAGE = Path(__file__).resolve().parents[3] / "module_utils" / "ib_gateway" / "__init__.py"
 _PROGRAM = """
 import gc, json, sys, zipimport
 compiled = []
@@ -26,7 +26,8 @@ try:
 except ImportError as error:
     missing = str(error)
 found = {
-    "value": shared.one.VALUE, "file": shared.one.__file__, "low": shared.base.low.__file__, "two": shared.two.__file__, "missing": missing,
+    "value": shared.one.VALUE, "file": shared.one.__file__, "low": shared.base.low.__file__,
+    "two": shared.two.__file__, "missing": missing,
     "compiled": compiled, "frozen": gc.get_freeze_count() - before,
 }
 json.dump(found, sys.stdout)

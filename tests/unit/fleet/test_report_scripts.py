@@ -15,7 +15,7 @@ from ansible.module_utils.ib_fleet.run import write_report
 from ansible.module_utils.ib_fleet.store import documents
 from ansible.module_utils.ib_fleet.store.history import FILE
 from unit import fleets
-from unit.test_report_page import Reader, past
+from unit.fleet.test_report_page import Reader, past
 
 
 def put_audit(folder: Path, **options: Any) -> Dict[str, Any]:
