@@ -118,7 +118,7 @@ clients:
 from typing import Any, Dict
 
 from ansible.module_utils.ib_gateway.base.spec import API_PORTS
-from ansible.module_utils.ib_gateway.decide.assign import all_clients
+from ansible.module_utils.ib_gateway.decide.clients import all_clients
 from ansible.module_utils.ib_gateway.module import result
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 from ansible.module_utils.ib_gateway.observe.snapshot import look

@@ -20,6 +20,10 @@ LISTEN = "LISTEN"
 #: ready has had its accounts, its first order id and the farm notices, and is well above.
 HELLO_BYTES = 100
 
+#: What a client sends before its session is ready, its version range and start of the API, is well below this; the
+#: libraries' first requests come on top as soon as it is ready.
+OPENING_BYTES = 64
+
 #: Seconds without data either way after which a session counts as forgotten: a gateway tells every client that has
 #: subscribed to its account something each three minutes.
 FORGOTTEN_AFTER = 600.0
@@ -75,6 +79,21 @@ class Process:
     other_netns: bool = False
     #: Whether it is this run itself: the module, its ssh session, its become, up to pid 1.
     own_run: bool = False
+    #: The kernel's letter for its state: T is stopped by a signal, t by a tracer. Empty where the system does not say.
+    state: str = ""
+    #: Whether it has a listener of its own and holds a connection made to that for each of its API connections.
+    pairs: bool = False
+    #: How many connections of its own the kernel still tries to make: SYN_SENT, nobody has answered yet.
+    unanswered: int = 0
+    #: Where a gateway keeps its settings, symbolic links resolved; None where nothing tells.
+    folder: Optional[str] = None
+
+
+class Folder(NamedTuple):
+    """A folder that an entry names: its path without symbolic links, and the account that owns it, None for nobody."""
+
+    path: str
+    owner: Optional[str] = None
 
 
 class Listener(NamedTuple):
@@ -93,8 +112,10 @@ class Listener(NamedTuple):
 class Connection(NamedTuple):
     """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
 
-    idle: seconds since data last went either way; sent: bytes that this end has sent and the other has received;
-    cookie: the kernel's own number for this socket, never used twice in a boot. None where the system does not say.
+    user: the account that made the socket. idle: seconds since data last went either way; sent: bytes that this end has
+    sent and the other has received; received: bytes that this end has received; cookie: the kernel's own number for this
+    socket, never used twice in a boot; lost_for: seconds since the other end last answered, while data that was sent
+    again and again waits for its answer. None where the system does not say, or for lost_for, where all is answered.
     """
 
     local: str
@@ -108,6 +129,8 @@ class Connection(NamedTuple):
     idle: Optional[float] = None
     sent: Optional[int] = None
     cookie: Optional[int] = None
+    received: Optional[int] = None
+    lost_for: Optional[float] = None
 
 
 class ApiConnection(NamedTuple):
@@ -116,8 +139,9 @@ class ApiConnection(NamedTuple):
     state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
     the gateway has not taken it from its queue. client_pids: empty when the client is on another host, or cannot be
     seen. remote_host: the client's address when it is not on this host. idle: seconds since data last went either
-    way; sent: bytes the gateway has sent and the client received; cookie: the kernel's number for the gateway's end;
-    None where the system does not say.
+    way; sent: bytes the gateway has sent and the client received; received: bytes the gateway has received; cookie: the
+    kernel's number for the gateway's end; lost_for: as Connection has it, of the gateway's end; client_user: the account
+    that made the client's socket, where it is on this host. None where the system does not say.
     """
 
     port: int
@@ -132,6 +156,17 @@ class ApiConnection(NamedTuple):
     idle: Optional[float] = None
     sent: Optional[int] = None
     cookie: Optional[int] = None
+    received: Optional[int] = None
+    lost_for: Optional[float] = None
+    client_user: Optional[str] = None
+
+    @property
+    def proven(self) -> bool:
+        """Whether the client has gone on to ask for things, as one does whose session became ready.
+
+        A gateway that sends accounts and notices without the first order id has said much, and nobody can use it.
+        """
+        return self.served and self.received is not None and self.received > OPENING_BYTES
 
     @property
     def served(self) -> bool:
@@ -146,7 +181,8 @@ class Client(NamedTuple):
     """A client of one gateway entry: a connection with the process behind it, or a process its patterns name.
 
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
-    named. orphaned: its parent has gone (it belongs to init) and no unit started it.
+    named. orphaned: its parent has gone (it belongs to init) and no unit started it; that says nothing about whether
+    somebody wants it. service: it belongs to a system service of another account than the gateway's.
     """
 
     process: Optional[Process]
@@ -154,6 +190,7 @@ class Client(NamedTuple):
     orphaned: bool = False
     matches_pattern: bool = False
     protected: bool = False
+    service: bool = False
 
     @property
     def open(self) -> bool:
@@ -166,10 +203,29 @@ class Client(NamedTuple):
         return self.open and self.connection is not None and self.connection.served
 
     @property
-    def stoppable(self) -> bool:
-        """Whether it is a process of this host that may be stopped at all: no relay, not protected, not this run."""
+    def relay(self) -> bool:
+        """Whether it hands the connections of others on: by what it is or by what it does, unless a pattern names it."""
         process = self.process
-        return process is not None and not (self.protected or process.relay or process.gateway or process.own_run)
+        return process is not None and (process.relay is not None or (process.pairs and not self.matches_pattern))
+
+    @property
+    def parked(self) -> bool:
+        """Whether another account than the process's own made the socket: it was handed to it, it did not open it."""
+        process, connection = self.process, self.connection
+        maker = connection.client_user if connection else None
+        return process is not None and maker is not None and maker != process.user
+
+    @property
+    def stoppable(self) -> bool:
+        """Whether it is a process of this host that may be stopped at all.
+
+        Nothing protected, no relay, no gateway, not this run, nobody who was only handed the connection, and no system
+        service of another account unless a pattern names it.
+        """
+        process = self.process
+        if process is None or self.protected or self.relay or self.parked or process.gateway or process.own_run:
+            return False
+        return self.matches_pattern or not self.service
 
 
 class Visibility(NamedTuple):
@@ -214,3 +270,5 @@ class Snapshot(NamedTuple):
     #: By name, for units that were asked for and have processes: the age in seconds of the oldest one.
     units: Mapping[str, float] = _NOTHING
     boottime: float = 0.0
+    #: By the path that an entry gives, what its settings folder really is.
+    folders: Mapping[str, Folder] = _NOTHING

@@ -4,7 +4,7 @@ from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
 from .host import ApiConnection, Client, Listener, Process
 from .probe import Probe
-from .spec import COMMAND_SERVER_PORT, GatewaySpec
+from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
 
 # A gateway's status, a finding's severity: from the best to the worst one can say.
 HEALTHY = "healthy"
@@ -67,17 +67,21 @@ class Finding(NamedTuple):
 class Entry(NamedTuple):
     """One inventory entry beside what was found of it on the host: its gateways, their listeners, their clients.
 
-    ambiguous: gateways that this entry and another one could mean. unplaced: gateways whose settings directory could
-    not be read, so that they might be this entry's. unit_age: seconds since the entry's unit came up, where it has
-    processes and none of them is a gateway.
+    processes: those proven to be its own and no other's. elsewhere: its own by account, mode and folder, but serving
+    another API port. ambiguous: gateways that this entry and another one could mean. unplaced: gateways of its account
+    whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
+    entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
+    came up, where it has processes and none of them is a gateway.
     """
 
     spec: GatewaySpec
     processes: Tuple[Process, ...] = ()
     listeners: Tuple[Listener, ...] = ()
     clients: Tuple[Client, ...] = ()
+    elsewhere: Tuple[Process, ...] = ()
     ambiguous: Tuple[Process, ...] = ()
     unplaced: Tuple[Process, ...] = ()
+    claimants: Tuple[Process, ...] = ()
     unit_age: Optional[float] = None
 
     def open_connections(self) -> FrozenSet[ApiConnection]:
@@ -90,9 +94,22 @@ class Entry(NamedTuple):
         return tuple(process for process in self.processes if process.pid in pids)
 
     def listening(self, process: Process) -> Tuple[int, ...]:
-        """The ports a process listens on, in order; IBC's command server left out."""
+        """The ports a process listens on, in order; IBC's command servers left out."""
         ports = {listener.port for listener in self.listeners if process.pid in listener.pids}
-        return tuple(sorted(ports - {COMMAND_SERVER_PORT}))
+        return tuple(sorted(ports - (HELPER_PORTS - {self.spec.port})))
+
+    def serving(self, process: Process) -> Tuple[int, ...]:
+        """Those of its ports that are an API's: the entry's, the known ones, and any on which clients are served.
+
+        What else a JVM listens on (JMX, an agent, an embedded browser) is no API port.
+        """
+        used = {
+            client.connection.port
+            for client in self.clients
+            if client.working and client.connection and process.pid in client.connection.gateway_pids
+        }
+        known = {self.spec.port, *API_PORTS}
+        return tuple(port for port in self.listening(process) if port in known or port in used)
 
     def has_served(self, process: Process) -> bool:
         """Whether a process has listened on the entry's port before: it holds connections there, or was seen to."""

@@ -10,12 +10,15 @@ LIVE = "live"
 PAPER = "paper"
 TRADING_MODES = (LIVE, PAPER)
 
+#: What an entry can be; a FIX gateway has no API port and is neither.
+GATEWAY, TWS = "gateway", "tws"
+
 #: The API port a gateway opens by default, by trading mode (Gateway first, then TWS).
 GATEWAY_PORTS = {LIVE: 4001, PAPER: 4002}
 TWS_PORTS = {LIVE: 7496, PAPER: 7497}
 API_PORTS = (4001, 4002, 7496, 7497)
-#: IBC's command server listens here by convention; it is never the API.
-COMMAND_SERVER_PORT = 7462
+#: IBC's command server listens on the first of these by convention, on others where there are several. Never the API.
+HELPER_PORTS = frozenset(range(7462, 7466))
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,10 @@ class GatewaySpec:
     config_dir: Optional[str] = None
     service: Optional[str] = None
     start_command: Tuple[str, ...] = field(default=(), repr=False)
-    start_timeout: int = 120
-    max_api_clients: int = 1
+    start_timeout: int = 300
+    #: How many API connections may be open at once; None: working sessions never compete.
+    max_api_clients: Optional[int] = None
+    product: str = GATEWAY
     client_patterns: Tuple[str, ...] = ()
     protected_clients: Tuple[str, ...] = ()
     remediation: str = "auto"

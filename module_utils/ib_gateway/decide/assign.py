@@ -1,169 +1,171 @@
-"""Decides which gateway process belongs to which inventory entry, and who its clients are. Pure.
+"""Decides which gateway process belongs to which inventory entry. Pure.
 
-`user`, `config_dir`, then the trading mode in argv and the port scope an entry. What fits no entry, or cannot be told
-apart between two, belongs to none: it is reported and left alone.
+Evidence before assumption: what a command line says is only a claim. The product, the account, the trading mode, the
+settings folder, the unit and the ports that are served decide together; what is not proven to belong to an entry is
+nobody's, is told, and is left alone.
 """
 
 from __future__ import annotations
 
 import posixpath
-import re
-from typing import Dict, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..base.classify import matches_any, matches_client
-from ..base.host import ApiConnection, Client, Process, Snapshot
+from ..base.host import Folder, Process, Snapshot
 from ..base.plan import Entry
-from ..base.spec import API_PORTS, COMMAND_SERVER_PORT, GatewaySpec
+from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
+from .clients import clients_of
+
+#: What a gateway is to an entry: not its own, its own, or one whose folder or account nothing proves.
+NOT, OWN, UNPLACED, CLAIMS = "not", "own", "unplaced", "claims"
+
+
+class Host(NamedTuple):
+    """What of a snapshot decides which gateway is whose. ports: by pid, the API ports it serves."""
+
+    gateways: Tuple[Process, ...]
+    ports: Mapping[int, FrozenSet[int]]
+    folders: Mapping[str, Folder]
+    looked_as: str
 
 
 def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[Entry, ...], Tuple[Process, ...]]:
     """(an Entry for each spec, in their order; the gateways that fit none of them)."""
-    owned, ambiguous, undeclared = _assign(specs, snapshot)
-    gateways = [process for process in snapshot.processes.values() if process.gateway]
-    found = []
-    for spec in specs:
-        processes = tuple(owned[spec.name])
-        pids = {process.pid for process in processes}
-        found.append(
-            Entry(
-                spec=spec,
-                processes=processes,
-                listeners=tuple(each for each in snapshot.listeners if each.port == spec.port or each.pids & pids),
-                clients=clients_of(spec, processes, snapshot),
-                ambiguous=tuple(ambiguous[spec.name]),
-                unplaced=tuple(each for each in gateways if _unplaced(spec, each)),
-                unit_age=snapshot.units.get(spec.unit) if spec.unit else None,
-            )
-        )
-    return tuple(found), tuple(undeclared)
+    host = _host(specs, snapshot)
+    claims = {spec.name: {each.pid: _claim(spec, each, host) for each in host.gateways} for spec in specs}
+    owners: Dict[int, List[GatewaySpec]] = {
+        each.pid: _narrowed([spec for spec in specs if claims[spec.name][each.pid] == OWN], each, host)
+        for each in host.gateways
+    }
+    found = tuple(_entry(spec, specs, claims[spec.name], owners, host, snapshot) for spec in specs)
+    placed = {process.pid for entry in found for process in (*entry.processes, *entry.elsewhere, *entry.ambiguous)}
+    return found, tuple(each for each in host.gateways if each.pid not in placed)
 
 
-Owned = Dict[str, List[Process]]
-
-
-def _assign(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Owned, Owned, List[Process]]:
-    """(processes by entry, processes that several entries could mean under each of them, those that fit none)."""
-    gateways = sorted((p for p in snapshot.processes.values() if p.gateway), key=lambda p: p.pid)
-    listening = _listening(snapshot)
-    owned: Owned = {spec.name: [] for spec in specs}
-    ambiguous: Owned = {spec.name: [] for spec in specs}
-    undeclared: List[Process] = []
-    for process in gateways:
-        fitting = [spec for spec in specs if _fits(spec, process)]
-        if len(fitting) > 1:
-            fitting = [spec for spec in fitting if spec.port in listening[process.pid]] or fitting
-        if not fitting:
-            undeclared.append(process)
-        elif len(fitting) == 1:
-            owned[fitting[0].name].append(process)
-        else:
-            for spec in fitting:
-                ambiguous[spec.name].append(process)
-    for spec in specs:
-        strangers = _strangers(spec, owned[spec.name], listening)
-        owned[spec.name] = [process for process in owned[spec.name] if process not in strangers]
-        undeclared.extend(strangers)
-    return owned, ambiguous, undeclared
-
-
-def _listening(snapshot: Snapshot) -> Dict[int, Set[int]]:
-    ports: Dict[int, Set[int]] = {pid: set() for pid in snapshot.processes}
+def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
+    gateways = tuple(sorted((p for p in snapshot.processes.values() if p.gateway), key=lambda p: p.pid))
+    listening: Dict[int, Set[int]] = {process.pid: set() for process in gateways}
     for listener in snapshot.listeners:
-        for pid in listener.pids:
-            if listener.port != COMMAND_SERVER_PORT:
-                ports.setdefault(pid, set()).add(listener.port)
-    return ports
+        for pid in listener.pids & set(listening):
+            listening[pid].add(listener.port)
+    served: Dict[int, Set[int]] = {process.pid: set() for process in gateways}
+    for connection in snapshot.connections:
+        for pid in connection.gateway_pids & set(served):
+            if connection.accepted and connection.served:
+                served[pid].add(connection.port)
+    declared = {spec.port for spec in specs}
+    ports = {
+        pid: frozenset(
+            port
+            for port in listening[pid]
+            if port in declared or port in API_PORTS or (port in served[pid] and port not in HELPER_PORTS)
+        )
+        for pid in listening
+    }
+    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user)
 
 
-def _fits(spec: GatewaySpec, process: Process) -> bool:
-    if spec.user is not None and spec.user != process.user:
-        return False
-    if spec.config_dir is not None:
-        return posixpath.normpath(spec.config_dir) in _folders(process)
-    mode = process.gateway.trading_mode if process.gateway else None
-    return mode is None or mode == spec.trading_mode
-
-
-def _folders(process: Process) -> List[str]:
-    """Where a gateway keeps its settings: by -DjtsConfigDir= where that is given, else by its working directory."""
-    folder = (process.gateway.config_dir if process.gateway else None) or process.cwd
-    return [posixpath.normpath(folder)] if folder else []
-
-
-def _unplaced(spec: GatewaySpec, process: Process) -> bool:
-    """Whether only a working directory that may not be read could tell that this gateway is the entry's."""
-    own_user = spec.user is None or spec.user == process.user
-    return spec.config_dir is not None and own_user and not _folders(process)
-
-
-def _strangers(spec: GatewaySpec, found: Sequence[Process], listening: Mapping[int, Set[int]]) -> List[Process]:
-    """Gateways that an entry without config_dir would claim although they serve another API port in peace.
-
-    Nothing tells them from an undeclared gateway of the other mode, so, where the entry has another candidate, they
-    are not its surplus.
-    """
-    if spec.config_dir is not None or len(found) < 2:
-        return []
-    elsewhere = [
+def _entry(
+    spec: GatewaySpec,
+    specs: Sequence[GatewaySpec],
+    claims: Mapping[int, str],
+    owners: Mapping[int, Sequence[GatewaySpec]],
+    host: Host,
+    snapshot: Snapshot,
+) -> Entry:
+    own = [process for process in host.gateways if spec in owners[process.pid]]
+    alone = [process for process in own if len(owners[process.pid]) == 1]
+    elsewhere = [process for process in alone if _serves_another(spec, process, host)]
+    processes = [process for process in alone if process not in elsewhere]
+    unplaced = [
         process
-        for process in found
-        if spec.port not in listening[process.pid]
-        and listening[process.pid] & set(API_PORTS)
-        and process.gateway is not None
-        and process.gateway.trading_mode is None
+        for process in host.gateways
+        if claims[process.pid] == UNPLACED and not owners[process.pid] and not _serves_another(spec, process, host)
     ]
-    return elsewhere if len(elsewhere) < len(found) else []
-
-
-def clients_of(spec: GatewaySpec, processes: Sequence[Process], snapshot: Snapshot) -> Tuple[Client, ...]:
-    """Everybody who uses, or by its argv would use, the entry's API: one Client for each process and connection."""
-    pids = {process.pid for process in processes}
-    # A connection to the entry's port that somebody else serves is that one's business.
-    used = [
-        each
-        for each in snapshot.connections
-        if each.gateway_pids & pids or (each.port == spec.port and not each.gateway_pids)
-    ]
-    return _clients(used, snapshot, spec.client_patterns, spec.protected_clients)
-
-
-def all_clients(snapshot: Snapshot, patterns: Sequence[str]) -> Tuple[Client, ...]:
-    """The clients of every API port of the snapshot, and the processes that the patterns name."""
-    return _clients(snapshot.connections, snapshot, patterns, ())
-
-
-def _clients(
-    connections: Sequence[ApiConnection], snapshot: Snapshot, patterns: Sequence[str], protected: Sequence[str]
-) -> Tuple[Client, ...]:
-    named = [re.compile(pattern) for pattern in patterns]
-    guarded = [re.compile(pattern) for pattern in protected]
-    found: List[Client] = []
-    for connection in connections:
-        if not connection.client_pids:
-            found.append(Client(process=None, connection=connection))
-        for pid in sorted(connection.client_pids):
-            process = snapshot.processes.get(pid)
-            matches = process is not None and matches_any(named, process.argv)
-            found.append(_client(process, connection, matches, guarded))
-    connected = {client.process.pid for client in found if client.process}
-    for process in sorted(snapshot.processes.values(), key=lambda each: each.pid):
-        if process.gateway or process.own_run or process.pid in connected:
-            continue
-        if any(matches_client(pattern, process.argv) for pattern in named):
-            found.append(_client(process, None, True, guarded))
-    return tuple(found)
-
-
-def _client(
-    process: Optional[Process],
-    connection: Optional[ApiConnection],
-    matches: bool,
-    guarded: Sequence[Pattern[str]],
-) -> Client:
-    return Client(
-        process=process,
-        connection=connection,
-        orphaned=process is not None and process.ppid == 1 and process.unit is None,
-        matches_pattern=matches,
-        protected=process is not None and (process.pid == 1 or matches_any(guarded, process.argv)),
+    claimants = [process for process in host.gateways if claims[process.pid] == CLAIMS and not owners[process.pid]]
+    pids = {process.pid for process in (*processes, *elsewhere)}
+    return Entry(
+        spec=spec,
+        processes=tuple(processes),
+        listeners=tuple(each for each in snapshot.listeners if each.port == spec.port or each.pids & pids),
+        clients=clients_of(spec, specs, (*processes, *elsewhere), snapshot),
+        elsewhere=tuple(elsewhere),
+        ambiguous=tuple(process for process in own if process not in alone),
+        unplaced=tuple(unplaced),
+        claimants=tuple(claimants),
+        unit_age=snapshot.units.get(spec.unit) if spec.unit else None,
     )
+
+
+def _serves_another(spec: GatewaySpec, process: Process, host: Host) -> bool:
+    """Whether it serves an API port, and not the entry's: at work for somebody, so never the entry's surplus."""
+    ports = host.ports[process.pid]
+    return bool(ports) and spec.port not in ports
+
+
+def _narrowed(fitting: List[GatewaySpec], process: Process, host: Host) -> List[GatewaySpec]:
+    """Of several entries that a gateway could be, the one whose port it serves; else all of them."""
+    if len(fitting) < 2:
+        return fitting
+    return [spec for spec in fitting if spec.port in host.ports[process.pid]] or fitting
+
+
+# --- the claim of one gateway on one entry ---------------------------------------------------------------------------
+
+
+def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
+    """NOT, OWN, UNPLACED (all but its folder fits) or CLAIMS (all fits, and nothing shows that its account may)."""
+    kind = process.gateway
+    if kind is None or kind.product != spec.product:
+        return NOT
+    if kind.trading_mode not in (None, spec.trading_mode):
+        return NOT
+    if spec.user is not None and spec.user != process.user:
+        return NOT
+    if spec.unit is not None and process.unit == spec.unit:
+        return OWN  # nobody but the system puts a process into a unit of the system
+    placed = _placed(spec, process, host)
+    if placed is False:
+        return NOT
+    if not _account_may(spec, process, host):
+        return CLAIMS if placed or spec.port in host.ports[process.pid] else NOT
+    return OWN if placed or spec.port in host.ports[process.pid] else UNPLACED
+
+
+def _placed(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]:
+    """Whether it keeps its settings in the entry's folder; None where nothing tells."""
+    if spec.config_dir is None:
+        return True
+    wanted = {posixpath.normpath(spec.config_dir)}
+    if spec.config_dir in host.folders:
+        wanted.add(host.folders[spec.config_dir].path)
+    given = process.gateway.config_dir if process.gateway else None
+    told = {posixpath.normpath(each) for each in (process.folder, given) if each}
+    if told:
+        return bool(told & wanted)
+    return True if process.cwd is not None and posixpath.normpath(process.cwd) in wanted else None
+
+
+def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
+    """Whether its account is one that may run the entry's gateway, by more than its command line.
+
+    root may; so may the entry's user, the owner of its settings folder, and this run's own account, which starts it.
+    An entry that names neither user, folder nor unit leaves only that no other account claims it as well.
+    """
+    if process.user == "root" or spec.user is not None:
+        return True
+    if spec.config_dir is not None:
+        owner = host.folders.get(spec.config_dir, Folder("")).owner
+        return owner is None or process.user == owner
+    if spec.unit is not None:
+        return False  # its unit's gateway would be in the unit
+    if process.user == host.looked_as:
+        return True
+    rivals = {
+        each.user
+        for each in host.gateways
+        if each.gateway is not None
+        and each.gateway.product == spec.product
+        and each.gateway.trading_mode in (None, spec.trading_mode)
+        and not _serves_another(spec, each, host)
+    }
+    return len(rivals) == 1

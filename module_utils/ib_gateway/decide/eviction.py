@@ -1,8 +1,13 @@
-"""Which clients of a gateway have to give way, by which means, and which never do. Pure; a part of planning."""
+"""Which clients of a gateway have to give way, by which means, and which never do. Pure; a part of planning.
+
+Nobody's working session ends unless the inventory says so by a number or a name, or the gateway no longer listens, or
+its API is proven stalled and the session has been silent long enough. What is left over and is not ours to close makes
+closing anything useless, so nothing is closed then.
+"""
 
 from __future__ import annotations
 
-from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
 from ..base.plan import DROP_CONNECTION, STOP_CLIENT, Entry, Step
@@ -10,33 +15,49 @@ from . import targets
 
 HANDSHAKE_FAULTS = ("handshake_refused", "handshake_silent", "handshake_dropped", "handshake_stalled")
 
-#: A client that has to give way, the finding because of which, and why it is this one.
-Chosen = Tuple[Client, str, str]
+
+class Chosen(NamedTuple):
+    """A client that has to give way: the finding because of which, why it is this one, whether its script may stay."""
+
+    client: Client
+    code: str
+    why: str
+    only_cut: bool = False
 
 
 def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[str]]:
-    """(the steps that free the API slot, what of it is withheld).
+    """(the steps that free the API, what of it is withheld).
 
     A connection is cut where that may be enough; its script is then stopped only if the fault persists.
     """
     chosen, withheld = _chosen(entry, codes)
-    ending: Dict[int, Chosen] = {}
+    ending: Dict[Tuple[int, Optional[ApiConnection]], Chosen] = {}
     for each in chosen:
-        if each[0].process is not None:
-            ending.setdefault(each[0].process.pid, each)
-    steps: List[Step] = []
-    spared: Set[int] = set()
+        if each.client.process is not None:
+            ending.setdefault((each.client.process.pid, each.client.connection), each)
+    steps: List[Step] = [step for step in (_drop_lost(entry, each) for each in chosen) if step is not None]
+    cut: Set[int] = set()
     # A gateway that no longer listens does not begin to because one session less is open on it.
     for connection in () if "not_listening" in codes else _connections(entry):
         step = _drop(entry, connection, ending)
         if step is not None:
             steps.append(step)
-            spared |= connection.client_pids
-    for pid, (client, code, why) in ending.items():
-        if client.process is not None:
-            target = targets.to_end(entry, client.process, "client")
-            steps.append(Step(STOP_CLIENT, entry.spec.name, target, why, code, only_if_persists=pid in spared))
+            cut |= connection.client_pids
+    stopped: Set[int] = set()
+    for (pid, _), each in ending.items():
+        process = each.client.process
+        if process is None or pid in stopped or (each.only_cut and not _holds_nothing_else(entry, pid, ending)):
+            continue
+        stopped.add(pid)
+        target = targets.to_end(entry, process, "client")
+        steps.append(Step(STOP_CLIENT, entry.spec.name, target, each.why, each.code, only_if_persists=pid in cut))
     return steps, withheld
+
+
+def _holds_nothing_else(entry: Entry, pid: int, ending: Dict[Tuple[int, Optional[ApiConnection]], Chosen]) -> bool:
+    """Whether all of a process's API connections are to end: else stopping it would end one that may stay."""
+    held = {each.connection for each in entry.clients if each.process and each.process.pid == pid and each.open}
+    return all((pid, connection) in ending for connection in held)
 
 
 def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str]]:
@@ -44,18 +65,26 @@ def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str
     withheld: List[str] = []
     if "competing_clients" in codes:
         surplus, reasons = _surplus(entry)
+        chosen.extend(surplus)
         withheld.extend(reasons)
-        for client in surplus:
-            why = "client_patterns name it" if client.matches_pattern else "more connections are open than may be"
-            chosen.append((client, "competing_clients", why))
     if "not_listening" in codes:
         for client in entry.clients:
             if client.connection is not None and client.stoppable:
-                chosen.append((client, "not_listening", "it holds a session of a gateway that no longer listens"))
+                why = "it holds a session of a gateway that no longer listens"
+                chosen.append(Chosen(client, "not_listening", why))
     for code in HANDSHAKE_FAULTS:
         if code in codes:
-            chosen.extend((client, code, "nobody owns it, and it holds the API") for client in _abandoned(entry))
+            chosen.extend(Chosen(client, code, why) for client, why in _in_the_way(entry))
+    if "stale_remote_session" in codes:
+        why = "its other end has stopped answering"
+        chosen.extend(Chosen(each, "stale_remote_session", why) for each in entry.clients if lost(each))
     return chosen, withheld
+
+
+def lost(client: Client) -> bool:
+    """Whether the kernel waits in vain for answers of a client on another host, so that cutting it harms nobody."""
+    connection = client.connection
+    return connection is not None and connection.remote_host is not None and connection.lost_for is not None
 
 
 def _connections(entry: Entry) -> List[ApiConnection]:
@@ -63,22 +92,43 @@ def _connections(entry: Entry) -> List[ApiConnection]:
     return list(dict.fromkeys(client.connection for client in entry.clients if client.connection))
 
 
-def _drop(entry: Entry, connection: ApiConnection, ending: Dict[int, Chosen]) -> Optional[Step]:
+def _drop(
+    entry: Entry, connection: ApiConnection, ending: Dict[Tuple[int, Optional[ApiConnection]], Chosen]
+) -> Optional[Step]:
     """The step that cuts a connection; None where it does not help or would meet anybody who is to stay.
 
     Who is named by client_patterns is stopped at once instead: asked to end, it can close its session cleanly.
     """
-    holders = [client for client in entry.clients if client.connection == connection]
-    leaving = [ending[each.process.pid] for each in holders if each.process and each.process.pid in ending]
+    holders = _holders(entry, connection)
+    leaving = [ending[(each.process.pid, connection)] for each in holders if _leaves(each, connection, ending)]
     if connection.cookie is None or len(leaving) < len(holders) or not all(each.open for each in holders):
         return None
     if any(client.matches_pattern or not client.stoppable for client in holders):
         return None
+    return _cut(entry, connection, holders, leaving[0].code, leaving[0].why)
+
+
+def _leaves(
+    client: Client, connection: ApiConnection, ending: Dict[Tuple[int, Optional[ApiConnection]], Chosen]
+) -> bool:
+    return client.process is not None and (client.process.pid, connection) in ending
+
+
+def _drop_lost(entry: Entry, chosen: Chosen) -> Optional[Step]:
+    """The step that cuts a connection whose other end, on another host, has stopped answering."""
+    connection = chosen.client.connection
+    if connection is None or connection.cookie is None or not lost(chosen.client):
+        return None
+    return _cut(entry, connection, [], chosen.code, chosen.why)
+
+
+def _cut(
+    entry: Entry, connection: ApiConnection, holders: Sequence[Client], code: str, why: str
+) -> Optional[Step]:
     server = _server(entry, connection)
     if server is None:
         return None
     target = targets.of_connection(entry, connection, server, holders)
-    _client, code, why = leaving[0]
     return Step(DROP_CONNECTION, entry.spec.name, target, why, code)
 
 
@@ -90,32 +140,96 @@ def _server(entry: Entry, connection: ApiConnection) -> Optional[Process]:
     return found[0] if found else None
 
 
-def _abandoned(entry: Entry) -> List[Client]:
-    return [client for client in entry.clients if client.open and client.orphaned and client.stoppable]
+def _in_the_way(entry: Entry) -> List[Tuple[Client, str]]:
+    """Who may hold a stalled API: sessions that have been silent both ways for long. Whose child it is says nothing."""
+    return [
+        (client, "nothing has passed on its session for %d minutes, and the API is stalled" % (_idle(client) // 60))
+        for client in entry.clients
+        if client.open and client.stoppable and _idle(client) >= FORGOTTEN_AFTER
+    ]
 
 
-def _surplus(entry: Entry) -> Tuple[List[Client], List[str]]:
-    """(the clients to stop: all that patterns name, then, while too many connections stay, the oldest stuck; reasons).
+def _idle(client: Client) -> float:
+    return (client.connection.idle if client.connection else None) or 0.0
+
+
+# --- one too many ----------------------------------------------------------------------------------------------------
+
+
+def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
+    """(the clients to end: all that patterns name, then one for each connection too many; why not more).
 
     A connection ends with the last process that holds it, so its holders go together or not at all.
     """
-    stop = [client for client in entry.clients if client.matches_pattern and client.stoppable]
-    staying = set(entry.open_connections())
-    candidates = sorted((each for each in entry.clients if each.open and each.stoppable), key=_stuck, reverse=True)
-    for client in [*stop, *candidates]:
-        holders = [each for each in entry.clients if each.connection == client.connection]
-        if client not in stop:
-            if len(staying) <= entry.spec.max_api_clients or client.connection not in staying:
-                continue
-            if not all(each.stoppable for each in holders):
-                continue
-            stop.extend(holders)
-        staying -= _freed(entry, stop)
-    reasons = []
-    if len(staying) > entry.spec.max_api_clients:
+    named = [each for each in entry.clients if each.matches_pattern and each.stoppable]
+    chosen = [Chosen(each, "competing_clients", "client_patterns name it") for each in named]
+    limit = entry.spec.max_api_clients
+    staying = entry.open_connections() - _freed(entry, named)
+    if limit is None or len(staying) <= limit:
+        return chosen, []
+    queue = _by_need(entry, staying)
+    over = len(staying) - limit
+    if len(queue) < over:
         kept = [untouchable(each) for each in entry.clients if each.connection in staying and not each.stoppable]
-        reasons.append("too many API connections stay open; not ours to close: %s" % "; ".join(kept))
-    return stop, reasons
+        who = "; ".join(dict.fromkeys(kept)) or "connections of one script, none of which can be told to be the surplus"
+        return chosen, ["%d API connections are open, %d may be; not ours to close: %s" % (len(staying), limit, who)]
+    why = "%d API connections are open, %d may be" % (len(staying), limit)
+    for connection in queue[:over]:
+        chosen.extend(Chosen(each, "competing_clients", why, only_cut=True) for each in _holders(entry, connection))
+    return chosen, []
+
+
+def _by_need(entry: Entry, staying: Set[ApiConnection]) -> List[ApiConnection]:
+    """The connections that may end for one too many, those first whose end costs least.
+
+    First what waits for a session rather than having one, then what has been silent for long, the longest first, then
+    the newest, as far as that can be told.
+    """
+    waiting, forgotten, working = [], [], []
+    for connection in sorted(staying, key=lambda each: (-(each.idle or 0.0), each.client_port)):
+        if not all(each.stoppable for each in _holders(entry, connection)):
+            continue
+        if not connection.served:
+            waiting.append(connection)
+        elif (connection.idle or 0.0) >= FORGOTTEN_AFTER:
+            forgotten.append(connection)
+        else:
+            working.append(connection)
+    return waiting + forgotten + _newest(entry, working, staying)
+
+
+def _newest(entry: Entry, working: Sequence[ApiConnection], staying: Set[ApiConnection]) -> List[ApiConnection]:
+    """Working sessions from the newest on, up to where nothing tells which one that is.
+
+    Nothing tells it of several sessions of one script, nor where others, such as a relay's, are not ours to compare.
+    """
+    for connection in staying:
+        if any(not each.stoppable and not each.protected for each in _holders(entry, connection)):
+            return []
+    found = []
+    for connection in sorted(working, key=lambda each: _age(entry, each)):
+        if _has_several(entry, connection, staying):
+            break
+        found.append(connection)
+    return found
+
+
+def _age(entry: Entry, connection: ApiConnection) -> float:
+    return min(each.process.age for each in _holders(entry, connection) if each.process)
+
+
+def _holders(entry: Entry, connection: ApiConnection) -> List[Client]:
+    return [each for each in entry.clients if each.connection == connection]
+
+
+def _has_several(entry: Entry, connection: ApiConnection, staying: Set[ApiConnection]) -> bool:
+    pids = {each.process.pid for each in _holders(entry, connection) if each.process}
+    held = {
+        each.connection
+        for each in entry.clients
+        if each.process and each.process.pid in pids and each.working and each.connection in staying
+    }
+    return len(held) > 1
 
 
 def _freed(entry: Entry, stop: Sequence[Client]) -> Set[ApiConnection]:
@@ -129,22 +243,22 @@ def _freed(entry: Entry, stop: Sequence[Client]) -> Set[ApiConnection]:
     return {connection for connection, free in held.items() if free}
 
 
-def _stuck(client: Client) -> Tuple[bool, bool, float, float]:
-    """What makes a client the first to go, in this order.
-
-    Nobody owns it or it fell silent long ago; it waits for a session rather than having one; it has been silent
-    longest; it is oldest.
-    """
-    idle = (client.connection.idle if client.connection else None) or 0.0
-    forgotten = client.orphaned or (client.working and idle >= FORGOTTEN_AFTER)
-    return (forgotten, not client.working, idle, client.process.age if client.process else 0.0)
-
-
 def untouchable(client: Client) -> str:
     """Who a client is that may not be ended, in words."""
     process = client.process
     if process is None:
         host = client.connection.remote_host if client.connection else None
         return "a client on %s" % host if host else "a client that cannot be seen"
-    kind = "protected" if client.protected else "the relay %s" % process.relay if process.relay else "this run"
-    return "pid %d (%s)" % (process.pid, kind)
+    return "pid %d (%s)" % (process.pid, _kind(client, process))
+
+
+def _kind(client: Client, process: Process) -> str:
+    if client.protected:
+        return "protected"
+    if client.relay:
+        return "the relay %s" % process.relay if process.relay else "a relay"
+    if client.parked:
+        return "it did not open the connection it holds"
+    if client.service:
+        return "a system service of %s" % process.user
+    return "this run"

@@ -14,8 +14,8 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, 
 from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
 from ..base.redaction import redact_argv
-from ..base.spec import COMMAND_SERVER_PORT
-from . import processes, sockets
+from ..base.spec import HELPER_PORTS
+from . import processes, settings, sockets
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
@@ -104,16 +104,17 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
     owners = _Owners(table)
     for pid in gateways:
         owners.read(pid)
-    listening = sockets.listeners()
+    every_listener = sockets.listeners()
     relevant = ports | {
-        row.local_port for row in listening if owners.of(row.inode) & gateways and row.local_port != COMMAND_SERVER_PORT
+        row.local_port for row in every_listener if owners.of(row.inode) & gateways and row.local_port not in HELPER_PORTS
     }
     rows = sockets.connections(relevant)
-    listening = [row for row in listening if row.local_port in relevant or owners.of(row.inode) & gateways]
+    listening = [row for row in every_listener if row.local_port in relevant or owners.of(row.inode) & gateways]
     owners.resolve(listening + rows, named)
 
     users, boot_id = processes.Users(), processes.boot_id()
-    described = _describe(gateways | named | owners.pids(), table, owners, own_run, users, boot_id)
+    seen = Sockets(owners, gateways, every_listener, rows)
+    described = _describe(gateways | named | owners.pids(), table, seen, own_run, users, boot_id)
     silent = frozenset(units) - {process.unit for process in described.values() if process.gateway}
     reading = Reading(
         boot_id=boot_id,
@@ -206,10 +207,60 @@ class _Owners:
         return True
 
 
+class Sockets:
+    """What one pass knows of sockets, and what it asks for only where somebody needs it."""
+
+    def __init__(
+        self,
+        owners: _Owners,
+        gateways: Set[int],
+        listening: Sequence[sockets.SocketRow],
+        api: Sequence[sockets.SocketRow],
+    ) -> None:
+        self.owners = owners
+        self._gateways = gateways
+        self._listening = listening
+        self._api = api
+
+    def unanswered(self) -> Dict[int, int]:
+        """By gateway that listens nowhere, how many connections it tries to make and nobody has answered yet."""
+        serving = {pid for row in self._listening for pid in self.owners.of(row.inode)}
+        found: Dict[int, int] = {}
+        for row in sockets.unanswered() if self._gateways - serving else ():
+            for pid in self.owners.of(row.inode) & self._gateways:
+                found[pid] = found.get(pid, 0) + 1
+        return found
+
+    def pairing(self, table: _Table) -> Set[int]:
+        """Who hands API connections on: it has a listener, or its parent of the same program has, and as many
+        connections that were made to that as it has API connections of its own."""
+        calls: Dict[int, int] = {}
+        for row in self._api:
+            for pid in self.owners.of(row.inode) - self._gateways:
+                calls[pid] = calls.get(pid, 0) + 1
+        ports = {pid: self._ports_of(pid, table) for pid in calls}
+        wanted = frozenset(port for each in ports.values() for port in each)
+        made: Dict[int, int] = {}
+        for row in sockets.connections(wanted):
+            for pid in self.owners.of(row.inode):
+                if row.local_port in ports.get(pid, ()):
+                    made[pid] = made.get(pid, 0) + 1
+        return {pid for pid, count in calls.items() if made.get(pid, 0) >= count}
+
+    def _ports_of(self, pid: int, table: _Table) -> FrozenSet[int]:
+        stat = table.stat(pid)
+        family = {pid}
+        if stat is not None and stat.ppid > 1 and table.argv(stat.ppid) == table.argv(pid):
+            family.add(stat.ppid)
+        for each in family:
+            self.owners.read(each)
+        return frozenset(row.local_port for row in self._listening if self.owners.of(row.inode) & family)
+
+
 def _describe(
     wanted: Iterable[int],
     table: _Table,
-    owners: _Owners,
+    seen: Sockets,
     own_run: FrozenSet[int],
     users: processes.Users,
     boot_id: str,
@@ -217,6 +268,7 @@ def _describe(
     uptime = processes.uptime()
     boot_time = time.time() - uptime
     own_netns = processes.network_namespace("self")
+    unanswered, pairing = seen.unanswered(), seen.pairing(table)
     found: Dict[int, Process] = {}
     for pid in wanted:
         argv = table.argv(pid)
@@ -227,6 +279,7 @@ def _describe(
         command = redact_argv(argv)
         netns = processes.network_namespace(str(pid))
         kind, unit = classify.gateway_kind(argv), processes.read_unit(pid)
+        cwd = processes.read_cwd(pid)
         found[pid] = Process(
             pid=pid,
             started_ticks=stat.started_ticks,
@@ -238,14 +291,18 @@ def _describe(
             argv=argv,
             command=command,
             argv_digest=classify.argv_digest(command),
-            cwd=processes.read_cwd(pid),
+            cwd=cwd,
             unit=unit,
             unit_is_own=unit is not None and _only_launchers_above(stat.ppid, table),
             gateway=kind,
             relay=classify.relay_name(argv),
-            sockets_visible=owners.visible(pid),
+            sockets_visible=seen.owners.visible(pid),
             other_netns=netns is not None and netns != own_netns,
             own_run=pid in own_run,
+            state=stat.state,
+            pairs=pid in pairing,
+            unanswered=unanswered.get(pid, 0),
+            folder=settings.folder(argv, kind) if kind else None,
         )
     return found
 
@@ -306,4 +363,6 @@ def _connection(row: sockets.SocketRow, owners: _Owners, users: processes.Users)
         idle=row.idle,
         sent=row.sent,
         cookie=row.cookie,
+        received=row.received,
+        lost_for=row.lost_for,
     )

@@ -12,7 +12,7 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Pattern, Sequence, Set,
 from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
 from ..base.redaction import redact_argv
-from ..base.spec import COMMAND_SERVER_PORT
+from ..base.spec import HELPER_PORTS
 from .sockets import normalise
 
 # Closed for good, or only the kernel's memory of a connection: no process holds them.
@@ -35,7 +35,7 @@ def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence
     relevant = set(ports) | {
         row.laddr.port
         for row in rows
-        if row.status == "LISTEN" and row.pid in gateways and row.laddr.port != COMMAND_SERVER_PORT
+        if row.status == "LISTEN" and row.pid in gateways and row.laddr.port not in HELPER_PORTS
     }
     listening = [row for row in rows if row.status == "LISTEN" and (row.laddr.port in relevant or row.pid in gateways)]
     connected = [

@@ -113,6 +113,9 @@ def _with_server(row: Connection, mirror: Optional[Connection], accepting: Froze
         idle=row.idle,
         sent=row.sent,
         cookie=row.cookie,
+        received=row.received,
+        lost_for=row.lost_for,
+        client_user=mirror.user if mirror else None,
     )
 
 
@@ -127,6 +130,7 @@ def _client_alone(row: Connection) -> ApiConnection:
         gateway_pids=frozenset(),
         client_pids=row.pids,
         idle=row.idle,
+        client_user=row.user,
     )
 
 

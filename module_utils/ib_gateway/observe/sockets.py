@@ -25,7 +25,7 @@ STATES = {
     11: "CLOSING",
     12: "SYN_RECV",
 }
-_LISTEN = 10
+_SYN_SENT, _LISTEN = 2, 10
 # Everything a client and a gateway can hold between them: no listeners, no TIME_WAIT, no closed sockets.
 _CONNECTED = sum(1 << state for state in (1, 2, 3, 4, 5, 8, 9, 11))
 
@@ -47,14 +47,17 @@ _NETLINK_TIMEOUT = 5.0
 # A dump comes in datagrams of at most this many bytes, however much room the reader has.
 _DATAGRAM = 1 << 15
 _SEQUENCE = 1
+#: So often in a row the same data was sent again: about seven seconds without an answer at the usual times.
+_MANY_RETRANSMITS = 5
 
 
 class SocketRow(NamedTuple):
     """One TCP socket. Addresses are text, IPv4-mapped ones as IPv4.
 
     Queues: bytes, or connections of a listener. idle: seconds since data last went either way. sent: bytes the other
-    end has acknowledged. cookie: the kernel's own number for this socket, never used twice in a boot. None where the
-    source does not say.
+    end has acknowledged, received: bytes that have come from it. cookie: the kernel's own number for this socket, never
+    used twice in a boot. lost_for: seconds since the other end last answered, where data that was sent again and again
+    waits for its answer. None where the source does not say.
     """
 
     family: str
@@ -71,6 +74,8 @@ class SocketRow(NamedTuple):
     idle: Optional[float] = None
     sent: Optional[int] = None
     cookie: Optional[int] = None
+    received: Optional[int] = None
+    lost_for: Optional[float] = None
 
 
 def listeners() -> List[SocketRow]:
@@ -82,6 +87,11 @@ def connections(ports: Iterable[int]) -> List[SocketRow]:
     """Every TCP connection with one of these ports at either end. Raises OSError as listeners() does."""
     wanted = tuple(sorted(set(ports)))
     return _read(_CONNECTED, wanted) if wanted else []
+
+
+def unanswered() -> List[SocketRow]:
+    """Every TCP connection of this network namespace that nobody has answered yet. Raises OSError as listeners() does."""
+    return _read(1 << _SYN_SENT, ())
 
 
 def _read(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:
@@ -157,12 +167,12 @@ def _diag_row(payload: bytes) -> SocketRow:
     fields = _DIAG.unpack_from(payload)
     family, state, _timer, _retrans, sport, dport, src, dst, low, high, _expires, rqueue, wqueue, uid, inode = fields
     cookie = low | high << 32
-    v6only, idle, sent = None, None, None
+    v6only, info = None, TcpInfo()
     for kind, value in _attributes(payload[_DIAG.size :]):
         if kind == _ATTR_V6ONLY and value:
             v6only = bool(value[0])
         elif kind == _ATTR_INFO and state != _LISTEN:
-            idle, sent = _tcp_info(value)
+            info = tcp_info(value)
     return SocketRow(
         family="ipv4" if family == socket.AF_INET else "ipv6",
         state=STATES.get(state, str(state)),
@@ -175,20 +185,37 @@ def _diag_row(payload: bytes) -> SocketRow:
         receive_queue=rqueue,
         send_queue=wqueue,
         v6only=v6only,
-        idle=idle,
-        sent=sent,
+        idle=info.idle,
+        sent=info.sent,
         cookie=None if cookie in _NO_COOKIE else cookie,
+        received=info.received,
+        lost_for=info.lost_for,
     )
 
 
-def _tcp_info(value: bytes) -> Tuple[Optional[float], Optional[int]]:
-    """(idle, sent) from struct tcp_info, which older kernels cut short.
+class TcpInfo(NamedTuple):
+    """What of struct tcp_info the rows tell; as SocketRow has it."""
 
-    tcpi_last_data_sent and tcpi_last_data_recv are milliseconds at bytes 44 and 52, tcpi_bytes_acked is at byte 120.
+    idle: Optional[float] = None
+    sent: Optional[int] = None
+    received: Optional[int] = None
+    lost_for: Optional[float] = None
+
+
+def tcp_info(value: bytes) -> TcpInfo:
+    """Reads struct tcp_info, which older kernels cut short. Pure.
+
+    tcpi_retransmits is byte 2, tcpi_unacked a word at byte 24; tcpi_last_data_sent, tcpi_last_data_recv and
+    tcpi_last_ack_recv are milliseconds at bytes 44, 52 and 56; tcpi_bytes_acked is at byte 120, tcpi_bytes_received
+    at 128.
     """
     idle = min(struct.unpack_from("=L4xL", value, 44)) / 1000 if len(value) >= 56 else None
     sent = struct.unpack_from("=Q", value, 120)[0] if len(value) >= 128 else None
-    return idle, sent
+    received = struct.unpack_from("=Q", value, 128)[0] if len(value) >= 136 else None
+    lost_for = None
+    if len(value) >= 60 and value[2] >= _MANY_RETRANSMITS and struct.unpack_from("=L", value, 24)[0]:
+        lost_for = struct.unpack_from("=L", value, 56)[0] / 1000
+    return TcpInfo(idle, sent, received, lost_for)
 
 
 def _attributes(data: bytes) -> Iterator[Tuple[int, bytes]]:

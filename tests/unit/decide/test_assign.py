@@ -7,7 +7,8 @@ from typing import List, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Client, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
-from ansible.module_utils.ib_gateway.decide.assign import all_clients, entries_of
+from ansible.module_utils.ib_gateway.decide.assign import entries_of
+from ansible.module_utils.ib_gateway.decide.clients import all_clients
 from unit.facts import (
     ALIEN,
     FOLDER,

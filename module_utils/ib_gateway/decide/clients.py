@@ -1,0 +1,103 @@
+"""Decides who the clients of an entry's gateway are. Pure.
+
+Whoever holds a connection to one of its API ports is one. A script that only a pattern names is one as well, if it is
+of the gateway's account and could reach it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import FrozenSet, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+
+from ..base.classify import matches_any, matches_client
+from ..base.host import ApiConnection, Client, Process, Snapshot
+from ..base.spec import HELPER_PORTS, GatewaySpec
+
+#: Connections of clients that use another gateway.
+Elsewhere = FrozenSet[int]
+
+
+class Names(NamedTuple):
+    """Whom patterns name. competing: of the entry; protected: of every entry of the host, since what one protects
+    nobody else may stop. accounts: whose processes may be named without a connection; None for any."""
+
+    competing: Tuple[Pattern[str], ...]
+    protected: Tuple[Pattern[str], ...] = ()
+    accounts: Optional[FrozenSet[str]] = None
+
+
+def clients_of(
+    spec: GatewaySpec, specs: Sequence[GatewaySpec], processes: Sequence[Process], snapshot: Snapshot
+) -> Tuple[Client, ...]:
+    """Everybody who uses, or by its argv would use, the entry's API: one Client for each process and connection.
+
+    processes: the gateways that are the entry's. specs: all entries of the host.
+    """
+    pids = {process.pid for process in processes}
+    # A connection to the entry's port that somebody else serves is that one's business, and the peers of IBC's command
+    # server are nobody's.
+    used = [
+        each
+        for each in snapshot.connections
+        if (each.gateway_pids & pids and (each.port == spec.port or each.port not in HELPER_PORTS))
+        or (each.port == spec.port and not each.gateway_pids)
+    ]
+    accounts = {spec.user} if spec.user else {process.user for process in processes}
+    folder = snapshot.folders.get(spec.config_dir) if spec.config_dir else None
+    if not accounts and folder is not None and folder.owner is not None:
+        accounts = {folder.owner}
+    names = Names(
+        tuple(re.compile(pattern) for pattern in spec.client_patterns),
+        tuple(re.compile(pattern) for each in specs for pattern in each.protected_clients),
+        frozenset(each for each in accounts if each),
+    )
+    busy = frozenset(pid for each in snapshot.connections if each not in used for pid in each.client_pids)
+    return _clients(used, snapshot, names, busy)
+
+
+def all_clients(snapshot: Snapshot, patterns: Sequence[str]) -> Tuple[Client, ...]:
+    """The clients of every API port of the snapshot, and the processes that the patterns name."""
+    return _clients(snapshot.connections, snapshot, Names(tuple(map(re.compile, patterns))), frozenset())
+
+
+def _clients(
+    connections: Sequence[ApiConnection], snapshot: Snapshot, names: Names, elsewhere: Elsewhere
+) -> Tuple[Client, ...]:
+    found: List[Client] = []
+    for connection in connections:
+        if not connection.client_pids:
+            found.append(Client(process=None, connection=connection))
+        for pid in sorted(connection.client_pids):
+            process = snapshot.processes.get(pid)
+            named = process is not None and any(matches_client(each, process.argv) for each in names.competing)
+            found.append(_client(process, connection, named, names))
+    connected = {client.process.pid for client in found if client.process}
+    for process in sorted(snapshot.processes.values(), key=lambda each: each.pid):
+        if process.pid in connected or process.pid in elsewhere or not _could_connect(process, names):
+            continue
+        if any(matches_client(each, process.argv) for each in names.competing):
+            found.append(_client(process, None, True, names))
+    return tuple(found)
+
+
+def _could_connect(process: Process, names: Names) -> bool:
+    """Whether a process that holds no connection could be a client: no gateway, not this run, in this network."""
+    if process.gateway or process.own_run or process.other_netns:
+        return False
+    return names.accounts is None or process.user in names.accounts
+
+
+def _client(process: Optional[Process], connection: Optional[ApiConnection], named: bool, names: Names) -> Client:
+    return Client(
+        process=process,
+        connection=connection,
+        orphaned=process is not None and process.ppid == 1 and process.unit is None,
+        matches_pattern=named,
+        protected=process is not None and (process.pid == 1 or matches_any(names.protected, process.argv)),
+        service=(
+            process is not None
+            and process.unit is not None
+            and names.accounts is not None
+            and process.user not in names.accounts
+        ),
+    )
