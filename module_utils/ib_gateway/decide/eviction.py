@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
+from ..base import findings
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
 from ..base.plan import DROP_CONNECTION, STOP_CLIENT, Entry, Step
 from . import targets
 
-HANDSHAKE_FAULTS = ("handshake_refused", "handshake_silent", "handshake_dropped", "handshake_stalled")
+HANDSHAKE_FAULTS = (
+    findings.HANDSHAKE_REFUSED.code,
+    findings.HANDSHAKE_SILENT.code,
+    findings.HANDSHAKE_DROPPED.code,
+    findings.HANDSHAKE_STALLED.code,
+)
 
 #: A client that has to give way, the finding because of which, and why it is this one.
 Chosen = Tuple[Client, str, str]
@@ -27,7 +33,7 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
     steps: List[Step] = []
     spared: Set[int] = set()
     # A gateway that no longer listens does not begin to because one session less is open on it.
-    for connection in () if "not_listening" in codes else _connections(entry):
+    for connection in () if findings.NOT_LISTENING.code in codes else _connections(entry):
         step = _drop(entry, connection, ending)
         if step is not None:
             steps.append(step)
@@ -42,16 +48,18 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
 def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str]]:
     chosen: List[Chosen] = []
     withheld: List[str] = []
-    if "competing_clients" in codes:
+    if findings.COMPETING_CLIENTS.code in codes:
         surplus, reasons = _surplus(entry)
         withheld.extend(reasons)
         for client in surplus:
             why = "client_patterns name it" if client.matches_pattern else "more connections are open than may be"
-            chosen.append((client, "competing_clients", why))
-    if "not_listening" in codes:
+            chosen.append((client, findings.COMPETING_CLIENTS.code, why))
+    if findings.NOT_LISTENING.code in codes:
         for client in entry.clients:
             if client.connection is not None and client.stoppable:
-                chosen.append((client, "not_listening", "it holds a session of a gateway that no longer listens"))
+                chosen.append(
+                    (client, findings.NOT_LISTENING.code, "it holds a session of a gateway that no longer listens")
+                )
     for code in HANDSHAKE_FAULTS:
         if code in codes:
             chosen.extend((client, code, "nobody owns it, and it holds the API") for client in _abandoned(entry))
