@@ -10,11 +10,12 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Optional, Tuple
 
+from ...ib_gateway.base import findings
 from .latest import NOT_SEEN, gateways
 
 #: The gateway's name, empty for the host as a whole, and the code.
 Trouble = Tuple[str, str]
-_CANNOT_SEE = (*NOT_SEEN, "partial_visibility")
+_CANNOT_SEE = (*NOT_SEEN, findings.PARTIAL_VISIBILITY.code)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def troubles(host: Mapping[str, Any]) -> frozenset[Trouble]:
         (gateway["name"], finding["code"])
         for gateway in gateways(host)
         for finding in gateway["findings"]
-        if finding["severity"] != "info"
+        if finding["severity"] != findings.INFO
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ...ib_gateway.base import findings
 from ..run import fleet_guard
 from . import blockers, repair_log
 from .escalation import describe
@@ -14,7 +15,7 @@ TOOL_VERSION = "0.1.0"
 #: The kind of a document that is about scripts alone: no host was looked at.
 KIND_AUDIT = "audit"
 #: From best to worst; a host that was not reached is the last.
-STATUSES = ("healthy", "degraded", "unknown", "unhealthy", "unreachable")
+STATUSES = (*(each for each in findings.SEVERITIES if each != findings.INFO), "unreachable")
 #: By ib_sweep_fail_on: the statuses that make the exit code say no.
 FAILING = {
     "never": (),

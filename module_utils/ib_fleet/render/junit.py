@@ -10,32 +10,14 @@ from typing import Any
 
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
+from ...ib_gateway.base import findings
 from ..document import blockers
 from ..document.escalation import describe
 from ..document.latest import NOT_SEEN, gateways
 from ..document.text import visible
 
-#: Every code a look may find: a case for each, so that the same cases come in every run.
-CHECKS = (
-    "partial_visibility",
-    "port_taken",
-    "gateway_not_running",
-    "wrong_trading_mode",
-    "upstream_down",
-    "duplicate_gateways",
-    "wrong_port",
-    "not_listening",
-    "accept_queue_full",
-    "handshake_refused",
-    "handshake_silent",
-    "handshake_dropped",
-    "handshake_stalled",
-    "stale_connections",
-    "competing_clients",
-    "client_id_in_use",
-    "gateway_starting",
-    "gateway_unstable",
-)
+#: The codes that a look may find: a case for each, so that the same cases come in every run.
+CHECKS = tuple(each.check for each in findings.CATALOGUE.values() if each not in findings.PLANNED)
 
 
 def junit(fleet: Mapping[str, Any]) -> str:
@@ -75,7 +57,7 @@ def _cases(host: Mapping[str, Any]) -> Iterator[TestCase]:
     """A case for each check of each gateway, by the newest look there is."""
     for gateway in gateways(host):
         found = {finding["code"]: finding for finding in gateway["findings"]}
-        blind = next((each for each in gateway["findings"] if each["severity"] == "unknown"), None)
+        blind = next((each for each in gateway["findings"] if each["severity"] == findings.UNKNOWN), None)
         for code in (*CHECKS, *sorted(set(found) - {*CHECKS, *NOT_SEEN})):
             case = _case(host, gateway["name"], code)
             finding = found.get(code, blind)
@@ -86,10 +68,10 @@ def _cases(host: Mapping[str, Any]) -> Iterator[TestCase]:
 
 def _tell(case: TestCase, finding: Mapping[str, Any], gateway: Mapping[str, Any]) -> None:
     summary, severity = visible(finding["summary"]), finding["severity"]
-    if severity == "info":
+    if severity == findings.INFO:
         case.system_out = summary
         return
-    outcome = Error(summary, severity) if severity == "unknown" else Failure(summary, severity)
+    outcome = Error(summary, severity) if severity == findings.UNKNOWN else Failure(summary, severity)
     outcome.text = "\n".join(visible(line) for line in _details(finding, gateway))
     case.result = [outcome]
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
+from ...ib_gateway.base.findings import INFO, SEVERITIES, UNKNOWN
 from ..document import blockers
 from ..document.changes import Change, Comparison
 from ..document.latest import gateways
@@ -31,15 +32,14 @@ def alerts(fleet: Mapping[str, Any]) -> list[Alert]:
 
 def by_finding(fleet: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
     """What was found over the fleet: code, worst severity, hosts; what many have comes first."""
-    weights = ("info", "degraded", "unknown", "unhealthy")
     found: dict[str, tuple[str, dict[str, None]]] = {}
     for each in fleet["hosts"]:
         rows = [(f["code"], f["severity"]) for g in gateways(each) for f in g["findings"]]
-        for code, severity in rows or ([(each["verdict"], "unknown")] if each["status"] != "healthy" else []):
-            worst, hosts = found.get(code, ("info", {}))
-            found[code] = (max(worst, severity, key=weights.index), {**hosts, each["name"]: None})
+        for code, severity in rows or ([(each["verdict"], UNKNOWN)] if each["status"] != "healthy" else []):
+            worst, hosts = found.get(code, (INFO, {}))
+            found[code] = (max(worst, severity, key=SEVERITIES.index), {**hosts, each["name"]: None})
     listed = [(code, severity, list(hosts)) for code, (severity, hosts) in found.items()]
-    return sorted(listed, key=lambda one: (-weights.index(one[1]), -len(one[2]), one[0]))
+    return sorted(listed, key=lambda one: (-SEVERITIES.index(one[1]), -len(one[2]), one[0]))
 
 
 def changes(comparison: Optional[Comparison]) -> list[tuple[str, str, int, list[tuple[str, list[Change]]]]]:

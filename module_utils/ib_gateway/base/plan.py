@@ -2,16 +2,10 @@
 
 from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
+from .findings import INFO, Finding
 from .host import ApiConnection, Client, Listener, Process
 from .probe import Probe
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
-
-# A gateway's status, a finding's severity: from the best to the worst one can say.
-HEALTHY = "healthy"
-INFO = "info"
-DEGRADED = "degraded"
-UNKNOWN = "unknown"
-UNHEALTHY = "unhealthy"
 
 # Steps, least disruptive first. The order is the ladder that a repair climbs.
 WAIT = "wait"
@@ -53,15 +47,6 @@ class Step(NamedTuple):
     def disruption(self) -> str:
         """What the step costs, in words."""
         return DISRUPTION[self.action]
-
-
-class Finding(NamedTuple):
-    """One thing that is so, with its evidence. severity: info, degraded, unknown or unhealthy."""
-
-    code: str
-    severity: str
-    summary: str
-    evidence: Mapping[str, Any]
 
 
 class Entry(NamedTuple):

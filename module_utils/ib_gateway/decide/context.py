@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
+from ..base.findings import Finding
 from ..base.host import Client, Process, Snapshot
 from ..base.plan import Entry
 from ..base.probe import Probe
@@ -50,6 +51,10 @@ class Case(NamedTuple):
         """Whether it may still come up: young, serving nothing, and never seen to have served."""
         young = process.age < self.spec.start_timeout
         return young and not self.elsewhere(process) and not self.entry.has_served(process)
+
+
+#: The findings that one entry's facts give reason for.
+Rule = Callable[[Case], Iterator[Finding]]
 
 
 def person(process: Process) -> Dict[str, Any]:

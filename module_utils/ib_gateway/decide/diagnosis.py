@@ -1,39 +1,23 @@
 """Applies the rules: what was seen of an entry becomes its Diagnosis. Pure: no I/O, no clock.
 
-A rule is a function from a Case to the findings it makes. RULES lists them in the order in which they weigh: the first
-finding of the worst severity is the verdict. What was not seen comes before all of them.
+A rule is a function from a Case to the findings it makes; each file of rules lists its own in RULES. Findings stand in
+the order of their weight in the catalogue, and the first one of the worst severity is the verdict. While something is
+not seen, no rule is applied.
 """
 
 from __future__ import annotations
 
-from typing import Callable, Iterator, Optional, Tuple
+from typing import Iterator, List, Optional, Tuple
 
+from ..base import findings
+from ..base.findings import HEALTHY, INFO, SEVERITIES, Finding
 from ..base.host import Snapshot, Visibility
-from ..base.plan import DEGRADED, HEALTHY, INFO, UNHEALTHY, UNKNOWN, Diagnosis, Entry, Finding
+from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
 from . import rules_api, rules_host
-from .context import Case
+from .context import Case, Rule
 
-_SEVERITIES = (HEALTHY, INFO, DEGRADED, UNKNOWN, UNHEALTHY)
-
-Rule = Callable[[Case], Iterator[Finding]]
-
-#: In the order in which they weigh.
-RULES: Tuple[Rule, ...] = (
-    rules_host.port_taken,
-    rules_host.gateway_not_running,
-    rules_api.wrong_trading_mode,
-    rules_api.upstream_down,
-    rules_host.duplicate_gateways,
-    rules_host.wrong_port,
-    rules_host.not_listening,
-    rules_host.accept_queue_full,
-    rules_api.handshake,
-    rules_host.stale_connections,
-    rules_host.competing_clients,
-    rules_api.client_id_in_use,
-    rules_host.gateway_starting,
-)
+RULES: Tuple[Rule, ...] = rules_host.RULES + rules_api.RULES
 
 
 def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, reset_window: str = "") -> Diagnosis:
@@ -43,12 +27,16 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
     lies in, in words; empty outside of any.
     """
     case = Case(entry=entry, snapshot=snapshot, probe=probe, reset_window=reset_window)
-    findings = tuple(_partial_visibility(case)) or tuple(finding for rule in RULES for finding in rule(case))
-    worst = max((finding.severity for finding in findings), key=_SEVERITIES.index, default=HEALTHY)
+    found = tuple(_partial_visibility(case)) or tuple(_by_weight(case))
+    worst = max((finding.severity for finding in found), key=SEVERITIES.index, default=HEALTHY)
     if worst in (HEALTHY, INFO):
-        return Diagnosis(entry, HEALTHY, HEALTHY, findings, probe)
-    verdict = next(finding.code for finding in findings if finding.severity == worst)
-    return Diagnosis(entry, worst, verdict, findings, probe)
+        return Diagnosis(entry, HEALTHY, HEALTHY, found, probe)
+    verdict = next(finding.code for finding in found if finding.severity == worst)
+    return Diagnosis(entry, worst, verdict, found, probe)
+
+
+def _by_weight(case: Case) -> List[Finding]:
+    return sorted((finding for rule in RULES for finding in rule(case)), key=lambda finding: finding.type.weight)
 
 
 def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
@@ -63,7 +51,7 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
         return False
     if policy == "always":
         return True
-    if diagnosis.codes & {"partial_visibility", "accept_queue_full"}:
+    if diagnosis.codes & {findings.PARTIAL_VISIBILITY.code, findings.ACCEPT_QUEUE_FULL.code}:
         return False
     working = {client.connection for client in entry.clients if client.working}
     return len(working) < entry.spec.max_api_clients
@@ -72,9 +60,7 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
 def _partial_visibility(case: Case) -> Iterator[Finding]:
     missing = list(_missing(case.entry, case.snapshot.visibility))
     if missing:
-        yield Finding(
-            "partial_visibility",
-            UNKNOWN,
+        yield findings.PARTIAL_VISIBILITY.found(
             "cannot judge %s: not seen was %s" % (case.spec.name, "; ".join(missing)),
             {"missing": missing, "looked_as": case.snapshot.visibility.user},
         )

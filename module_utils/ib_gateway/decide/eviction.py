@@ -9,11 +9,20 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..base import findings
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
 from ..base.plan import DROP_CONNECTION, STOP_CLIENT, Entry, Step
 from . import targets
 
-HANDSHAKE_FAULTS = ("handshake_refused", "handshake_silent", "handshake_dropped", "handshake_stalled")
+#: Faults of the API itself, seen by a handshake.
+HANDSHAKE_FAULTS = (
+    findings.HANDSHAKE_REFUSED.code,
+    findings.HANDSHAKE_SILENT.code,
+    findings.HANDSHAKE_DROPPED.code,
+    findings.HANDSHAKE_STALLED.code,
+    findings.SESSION_INCOMPLETE.code,
+    findings.SESSION_SILENT.code,
+)
 
 
 class Chosen(NamedTuple):
@@ -38,7 +47,7 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
     steps: List[Step] = [step for step in (_drop_lost(entry, each) for each in chosen) if step is not None]
     cut: Set[int] = set()
     # A gateway that no longer listens does not begin to because one session less is open on it.
-    for connection in () if "not_listening" in codes else _connections(entry):
+    for connection in () if findings.NOT_LISTENING.code in codes else _connections(entry):
         step = _drop(entry, connection, ending)
         if step is not None:
             steps.append(step)
@@ -63,21 +72,21 @@ def _holds_nothing_else(entry: Entry, pid: int, ending: Dict[Tuple[int, Optional
 def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str]]:
     chosen: List[Chosen] = []
     withheld: List[str] = []
-    if "competing_clients" in codes:
+    if findings.COMPETING_CLIENTS.code in codes:
         surplus, reasons = _surplus(entry)
         chosen.extend(surplus)
         withheld.extend(reasons)
-    if "not_listening" in codes:
+    if findings.NOT_LISTENING.code in codes:
         for client in entry.clients:
             if client.connection is not None and client.stoppable:
                 why = "it holds a session of a gateway that no longer listens"
-                chosen.append(Chosen(client, "not_listening", why))
+                chosen.append(Chosen(client, findings.NOT_LISTENING.code, why))
     for code in HANDSHAKE_FAULTS:
         if code in codes:
             chosen.extend(Chosen(client, code, why) for client, why in _in_the_way(entry))
-    if "stale_remote_session" in codes:
+    if findings.STALE_REMOTE_SESSION.code in codes:
         why = "its other end has stopped answering"
-        chosen.extend(Chosen(each, "stale_remote_session", why) for each in entry.clients if lost(each))
+        chosen.extend(Chosen(each, findings.STALE_REMOTE_SESSION.code, why) for each in entry.clients if lost(each))
     return chosen, withheld
 
 
@@ -162,7 +171,7 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
     A connection ends with the last process that holds it, so its holders go together or not at all.
     """
     named = [each for each in entry.clients if each.matches_pattern and each.stoppable]
-    chosen = [Chosen(each, "competing_clients", "client_patterns name it") for each in named]
+    chosen = [Chosen(each, findings.COMPETING_CLIENTS.code, "client_patterns name it") for each in named]
     limit = entry.spec.max_api_clients
     staying = entry.open_connections() - _freed(entry, named)
     if limit is None or len(staying) <= limit:
@@ -175,7 +184,7 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
         return chosen, ["%d API connections are open, %d may be; not ours to close: %s" % (len(staying), limit, who)]
     why = "%d API connections are open, %d may be" % (len(staying), limit)
     for connection in queue[:over]:
-        chosen.extend(Chosen(each, "competing_clients", why, only_cut=True) for each in _holders(entry, connection))
+        chosen.extend(Chosen(each, findings.COMPETING_CLIENTS.code, why, only_cut=True) for each in _holders(entry, connection))
     return chosen, []
 
 

@@ -7,37 +7,45 @@ from __future__ import annotations
 
 from typing import FrozenSet, List, Optional, Sequence, Tuple
 
+from ..base import findings
+from ..base.findings import UNHEALTHY
 from ..base.host import Process
-from ..base.plan import RESTART, RUNGS, START, STOP_GATEWAY, UNHEALTHY, WAIT, Diagnosis, Entry, Plan, Step
+from ..base.plan import RESTART, RUNGS, START, STOP_GATEWAY, WAIT, Diagnosis, Entry, Plan, Step
 from . import targets
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
 
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
-_RESTART_FAULTS = ("not_listening", "wrong_port", "accept_queue_full", *HANDSHAKE_FAULTS, "stale_connections")
+_RESTART_FAULTS = (
+    findings.NOT_LISTENING.code,
+    findings.WRONG_PORT.code,
+    findings.ACCEPT_QUEUE_FULL.code,
+    *HANDSHAKE_FAULTS,
+    findings.STALE_CONNECTIONS.code,
+)
 #: Of these, the ones during which clients may still work: they are not cut off for the sake of others.
-_SPARES_LIVE_CLIENTS = ("accept_queue_full", *HANDSHAKE_FAULTS, "stale_connections")
+_SPARES_LIVE_CLIENTS = (findings.ACCEPT_QUEUE_FULL.code, *HANDSHAKE_FAULTS, findings.STALE_CONNECTIONS.code)
 
 
 def plan(diagnosis: Diagnosis) -> Plan:
     """The steps that would bring this entry's gateway to health, and what is withheld."""
     entry, codes = diagnosis.entry, diagnosis.codes
-    if "partial_visibility" in codes:
+    if findings.PARTIAL_VISIBILITY.code in codes:
         return Plan(withheld=("nothing is touched while something is not seen",))
-    if "upstream_down" in codes:
+    if findings.UPSTREAM_DOWN.code in codes:
         reason = "the broker's link comes back by itself; a restart would only cost a login"
-        return Plan(steps=(_wait(entry, "upstream", reason, "upstream_down"),))
-    if "wrong_trading_mode" in codes:
+        return Plan(steps=(_wait(entry, "upstream", reason, findings.UPSTREAM_DOWN.code),))
+    if findings.WRONG_TRADING_MODE.code in codes:
         return Plan(withheld=("nothing is done on a gateway that is logged in to accounts of the other trading mode",))
-    if "port_taken" in codes:
+    if findings.PORT_TAKEN.code in codes:
         taken = "port %d is taken: no gateway is started or restarted while it is" % entry.spec.port
-        return _in_order(*client_steps(entry, codes - {"not_listening"}), [], [taken])
+        return _in_order(*client_steps(entry, codes - {findings.NOT_LISTENING.code}), [], [taken])
     if _unproven_stale(diagnosis):
-        codes -= {"stale_connections"}
+        codes -= {findings.STALE_CONNECTIONS.code}
     clients, withheld = client_steps(entry, codes)
     steps, refused = _gateway_steps(entry, codes, clients)
     if refused:
         # To free a gateway that is then not restarted would cost scripts their sessions for nothing.
-        clients = [step for step in clients if step.finding != "not_listening"]
+        clients = [step for step in clients if step.finding != findings.NOT_LISTENING.code]
     return _in_order(clients, withheld, steps, refused)
 
 
@@ -48,7 +56,9 @@ def _in_order(clients: List[Step], kept: List[str], gateways: List[Step], refuse
 
 def _unproven_stale(diagnosis: Diagnosis) -> bool:
     """Whether connections are stale without anything to show that they block the slot."""
-    return any(each.code == "stale_connections" and each.severity != UNHEALTHY for each in diagnosis.findings)
+    return any(
+        each.code == findings.STALE_CONNECTIONS.code and each.severity != UNHEALTHY for each in diagnosis.findings
+    )
 
 
 # --- gateways --------------------------------------------------------------------------------------------------------
@@ -57,8 +67,8 @@ def _unproven_stale(diagnosis: Diagnosis) -> bool:
 def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -> Tuple[List[Step], List[str]]:
     """(what is done to the gateways themselves, what of it is withheld). before: the steps on clients."""
     waits = []
-    if "gateway_starting" in codes:
-        waits.append(_wait(entry, "listener", "it may still be logging in", "gateway_starting"))
+    if findings.GATEWAY_STARTING.code in codes:
+        waits.append(_wait(entry, "listener", "it may still be logging in", findings.GATEWAY_STARTING.code))
     later = bool(waits)
     keep = _keep(entry)
     surplus, spared = _surplus_gateways(entry, keep, later)
@@ -66,12 +76,12 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
     blockers = _blockers(entry, fault, before)
     refused: Optional[str] = None
     cure: List[Step] = []
-    if "gateway_not_running" in codes:
+    if findings.GATEWAY_NOT_RUNNING.code in codes:
         refused = _refusal(entry, (), "started")
         cure = [_bring_up(entry, later)]
     elif keep is None and len(entry.processes) > 1:
         refused = _refusal(entry, [*blockers, *spared], "stopped and started anew")
-        cure = [*surplus, _start(entry, "none of its gateways serves", "duplicate_gateways", later)]
+        cure = [*surplus, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
         refused = _refusal(entry, blockers, "restarted")
         cure = [_restart(entry, keep, fault, persists=bool(waits or surplus or before))]
@@ -149,7 +159,7 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
 def _surplus_step(entry: Entry, process: Process, persists: bool) -> Step:
     target = targets.to_end(entry, process, "gateway")
     reason = "one gateway is wanted for %s" % entry.spec.name
-    return Step(STOP_GATEWAY, entry.spec.name, target, reason, "duplicate_gateways", persists)
+    return Step(STOP_GATEWAY, entry.spec.name, target, reason, findings.DUPLICATE_GATEWAYS.code, persists)
 
 
 def _wait(entry: Entry, what: str, reason: str, code: str) -> Step:
@@ -162,7 +172,7 @@ def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
 
 def _bring_up(entry: Entry, persists: bool) -> Step:
     """Starts what is not running; a unit that is up without a gateway would not notice a start."""
-    code = "gateway_not_running"
+    code = findings.GATEWAY_NOT_RUNNING.code
     if entry.unit_age is not None:
         reason = "its unit is up and has no gateway"
         return Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)

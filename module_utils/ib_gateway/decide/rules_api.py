@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, Tuple
 
-from ..base.plan import DEGRADED, UNHEALTHY, Finding
+from ..base import findings
+from ..base.findings import Finding
 from ..base.probe import Probe
-from .context import Case, visitor
+from .context import Case, Rule, visitor
 
 #: Codes by which the gateway says that its own link to the broker is gone, and that it is back.
 _UPSTREAM_LOST, _UPSTREAM_BACK = (1100, 2110), (1101, 1102)
 
 _HANDSHAKES = {
-    "refused": ("handshake_refused", "port %(port)d listens, but a connection to it fails: %(error)s"),
-    "silent": ("handshake_silent", "the gateway takes the connection on port %(port)d and says nothing"),
-    "dropped": ("handshake_dropped", "the gateway drops the session before it is ready: %(error)s"),
+    "refused": (findings.HANDSHAKE_REFUSED, "port %(port)d listens, but a connection to it fails: %(error)s"),
+    "silent": (findings.HANDSHAKE_SILENT, "the gateway takes the connection on port %(port)d and says nothing"),
+    "dropped": (findings.HANDSHAKE_DROPPED, "the gateway drops the session before it is ready: %(error)s"),
     "stalled": (
-        "handshake_stalled",
+        findings.HANDSHAKE_STALLED,
         "the gateway answers with server version %(version)s, then nothing more: what a script sees as "
         "`API connection failed: TimeoutError()`",
     ),
@@ -28,11 +29,9 @@ def handshake(case: Case) -> Iterator[Finding]:
     probe = case.probe
     if probe is None or probe.outcome not in _HANDSHAKES:
         return
-    code, text = _HANDSHAKES[probe.outcome]
+    fault, text = _HANDSHAKES[probe.outcome]
     error = (probe.error or {}).get("message", "")
-    yield Finding(
-        code,
-        UNHEALTHY,
+    yield fault.found(
         text % {"port": case.spec.port, "error": error, "version": probe.server_version},
         dict(_handshake_evidence(probe), clients=[visitor(c) for c in case.entry.clients if c.connection is not None]),
     )
@@ -42,9 +41,7 @@ def client_id_in_use(case: Case) -> Iterator[Finding]:
     """Every client id that was tried is in use."""
     probe = case.probe
     if probe is not None and probe.outcome == "id_in_use":
-        yield Finding(
-            "client_id_in_use",
-            DEGRADED,
+        yield findings.CLIENT_ID_IN_USE.found(
             "client id %s is in use on %s; another id is free" % (probe.client_id, case.spec.name),
             dict(_handshake_evidence(probe), clients=[visitor(c) for c in case.entry.clients if c.open]),
         )
@@ -54,9 +51,7 @@ def wrong_trading_mode(case: Case) -> Iterator[Finding]:
     """The accounts are of the other trading mode."""
     probe = case.probe
     if probe is not None and probe.trading_mode not in (None, case.spec.trading_mode):
-        yield Finding(
-            "wrong_trading_mode",
-            UNHEALTHY,
+        yield findings.WRONG_TRADING_MODE.found(
             "port %d answers with %s accounts, %s is expected: do not trade on it"
             % (case.spec.port, probe.trading_mode, case.spec.trading_mode),
             {"expected": case.spec.trading_mode, "found": probe.trading_mode, "accounts": list(probe.accounts)},
@@ -69,16 +64,12 @@ def upstream_down(case: Case) -> Iterator[Finding]:
     evidence = _handshake_evidence(probe) if probe else {}
     links = [code for code in probe.notices if code in _UPSTREAM_LOST + _UPSTREAM_BACK] if probe else []
     if probe and links and links[-1] in _UPSTREAM_LOST:
-        yield Finding(
-            "upstream_down",
-            UNHEALTHY,
+        yield findings.UPSTREAM_DOWN.found(
             "the gateway works and has lost the broker's servers (error %d); a restart does not help" % links[-1],
             dict(evidence, notices=list(probe.notices), reset_window=case.reset_window or None),
         )
     elif case.reset_window and _fails_by_itself(case):
-        yield Finding(
-            "upstream_down",
-            UNHEALTHY,
+        yield findings.UPSTREAM_DOWN.found(
             "the gateway does not serve while the broker resets its servers (%s); a restart does not help"
             % case.reset_window,
             dict(evidence, notices=list(probe.notices) if probe else [], reset_window=case.reset_window),
@@ -100,3 +91,6 @@ def _handshake_evidence(probe: Probe) -> Dict[str, Any]:
         "engine": probe.engine,
         "timings_ms": dict(probe.timings_ms),
     }
+
+
+RULES: Tuple[Rule, ...] = (wrong_trading_mode, upstream_down, handshake, client_id_in_use)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import Iterator, Tuple
 
+from ..base import findings
+from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client
-from ..base.plan import DEGRADED, INFO, UNHEALTHY, Finding
-from .context import Case, person, visitor
+from .context import Case, Rule, person, visitor
 
 
 def port_taken(case: Case) -> Iterator[Finding]:
@@ -20,9 +21,7 @@ def port_taken(case: Case) -> Iterator[Finding]:
             continue
         owner = owners[0]
         what = "the relay %s" % owner.relay if owner.relay else "another gateway" if owner.gateway else "no gateway"
-        yield Finding(
-            "port_taken",
-            UNHEALTHY,
+        yield findings.PORT_TAKEN.found(
             "port %d belongs to pid %d of %s, which is %s" % (case.spec.port, owner.pid, owner.user, what),
             {
                 "port": case.spec.port,
@@ -43,9 +42,7 @@ def gateway_not_running(case: Case) -> Iterator[Finding]:
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
         summary += ", although its unit %s has been up for %d s" % (spec.unit, unit_age)
-    yield Finding(
-        "gateway_not_running",
-        UNHEALTHY,
+    yield findings.GATEWAY_NOT_RUNNING.found(
         summary,
         {"expected": expected, "unit": spec.unit, "unit_is_up": unit_age is not None},
     )
@@ -55,9 +52,7 @@ def duplicate_gateways(case: Case) -> Iterator[Finding]:
     """More than one process runs for one entry."""
     found = case.entry.processes
     if len(found) > 1:
-        yield Finding(
-            "duplicate_gateways",
-            UNHEALTHY,
+        yield findings.DUPLICATE_GATEWAYS.found(
             "%d gateway processes run for %s, one is wanted: pids %s"
             % (len(found), case.spec.name, ", ".join(str(process.pid) for process in found)),
             {"processes": [dict(person(p), listening=list(case.entry.listening(p)), unit=p.unit) for p in found]},
@@ -69,9 +64,7 @@ def wrong_port(case: Case) -> Iterator[Finding]:
     for process in case.waiting:
         ports = case.elsewhere(process)
         if ports:
-            yield Finding(
-                "wrong_port",
-                UNHEALTHY,
+            yield findings.WRONG_PORT.found(
                 "pid %d serves port %s, %s is expected on port %d"
                 % (process.pid, ", ".join(map(str, ports)), case.spec.trading_mode, case.spec.port),
                 dict(person(process), expected_port=case.spec.port, listening=list(ports)),
@@ -83,9 +76,7 @@ def not_listening(case: Case) -> Iterator[Finding]:
     silent = case.silent
     if silent:
         holders = [client for client in case.entry.clients if client.connection is not None]
-        yield Finding(
-            "not_listening",
-            UNHEALTHY,
+        yield findings.NOT_LISTENING.found(
             "%s runs (pid %s) but nothing listens on port %d"
             % (case.spec.name, ", ".join(str(process.pid) for process in silent), case.spec.port),
             {
@@ -104,9 +95,7 @@ def gateway_starting(case: Case) -> Iterator[Finding]:
     if not young and not case.unit_is_starting:
         return
     age = min(process.age for process in young) if young else case.entry.unit_age or 0.0
-    yield Finding(
-        "gateway_starting",
-        DEGRADED,
+    yield findings.GATEWAY_STARTING.found(
         "%s started %d s ago and does not listen on port %d yet; %d s are allowed"
         % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
         {
@@ -123,9 +112,7 @@ def accept_queue_full(case: Case) -> Iterator[Finding]:
     samples = case.snapshot.accept_queue_samples.get(case.spec.port, ())
     if case.entry.owners() and len(samples) > 1 and all(samples):
         waiting = [c for c in case.entry.clients if c.connection is not None and not c.connection.accepted]
-        yield Finding(
-            "accept_queue_full",
-            UNHEALTHY,
+        yield findings.ACCEPT_QUEUE_FULL.found(
             "%d connections wait on port %d and the gateway takes none of them" % (samples[-1], case.spec.port),
             {
                 "port": case.spec.port,
@@ -147,13 +134,12 @@ def stale_connections(case: Case) -> Iterator[Finding]:
         return
     probe = case.probe
     blocked = probe is not None and probe.outcome != "ready"
-    severity = UNHEALTHY if blocked else INFO if probe else DEGRADED
-    yield Finding(
-        "stale_connections",
-        severity,
+    severity = findings.UNHEALTHY if blocked else findings.INFO if probe else findings.DEGRADED
+    yield findings.STALE_CONNECTIONS.found(
         "the gateway still holds %d connection(s) whose client has gone%s"
         % (len(stale), "; the API slot stays blocked" if blocked else ""),
         {"connections": [visitor(client) for client in stale], "slot_blocked": blocked if probe else None},
+        severity,
     )
 
 
@@ -170,18 +156,31 @@ def competing_clients(case: Case) -> Iterator[Finding]:
     }
     if over > 0:
         summary = "%d API connections are open on %s, %d may be" % (count, case.spec.name, case.spec.max_api_clients)
-        yield Finding("competing_clients", UNHEALTHY, summary, evidence)
+        yield findings.COMPETING_CLIENTS.found(summary, evidence)
     elif named:
         summary = "%d process(es) run that client_patterns name as competing" % len(named)
-        yield Finding("competing_clients", DEGRADED, summary, evidence)
+        yield findings.COMPETING_CLIENTS.found(summary, evidence, findings.DEGRADED)
     elif over == 0 and holding and all(_forgotten(client) for client in holding):
         summary = "the API slot of %s is held by scripts that nobody owns and that have been silent for %d minutes" % (
             case.spec.name,
             min(client.connection.idle or 0 for client in holding if client.connection) // 60,
         )
-        yield Finding("competing_clients", INFO, summary, evidence)
+        yield findings.COMPETING_CLIENTS.found(summary, evidence, findings.INFO)
 
 
 def _forgotten(client: Client) -> bool:
     idle = client.connection.idle if client.connection else None
     return client.orphaned and not client.protected and idle is not None and idle >= FORGOTTEN_AFTER
+
+
+RULES: Tuple[Rule, ...] = (
+    port_taken,
+    gateway_not_running,
+    duplicate_gateways,
+    wrong_port,
+    not_listening,
+    accept_queue_full,
+    stale_connections,
+    competing_clients,
+    gateway_starting,
+)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import FrozenSet, List, Sequence, Tuple
 
-from ..base.plan import HEALTHY, UNHEALTHY, Diagnosis, Finding
+from ..base import findings
+from ..base.findings import HEALTHY
+from ..base.plan import Diagnosis
 
 
 def settled(looks: Sequence[Sequence[Diagnosis]]) -> List[Diagnosis]:
@@ -38,5 +40,5 @@ def _judged(last: Diagnosis, before: FrozenSet[Tuple[int, int, str]]) -> Diagnos
         "gone: pid %s" % ", ".join(map(str, gone)) if gone else "none has gone",
         "new: pid %s" % ", ".join(map(str, new)) if new else "none has come",
     )
-    finding = Finding("gateway_unstable", UNHEALTHY, summary, {"gone": gone, "new": new})
-    return last._replace(status=UNHEALTHY, verdict="gateway_unstable", findings=(finding, *last.findings))
+    finding = findings.GATEWAY_UNSTABLE.found(summary, {"gone": gone, "new": new})
+    return last._replace(status=finding.severity, verdict=finding.code, findings=(finding, *last.findings))

@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..base.findings import HEALTHY
 from ..base.host import Process, Snapshot
-from ..base.plan import HEALTHY, Diagnosis, Entry
+from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of

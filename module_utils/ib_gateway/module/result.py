@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
+from ..base import findings
+from ..base.findings import Finding
 from ..base.host import Client, Listener, Process, Snapshot, Visibility
-from ..base.plan import RUNGS, Diagnosis, Finding, Plan, Step
+from ..base.plan import RUNGS, Diagnosis, Plan, Step
 from ..base.probe import Probe
 from ..decide import fingerprint
 
 #: For a plan of which nobody knows when it was made: older than any may be.
 _LONG_AGO: Mapping[str, Any] = {"boot_id": "", "boottime": 0.0}
-_STATUS_ORDER = ("healthy", "degraded", "unknown", "unhealthy")
 
 
 def timestamp(seconds: float) -> str:
@@ -22,7 +23,7 @@ def timestamp(seconds: float) -> str:
 
 def overall(statuses: Iterable[str]) -> str:
     """The worst of several statuses; unknown without any."""
-    return max(statuses, key=_STATUS_ORDER.index, default="unknown")
+    return max(statuses, key=findings.SEVERITIES.index, default=findings.UNKNOWN)
 
 
 def gateway(process: Process, listening: Sequence[int]) -> Dict[str, Any]:
@@ -215,7 +216,7 @@ def visibility(sight: Visibility, diagnoses: Sequence[Diagnosis]) -> Dict[str, A
     missing = list(sight.missing)
     for diagnosis in diagnoses:
         for each in diagnosis.findings:
-            if each.code == "partial_visibility":
+            if each.code == findings.PARTIAL_VISIBILITY.code:
                 missing.extend(reason for reason in each.evidence["missing"] if reason not in missing)
     return {"complete": not missing, "looked_as": sight.user, "privileged": sight.privileged, "missing": missing}
 

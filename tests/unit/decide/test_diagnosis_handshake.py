@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, Optional, Tuple
 
 import pytest
+from ansible.module_utils.ib_gateway.base.findings import Finding
 from ansible.module_utils.ib_gateway.base.host import Snapshot
-from ansible.module_utils.ib_gateway.base.plan import Finding
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.decide.diagnosis import may_probe
 from unit.facts import (

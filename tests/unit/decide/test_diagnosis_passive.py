@@ -7,8 +7,9 @@ import pprint
 from typing import Any, Dict, Mapping, Optional, Tuple
 
 import pytest
+from ansible.module_utils.ib_gateway.base.findings import Finding
 from ansible.module_utils.ib_gateway.base.host import Client, Process
-from ansible.module_utils.ib_gateway.base.plan import Diagnosis, Entry, Finding
+from ansible.module_utils.ib_gateway.base.plan import Diagnosis, Entry
 from unit.facts import (
     ALIEN,
     GATEWAY,
