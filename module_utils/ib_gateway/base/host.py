@@ -94,6 +94,8 @@ class Folder(NamedTuple):
 
     path: str
     owner: Optional[str] = None
+    #: Bytes that its file system has left for others than root; None where that cannot be asked.
+    free: Optional[int] = None
 
 
 class Listener(NamedTuple):
@@ -113,9 +115,10 @@ class Connection(NamedTuple):
     """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
 
     user: the account that made the socket. idle: seconds since data last went either way; sent: bytes that this end has
-    sent and the other has received; received: bytes that this end has received; cookie: the kernel's own number for this
-    socket, never used twice in a boot; lost_for: seconds since the other end last answered, while data that was sent
-    again and again waits for its answer. None where the system does not say, or for lost_for, where all is answered.
+    sent and the other has received; received: bytes that this end has received; cookie: the kernel's own number for
+    this socket, never used twice in a boot; lost_for: seconds since the other end last answered, while data that was
+    sent again and again waits for its answer; unread: bytes that have come and that this end has not read. None where
+    the system does not say, or for lost_for, where all is answered.
     """
 
     local: str
@@ -131,6 +134,7 @@ class Connection(NamedTuple):
     cookie: Optional[int] = None
     received: Optional[int] = None
     lost_for: Optional[float] = None
+    unread: Optional[int] = None
 
 
 class ApiConnection(NamedTuple):
@@ -139,9 +143,10 @@ class ApiConnection(NamedTuple):
     state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
     the gateway has not taken it from its queue. client_pids: empty when the client is on another host, or cannot be
     seen. remote_host: the client's address when it is not on this host. idle: seconds since data last went either
-    way; sent: bytes the gateway has sent and the client received; received: bytes the gateway has received; cookie: the
-    kernel's number for the gateway's end; lost_for: as Connection has it, of the gateway's end; client_user: the account
-    that made the client's socket, where it is on this host. None where the system does not say.
+    way; sent: bytes the gateway has sent and the client received; received: bytes the gateway has received; cookie:
+    the kernel's number for the gateway's end; lost_for: as Connection has it, of the gateway's end; client_user: the
+    account that made the client's socket, unread: bytes that the client has not read, where it is on this host. None
+    where the system does not say.
     """
 
     port: int
@@ -159,14 +164,12 @@ class ApiConnection(NamedTuple):
     received: Optional[int] = None
     lost_for: Optional[float] = None
     client_user: Optional[str] = None
+    unread: Optional[int] = None
 
     @property
-    def proven(self) -> bool:
-        """Whether the client has gone on to ask for things, as one does whose session became ready.
-
-        A gateway that sends accounts and notices without the first order id has said much, and nobody can use it.
-        """
-        return self.served and self.received is not None and self.received > OPENING_BYTES
+    def opening(self) -> bool:
+        """Whether the client has not gone on to ask for anything: it hangs, or has a session and makes no use of it."""
+        return self.received is not None and self.received <= OPENING_BYTES
 
     @property
     def served(self) -> bool:
@@ -199,12 +202,15 @@ class Client(NamedTuple):
 
     @property
     def working(self) -> bool:
-        """Whether its connection is a session that the gateway has served, not only an attempt at one."""
-        return self.open and self.connection is not None and self.connection.served
+        """Whether its connection is a session that the gateway has served and the client has used.
+
+        A gateway that sends accounts and notices without the first order id has said much, and nobody can use it.
+        """
+        return self.open and self.connection is not None and self.connection.served and not self.connection.opening
 
     @property
     def relay(self) -> bool:
-        """Whether it hands the connections of others on: by what it is or by what it does, unless a pattern names it."""
+        """Whether it hands on what others send: by what it is or by what it does, unless a pattern names it."""
         process = self.process
         return process is not None and (process.relay is not None or (process.pairs and not self.matches_pattern))
 
@@ -226,6 +232,22 @@ class Client(NamedTuple):
         if process is None or self.protected or self.relay or self.parked or process.gateway or process.own_run:
             return False
         return self.matches_pattern or not self.service
+
+
+class Keeper(NamedTuple):
+    """A process that brings a gateway, or brings it back: IBC's start script, a loop, a supervisor.
+
+    name: what it is, in words. trading_mode: of the gateway it brings, where its command line says it. gateways: pids
+    of the gateways that it carries now. age: seconds.
+    """
+
+    pid: int
+    user: str
+    name: str
+    age: float
+    trading_mode: Optional[str] = None
+    unit: Optional[str] = None
+    gateways: FrozenSet[int] = frozenset()
 
 
 class Visibility(NamedTuple):
@@ -270,5 +292,9 @@ class Snapshot(NamedTuple):
     #: By name, for units that were asked for and have processes: the age in seconds of the oldest one.
     units: Mapping[str, float] = _NOTHING
     boottime: float = 0.0
+    #: What brings gateways; read only where an entry has none.
+    keepers: Tuple[Keeper, ...] = ()
+    #: The addresses that `localhost` has for scripts; read only where a gateway does not listen on all of them.
+    localhost: Tuple[str, ...] = ()
     #: By the path that an entry gives, what its settings folder really is.
     folders: Mapping[str, Folder] = _NOTHING

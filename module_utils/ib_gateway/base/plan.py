@@ -3,7 +3,7 @@
 from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
 from .findings import INFO, Finding
-from .host import ApiConnection, Client, Listener, Process
+from .host import ApiConnection, Client, Keeper, Listener, Process
 from .probe import Probe
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
 
@@ -56,7 +56,7 @@ class Entry(NamedTuple):
     another API port. ambiguous: gateways that this entry and another one could mean. unplaced: gateways of its account
     whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
     entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
-    came up, where it has processes and none of them is a gateway.
+    came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
     """
 
     spec: GatewaySpec
@@ -68,6 +68,9 @@ class Entry(NamedTuple):
     unplaced: Tuple[Process, ...] = ()
     claimants: Tuple[Process, ...] = ()
     unit_age: Optional[float] = None
+    keepers: Tuple[Keeper, ...] = ()
+    #: Whether what can be seen now can still be seen when every process of the entry has ended.
+    seen_whole: bool = True
 
     def open_connections(self) -> FrozenSet[ApiConnection]:
         """The API connections that are open; one that several processes hold is one."""

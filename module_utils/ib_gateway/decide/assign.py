@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..base.host import Folder, Process, Snapshot
+from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Entry
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .clients import clients_of
@@ -93,7 +93,31 @@ def _entry(
         unplaced=tuple(unplaced),
         claimants=tuple(claimants),
         unit_age=snapshot.units.get(spec.unit) if spec.unit else None,
+        keepers=_keepers(spec, specs, host, snapshot),
+        seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
     )
+
+
+def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapshot: Snapshot) -> Tuple[Keeper, ...]:
+    """What brings the entry's gateway, or brings it back.
+
+    One that carries a gateway now keeps that one, and one in the unit of another entry that one's.
+    """
+    accounts = {spec.user} if spec.user else {each.owner for each in _folders(spec, host)} - {None}
+    units = {each.unit for each in specs if each.name != spec.name and each.unit}
+    return tuple(
+        each
+        for each in snapshot.keepers
+        if not each.gateways
+        and each.trading_mode in (None, spec.trading_mode)
+        and (not accounts or each.user in accounts or (spec.unit is not None and each.unit == spec.unit))
+        and each.unit not in units
+    )
+
+
+def _folders(spec: GatewaySpec, host: Host) -> Tuple[Folder, ...]:
+    found = host.folders.get(spec.config_dir) if spec.config_dir else None
+    return (found,) if found else ()
 
 
 def _serves_another(spec: GatewaySpec, process: Process, host: Host) -> bool:
@@ -149,15 +173,13 @@ def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
     """Whether its account is one that may run the entry's gateway, by more than its command line.
 
     root may; so may the entry's user, the owner of its settings folder, and this run's own account, which starts it.
-    An entry that names neither user, folder nor unit leaves only that no other account claims it as well.
+    Where none of that is known it only counts that no other account claims it as well.
     """
     if process.user == "root" or spec.user is not None:
         return True
     if spec.config_dir is not None:
         owner = host.folders.get(spec.config_dir, Folder("")).owner
         return owner is None or process.user == owner
-    if spec.unit is not None:
-        return False  # its unit's gateway would be in the unit
     if process.user == host.looked_as:
         return True
     rivals = {
@@ -168,4 +190,4 @@ def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
         and each.gateway.trading_mode in (None, spec.trading_mode)
         and not _serves_another(spec, each, host)
     }
-    return len(rivals) == 1
+    return rivals <= {process.user}

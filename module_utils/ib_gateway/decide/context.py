@@ -8,7 +8,7 @@ from ..base.findings import Finding
 from ..base.host import Client, Process, Snapshot
 from ..base.plan import Entry
 from ..base.probe import Probe
-from ..base.spec import API_PORTS, GatewaySpec
+from ..base.spec import GatewaySpec
 
 
 class Case(NamedTuple):
@@ -24,37 +24,79 @@ class Case(NamedTuple):
         return self.entry.spec
 
     @property
+    def absent(self) -> bool:
+        """Whether no gateway is, or might be, the entry's."""
+        entry = self.entry
+        return not (entry.processes or entry.elsewhere or entry.ambiguous or entry.unplaced or entry.claimants)
+
+    @property
     def waiting(self) -> Tuple[Process, ...]:
         """Its gateways when none of them owns the entry's port; nothing otherwise."""
         return () if self.entry.owners() else self.entry.processes
 
     @property
+    def frozen(self) -> Tuple[Process, ...]:
+        """Its gateways that a signal (T) or a tracer (t) has stopped."""
+        return tuple(each for each in self.entry.processes if each.state in ("T", "t"))
+
+    @property
+    def unrouted(self) -> Tuple[Process, ...]:
+        """Its gateways that do not listen, and whose own connections nobody answers."""
+        return tuple(each for each in self.waiting if each.unanswered and each.state not in ("T", "t"))
+
+    @property
     def silent(self) -> Tuple[Process, ...]:
-        """Its gateways that should be up by now, or have served before, and listen nowhere."""
-        return tuple(each for each in self.waiting if not self.elsewhere(each) and not self.starting(each))
+        """Its gateways that have served before and listen no more.
+
+        Where several run, also those that should have served by now: they keep each other from it.
+        """
+        several = len(self.entry.processes) > 1
+        return tuple(
+            each
+            for each in self._idle
+            if self.entry.has_served(each) or (several and each.age >= self.spec.start_timeout)
+        )
+
+    @property
+    def starting(self) -> Tuple[Process, ...]:
+        """Its gateways that may still come up: young, and never seen to have served."""
+        return tuple(
+            each for each in self._idle if each.age < self.spec.start_timeout and not self.entry.has_served(each)
+        )
+
+    @property
+    def pending(self) -> Tuple[Process, ...]:
+        """Its only gateway, where that has run longer than a start may take and was never seen to have served."""
+        known = {each.pid for each in (*self.silent, *self.starting)}
+        return tuple(each for each in self._idle if each.pid not in known)
+
+    @property
+    def maybe(self) -> Tuple[Process, ...]:
+        """Where no gateway is proven to be the entry's: those that might be, since nothing tells their folder."""
+        entry = self.entry
+        return () if entry.processes or entry.elsewhere or entry.claimants else entry.unplaced
+
+    @property
+    def _idle(self) -> Tuple[Process, ...]:
+        """Its gateways that listen nowhere while none owns the port, but for those that are frozen or unrouted."""
+        apart = {each.pid for each in (*self.frozen, *self.unrouted)}
+        return tuple(each for each in self.waiting if each.pid not in apart)
 
     @property
     def unit_is_starting(self) -> bool:
         """Whether the entry's unit is up, has no gateway yet, and still has time to bring one."""
         age = self.entry.unit_age
-        return not self.entry.processes and age is not None and age < self.spec.start_timeout
-
-    def elsewhere(self, process: Process) -> Tuple[int, ...]:
-        """The ports it serves instead of the entry's. Another API port counts at once, any other once it is up."""
-        ports = self.entry.listening(process)
-        if self.spec.port in ports:
-            return ()
-        settled = process.age >= self.spec.start_timeout
-        return tuple(port for port in ports if port in API_PORTS or settled)
-
-    def starting(self, process: Process) -> bool:
-        """Whether it may still come up: young, serving nothing, and never seen to have served."""
-        young = process.age < self.spec.start_timeout
-        return young and not self.elsewhere(process) and not self.entry.has_served(process)
+        return self.absent and age is not None and age < self.spec.start_timeout
 
 
-#: The findings that one entry's facts give reason for.
+#: A rule makes the findings that it finds in one entry's facts.
 Rule = Callable[[Case], Iterator[Finding]]
+
+
+def lost(client: Client) -> bool:
+    """Whether the kernel waits in vain for answers of a client on another host, so that cutting it harms nobody."""
+    connection = client.connection
+    return connection is not None and connection.remote_host is not None and connection.lost_for is not None
 
 
 def person(process: Process) -> Dict[str, Any]:
@@ -78,7 +120,9 @@ def visitor(client: Client) -> Dict[str, Any]:
         ("orphaned", client.orphaned),
         ("matches_pattern", client.matches_pattern),
         ("protected", client.protected),
-        ("relay", process.relay if process else None),
+        ("relay", process.relay or client.relay if process else None),
+        ("parked", client.parked),
+        ("service", client.service),
     ]
     found.update({name: value for name, value in marks if value})
     return found

@@ -14,10 +14,11 @@ from ..base.findings import HEALTHY, INFO, SEVERITIES, Finding
 from ..base.host import Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
-from . import rules_api, rules_host
+from . import rules_api, rules_host, rules_waiting
 from .context import Case, Rule
+from .rules_host import claimed_by_another_account
 
-RULES: Tuple[Rule, ...] = rules_host.RULES + rules_api.RULES
+RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_api.RULES
 
 
 def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, reset_window: str = "") -> Diagnosis:
@@ -27,7 +28,7 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
     lies in, in words; empty outside of any.
     """
     case = Case(entry=entry, snapshot=snapshot, probe=probe, reset_window=reset_window)
-    found = tuple(_partial_visibility(case)) or tuple(_by_weight(case))
+    found = tuple(_partial_visibility(case)) or tuple(claimed_by_another_account(case)) or tuple(_by_weight(case))
     worst = max((finding.severity for finding in found), key=SEVERITIES.index, default=HEALTHY)
     if worst in (HEALTHY, INFO):
         return Diagnosis(entry, HEALTHY, HEALTHY, found, probe)
@@ -39,22 +40,35 @@ def _by_weight(case: Case) -> List[Finding]:
     return sorted((finding for rule in RULES for finding in rule(case)), key=lambda finding: finding.type.weight)
 
 
+#: Findings with which a handshake would tell nothing, or meet somebody who is not proven to be meant.
+_NO_PROBE = frozenset(
+    (
+        findings.PARTIAL_VISIBILITY.code,
+        findings.CLAIMED_BY_ANOTHER_ACCOUNT.code,
+        findings.ACCEPT_QUEUE_FULL.code,
+        findings.GATEWAY_FROZEN.code,
+    )
+)
+
+
 def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
     """Whether an API handshake is called for. policy: auto, always or never.
 
-    Never on a port that no gateway of the entry owns. auto: only when the passive evidence shows the API slot free and
-    the gateway taking connections, because a handshake that competes for the slot would make the fault it looks for.
-    A connection on which the gateway has said no more than its version holds no slot: it is a script that hangs.
+    Never on a port that no gateway of the entry owns, nor on one that is frozen. auto: only when the passive evidence
+    shows that a session is free and the gateway takes connections, because a handshake that competes for the only one
+    would make the fault it looks for. Without max_api_clients one working session proves that the gateway serves, and
+    a second one that it serves more than one. A session that never went beyond its opening proves nothing.
     """
     entry = diagnosis.entry
     if policy == "never" or not entry.owners():
         return False
-    if policy == "always":
+    if policy == "always" and findings.GATEWAY_FROZEN.code not in diagnosis.codes:
         return True
-    if diagnosis.codes & {findings.PARTIAL_VISIBILITY.code, findings.ACCEPT_QUEUE_FULL.code}:
+    if diagnosis.codes & _NO_PROBE:
         return False
-    working = {client.connection for client in entry.clients if client.working}
-    return len(working) < entry.spec.max_api_clients
+    working = len({client.connection for client in entry.clients if client.working})
+    limit = entry.spec.max_api_clients
+    return working != 1 if limit is None else working < limit
 
 
 def _partial_visibility(case: Case) -> Iterator[Finding]:
@@ -86,10 +100,15 @@ def _missing(entry: Entry, sight: Visibility) -> Iterator[str]:
     for listener in entry.listeners:
         if listener.port == spec.port and not listener.pids:
             yield "who listens on port %d: its owner (%s) cannot be seen" % (spec.port, listener.user or "unknown")
+    yield from _unclear(entry)
+
+
+def _unclear(entry: Entry) -> Iterator[str]:
     for process in entry.ambiguous:
         yield (
             "whose gateway pid %d is: it fits several entries, and neither user, config_dir nor port tells"
             % process.pid
         )
     for process in entry.unplaced:
-        yield "the working directory of gateway pid %d of %s" % (process.pid, process.user)
+        if process.cwd is None:
+            yield "the working directory of gateway pid %d of %s" % (process.pid, process.user)

@@ -13,6 +13,7 @@ from ..base import findings
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
 from ..base.plan import DROP_CONNECTION, STOP_CLIENT, Entry, Step
 from . import targets
+from .context import lost
 
 #: Faults of the API itself, seen by a handshake.
 HANDSHAKE_FAULTS = (
@@ -90,12 +91,6 @@ def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str
     return chosen, withheld
 
 
-def lost(client: Client) -> bool:
-    """Whether the kernel waits in vain for answers of a client on another host, so that cutting it harms nobody."""
-    connection = client.connection
-    return connection is not None and connection.remote_host is not None and connection.lost_for is not None
-
-
 def _connections(entry: Entry) -> List[ApiConnection]:
     """The connections of an entry's clients, each once, in the order of the clients."""
     return list(dict.fromkeys(client.connection for client in entry.clients if client.connection))
@@ -131,9 +126,7 @@ def _drop_lost(entry: Entry, chosen: Chosen) -> Optional[Step]:
     return _cut(entry, connection, [], chosen.code, chosen.why)
 
 
-def _cut(
-    entry: Entry, connection: ApiConnection, holders: Sequence[Client], code: str, why: str
-) -> Optional[Step]:
+def _cut(entry: Entry, connection: ApiConnection, holders: Sequence[Client], code: str, why: str) -> Optional[Step]:
     server = _server(entry, connection)
     if server is None:
         return None
@@ -184,7 +177,9 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
         return chosen, ["%d API connections are open, %d may be; not ours to close: %s" % (len(staying), limit, who)]
     why = "%d API connections are open, %d may be" % (len(staying), limit)
     for connection in queue[:over]:
-        chosen.extend(Chosen(each, findings.COMPETING_CLIENTS.code, why, only_cut=True) for each in _holders(entry, connection))
+        chosen.extend(
+            Chosen(each, findings.COMPETING_CLIENTS.code, why, only_cut=True) for each in _holders(entry, connection)
+        )
     return chosen, []
 
 

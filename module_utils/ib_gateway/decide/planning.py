@@ -1,11 +1,12 @@
-"""What to do about a Diagnosis: Steps in the order of the ladder, least disruptive first. Pure.
+"""What to do about a Diagnosis: Steps, least disruptive first. Pure.
 
-A plan names exactly whom it means. What would help but must not be done is withheld, with its reason.
+A plan names exactly whom it means. What would help but must not be done is withheld, with its reason. A step that
+cannot cure the fault is never taken, and nothing is stopped unless the whole repair can be finished.
 """
 
 from __future__ import annotations
 
-from typing import FrozenSet, List, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import UNHEALTHY
@@ -14,10 +15,31 @@ from ..base.plan import RESTART, RUNGS, START, STOP_GATEWAY, WAIT, Diagnosis, En
 from . import targets
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
 
+#: Findings with which nothing is done, and why.
+_NOTHING_HELPS: Dict[str, str] = {
+    findings.PARTIAL_VISIBILITY.code: "nothing is touched while something is not seen",
+    findings.CLAIMED_BY_ANOTHER_ACCOUNT.code: "nothing is touched while two accounts claim this gateway",
+    findings.CANNOT_JUDGE.code: "nothing is touched that cannot be judged",
+    findings.WRONG_TRADING_MODE.code: (
+        "nothing is done on a gateway that is logged in to accounts of the other trading mode"
+    ),
+    findings.PORT_TAKEN.code: "no gateway is started, restarted or stopped while another program has its port",
+    findings.WRONG_PORT.code: "a restart does not change the port of a gateway",
+    findings.LOGIN_TAKEN_OVER.code: "to restart would take the session back from the person who has it now",
+    findings.DISCLAIMER_PENDING.code: "a restart brings the disclaimer back; a person has to accept it at the screen",
+    findings.DISK_FULL.code: "no gateway starts on a full disk",
+    findings.CRASH_LOOP.code: "one more start ends as the last ones did",
+}
+#: States that end by themselves or by a person: what is waited for, and why nothing else is done.
+_WAITS: Dict[str, Tuple[str, str]] = {
+    findings.UPSTREAM_DOWN.code: ("upstream", "the link to the broker comes back by itself; a restart costs a login"),
+    findings.NO_BROKER_ROUTE.code: ("upstream", "a restart does not bring the way to the broker back"),
+    findings.LOGIN_PENDING.code: ("login", "a login is under way or waits for a person; a restart would begin it anew"),
+    findings.GATEWAY_COMING_UP.code: ("listener", "what keeps it is about to bring it; a second gateway would harm it"),
+}
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
 _RESTART_FAULTS = (
     findings.NOT_LISTENING.code,
-    findings.WRONG_PORT.code,
     findings.ACCEPT_QUEUE_FULL.code,
     *HANDSHAKE_FAULTS,
     findings.STALE_CONNECTIONS.code,
@@ -29,16 +51,14 @@ _SPARES_LIVE_CLIENTS = (findings.ACCEPT_QUEUE_FULL.code, *HANDSHAKE_FAULTS, find
 def plan(diagnosis: Diagnosis) -> Plan:
     """The steps that would bring this entry's gateway to health, and what is withheld."""
     entry, codes = diagnosis.entry, diagnosis.codes
-    if findings.PARTIAL_VISIBILITY.code in codes:
-        return Plan(withheld=("nothing is touched while something is not seen",))
-    if findings.UPSTREAM_DOWN.code in codes:
-        reason = "the broker's link comes back by itself; a restart would only cost a login"
-        return Plan(steps=(_wait(entry, "upstream", reason, findings.UPSTREAM_DOWN.code),))
-    if findings.WRONG_TRADING_MODE.code in codes:
-        return Plan(withheld=("nothing is done on a gateway that is logged in to accounts of the other trading mode",))
-    if findings.PORT_TAKEN.code in codes:
-        taken = "port %d is taken: no gateway is started or restarted while it is" % entry.spec.port
-        return _in_order(*client_steps(entry, codes - {findings.NOT_LISTENING.code}), [], [taken])
+    for code, reason in _NOTHING_HELPS.items():
+        if code in codes:
+            return Plan(withheld=(reason,))
+    if findings.GATEWAY_FROZEN.code in codes:
+        return _of_frozen(entry)
+    for code, (what, reason) in _WAITS.items():
+        if code in codes:
+            return Plan(steps=(_wait(entry, what, reason, code),))
     if _unproven_stale(diagnosis):
         codes -= {findings.STALE_CONNECTIONS.code}
     clients, withheld = client_steps(entry, codes)
@@ -59,6 +79,12 @@ def _unproven_stale(diagnosis: Diagnosis) -> bool:
     return any(
         each.code == findings.STALE_CONNECTIONS.code and each.severity != UNHEALTHY for each in diagnosis.findings
     )
+
+
+def _of_frozen(entry: Entry) -> Plan:
+    """A stopped process keeps every signal but one waiting, and would end by it later: it is only told to go on."""
+    stopped = ["pid %d" % each.pid for each in entry.processes if each.state in ("T", "t")]
+    return Plan(withheld=("%s is stopped by a signal or a debugger: `kill -CONT` lets it go on" % ", ".join(stopped),))
 
 
 # --- gateways --------------------------------------------------------------------------------------------------------
@@ -87,26 +113,32 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
         cure = [_restart(entry, keep, fault, persists=bool(waits or surplus or before))]
     steps = waits + (surplus if keep is not None else [])
     withheld = ["surplus gateways are left: ending them would cut off " + each for each in spared if keep is not None]
+    if refused and keep is not None and surplus:
+        return waits, [*withheld, refused]
     return (steps, [*withheld, refused]) if refused else (steps + cure, withheld)
 
 
 def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:
-    """(a step for each gateway that is one too many, the clients for whose sake one is left)."""
+    """(a step for each gateway that is one too many, for whose sake others are left).
+
+    One that serves somebody is never surplus, and one that has just started may be a restart under way.
+    """
     steps: List[Step] = []
     spared: List[str] = []
     for process in entry.processes:
         if process is keep:
             continue
-        protected = [
-            "pid %d" % client.process.pid
+        served = [
+            "pid %d" % client.process.pid if client.process else untouchable(client)
             for client in entry.clients
-            if client.process
-            and client.protected
-            and client.connection
+            if client.connection is not None
             and process.pid in client.connection.gateway_pids
+            and (client.protected or (client.working and keep is not None))
         ]
-        spared.extend(protected)
-        if not protected:
+        if keep is not None and process.age < entry.spec.start_timeout:
+            served.append("the login of pid %d, which started %d s ago" % (process.pid, process.age))
+        spared.extend(served)
+        if not served:
             steps.append(_surplus_step(entry, process, later))
     return steps, spared
 
@@ -141,15 +173,22 @@ def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tup
 
 
 def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
+    name = entry.spec.name
     if not entry.spec.startable:
-        return "%s is not %s: its entry has neither service nor start_command to start it with" % (
-            entry.spec.name,
-            what,
+        return "%s is not %s: its entry has neither service nor start_command to start it with" % (name, what)
+    if not entry.seen_whole:
+        return (
+            "%s is not %s: what came of it could not be seen without root, because its entry names no user; give key "
+            "user, or run with become" % (name, what)
         )
     if any(process.pid == 1 for process in entry.processes):
-        return "%s is not %s: it is the system's first process, so its container has to be" % (entry.spec.name, what)
+        return "%s is not %s: it is the system's first process, so its container has to be" % (name, what)
+    unclear = [*entry.unplaced, *entry.ambiguous]
+    if unclear:
+        pids = ", ".join("pid %d" % each.pid for each in unclear)
+        return "%s is not %s: %s may be its gateway as well, and nothing tells" % (name, what, pids)
     if blockers:
-        return "%s is not %s: that would cut off %s" % (entry.spec.name, what, ", ".join(blockers))
+        return "%s is not %s: that would cut off %s" % (name, what, ", ".join(blockers))
     return None
 
 

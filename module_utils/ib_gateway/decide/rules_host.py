@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from typing import Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
-from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client
-from .context import Case, Rule, person, visitor
+from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
+from .context import Case, Rule, lost, person, visitor
+
+#: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
+_LEAST_FREE = 1 << 20
+#: Seconds after which data that nobody reads shows that a script hangs; an event loop reads at once.
+_UNREAD_FOR = 60.0
 
 
 def port_taken(case: Case) -> Iterator[Finding]:
     """Somebody who is no gateway of the entry listens on its port."""
-    mine = {process.pid for process in case.entry.processes}
+    if case.entry.owners():
+        return  # others on the same port, on another address, are told by claimed_by_another_account
     for listener in case.entry.listeners:
-        if listener.port != case.spec.port or listener.pids & mine:
+        if listener.port != case.spec.port:
             continue
         owners = [case.snapshot.processes[pid] for pid in sorted(listener.pids) if pid in case.snapshot.processes]
         if not owners:
@@ -33,9 +39,32 @@ def port_taken(case: Case) -> Iterator[Finding]:
         )
 
 
+def claimed_by_another_account(case: Case) -> Iterator[Finding]:
+    """A gateway of an account that nothing ties to the entry looks like its own, or shares its port."""
+    entry, spec = case.entry, case.spec
+    owners = entry.owners()
+    own = {process.user for process in owners} | {"root"}
+    sharing = [
+        case.snapshot.processes[pid]
+        for listener in entry.listeners
+        if owners and listener.port == spec.port
+        for pid in sorted(listener.pids)
+        if pid in case.snapshot.processes and case.snapshot.processes[pid].user not in own
+    ]
+    found = list(dict.fromkeys([process.pid for process in (*entry.claimants, *sharing)]))
+    if found:
+        others = [case.snapshot.processes[pid] for pid in found]
+        yield findings.CLAIMED_BY_ANOTHER_ACCOUNT.found(
+            "%s looks like %s and nothing shows that its account may run it: nothing is touched; key user of the entry "
+            "says which account's gateway is meant"
+            % (" and ".join("pid %d of account %s" % (each.pid, each.user) for each in others), spec.name),
+            {"claimants": [person(each) for each in others], "gateways": [person(each) for each in entry.processes]},
+        )
+
+
 def gateway_not_running(case: Case) -> Iterator[Finding]:
-    """No process of the entry runs, and its unit is not about to bring one."""
-    if case.entry.processes or case.unit_is_starting:
+    """No process of the entry runs, and nothing is about to bring one."""
+    if not case.absent or case.unit_is_starting or case.entry.keepers:
         return
     spec, unit_age = case.spec, case.entry.unit_age
     expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
@@ -43,9 +72,21 @@ def gateway_not_running(case: Case) -> Iterator[Finding]:
     if unit_age is not None:
         summary += ", although its unit %s has been up for %d s" % (spec.unit, unit_age)
     yield findings.GATEWAY_NOT_RUNNING.found(
-        summary,
-        {"expected": expected, "unit": spec.unit, "unit_is_up": unit_age is not None},
+        summary, {"expected": expected, "unit": spec.unit, "unit_is_up": unit_age is not None}
     )
+
+
+def disk_full(case: Case) -> Iterator[Finding]:
+    """Nothing can be written where the gateway keeps its settings and logs."""
+    folder = case.snapshot.folders.get(case.spec.config_dir) if case.spec.config_dir else None
+    if folder is not None and folder.free is not None and folder.free < _LEAST_FREE:
+        serving = bool(case.entry.owners())
+        yield findings.DISK_FULL.found(
+            "the file system of %s has %d KiB left: a gateway that cannot write its settings does not start"
+            % (folder.path, folder.free // 1024),
+            {"folder": folder.path, "free_bytes": folder.free},
+            findings.INFO if serving else None,
+        )
 
 
 def duplicate_gateways(case: Case) -> Iterator[Finding]:
@@ -61,14 +102,40 @@ def duplicate_gateways(case: Case) -> Iterator[Finding]:
 
 def wrong_port(case: Case) -> Iterator[Finding]:
     """A gateway of the entry serves another port, and none serves the entry's."""
-    for process in case.waiting:
-        ports = case.elsewhere(process)
-        if ports:
-            yield findings.WRONG_PORT.found(
-                "pid %d serves port %s, %s is expected on port %d"
-                % (process.pid, ", ".join(map(str, ports)), case.spec.trading_mode, case.spec.port),
-                dict(person(process), expected_port=case.spec.port, listening=list(ports)),
-            )
+    entry = case.entry
+    for process in () if entry.owners() else entry.elsewhere:
+        ports = entry.serving(process)
+        there = [each for each in entry.clients if each.connection and process.pid in each.connection.gateway_pids]
+        here = [each for each in entry.clients if each.connection and each.connection.port == case.spec.port]
+        yield findings.WRONG_PORT.found(
+            "gateway pid %d of account %s serves port %s, and %s is declared on port %d: %s on port %s, %s on port %d"
+            % (
+                process.pid,
+                process.user,
+                _ports(ports),
+                case.spec.name,
+                case.spec.port,
+                _connections(len(there)),
+                _ports(ports),
+                _connections(len(here)),
+                case.spec.port,
+            ),
+            dict(
+                person(process),
+                expected_port=case.spec.port,
+                listening=list(ports),
+                clients_there=[visitor(client) for client in there],
+                clients_here=[visitor(client) for client in here],
+            ),
+        )
+
+
+def _ports(ports: Tuple[int, ...]) -> str:
+    return ", ".join(map(str, ports)) or "none"
+
+
+def _connections(count: int) -> str:
+    return "1 client" if count == 1 else "%d clients" % count
 
 
 def not_listening(case: Case) -> Iterator[Finding]:
@@ -87,24 +154,6 @@ def not_listening(case: Case) -> Iterator[Finding]:
                 "connections": [visitor(client) for client in holders],
             },
         )
-
-
-def gateway_starting(case: Case) -> Iterator[Finding]:
-    """A gateway, or the unit that brings one, is younger than a start may take."""
-    young = [process for process in case.waiting if case.starting(process)]
-    if not young and not case.unit_is_starting:
-        return
-    age = min(process.age for process in young) if young else case.entry.unit_age or 0.0
-    yield findings.GATEWAY_STARTING.found(
-        "%s started %d s ago and does not listen on port %d yet; %d s are allowed"
-        % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
-        {
-            "processes": [dict(person(process), age=round(process.age, 1)) for process in young],
-            "unit": case.spec.unit,
-            "age": round(age, 1),
-            "start_timeout": case.spec.start_timeout,
-        },
-    )
 
 
 def accept_queue_full(case: Case) -> Iterator[Finding]:
@@ -144,43 +193,122 @@ def stale_connections(case: Case) -> Iterator[Finding]:
 
 
 def competing_clients(case: Case) -> Iterator[Finding]:
-    """More connections are open than may be, or a pattern names a running script."""
+    """More connections are open than the entry allows, or a pattern names a running script.
+
+    Without a limit working sessions never compete: a gateway serves 32.
+    """
+    limit = case.spec.max_api_clients
     holding = [client for client in case.entry.clients if client.open]
     named = [client for client in case.entry.clients if client.matches_pattern and client.stoppable]
     count = len(case.entry.open_connections())
-    over = count - case.spec.max_api_clients
     evidence = {
         "open_connections": count,
-        "max_api_clients": case.spec.max_api_clients,
+        "max_api_clients": limit,
         "clients": [visitor(client) for client in case.entry.clients],
     }
-    if over > 0:
-        summary = "%d API connections are open on %s, %d may be" % (count, case.spec.name, case.spec.max_api_clients)
+    if limit is not None and count > limit:
+        summary = "%d API connections are open on %s, and its max_api_clients is %d" % (count, case.spec.name, limit)
         yield findings.COMPETING_CLIENTS.found(summary, evidence)
     elif named:
-        summary = "%d process(es) run that client_patterns name as competing" % len(named)
+        summary = "%s that client_patterns names as competing: %s" % (
+            "1 script runs" if len(named) == 1 else "%d scripts run" % len(named),
+            ", ".join("pid %d" % client.process.pid for client in named if client.process),
+        )
         yield findings.COMPETING_CLIENTS.found(summary, evidence, findings.DEGRADED)
-    elif over == 0 and holding and all(_forgotten(client) for client in holding):
-        summary = "the API slot of %s is held by scripts that nobody owns and that have been silent for %d minutes" % (
+    elif limit is not None and count == limit and holding and all(_silent_for(each) for each in holding):
+        summary = "all %d API connections that %s may have are open, and nothing has passed on them for %d minutes" % (
+            limit,
             case.spec.name,
             min(client.connection.idle or 0 for client in holding if client.connection) // 60,
         )
         yield findings.COMPETING_CLIENTS.found(summary, evidence, findings.INFO)
 
 
-def _forgotten(client: Client) -> bool:
+def _silent_for(client: Client) -> bool:
     idle = client.connection.idle if client.connection else None
-    return client.orphaned and not client.protected and idle is not None and idle >= FORGOTTEN_AFTER
+    return not client.protected and idle is not None and idle >= FORGOTTEN_AFTER
+
+
+def stale_remote_session(case: Case) -> Iterator[Finding]:
+    """A session of a client on another host on which nothing passes any more."""
+    open_remote = [each for each in case.entry.clients if each.open and each.connection and each.connection.remote_host]
+    gone = [each for each in open_remote if lost(each)]
+    quiet = [each for each in open_remote if each not in gone and _silent_for(each)]
+    if gone:
+        yield findings.STALE_REMOTE_SESSION.found(
+            "%s no longer answers: data was sent to it again and again and has been waiting for %d s"
+            % (_hosts(gone), max(each.connection.lost_for or 0 for each in gone if each.connection)),
+            {"connections": [visitor(each) for each in gone]},
+        )
+    if quiet:
+        yield findings.STALE_REMOTE_SESSION.found(
+            "nothing has passed on the session of %s for %d minutes"
+            % (_hosts(quiet), min(each.connection.idle or 0 for each in quiet if each.connection) // 60),
+            {"connections": [visitor(each) for each in quiet]},
+            findings.INFO,
+        )
+
+
+def _hosts(clients: Sequence[Client]) -> str:
+    return ", ".join(
+        sorted({each.connection.remote_host for each in clients if each.connection and each.connection.remote_host})
+    )
+
+
+def client_id_held(case: Case) -> Iterator[Finding]:
+    """A script on this host hangs and keeps its session, and with it its client id."""
+    hung = [client for client in case.entry.clients if client.open and _hangs(client)]
+    if hung:
+        yield findings.CLIENT_ID_HELD.found(
+            "%s hangs and keeps its API session: a copy that is started with the same client id gets error 326"
+            % ", ".join("script pid %d" % client.process.pid for client in hung if client.process),
+            {"clients": [visitor(client) for client in hung]},
+            findings.INFO,
+        )
+
+
+def _hangs(client: Client) -> bool:
+    """Whether a signal has stopped it, or what the gateway sent lies unread while nothing passes either way."""
+    process, connection = client.process, client.connection
+    if process is None or connection is None:
+        return False
+    unread = (connection.unread or 0) > 0 and (connection.idle or 0.0) >= _UNREAD_FOR
+    return process.state in ("T", "t") or unread
+
+
+def localhost_family(case: Case) -> Iterator[Finding]:
+    """Scripts that connect to `localhost` meet no listener of the gateway."""
+    names = case.snapshot.localhost
+    mine = {process.pid for process in case.entry.owners()}
+    heard = [each for each in case.entry.listeners if each.port == case.spec.port and each.pids & mine]
+    if names and heard and not any(_hears(each, name) for each in heard for name in names):
+        where = ", ".join(sorted({each.address for each in heard}))
+        yield findings.LOCALHOST_FAMILY.found(
+            "%s listens on %s, and `localhost` is %s on this host: a script that connects to localhost is refused; "
+            "one that connects to %s is not" % (case.spec.name, where, ", ".join(names), where),
+            {"listening": sorted({each.address for each in heard}), "localhost": list(names)},
+        )
+
+
+def _hears(listener: Listener, address: str) -> bool:
+    family = "ipv6" if ":" in address else "ipv4"
+    if listener.address in ("::", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
+        return family in listener.families
+    return listener.address == address
 
 
 RULES: Tuple[Rule, ...] = (
     port_taken,
+    claimed_by_another_account,
     gateway_not_running,
+    disk_full,
     duplicate_gateways,
     wrong_port,
     not_listening,
     accept_queue_full,
     stale_connections,
     competing_clients,
-    gateway_starting,
+    stale_remote_session,
+    client_id_held,
+    localhost_family,
 )

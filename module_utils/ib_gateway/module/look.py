@@ -13,6 +13,7 @@ from ..base.probe import Probe
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
+from ..observe import addresses, settings
 from ..observe.snapshot import look
 
 #: Opens one API session: (host, port, timeout in seconds).
@@ -38,7 +39,16 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     """A snapshot that holds everything the rules need to judge these entries."""
     ports = set(API_PORTS) | {spec.port for spec in specs}
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
-    return look(ports, patterns, [spec.unit for spec in specs if spec.unit])
+    found = look(ports, patterns, [spec.unit for spec in specs if spec.unit])
+    folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
+    return found._replace(folders=folders, localhost=_localhost(specs, found))
+
+
+def _localhost(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[str, ...]:
+    """What `localhost` is on this host; asked only where a port is not heard on every address."""
+    ports = {spec.port for spec in specs}
+    narrow = [each for each in found.listeners if each.port in ports and each.families != ("ipv4", "ipv6")]
+    return addresses.of_localhost() if narrow else ()
 
 
 def examine(

@@ -106,7 +106,9 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
         owners.read(pid)
     every_listener = sockets.listeners()
     relevant = ports | {
-        row.local_port for row in every_listener if owners.of(row.inode) & gateways and row.local_port not in HELPER_PORTS
+        row.local_port
+        for row in every_listener
+        if owners.of(row.inode) & gateways and row.local_port not in HELPER_PORTS
     }
     rows = sockets.connections(relevant)
     listening = [row for row in every_listener if row.local_port in relevant or owners.of(row.inode) & gateways]
@@ -365,4 +367,5 @@ def _connection(row: sockets.SocketRow, owners: _Owners, users: processes.Users)
         cookie=row.cookie,
         received=row.received,
         lost_for=row.lost_for,
+        unread=row.receive_queue,
     )

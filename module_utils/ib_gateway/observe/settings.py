@@ -23,7 +23,15 @@ def resolved(path: str) -> str:
 
 def folders(paths: Iterable[str]) -> Dict[str, Folder]:
     """What each of these folders really is, and which account owns it."""
-    return {path: Folder(resolved(path), _owner(path)) for path in paths}
+    return {path: Folder(resolved(path), _owner(path), _free(path)) for path in paths}
+
+
+def _free(path: str) -> Optional[int]:
+    try:
+        found = os.statvfs(path)
+    except OSError:
+        return None
+    return found.f_bavail * found.f_frsize if found.f_files == 0 or found.f_favail else 0
 
 
 def _owner(path: str) -> Optional[str]:

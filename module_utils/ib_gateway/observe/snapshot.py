@@ -116,6 +116,7 @@ def _with_server(row: Connection, mirror: Optional[Connection], accepting: Froze
         received=row.received,
         lost_for=row.lost_for,
         client_user=mirror.user if mirror else None,
+        unread=mirror.unread if mirror else None,
     )
 
 
@@ -131,6 +132,7 @@ def _client_alone(row: Connection) -> ApiConnection:
         client_pids=row.pids,
         idle=row.idle,
         client_user=row.user,
+        unread=row.unread,
     )
 
 

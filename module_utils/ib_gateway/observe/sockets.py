@@ -90,7 +90,7 @@ def connections(ports: Iterable[int]) -> List[SocketRow]:
 
 
 def unanswered() -> List[SocketRow]:
-    """Every TCP connection of this network namespace that nobody has answered yet. Raises OSError as listeners() does."""
+    """Every TCP connection here that nobody has answered yet. Raises OSError as listeners() does."""
     return _read(1 << _SYN_SENT, ())
 
 

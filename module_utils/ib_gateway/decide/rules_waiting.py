@@ -1,0 +1,103 @@
+"""Rules on states that time or a person ends, and that a new process does not. Pure; codes: docs/findings.md.
+
+A login under way, a launcher between two gateways, a gateway that somebody has stopped by a signal, a broker that does
+not answer: they are told and waited for. To restart would only begin the same again, and cost a login.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator, Tuple
+
+from ..base import findings
+from ..base.findings import Finding
+from ..base.host import Process
+from .context import Case, Rule, person
+
+
+def gateway_frozen(case: Case) -> Iterator[Finding]:
+    """A signal or a debugger has stopped the process; nothing it is asked for is answered until it goes on."""
+    for process in case.frozen:
+        by = "a debugger" if process.state == "t" else "a signal"
+        yield findings.GATEWAY_FROZEN.found(
+            "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
+            % (process.pid, case.spec.name, by),
+            dict(person(process), state=process.state),
+        )
+
+
+def no_broker_route(case: Case) -> Iterator[Finding]:
+    """A gateway that does not listen tries to connect, and nobody answers."""
+    for process in case.unrouted:
+        yield findings.NO_BROKER_ROUTE.found(
+            "gateway pid %d of %s gets no answer from the broker's servers: %d connection attempts wait for one"
+            % (process.pid, case.spec.name, process.unanswered),
+            dict(person(process), unanswered=process.unanswered, age=round(process.age, 1)),
+        )
+
+
+def gateway_starting(case: Case) -> Iterator[Finding]:
+    """A gateway, or the unit that brings one, is younger than a start may take."""
+    young = case.starting
+    if not young and not case.unit_is_starting:
+        return
+    age = min(process.age for process in young) if young else case.entry.unit_age or 0.0
+    yield findings.GATEWAY_STARTING.found(
+        "%s started %d s ago and does not listen on port %d yet; %d s are allowed, a second factor alone may take 180"
+        % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
+        {
+            "processes": [_aged(process) for process in young],
+            "unit": case.spec.unit,
+            "age": round(age, 1),
+            "start_timeout": case.spec.start_timeout,
+        },
+    )
+
+
+def login_pending(case: Case) -> Iterator[Finding]:
+    """A gateway has run for long and never served: the port opens only after the login."""
+    for process in case.maybe:
+        yield findings.LOGIN_PENDING.found(
+            "gateway pid %d of account %s may be that of %s and has not opened a port yet: a login may be under way"
+            % (process.pid, process.user, case.spec.name),
+            dict(_aged(process), folder_known=False),
+        )
+    for process in case.pending:
+        yield findings.LOGIN_PENDING.found(
+            "gateway pid %d of %s has run for %s and never opened port %d: its login has not completed, most often "
+            "because it waits for a second factor or at its login window"
+            % (process.pid, case.spec.name, _span(process.age), case.spec.port),
+            dict(_aged(process), port=case.spec.port, start_timeout=case.spec.start_timeout),
+        )
+
+
+def gateway_coming_up(case: Case) -> Iterator[Finding]:
+    """No gateway runs, and what brings it is alive."""
+    keepers = case.entry.keepers
+    if case.absent and keepers and not case.unit_is_starting:
+        first = keepers[0]
+        yield findings.GATEWAY_COMING_UP.found(
+            "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) is there to bring it: a "
+            "gateway's nightly restart leaves a gap of up to 90 s"
+            % (case.spec.name, first.name, first.pid, first.user, _span(first.age)),
+            {
+                "keepers": [
+                    {"pid": each.pid, "user": each.user, "name": each.name, "age": round(each.age, 1)}
+                    for each in keepers
+                ]
+            },
+        )
+
+
+def _aged(process: Process) -> dict:  # type: ignore[type-arg]  # evidence: names to values
+    return dict(person(process), age=round(process.age, 1))
+
+
+def _span(seconds: float) -> str:
+    """Seconds as a person says them."""
+    for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return "%d %s" % (seconds // size, name)
+    return "%d s" % seconds
+
+
+RULES: Tuple[Rule, ...] = (gateway_frozen, no_broker_route, gateway_starting, login_pending, gateway_coming_up)
