@@ -20,7 +20,7 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.document import escalation  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.document import escalation, latest  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import fleet_guard, reset_windows  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.base import inventory  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
@@ -89,7 +89,7 @@ def climb(told: Mapping[str, Any], before: Mapping[str, Any] | None = None, held
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
     try:
-        looks = [fleet_guard.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
+        looks = [latest.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
         return fleet_guard.freezes(looks, fleet_guard.brake(**limits))
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error

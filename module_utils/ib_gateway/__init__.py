@@ -8,8 +8,8 @@ import gc
 import sys
 import zipimport
 
-#: Its sub-packages, in the order in which each may import those before it; docs/architecture.md has the picture.
-PACKAGES = ("base", "observe", "api", "decide", "state", "lifecycle", "act", "module")
+#: Its sub-packages; each imports only those before it. docs/architecture.md says which.
+PACKAGES = ("base", "observe", "api", "decide", "state", "lifecycle", "module", "act")
 
 
 class _Finder(zipimport.zipimporter):

@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway.observe import linux, portable, proc_net, sockets
+from ansible.module_utils.ib_gateway.observe import addresses, linux, portable, proc_net, sockets
 from ansible.module_utils.ib_gateway.observe.snapshot import look
 from simulator.launch import GATEWAY, SimulatedGateway
 
@@ -89,7 +89,7 @@ def served(host: str, bind: str) -> Iterator[int]:
 def three_looks(host: str, bind: str) -> list[Any]:
     """What netlink, procfs and psutil tell of it, in a form that survives JSON."""
 
-    def refused(states: int, ports: tuple[int, ...]) -> list[sockets.SocketRow]:
+    def refused(states: int, ports: tuple[int, ...]) -> list[addresses.SocketRow]:
         raise PermissionError(f"netlink is refused: {states} {ports}")
 
     with served(host, bind) as port:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Snapshot
-from ansible.module_utils.ib_gateway.observe import linux, portable, sockets
+from ansible.module_utils.ib_gateway.observe import addresses, linux, portable, sockets
 from ansible.module_utils.ib_gateway.observe.snapshot import look
 
 from integration.desk import Desk, until
@@ -55,7 +55,7 @@ def test_netlink_procfs_and_psutil_agree_on_gateways_clients_and_bystanders(
     assert ours[0] == ours[2]
 
 
-def _refused(*_arguments: object) -> list[sockets.SocketRow]:
+def _refused(*_arguments: object) -> list[addresses.SocketRow]:
     raise PermissionError("netlink is refused")
 
 

@@ -88,9 +88,9 @@ def test_without_netlink_procfs_tells_the_same(desk: Desk) -> None:
     gateway = desk.gateway()
 
     def without_netlink() -> None:
-        from ansible.module_utils.ib_gateway.observe import sockets
+        from ansible.module_utils.ib_gateway.observe import addresses, sockets
 
-        def refused(states: int, ports: tuple[int, ...]) -> list[sockets.SocketRow]:
+        def refused(states: int, ports: tuple[int, ...]) -> list[addresses.SocketRow]:
             raise PermissionError(f"netlink is refused: {states} {ports}")
 
         sockets.read_netlink = refused

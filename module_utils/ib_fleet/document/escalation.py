@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ...ib_gateway.base.classify import MAIN_CLASSES
 from ...ib_gateway.base.plan import DROP_CONNECTION, RESTART, RUNGS, START, STOP_CLIENT
+from ...ib_gateway.base.redaction import short
 
 Health = Mapping[str, Any]
 #: How often a run may cut connections.
@@ -115,13 +115,3 @@ def describe(step: Mapping[str, Any]) -> str:
 
 def _named(process: Mapping[str, Any]) -> Tuple[int, str, str]:
     return process["pid"], process["user"], short(process["command"])
-
-
-def short(command: Sequence[str], limit: int = 100) -> str:
-    """A redacted command line that fits a line of output: of a gateway what makes it one, of paths the last part."""
-    line = " ".join(command)
-    if len(line) > limit:
-        main_class = next((word for word in command if word in MAIN_CLASSES), None)
-        names = [word.rpartition("/")[2] if word.startswith("/") else word for word in command]
-        line = "%s ... %s" % (names[0], main_class) if main_class else " ".join(names)
-    return line if len(line) <= limit else line[: limit - 3] + "..."

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ...ib_gateway.base import findings
-from ..run import fleet_guard
-from . import blockers, repair_log
+from . import blockers, latest, repair_log
 from .escalation import describe
 from .text import visible
 
@@ -57,7 +56,7 @@ def _usable(result: Result) -> bool:
 
 def _judged(result: Result) -> Tuple[str, str]:
     """(status, verdict) of a host; a look that failed, or was never taken, is unknown and never healthy."""
-    return fleet_guard.seen(result) or ("unknown", "not_judged")
+    return latest.seen(result) or ("unknown", "not_judged")
 
 
 def _timings(before: Result, after: Result) -> Dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The gateways of a host as they stand at the end of a run, whatever the run came to. Pure."""
+"""What a host's looks came to: its verdict, and its gateways as they stand at the end of a run. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Optional, Tuple
 
 #: Verdicts on a host of which nobody can say how its gateways are.
 NOT_SEEN = ("unreachable", "not_judged")
@@ -23,3 +23,18 @@ def gateways(host: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     }
     lost = {"status": "unknown", "verdict": host["verdict"], "findings": [blind], "api": None}
     return [{**each, **lost} for each in found]
+
+
+def seen(result: Optional[Mapping[str, Any]]) -> Optional[Tuple[str, str]]:
+    """(status, verdict) of what ib_gateway_health returned for a host; None without a result.
+
+    A look that failed is unknown; of several gateways the worst one speaks for the host.
+    """
+    if result is None:
+        return None
+    if result.get("unreachable"):
+        return "unreachable", "unreachable"
+    if "gateways" not in result or "status" not in result:
+        return "unknown", "not_judged"
+    verdicts = [str(each["verdict"]) for each in result["gateways"] if each["status"] == result["status"]]
+    return str(result["status"]), verdicts[0] if verdicts else "not_judged"

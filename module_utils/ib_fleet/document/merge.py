@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
 from ...ib_audit import report
-from ..store.files import ReportError
 from .fleet_document import SCHEMA, document
+from .report_error import ReportError
 
 _KINDS = ("audit", "sweep", "remediate")
 

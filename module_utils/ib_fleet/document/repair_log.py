@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional
 
 from ...ib_gateway.base.plan import DROP_CONNECTION, RUNGS, WAIT
-from .escalation import short
+from ...ib_gateway.base.redaction import short
 
 #: What registers a result, and the step it is of, in the order in which a repair takes them. Cuts come in two rounds.
 _REGISTERED = (

@@ -11,8 +11,9 @@ from typing import Any, Optional
 from markupsafe import Markup
 
 from ...ib_gateway.base.probe import STAGES
+from ...ib_gateway.base.redaction import short
 from ..document import blockers
-from ..document.escalation import describe, short
+from ..document.escalation import describe
 from ..document.fleet_document import strangers
 from ..document.latest import gateways
 from ..document.repair_log import told

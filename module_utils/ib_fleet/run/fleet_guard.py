@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Optional, Sequence, Tuple
 
 #: What counts as broken. A host that could not be judged is no proof of health, so it counts as well.
 _BROKEN = ("unhealthy", "unknown", "unreachable")
@@ -68,18 +68,3 @@ def freezes(hosts: Sequence[Optional[Tuple[str, str]]], limits: Brake) -> str:
 def _frozen(count: int, hosts: Sequence[object], what: str, share: Fraction) -> str:
     told = (count, len(hosts), what, share)
     return "%d of %d hosts are %s, more than %s of the fleet: the cause is likely common, so nobody is touched" % told
-
-
-def seen(result: Optional[Mapping[str, Any]]) -> Optional[Tuple[str, str]]:
-    """(status, verdict) of what ib_gateway_health returned for a host; None without a result.
-
-    A look that failed is unknown; of several gateways the worst one speaks for the host.
-    """
-    if result is None:
-        return None
-    if result.get("unreachable"):
-        return "unreachable", "unreachable"
-    if "gateways" not in result or "status" not in result:
-        return "unknown", "not_judged"
-    verdicts = [str(each["verdict"]) for each in result["gateways"] if each["status"] == result["status"]]
-    return str(result["status"]), verdicts[0] if verdicts else "not_judged"

@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 from ..document.changes import Comparison, compare, known, known_of
 from ..document.fleet_document import KIND_AUDIT, document
+from ..document.report_error import ReportError
 from ..store import documents, files
-from ..store.files import ReportError
 from ..store.history import FILE, History
 
 PREVIOUS = "previous"

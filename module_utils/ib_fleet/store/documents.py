@@ -10,8 +10,9 @@ from typing import Any
 
 from ...ib_audit.report import SCHEMA as AUDIT_SCHEMA
 from ..document.fleet_document import SCHEMA
+from ..document.report_error import ReportError
 from ..document.text import visible
-from .files import ReportError, why
+from .files import why
 
 _SHOWN = 3
 _SCHEMAS = Path(__file__).resolve().parents[3] / "roles" / "ib_fleet_report" / "files" / "schema"

@@ -10,15 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from ..document.report_error import ReportError
+
 FOLDER_MODE, FILE_MODE = 0o750, 0o640
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: What a run that was killed leaves behind is removed by a later one, once nobody can be writing it any more.
 _STALE_AFTER = 3600.0
-
-
-class ReportError(Exception):
-    """A report could not be written or read; the message is for a person."""
 
 
 def make_folder(folder: Path) -> None:

@@ -14,7 +14,8 @@ from typing import Any, Optional
 
 from ..document.changes import Known, Trouble, further, known, troubles
 from ..document.latest import gateways
-from .files import FILE_MODE, ReportError
+from ..document.report_error import ReportError
+from .files import FILE_MODE
 
 FILE = "history.sqlite"
 _VERSION = 1

@@ -8,9 +8,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Type
 
-from ...ib_fleet.document.escalation import short
 from ..base.plan import Entry
-from ..base.redaction import redact_argv
+from ..base.redaction import redact_argv, short
 from ..base.spec import GatewaySpec
 from ..decide import fingerprint
 from ..decide.assign import entries_of

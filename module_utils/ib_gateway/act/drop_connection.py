@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Tuple
 
 from ..base.host import ESTABLISHED, ApiConnection, Snapshot
-from ..observe import processes, sockets
+from ..observe import processes
+from ..observe.addresses import normalise
 from ..observe.snapshot import look
 from . import stop_process
 from .stop_process import Gone, Refused, Target
@@ -63,9 +64,9 @@ class Cut:
         return cls(
             gateway=plan["gateway"],
             port=plan["port"],
-            client=sockets.normalise(plan["client"]),
+            client=normalise(plan["client"]),
             client_port=plan["client_port"],
-            server=sockets.normalise(plan["server"]),
+            server=normalise(plan["server"]),
             cookie=plan["cookie"],
             gateway_process=Target.named({**plan["gateway_process"], "role": "gateway"}),
             client_processes=tuple(Target.named({**each, "role": "client"}) for each in plan["client_processes"]),

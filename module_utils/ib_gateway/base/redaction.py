@@ -129,3 +129,13 @@ def _hide_inline(word: str) -> str:
         return word
     parts = _split(tokens)
     return " ".join(shown + (HIDDEN if secret else "") for shown, secret in parts) if any(p[1] for p in parts) else word
+
+
+def short(command: Sequence[str], limit: int = 100) -> str:
+    """A redacted command line that fits a line of output: of a gateway what makes it one, of paths the last part."""
+    line = " ".join(command)
+    if len(line) > limit:
+        main_class = next((word for word in command if word in MAIN_CLASSES), None)
+        names = [word.rpartition("/")[2] if word.startswith("/") else word for word in command]
+        line = "%s ... %s" % (names[0], main_class) if main_class else " ".join(names)
+    return line if len(line) <= limit else line[: limit - 3] + "..."

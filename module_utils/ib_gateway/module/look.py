@@ -13,7 +13,7 @@ from ..base.probe import Probe
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
-from ..observe import addresses, settings
+from ..observe import localhost, settings
 from ..observe.snapshot import look
 
 #: Opens one API session: (host, port, timeout in seconds).
@@ -48,7 +48,7 @@ def _localhost(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[str, ...]
     """What `localhost` is on this host; asked only where a port is not heard on every address."""
     ports = {spec.port for spec in specs}
     narrow = [each for each in found.listeners if each.port in ports and each.families != ("ipv4", "ipv6")]
-    return addresses.of_localhost() if narrow else ()
+    return localhost.addresses() if narrow else ()
 
 
 def examine(

@@ -16,6 +16,7 @@ from ..base.host import Connection, Listener, Process, Reading, Visibility
 from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
 from . import processes, settings, sockets
+from .addresses import SocketRow
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
@@ -169,7 +170,7 @@ class _Owners:
     def pids(self) -> Set[int]:
         return {pid for inode in self._wanted for pid in self._pids.get(inode, ())}
 
-    def resolve(self, rows: Sequence[sockets.SocketRow], likely: Iterable[int]) -> None:
+    def resolve(self, rows: Sequence[SocketRow], likely: Iterable[int]) -> None:
         """Finds the holders of these sockets, opening as few processes' files as it takes.
 
         The likely processes come first, then those of the accounts that made the sockets. A socket gets to further
@@ -216,8 +217,8 @@ class Sockets:
         self,
         owners: _Owners,
         gateways: Set[int],
-        listening: Sequence[sockets.SocketRow],
-        api: Sequence[sockets.SocketRow],
+        listening: Sequence[SocketRow],
+        api: Sequence[SocketRow],
     ) -> None:
         self.owners = owners
         self._gateways = gateways
@@ -338,7 +339,7 @@ def _visibility(users: processes.Users) -> Visibility:
     return Visibility(user=users.name(uid), privileged=privileged, processes=complete, missing=tuple(missing))
 
 
-def _listener(row: sockets.SocketRow, owners: _Owners, users: processes.Users) -> Listener:
+def _listener(row: SocketRow, owners: _Owners, users: processes.Users) -> Listener:
     dual = row.family == "ipv6" and row.local == "::" and not row.v6only
     return Listener(
         port=row.local_port,
@@ -352,7 +353,7 @@ def _listener(row: sockets.SocketRow, owners: _Owners, users: processes.Users) -
     )
 
 
-def _connection(row: sockets.SocketRow, owners: _Owners, users: processes.Users) -> Connection:
+def _connection(row: SocketRow, owners: _Owners, users: processes.Users) -> Connection:
     return Connection(
         local=row.local,
         local_port=row.local_port,

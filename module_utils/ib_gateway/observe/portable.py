@@ -13,7 +13,7 @@ from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
 from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
-from .sockets import normalise
+from .addresses import normalise
 
 # Closed for good, or only the kernel's memory of a connection: no process holds them.
 _NOT_CONNECTED = ("LISTEN", "TIME_WAIT", "CLOSE", "NONE", "DELETE_TCB")

@@ -9,7 +9,7 @@ import socket
 import struct
 from typing import List, Optional, Tuple
 
-from .sockets import STATES, SocketRow, text_address
+from .addresses import STATES, SocketRow, text_address
 
 
 def read(states: int, ports: Tuple[int, ...], root: str = "/proc") -> List[SocketRow]:

@@ -9,22 +9,10 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from typing import Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Iterable, Iterator, List, Optional, Tuple
 
-STATES = {
-    1: "ESTABLISHED",
-    2: "SYN_SENT",
-    3: "SYN_RECV",
-    4: "FIN_WAIT1",
-    5: "FIN_WAIT2",
-    6: "TIME_WAIT",
-    7: "CLOSE",
-    8: "CLOSE_WAIT",
-    9: "LAST_ACK",
-    10: "LISTEN",
-    11: "CLOSING",
-    12: "SYN_RECV",
-}
+from .addresses import STATES, SocketRow, text_address
+
 _SYN_SENT, _LISTEN = 2, 10
 # Everything a client and a gateway can hold between them: no listeners, no TIME_WAIT, no closed sockets.
 _CONNECTED = sum(1 << state for state in (1, 2, 3, 4, 5, 8, 9, 11))
@@ -49,33 +37,6 @@ _DATAGRAM = 1 << 15
 _SEQUENCE = 1
 #: So often in a row the same data was sent again: about seven seconds without an answer at the usual times.
 _MANY_RETRANSMITS = 5
-
-
-class SocketRow(NamedTuple):
-    """One TCP socket. Addresses are text, IPv4-mapped ones as IPv4.
-
-    Queues: bytes, or connections of a listener. idle: seconds since data last went either way. sent: bytes the other
-    end has acknowledged, received: bytes that have come from it. cookie: the kernel's own number for this socket, never
-    used twice in a boot. lost_for: seconds since the other end last answered, where data that was sent again and again
-    waits for its answer. None where the source does not say.
-    """
-
-    family: str
-    state: str
-    local: str
-    local_port: int
-    remote: str
-    remote_port: int
-    inode: int
-    uid: int
-    receive_queue: int
-    send_queue: Optional[int]
-    v6only: Optional[bool] = None
-    idle: Optional[float] = None
-    sent: Optional[int] = None
-    cookie: Optional[int] = None
-    received: Optional[int] = None
-    lost_for: Optional[float] = None
 
 
 def listeners() -> List[SocketRow]:
@@ -226,17 +187,3 @@ def _attributes(data: bytes) -> Iterator[Tuple[int, bytes]]:
             return
         yield kind, data[offset + _ATTR.size : offset + length]
         offset += (length + 3) & ~3
-
-
-def text_address(family: int, raw: bytes) -> str:
-    """The text of an address in network order; an IPv4 one may be followed by anything."""
-    if family == socket.AF_INET:
-        return socket.inet_ntop(socket.AF_INET, raw[:4])
-    return normalise(socket.inet_ntop(socket.AF_INET6, raw))
-
-
-def normalise(address: str) -> str:
-    """An address in the one form used for comparing: IPv4-mapped IPv6 as IPv4, no zone."""
-    address = address.partition("%")[0]
-    lowered = address.lower()
-    return lowered[7:] if lowered.startswith("::ffff:") and "." in lowered else lowered

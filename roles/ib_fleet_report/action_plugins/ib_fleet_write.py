@@ -23,10 +23,10 @@ if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
 from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.document.report_error import ReportError  # noqa: E402
 from ansible.module_utils.ib_fleet.render import overview  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import clock, write_report  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.store.files import ReportError  # noqa: E402
 
 _REGISTERED = "ib_gateway_"
 _FROZEN = "ib_gateway_repair_frozen"

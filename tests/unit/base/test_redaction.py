@@ -11,6 +11,7 @@ from ansible.module_utils.ib_gateway.base.redaction import (
     mask_text,
     plain_text,
     redact_argv,
+    short,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -234,3 +235,9 @@ def test_masking_keeps_the_length_of_any_text(text: str) -> None:
 @given(st.text(max_size=200))
 def test_masking_twice_is_masking_once(text: str) -> None:
     assert mask_text(mask_text(text)) == mask_text(text)
+
+
+def test_a_long_command_is_cut_to_a_line() -> None:
+    assert short(["python3", "bot.py"]) == "python3 bot.py"
+    assert short(["x" * 200]) == "x" * 97 + "..."
+    assert len(short(["x"] * 4711, 40)) == 40

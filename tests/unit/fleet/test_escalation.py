@@ -11,7 +11,6 @@ from ansible.module_utils.ib_gateway.base.plan import RUNGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import (
-    GATEWAY,
     SCRIPT,
     SECOND,
     connection,
@@ -275,9 +274,3 @@ def test_a_cut_is_described_by_who_holds_the_connection() -> None:
         "stop script pid %d of trader (python3 bot.py)" % SCRIPT,
     ]
     assert escalation.climb(health(CUT))["rung"] == "drop_connection"
-
-
-def test_a_long_command_is_cut_to_a_line() -> None:
-    assert escalation.short(["python3", "bot.py"]) == "python3 bot.py"
-    assert escalation.short(["x" * 200]) == "x" * 97 + "..."
-    assert len(escalation.short(["x"] * GATEWAY, 40)) == 40

@@ -9,8 +9,8 @@ from typing import Any, Dict
 
 import pytest
 from ansible.module_utils.ib_fleet.document import fleet_document
+from ansible.module_utils.ib_fleet.document.report_error import ReportError
 from ansible.module_utils.ib_fleet.store import documents
-from ansible.module_utils.ib_fleet.store.files import ReportError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator

@@ -6,7 +6,8 @@ from fractions import Fraction
 from typing import Any, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_fleet.run.fleet_guard import Brake, brake, freezes, seen
+from ansible.module_utils.ib_fleet.document.latest import seen
+from ansible.module_utils.ib_fleet.run.fleet_guard import Brake, brake, freezes
 from hypothesis import given
 from hypothesis import strategies as st
 

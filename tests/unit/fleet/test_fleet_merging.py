@@ -8,8 +8,8 @@ from typing import Any, Dict, List
 import pytest
 from ansible.module_utils.ib_fleet.document import fleet_document
 from ansible.module_utils.ib_fleet.document.merge import merge
+from ansible.module_utils.ib_fleet.document.report_error import ReportError
 from ansible.module_utils.ib_fleet.store import documents
-from ansible.module_utils.ib_fleet.store.files import ReportError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit import fleets

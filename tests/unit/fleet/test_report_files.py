@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, List
 
 import pytest
+from ansible.module_utils.ib_fleet.document.report_error import ReportError
 from ansible.module_utils.ib_fleet.document.text import all_visible, visible
 from ansible.module_utils.ib_fleet.run import write_report
 from ansible.module_utils.ib_fleet.store import documents, files
-from ansible.module_utils.ib_fleet.store.files import ReportError
 from hypothesis import given
 from hypothesis import strategies as st
 from unit import fleets

@@ -8,9 +8,9 @@ from typing import Any, Dict, List
 
 import pytest
 from ansible.module_utils.ib_fleet.document.changes import Comparison, compare, further, known, known_of, troubles
+from ansible.module_utils.ib_fleet.document.report_error import ReportError
 from ansible.module_utils.ib_fleet.run import write_report
 from ansible.module_utils.ib_fleet.store import documents
-from ansible.module_utils.ib_fleet.store.files import ReportError
 from ansible.module_utils.ib_fleet.store.history import FILE, History
 from unit import fleets
 

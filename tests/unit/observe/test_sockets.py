@@ -9,8 +9,9 @@ from typing import Iterator, List, Optional, Set, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.observe import proc_net, sockets
+from ansible.module_utils.ib_gateway.observe.addresses import SocketRow, normalise
 from ansible.module_utils.ib_gateway.observe.proc_net import parse_line
-from ansible.module_utils.ib_gateway.observe.sockets import normalise, parse_netlink, port_filter
+from ansible.module_utils.ib_gateway.observe.sockets import parse_netlink, port_filter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,7 +48,7 @@ def diag(
     return head + ident + struct.pack("=IIIII", 0, 3, 50, 1000, inode) + attributes
 
 
-def rows_of(*payloads: bytes) -> List[sockets.SocketRow]:
+def rows_of(*payloads: bytes) -> List[SocketRow]:
     rows, done = parse_netlink(b"".join(message(GETSOCK, each) for each in payloads), SEQUENCE)
     assert not done
     return rows
@@ -138,7 +139,7 @@ def parsed_or_os_error(data: bytes) -> None:
         rows, _done = parse_netlink(data, SEQUENCE)
     except OSError:
         return
-    assert all(isinstance(row, sockets.SocketRow) for row in rows)
+    assert all(isinstance(row, SocketRow) for row in rows)
 
 
 def test_every_cut_of_a_datagram_is_parsed_or_an_os_error() -> None:
@@ -289,7 +290,7 @@ HEX = st.text("0123456789ABCDEFxyz:", max_size=40)
 @settings(deadline=None)
 @given(st.one_of(st.text(), st.lists(HEX, min_size=8, max_size=13).map(" ".join)))
 def test_any_line_is_a_row_or_none(line: str) -> None:
-    assert parse_line(line) is None or isinstance(parse_line(line), sockets.SocketRow)
+    assert parse_line(line) is None or isinstance(parse_line(line), SocketRow)
 
 
 def test_both_sources_tell_the_same_of_this_host() -> None:
