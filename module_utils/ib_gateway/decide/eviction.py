@@ -104,18 +104,13 @@ def _drop(
     Who is named by client_patterns is stopped at once instead: asked to end, it can close its session cleanly.
     """
     holders = _holders(entry, connection)
-    leaving = [ending[(each.process.pid, connection)] for each in holders if _leaves(each, connection, ending)]
+    found = (ending.get((each.process.pid, connection)) for each in holders if each.process)
+    leaving = [each for each in found if each is not None]
     if connection.cookie is None or len(leaving) < len(holders) or not all(each.open for each in holders):
         return None
     if any(client.matches_pattern or not client.stoppable for client in holders):
         return None
     return _cut(entry, connection, holders, leaving[0].code, leaving[0].why)
-
-
-def _leaves(
-    client: Client, connection: ApiConnection, ending: Dict[Tuple[int, Optional[ApiConnection]], Chosen]
-) -> bool:
-    return client.process is not None and (client.process.pid, connection) in ending
 
 
 def _drop_lost(entry: Entry, chosen: Chosen) -> Optional[Step]:
@@ -183,7 +178,7 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
     return chosen, []
 
 
-def _by_need(entry: Entry, staying: Set[ApiConnection]) -> List[ApiConnection]:
+def _by_need(entry: Entry, staying: FrozenSet[ApiConnection]) -> List[ApiConnection]:
     """The connections that may end for one too many, those first whose end costs least.
 
     First what waits for a session rather than having one, then what has been silent for long, the longest first, then
@@ -202,7 +197,7 @@ def _by_need(entry: Entry, staying: Set[ApiConnection]) -> List[ApiConnection]:
     return waiting + forgotten + _newest(entry, working, staying)
 
 
-def _newest(entry: Entry, working: Sequence[ApiConnection], staying: Set[ApiConnection]) -> List[ApiConnection]:
+def _newest(entry: Entry, working: Sequence[ApiConnection], staying: FrozenSet[ApiConnection]) -> List[ApiConnection]:
     """Working sessions from the newest on, up to where nothing tells which one that is.
 
     Nothing tells it of several sessions of one script, nor where others, such as a relay's, are not ours to compare.
@@ -226,7 +221,7 @@ def _holders(entry: Entry, connection: ApiConnection) -> List[Client]:
     return [each for each in entry.clients if each.connection == connection]
 
 
-def _has_several(entry: Entry, connection: ApiConnection, staying: Set[ApiConnection]) -> bool:
+def _has_several(entry: Entry, connection: ApiConnection, staying: FrozenSet[ApiConnection]) -> bool:
     pids = {each.process.pid for each in _holders(entry, connection) if each.process}
     held = {
         each.connection

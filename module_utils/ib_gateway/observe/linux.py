@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Tuple
 
 from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
@@ -17,69 +17,13 @@ from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
 from . import processes, settings, sockets
 from .addresses import SocketRow
+from .holders import Owners, Sockets
+from .process_table import Table
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
 #: State letters of a process that has ended and waits for its parent.
 _ENDED = "ZX"
-
-
-class _Table:
-    """The process table: what one call for each process tells, and command lines, parsed when somebody asks.
-
-    A gateway is a JVM, and a JVM has a dozen threads before it runs its main class. Most processes of a host have
-    one, so that their command lines need not be read, unless patterns may name them.
-    """
-
-    def __init__(self, every_command_line: bool) -> None:
-        self._entries: Dict[int, os.stat_result] = {}
-        self._raw: Dict[int, bytes] = dict(
-            processes.scan(processes.pids() if every_command_line else self._candidates())
-        )
-        self._parsed: Dict[int, Tuple[str, ...]] = {}
-        self._stats: Dict[int, Optional[processes.Stat]] = {}
-
-    def _candidates(self) -> Iterable[int]:
-        entries = self.entries()
-        if not processes.threads_are_counted():
-            return entries
-        return [pid for pid, entry in entries.items() if processes.threads(entry) > 1]
-
-    def entries(self) -> Mapping[int, os.stat_result]:
-        """Every process, as processes.glance() has it; read when somebody asks."""
-        if not self._entries:
-            self._entries = processes.glance()
-        return self._entries
-
-    def by_age(self, first: Set[int]) -> List[int]:
-        """Every process: those of these effective uids first, and the youngest first, as scripts mostly are."""
-        entries = self.entries()
-        pids = sorted(entries, reverse=True)
-        return [pid for pid in pids if entries[pid].st_uid in first] + [
-            pid for pid in pids if entries[pid].st_uid not in first
-        ]
-
-    def argv(self, pid: int) -> Tuple[str, ...]:
-        if pid not in self._parsed:
-            raw = self._raw.get(pid)
-            self._parsed[pid] = processes.read_argv(pid) if raw is None else processes.parse_cmdline(raw)
-        return self._parsed[pid]
-
-    def stat(self, pid: int) -> Optional[processes.Stat]:
-        """Read once in a pass; what is described by it is compared with what the kernel says when the pass ends."""
-        if pid not in self._stats:
-            self._stats[pid] = processes.read_stat(pid)
-        return self._stats[pid]
-
-    def ancestors(self, pid: int) -> FrozenSet[int]:
-        return processes.ancestors(pid, self.stat)
-
-    def gateways(self) -> Set[int]:
-        java = [pid for pid, raw in self._raw.items() if b"java" in raw.partition(b"\0")[0]]
-        return {pid for pid in java if classify.gateway_kind(self.argv(pid))}
-
-    def matching(self, patterns: Sequence[Pattern[str]]) -> Set[int]:
-        return {pid for pid in self._raw if any(classify.matches_client(each, self.argv(pid)) for each in patterns)}
 
 
 def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence[str] = ()) -> Reading:
@@ -98,11 +42,11 @@ def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence
 
 
 def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequence[str]) -> Tuple[Reading, bool]:
-    table = _Table(every_command_line=bool(patterns))
+    table = Table(every_command_line=bool(patterns))
     own_run = table.ancestors(os.getpid())
     gateways = table.gateways()
     named = table.matching(patterns) - own_run
-    owners = _Owners(table)
+    owners = Owners(table)
     for pid in gateways:
         owners.read(pid)
     every_listener = sockets.listeners()
@@ -131,7 +75,7 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
     return reading, _unchanged(described.values())
 
 
-def _unit_ages(units: FrozenSet[Optional[str]], table: _Table) -> Dict[str, float]:
+def _unit_ages(units: FrozenSet[Optional[str]], table: Table) -> Dict[str, float]:
     """By unit, the age of its oldest process. Costs a read for each process, so only units without a gateway ask."""
     ages: Dict[str, float] = {}
     for pid in table.entries() if units else ():
@@ -143,126 +87,9 @@ def _unit_ages(units: FrozenSet[Optional[str]], table: _Table) -> Dict[str, floa
     return ages
 
 
-class _Owners:
-    """Which pids hold which socket inode; several processes can hold one."""
-
-    def __init__(self, table: _Table) -> None:
-        self._table = table
-        self._pids: Dict[int, Set[int]] = {}
-        self._read: Dict[int, bool] = {}
-        self._wanted: Set[int] = set()
-
-    def read(self, pid: int) -> None:
-        if pid in self._read:
-            return
-        inodes = processes.socket_inodes(pid)
-        self._read[pid] = inodes is not None
-        for inode in inodes or ():
-            self._pids.setdefault(inode, set()).add(pid)
-
-    def of(self, inode: int) -> FrozenSet[int]:
-        return frozenset(self._pids.get(inode, ()))
-
-    def visible(self, pid: int) -> bool:
-        self.read(pid)
-        return self._read[pid]
-
-    def pids(self) -> Set[int]:
-        return {pid for inode in self._wanted for pid in self._pids.get(inode, ())}
-
-    def resolve(self, rows: Sequence[SocketRow], likely: Iterable[int]) -> None:
-        """Finds the holders of these sockets, opening as few processes' files as it takes.
-
-        The likely processes come first, then those of the accounts that made the sockets. A socket gets to further
-        processes by being inherited, so from one that is known to hold it, its parent and its children are looked at,
-        and from those that hold it too, theirs.
-        """
-        self._wanted = {row.inode for row in rows if row.inode}
-        if not self._wanted:
-            return
-        for pid in likely:
-            self.read(pid)
-        if not self._wanted <= self._pids.keys():
-            for pid in self._table.by_age({row.uid for row in rows if row.inode}):
-                self.read(pid)
-                if self._wanted <= self._pids.keys():
-                    break
-        if not self._read_families():
-            for pid in self._table.entries():
-                self.read(pid)
-
-    def _read_families(self) -> bool:
-        """Reads whoever can have a socket from its holders, or they from it; False where children are not listed."""
-        asked: Set[int] = set()
-        ahead = self.pids()
-        while ahead:
-            pid = ahead.pop()
-            asked.add(pid)
-            stat, below = self._table.stat(pid), processes.children(pid)
-            if below is None:
-                return False
-            parent = {stat.ppid} if stat and stat.ppid > 1 else set()
-            for each in parent | below:
-                self.read(each)
-            # Whose files may not be read may be a holder: its children are looked at as well.
-            unreadable = {each for each in parent if not self._read[each]}
-            ahead |= (self.pids() | unreadable) - asked
-        return True
-
-
-class Sockets:
-    """What one pass knows of sockets, and what it asks for only where somebody needs it."""
-
-    def __init__(
-        self,
-        owners: _Owners,
-        gateways: Set[int],
-        listening: Sequence[SocketRow],
-        api: Sequence[SocketRow],
-    ) -> None:
-        self.owners = owners
-        self._gateways = gateways
-        self._listening = listening
-        self._api = api
-
-    def unanswered(self) -> Dict[int, int]:
-        """By gateway that listens nowhere, how many connections it tries to make and nobody has answered yet."""
-        serving = {pid for row in self._listening for pid in self.owners.of(row.inode)}
-        found: Dict[int, int] = {}
-        for row in sockets.unanswered() if self._gateways - serving else ():
-            for pid in self.owners.of(row.inode) & self._gateways:
-                found[pid] = found.get(pid, 0) + 1
-        return found
-
-    def pairing(self, table: _Table) -> Set[int]:
-        """Who hands API connections on: it has a listener, or its parent of the same program has, and as many
-        connections that were made to that as it has API connections of its own."""
-        calls: Dict[int, int] = {}
-        for row in self._api:
-            for pid in self.owners.of(row.inode) - self._gateways:
-                calls[pid] = calls.get(pid, 0) + 1
-        ports = {pid: self._ports_of(pid, table) for pid in calls}
-        wanted = frozenset(port for each in ports.values() for port in each)
-        made: Dict[int, int] = {}
-        for row in sockets.connections(wanted):
-            for pid in self.owners.of(row.inode):
-                if row.local_port in ports.get(pid, ()):
-                    made[pid] = made.get(pid, 0) + 1
-        return {pid for pid, count in calls.items() if made.get(pid, 0) >= count}
-
-    def _ports_of(self, pid: int, table: _Table) -> FrozenSet[int]:
-        stat = table.stat(pid)
-        family = {pid}
-        if stat is not None and stat.ppid > 1 and table.argv(stat.ppid) == table.argv(pid):
-            family.add(stat.ppid)
-        for each in family:
-            self.owners.read(each)
-        return frozenset(row.local_port for row in self._listening if self.owners.of(row.inode) & family)
-
-
 def _describe(
     wanted: Iterable[int],
-    table: _Table,
+    table: Table,
     seen: Sockets,
     own_run: FrozenSet[int],
     users: processes.Users,
@@ -310,7 +137,7 @@ def _describe(
     return found
 
 
-def _only_launchers_above(pid: int, table: _Table) -> bool:
+def _only_launchers_above(pid: int, table: Table) -> bool:
     """Whether shells and wrappers are all there is between a process and the system's first one.
 
     A gateway that cron or another service once started lives in that service's unit, and the unit is not its own.
@@ -339,7 +166,7 @@ def _visibility(users: processes.Users) -> Visibility:
     return Visibility(user=users.name(uid), privileged=privileged, processes=complete, missing=tuple(missing))
 
 
-def _listener(row: SocketRow, owners: _Owners, users: processes.Users) -> Listener:
+def _listener(row: SocketRow, owners: Owners, users: processes.Users) -> Listener:
     dual = row.family == "ipv6" and row.local == "::" and not row.v6only
     return Listener(
         port=row.local_port,
@@ -353,7 +180,7 @@ def _listener(row: SocketRow, owners: _Owners, users: processes.Users) -> Listen
     )
 
 
-def _connection(row: SocketRow, owners: _Owners, users: processes.Users) -> Connection:
+def _connection(row: SocketRow, owners: Owners, users: processes.Users) -> Connection:
     return Connection(
         local=row.local,
         local_port=row.local_port,

@@ -1,4 +1,4 @@
-"""Who imports whom: what every file imports is read, and held to one table. docs/architecture.md shows the same table."""
+"""One direction of imports: what each room may import, read from every file and held to a table."""
 
 from __future__ import annotations
 

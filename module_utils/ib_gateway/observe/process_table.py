@@ -1,0 +1,67 @@
+"""The process table of one pass: what one call for each process tells, and command lines, parsed when somebody asks."""
+
+from __future__ import annotations
+
+import os
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
+
+from ..base import classify
+from . import processes
+
+
+class Table:
+    """The process table: what one call for each process tells, and command lines, parsed when somebody asks.
+
+    A gateway is a JVM, and a JVM has a dozen threads before it runs its main class. Most processes of a host have
+    one, so that their command lines need not be read, unless patterns may name them.
+    """
+
+    def __init__(self, every_command_line: bool) -> None:
+        self._entries: Dict[int, os.stat_result] = {}
+        self._raw: Dict[int, bytes] = dict(
+            processes.scan(processes.pids() if every_command_line else self._candidates())
+        )
+        self._parsed: Dict[int, Tuple[str, ...]] = {}
+        self._stats: Dict[int, Optional[processes.Stat]] = {}
+
+    def _candidates(self) -> Iterable[int]:
+        entries = self.entries()
+        if not processes.threads_are_counted():
+            return entries
+        return [pid for pid, entry in entries.items() if processes.threads(entry) > 1]
+
+    def entries(self) -> Mapping[int, os.stat_result]:
+        """Every process, as processes.glance() has it; read when somebody asks."""
+        if not self._entries:
+            self._entries = processes.glance()
+        return self._entries
+
+    def by_age(self, first: Set[int]) -> List[int]:
+        """Every process: those of these effective uids first, and the youngest first, as scripts mostly are."""
+        entries = self.entries()
+        pids = sorted(entries, reverse=True)
+        return [pid for pid in pids if entries[pid].st_uid in first] + [
+            pid for pid in pids if entries[pid].st_uid not in first
+        ]
+
+    def argv(self, pid: int) -> Tuple[str, ...]:
+        if pid not in self._parsed:
+            raw = self._raw.get(pid)
+            self._parsed[pid] = processes.read_argv(pid) if raw is None else processes.parse_cmdline(raw)
+        return self._parsed[pid]
+
+    def stat(self, pid: int) -> Optional[processes.Stat]:
+        """Read once in a pass; what is described by it is compared with what the kernel says when the pass ends."""
+        if pid not in self._stats:
+            self._stats[pid] = processes.read_stat(pid)
+        return self._stats[pid]
+
+    def ancestors(self, pid: int) -> FrozenSet[int]:
+        return processes.ancestors(pid, self.stat)
+
+    def gateways(self) -> Set[int]:
+        java = [pid for pid, raw in self._raw.items() if b"java" in raw.partition(b"\0")[0]]
+        return {pid for pid in java if classify.gateway_kind(self.argv(pid))}
+
+    def matching(self, patterns: Sequence[Pattern[str]]) -> Set[int]:
+        return {pid for pid in self._raw if any(classify.matches_client(each, self.argv(pid)) for each in patterns)}
