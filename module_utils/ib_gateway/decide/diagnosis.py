@@ -57,6 +57,7 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
     Never on a port that no gateway of the entry owns. auto: only when the passive evidence shows the API slot free and
     the gateway taking connections, because a handshake that competes for the slot would make the fault it looks for.
     A connection on which the gateway has said no more than its version holds no slot: it is a script that hangs.
+    Without max_api_clients one session that works may be all that the gateway has room for; two show that it has more.
     """
     entry = diagnosis.entry
     if policy == "never" or not entry.owners():
@@ -66,7 +67,8 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
     if diagnosis.codes & {"partial_visibility", "accept_queue_full"}:
         return False
     working = {client.connection for client in entry.clients if client.working}
-    return len(working) < entry.spec.max_api_clients
+    limit = entry.spec.max_api_clients
+    return len(working) != 1 if limit is None else len(working) < limit
 
 
 def _partial_visibility(case: Case) -> Iterator[Finding]:

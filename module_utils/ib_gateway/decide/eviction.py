@@ -97,22 +97,24 @@ def _abandoned(entry: Entry) -> List[Client]:
 def _surplus(entry: Entry) -> Tuple[List[Client], List[str]]:
     """(the clients to stop: all that patterns name, then, while too many connections stay, the oldest stuck; reasons).
 
+    Without a limit none are too many.
     A connection ends with the last process that holds it, so its holders go together or not at all.
     """
     stop = [client for client in entry.clients if client.matches_pattern and client.stoppable]
     staying = set(entry.open_connections())
+    limit = len(staying) if entry.spec.max_api_clients is None else entry.spec.max_api_clients
     candidates = sorted((each for each in entry.clients if each.open and each.stoppable), key=_stuck, reverse=True)
     for client in [*stop, *candidates]:
         holders = [each for each in entry.clients if each.connection == client.connection]
         if client not in stop:
-            if len(staying) <= entry.spec.max_api_clients or client.connection not in staying:
+            if len(staying) <= limit or client.connection not in staying:
                 continue
             if not all(each.stoppable for each in holders):
                 continue
             stop.extend(holders)
         staying -= _freed(entry, stop)
     reasons = []
-    if len(staying) > entry.spec.max_api_clients:
+    if len(staying) > limit:
         kept = [untouchable(each) for each in entry.clients if each.connection in staying and not each.stoppable]
         reasons.append("too many API connections stay open; not ours to close: %s" % "; ".join(kept))
     return stop, reasons

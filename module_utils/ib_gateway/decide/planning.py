@@ -132,10 +132,7 @@ def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tup
 
 def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
     if not entry.spec.startable:
-        return "%s is not %s: its entry has neither service nor start_command to start it with" % (
-            entry.spec.name,
-            what,
-        )
+        return "%s is not %s: %s" % (entry.spec.name, what, entry.spec.why_not_startable)
     if any(process.pid == 1 for process in entry.processes):
         return "%s is not %s: it is the system's first process, so its container has to be" % (entry.spec.name, what)
     if blockers:

@@ -158,23 +158,23 @@ def stale_connections(case: Case) -> Iterator[Finding]:
 
 
 def competing_clients(case: Case) -> Iterator[Finding]:
-    """More connections are open than may be, or a pattern names a running script."""
+    """More connections are open than may be, where the entry has a limit, or a pattern names a running script."""
     holding = [client for client in case.entry.clients if client.open]
     named = [client for client in case.entry.clients if client.matches_pattern and client.stoppable]
     count = len(case.entry.open_connections())
-    over = count - case.spec.max_api_clients
+    limit = case.spec.max_api_clients
     evidence = {
         "open_connections": count,
-        "max_api_clients": case.spec.max_api_clients,
+        "max_api_clients": limit,
         "clients": [visitor(client) for client in case.entry.clients],
     }
-    if over > 0:
-        summary = "%d API connections are open on %s, %d may be" % (count, case.spec.name, case.spec.max_api_clients)
+    if limit is not None and count > limit:
+        summary = "%d API connections are open on %s, %d may be" % (count, case.spec.name, limit)
         yield Finding("competing_clients", UNHEALTHY, summary, evidence)
     elif named:
         summary = "%d process(es) run that client_patterns name as competing" % len(named)
         yield Finding("competing_clients", DEGRADED, summary, evidence)
-    elif over == 0 and holding and all(_forgotten(client) for client in holding):
+    elif count == limit and holding and all(_forgotten(client) for client in holding):
         summary = "the API slot of %s is held by scripts that nobody owns and that have been silent for %d minutes" % (
             case.spec.name,
             min(client.connection.idle or 0 for client in holding if client.connection) // 60,
