@@ -22,7 +22,7 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_fleet.document import escalation, latest  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import fleet_guard, reset_windows  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_gateway.base import inventory  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.base import inventory, keys  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
 
 #: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
@@ -172,7 +172,8 @@ def results(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 def lease_seconds(entries: Sequence[Mapping[str, Any]], upstream_wait: float) -> float:
     """How long a host stays reserved for a run after its last sign: longer than any single step of it may take."""
-    slowest = max((int(entry.get("start_timeout", 120)) for entry in entries), default=0)
+    usual = keys.KEYS["start_timeout"]["default"]
+    slowest = max((int(entry.get("start_timeout") or usual) for entry in entries), default=0)
     return slowest + float(upstream_wait) + _LEASE_MARGIN
 
 

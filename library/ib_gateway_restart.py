@@ -298,7 +298,7 @@ def _specs(module: GatewayModule, acts: action_session.Acts) -> Dict[str, Gatewa
         if spec is None:
             module.give_up("the option restarts names %r, and no entry of gateways has that name" % step["gateway"])
         if not spec.startable:
-            module.give_up("entry %s has neither service nor start_command: nothing can start it" % spec.name)
+            module.give_up("entry %s cannot be started: %s" % (spec.name, spec.why_not_startable))
         if target["by"] == "unit" and not spec.service:
             module.give_up("the option restarts has %s restarted by its unit, and its entry has no service" % spec.name)
         if target["by"] == "identity" and not target["process"]:

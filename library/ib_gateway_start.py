@@ -138,7 +138,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         wanted = module.chosen("only", acts.specs)
         for spec in acts.specs:
             if spec.name in wanted and not spec.startable:
-                module.give_up("entry %s has neither service nor start_command: nothing can start it" % spec.name)
+                module.give_up("entry %s cannot be started: %s" % (spec.name, spec.why_not_startable))
         for name in acts.admit(START, wanted):
             entry = acts.look()[name]
             if acts.still(START, entry):

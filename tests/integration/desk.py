@@ -111,6 +111,7 @@ class Desk:
             "config_dir": str(self.config_dir),
             "start_command": start,
             "start_timeout": 5,
+            "max_api_clients": 1,
             **changes,
         }
 

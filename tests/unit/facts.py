@@ -37,8 +37,10 @@ Fact = Union[Process, Listener, ApiConnection]
 
 
 def spec(**more: Any) -> GatewaySpec:
-    """The entry `live`: port 4001, its settings directory, a unit that starts it."""
-    base = GatewaySpec("live", "live", 4001, user="trader", config_dir=FOLDER, service=UNIT)
+    """The entry `live`: port 4001, its settings directory, a unit that starts it, one API connection at a time."""
+    base = GatewaySpec(
+        "live", "live", 4001, user="trader", config_dir=FOLDER, service=UNIT, start_timeout=120, max_api_clients=1
+    )
     return dataclasses.replace(base, **more)
 
 

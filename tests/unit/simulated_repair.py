@@ -36,6 +36,7 @@ class Module(GatewayModule):
         self.warnings: List[str] = []
         entries = options.get("gateways") or ()
         self.start_commands = {each["name"]: tuple(each.get("start_command") or ()) for each in entries}
+        self.start_environments = {}
 
     def warn(self, warning: str) -> None:
         """Keeps it."""
@@ -224,6 +225,7 @@ def entry(name: str = "live", **more: Any) -> Row:
         "user": "trader",
         "config_dir": "/srv/" + name,
         "start_timeout": 5,
+        "max_api_clients": 1,
         "start_command": ["/opt/ibc/start-" + name],
         **more,
     }

@@ -7,149 +7,212 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from .spec import GATEWAY_PORTS, TRADING_MODES, GatewaySpec
-
-REMEDIATIONS = ("auto", "plan_only")
-
-#: The argument spec of one entry, for modules that take entries: types, defaults, choices.
-ENTRY_OPTIONS: Dict[str, Dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
-    "trading_mode": {"type": "str", "required": True, "choices": list(TRADING_MODES)},
-    "port": {"type": "int"},
-    "user": {"type": "str"},
-    "config_dir": {"type": "str"},
-    "service": {"type": "str"},
-    "start_command": {"type": "list", "elements": "str"},
-    "start_timeout": {"type": "int", "default": 120},
-    "max_api_clients": {"type": "int", "default": 1},
-    "client_patterns": {"type": "list", "elements": "str", "default": []},
-    "protected_clients": {"type": "list", "elements": "str", "default": []},
-    "remediation": {"type": "str", "default": "auto", "choices": list(REMEDIATIONS)},
-    "allow_kill": {"type": "bool", "default": False},
-    "allow_restart_with_clients": {"type": "bool", "default": False},
-}
+from .keys import KEYS
+from .spec import DEFAULT_PORTS, USER_SCOPE, Container, GatewaySpec
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 #: What a template or -e makes of true and false.
 _FLAGS = {"true": True, "yes": True, "false": False, "no": False}
 #: What no pattern may be found in: it would name every process, or every script of a language.
 _TOO_WIDE = ("", "\x01", "init", "bash", "python3", "/usr/bin/python3")
+#: The keys that say how a gateway is started; an entry has one of them at most.
+_STARTERS = ("service", "start_command", "container")
+
+#: A row of the table, and what it makes of a value.
+Row = Mapping[str, Any]
 
 
 class _Reader:
-    """Reads one entry key by key; what is wrong is collected with the place where it stands."""
+    """Reads one entry, or one key's dictionary, by a table; collects what is wrong with the place where it stands."""
 
-    def __init__(self, where: str, raw: Mapping[str, Any]) -> None:
+    def __init__(self, where: str, raw: Mapping[Any, Any], rows: Mapping[str, Row], above: str = "") -> None:
         self._where = where
         self._raw = raw
+        self._rows = rows
+        self._above = above
         self.problems: List[str] = []
 
-    def _problem(self, key: str, text: str) -> None:
-        self.problems.append("%s, key %s: %s" % (self._where, key, text))
+    def problem(self, key: str, text: str) -> None:
+        self.problems.append("%s, key %s%s: %s" % (self._where, self._above, key, text))
 
-    def _get(self, key: str) -> Any:
+    def read(self) -> Dict[str, Any]:
+        """The value of each key of the table: its default where it is left out or empty, None where it is wrong."""
+        for key in self._raw:
+            if key not in self._rows:
+                self.problem(str(key), "is not known; known are %s" % ", ".join(sorted(self._rows)))
+        return {key: self._value(key, row) for key, row in self._rows.items()}
+
+    def _value(self, key: str, row: Row) -> Any:
         value = self._raw.get(key)
-        return ENTRY_OPTIONS[key].get("default") if value is None else value
-
-    def text(self, key: str) -> Optional[str]:
-        value = self._get(key)
         if value is None:
-            if ENTRY_OPTIONS[key].get("required"):
-                self._problem(key, "is missing; every entry needs it")
-            return None
+            value = row.get("default")
+        if value is None:
+            if row.get("required"):
+                self.problem(key, "is missing; every %s needs it" % (self._above[:-1] or "entry"))
+            return () if row["type"] == "list" else None
+        return _READERS[row["type"]](self, key, value, row)
+
+    def text(self, key: str, value: Any, row: Row) -> Optional[str]:
         if not isinstance(value, str) or not value:
-            self._problem(key, "%r is not a text; give a non-empty string" % (value,))
+            self.problem(key, "%r is not a text; give a non-empty string" % (value,))
             return None
-        choices = ENTRY_OPTIONS[key].get("choices")
+        choices = row.get("choices")
         if choices and value not in choices:
-            self._problem(key, "%r is not known; use %s" % (value, " or ".join(choices)))
+            self.problem(key, "%r is not known; use %s" % (value, " or ".join(choices)))
             return None
-        return str(value)
+        return str(value) if self._fits(key, value, row) else None
 
-    def number(self, key: str, low: int, high: int) -> Optional[int]:
-        value = self._get(key)
-        if value is None:
-            return None
+    def number(self, key: str, value: Any, row: Row) -> Optional[int]:
         if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value):
             value = int(value)  # what a template or -e made of a number
         if isinstance(value, bool) or not isinstance(value, int):
-            self._problem(key, "%r is not a whole number" % (value,))
+            self.problem(key, "%r is not a whole number" % (value,))
             return None
+        low, high = row["bounds"]
         if not low <= value <= high:
-            self._problem(key, "%d is out of range; use %d to %d" % (value, low, high))
+            self.problem(key, "%d is out of range; use %d to %d" % (value, low, high))
             return None
         return int(value)
 
-    def flag(self, key: str) -> bool:
-        value = self._get(key)
+    def flag(self, key: str, value: Any, _row: Row) -> bool:
         if isinstance(value, str):
             value = _FLAGS.get(value.lower(), value)
         if not isinstance(value, bool):
-            self._problem(key, "%r is neither true nor false" % (value,))
+            self.problem(key, "%r is neither true nor false" % (value,))
             return False
         return value
 
-    def texts(self, key: str) -> Tuple[str, ...]:
-        value = self._get(key)
-        if value is None:
-            return ()
+    def texts(self, key: str, value: Any, row: Row) -> Tuple[str, ...]:
         if isinstance(value, str) or not isinstance(value, (list, tuple)):
-            self._problem(key, "is not a list; give a list of strings")
+            self.problem(key, "is not a list; give a list of strings")
             return ()
         if not all(isinstance(item, str) and item for item in value):
-            self._problem(key, "holds something that is not a non-empty string")
+            self.problem(key, "holds something that is not a non-empty string")
             return ()
-        return tuple(str(item) for item in value)
+        return tuple(str(item) for item in value if self._fits(key, item, row))
 
-    def patterns(self, key: str) -> Tuple[str, ...]:
-        found = []
-        for pattern in self.texts(key):
-            try:
-                compiled = re.compile(pattern)
-            except (re.error, OverflowError, RecursionError) as error:
-                self._problem(key, "%r is not a regular expression: %s" % (pattern[:100], error))
-                continue
-            wide = next((text for text in _TOO_WIDE if compiled.search(text)), None)
-            if wide is not None and key == "client_patterns":
-                self._problem(key, "%r would match every %s; name the script" % (pattern, _scope(wide)))
-                continue
-            found.append(pattern)
-        return tuple(found)
+    def dictionary(self, key: str, value: Any, row: Row) -> Any:
+        """The values of its sub-keys where the table knows these; else the (name, text) pairs, ordered."""
+        if not isinstance(value, Mapping):
+            self.problem(
+                key, "is not a dictionary; give %s" % (" and ".join(row.get("options", ())) or "names and texts")
+            )
+            return None
+        if "options" in row:
+            inner = _Reader(self._where, value, row["options"], key + ".")
+            found = inner.read()
+            self.problems.extend(inner.problems)
+            return found
+        good = [self._fits(key, (at, *pair), row) for at, pair in enumerate(value.items(), 1)]
+        return tuple(sorted((str(name), str(text)) for name, text in value.items())) if all(good) else ()
 
-    def unknown(self) -> None:
-        for key in self._raw:
-            if key not in ENTRY_OPTIONS:
-                self._problem(str(key), "is not known; known are %s" % ", ".join(sorted(ENTRY_OPTIONS)))
+    def _fits(self, key: str, value: Any, row: Row) -> bool:
+        wrong = FORMS[row["form"]](value) if "form" in row else None
+        if wrong:
+            self.problem(key, wrong)
+        return not wrong
+
+
+_READERS: Dict[str, Callable[[_Reader, str, Any, Row], Any]] = {
+    "str": _Reader.text,
+    "int": _Reader.number,
+    "bool": _Reader.flag,
+    "list": _Reader.texts,
+    "dict": _Reader.dictionary,
+}
+
+
+def _name(value: str) -> Optional[str]:
+    return None if _NAME.fullmatch(value) else "%r; use letters, digits, dots, dashes and underscores" % value
+
+
+def _container_name(value: str) -> Optional[str]:
+    if _NAME.fullmatch(value):
+        return None
+    return "%r is not a container's name; use letters, digits, dots, dashes and underscores" % value
+
+
+def _absolute(value: str) -> Optional[str]:
+    return None if value.startswith("/") else "%r is not an absolute path; begin it with /" % value
+
+
+def _anything(_value: str) -> Optional[str]:
+    return None
+
+
+def is_variable(name: Any) -> bool:
+    """Whether this can be the name of an environment variable that every shell takes."""
+    return isinstance(name, str) and re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+
+
+def _variable(value: Tuple[int, Any, Any]) -> Optional[str]:
+    """One variable: (its number, name, text). None is quoted: what is no name may be a secret at a wrong place."""
+    at, name, text = value
+    if not is_variable(name):
+        return "name number %d is not one of an environment; use letters, digits and underscores, no digit first" % at
+    if not isinstance(text, str) or "\0" in text:
+        return "%s is not a text; put its value in quotes" % name
+    return None
+
+
+def _pattern(value: str) -> Optional[str]:
+    try:
+        re.compile(value)
+    except (re.error, OverflowError, RecursionError) as error:
+        return "%r is not a regular expression: %s" % (value[:100], error)
+    return None
+
+
+def _narrow_pattern(value: str) -> Optional[str]:
+    wrong = _pattern(value)
+    if wrong:
+        return wrong
+    wide = next((text for text in _TOO_WIDE if re.search(value, text)), None)
+    return None if wide is None else "%r would match every %s; name the script" % (value, _scope(wide))
+
+
+#: What is wrong with a value that must have a form of the table, in words; None when nothing is.
+FORMS: Dict[str, Callable[[Any], Optional[str]]] = {
+    "name": _name,
+    "container name": _container_name,
+    "absolute path": _absolute,
+    "texts": _anything,
+    "environment": _variable,
+    "regular expressions": _pattern,
+    "narrow regular expressions": _narrow_pattern,
+}
 
 
 def _parse_entry(where: str, raw: Mapping[str, Any]) -> Tuple[Optional[GatewaySpec], List[str]]:
-    reader = _Reader(where, raw)
-    reader.unknown()
-    name, mode = reader.text("name"), reader.text("trading_mode")
-    if name is not None and not _NAME.fullmatch(name):
-        reader.problems.append("%s, key name: %r; use letters, digits, dots, dashes and underscores" % (where, name))
-    port = reader.number("port", 1, 65535)
-    config_dir = reader.text("config_dir")
-    if config_dir is not None and not config_dir.startswith("/"):
-        reader.problems.append("%s, key config_dir: %r is not an absolute path" % (where, config_dir))
-    fields: Dict[str, Any] = {
-        "user": reader.text("user"),
-        "config_dir": config_dir,
-        "service": reader.text("service"),
-        "start_command": reader.texts("start_command"),
-        "start_timeout": reader.number("start_timeout", 1, 3600),
-        "max_api_clients": reader.number("max_api_clients", 1, 32),
-        "client_patterns": reader.patterns("client_patterns"),
-        "protected_clients": reader.patterns("protected_clients"),
-        "remediation": reader.text("remediation"),
-        "allow_kill": reader.flag("allow_kill"),
-        "allow_restart_with_clients": reader.flag("allow_restart_with_clients"),
-    }
-    if reader.problems or name is None or mode is None:
+    reader = _Reader(where, raw, KEYS)
+    fields = reader.read()
+    _check_start(reader, raw, fields)
+    if reader.problems:
         return None, reader.problems
-    return GatewaySpec(name=name, trading_mode=mode, port=port or GATEWAY_PORTS[mode], **fields), []
+    if fields["port"] is None:
+        fields["port"] = DEFAULT_PORTS[fields["product"]][fields["trading_mode"]]
+    if fields["container"] is not None:
+        fields["container"] = Container(**fields["container"])
+    if fields["ibc_command_port"] == fields["port"]:
+        reader.problem("ibc_command_port", "%d is key port as well; IBC listens on a port of its own" % fields["port"])
+    return (None if reader.problems else GatewaySpec(**fields)), reader.problems
+
+
+def _check_start(reader: _Reader, raw: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Whether the keys that say how the gateway is started fit each other."""
+    given = [key for key in _STARTERS if raw.get(key)]
+    for key in given[1:]:
+        reader.problem(key, "key %s says already how the gateway is started; leave one of the two out" % given[0])
+    if fields["start_environment"] and "start_command" not in given:
+        reader.problem(
+            "start_environment", "is for key start_command, which the entry has not; add that or leave it out"
+        )
+    if fields["service_scope"] == USER_SCOPE:
+        for key, why in (("service", "the unit"), ("user", "the account whose unit it is")):
+            if not raw.get(key):
+                reader.problem("service_scope", "user needs key %s too: %s; add it" % (key, why))
 
 
 def parse(raw: Any, host: str = "") -> Tuple[List[GatewaySpec], List[str]]:
@@ -200,10 +263,15 @@ def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
                     "%s: entries %s and %s both have port %d, key port; one port serves one gateway"
                     % (place, one.name, other.name, one.port)
                 )
-            elif one.unit is not None and one.unit == other.unit:
+            elif _command_port(one, other) is not None:
+                problems.append(
+                    "%s: entries %s and %s both have port %d, one of them as key ibc_command_port; give each its own"
+                    % (place, one.name, other.name, _command_port(one, other))
+                )
+            elif _unit(one) is not None and _unit(one) == _unit(other):
                 problems.append(
                     "%s: entries %s and %s both have unit %s, key service; restarting one would restart the other"
-                    % (place, one.name, other.name, one.unit)
+                    % (place, one.name, other.name, one.unit or one.user_unit)
                 )
             elif _overlap(one, other):
                 problems.append(
@@ -213,15 +281,38 @@ def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
     return problems
 
 
+def _unit(spec: GatewaySpec) -> Optional[Tuple[Optional[str], str]]:
+    """(the account whose unit it is, None for the system's; the unit), None without one."""
+    if spec.user_unit is not None:
+        return spec.user, spec.user_unit
+    return None if spec.unit is None else (None, spec.unit)
+
+
+def _command_port(one: GatewaySpec, other: GatewaySpec) -> Optional[int]:
+    """A port that IBC's command server of one of two entries would share with the other entry; None when none is."""
+    if _apart(one, other):
+        return None
+    if one.ibc_command_port in (other.ibc_command_port, other.port):
+        return one.ibc_command_port
+    return other.ibc_command_port if other.ibc_command_port == one.port else None
+
+
+def _apart(one: GatewaySpec, other: GatewaySpec) -> bool:
+    """Whether the entries name two containers, so that neither's process or command server can be the other's."""
+    return one.container is not None and other.container is not None and one.container != other.container
+
+
 def _folder(path: str) -> str:
     return posixpath.normpath(path)
 
 
 def _overlap(one: GatewaySpec, other: GatewaySpec) -> bool:
     """Whether a gateway that does not listen could be either's. Entries of different modes are told apart by port and
-    mode; what still could be both is never touched."""
+    mode, those of different products by the main class; what still could be both is never touched."""
     return (
         one.trading_mode == other.trading_mode
+        and one.product == other.product
+        and not _apart(one, other)
         and (one.user is None or other.user is None or one.user == other.user)
         and (one.config_dir is None or other.config_dir is None or _folder(one.config_dir) == _folder(other.config_dir))
     )

@@ -156,6 +156,7 @@ def _idle(client: Client) -> float:
 def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
     """(the clients to end: all that patterns name, then one for each connection too many; why not more).
 
+    Without a limit none are too many.
     A connection ends with the last process that holds it, so its holders go together or not at all.
     """
     named = [each for each in entry.clients if each.matches_pattern and each.stoppable]

@@ -18,9 +18,9 @@ from ..base.plan import Entry
 def digest(entry: Entry) -> str:
     """64 hex digits over what of the host a plan for this entry rests on.
 
-    The entry itself (without the words of its start_command, which are not known everywhere), the identities and ports
-    of its gateways and of those that might be its own, who listens on its port, whether its unit is up without a
-    gateway, and whose sessions work on it.
+    The entry itself (without the words of its start_command and the texts of its start_environment, which are not
+    known everywhere), the identities and ports of its gateways and of those that might be its own, who listens on its
+    port, whether its unit is up without a gateway, and whose sessions work on it.
     """
     facts = {
         "spec": _spec(entry),
@@ -43,6 +43,7 @@ def digests(entries: Sequence[Entry]) -> Mapping[str, str]:
 def _spec(entry: Entry) -> Dict[str, Any]:
     found = asdict(entry.spec)
     found["start_command"] = len(entry.spec.start_command)
+    found["start_environment"] = [name for name, _text in entry.spec.start_environment]
     return found
 
 

@@ -175,7 +175,7 @@ def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tup
 def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
     name = entry.spec.name
     if not entry.spec.startable:
-        return "%s is not %s: its entry has neither service nor start_command to start it with" % (name, what)
+        return "%s is not %s: %s" % (name, what, entry.spec.why_not_startable)
     if not entry.seen_whole:
         return (
             "%s is not %s: what came of it could not be seen without root, because its entry names no user; give key "

@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optio
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ..base.inventory import ENTRY_OPTIONS, parse
+from ..base.inventory import is_variable, parse
+from ..base.keys import ENTRY_OPTIONS
 from ..base.redaction import HIDDEN
 from ..base.spec import GatewaySpec
 
@@ -19,17 +20,19 @@ GATEWAYS_OPTION: Dict[str, Any] = {"type": "list", "elements": "dict", "required
 
 
 class GatewayModule(AnsibleModule):  # type: ignore[misc]
-    """An AnsibleModule that takes start_command out of its parameters before anything can log or return them.
+    """An AnsibleModule that takes the entries' secrets out of its parameters before anything can log or return them.
 
-    A start_command may carry a password at any position, so the whole command is kept aside: what is validated,
-    written to the host's log and returned as `invocation` has the same number of hidden words.
+    A start_command may carry a password at any position, and a start_environment in any text, so both are kept aside:
+    what is validated, written to the host's log and returned as `invocation` has the same number of hidden words, and
+    the same names with hidden texts.
     """
 
     start_commands: Dict[str, Tuple[str, ...]]
+    start_environments: Dict[str, Tuple[Tuple[str, str], ...]]
 
     def _load_params(self) -> None:
         super()._load_params()
-        self.start_commands = {}
+        self.start_commands, self.start_environments = {}, {}
         entries = self.params.get("gateways")
         if isinstance(entries, list):
             self.params["gateways"] = [self._withhold(entry) for entry in entries]
@@ -37,7 +40,7 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
             self.params["gateways"] = HIDDEN  # of the wrong form, so where its secrets stand is not known
 
     def _withhold(self, entry: Any) -> Any:
-        """An entry without its start_command's words, and without the values of keys that mean nothing here."""
+        """An entry without what may be secret of it, and without the values of keys that mean nothing here."""
         if not isinstance(entry, dict):
             return HIDDEN
         found = {key: value if key in ENTRY_OPTIONS else HIDDEN for key, value in entry.items()}
@@ -46,6 +49,14 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
             words = command if isinstance(command, list) else [command]
             self.start_commands[str(entry.get("name"))] = tuple(str(word) for word in words)
             found["start_command"] = [HIDDEN] * len(words)
+        environment = entry.get("start_environment")
+        if isinstance(environment, dict):
+            pairs = sorted((str(name), str(text)) for name, text in environment.items())
+            self.start_environments[str(entry.get("name"))] = tuple(pairs)
+            # What is no name may be a secret that stands at the wrong place.
+            found["start_environment"] = {name if is_variable(name) else HIDDEN: HIDDEN for name, _text in pairs}
+        elif environment is not None:
+            found["start_environment"] = HIDDEN
         return found
 
     def specs(self) -> List[GatewaySpec]:
@@ -56,8 +67,9 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
         return specs
 
     def with_command(self, spec: GatewaySpec) -> GatewaySpec:
-        """An entry with the words of its start_command: to be run, never to be shown."""
-        return replace(spec, start_command=self.start_commands.get(spec.name, ()))
+        """An entry with the words of its start_command and its environment: to be run, never to be shown."""
+        command, environment = (kept.get(spec.name, ()) for kept in (self.start_commands, self.start_environments))
+        return replace(spec, start_command=command, start_environment=environment)
 
     def ports(self, option: str) -> List[int]:
         """A list of ports, empty when the option is left out; ends the module when one is out of range."""

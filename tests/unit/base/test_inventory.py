@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.base.inventory import ENTRY_OPTIONS, parse
-from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.base.inventory import parse
+from ansible.module_utils.ib_gateway.base.keys import ENTRY_OPTIONS
+from ansible.module_utils.ib_gateway.base.spec import Container, GatewaySpec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -44,8 +45,8 @@ def test_a_minimal_entry_gets_the_defaults(mode: str, port: int) -> None:
             config_dir=None,
             service=None,
             start_command=(),
-            start_timeout=120,
-            max_api_clients=1,
+            start_timeout=300,
+            max_api_clients=None,
             client_patterns=(),
             protected_clients=(),
             remediation="auto",
@@ -61,8 +62,10 @@ def test_an_entry_that_says_everything_is_taken_as_it_is() -> None:
         user="trader",
         config_dir="/srv/live",
         service="ibgateway.service",
-        start_command=["/opt/start", "--fast"],
+        product="tws",
+        service_scope="user",
         start_timeout=300,
+        ibc_command_port=7462,
         max_api_clients=32,
         client_patterns=[r"cleanup\.py"],
         protected_clients=[r"router", ".*"],
@@ -72,9 +75,50 @@ def test_an_entry_that_says_everything_is_taken_as_it_is() -> None:
     )
     specs, found = parse([entry])
     assert found == []
-    assert set(entry) == set(ENTRY_OPTIONS)
+    assert set(ENTRY_OPTIONS) - set(entry) == {"start_command", "start_environment", "container"}
     for key, value in entry.items():
         assert getattr(specs[0], key) == (tuple(value) if isinstance(value, list) else value)
+
+
+def test_a_command_keeps_its_words_and_an_environment_its_texts() -> None:
+    environment = {"DISPLAY": ":1", "_A1": "", "PW": "4=2 \n"}
+    specs, found = parse([raw(start_command=["/opt/start", "--fast"], start_environment=environment)])
+    assert found == []
+    assert specs[0].start_command == ("/opt/start", "--fast") and dict(specs[0].start_environment) == environment
+    assert "--fast" not in repr(specs) and "DISPLAY" not in repr(specs)
+
+
+@pytest.mark.parametrize("engine", ["docker", "podman"])
+def test_a_container_has_an_engine_and_a_name(engine: str) -> None:
+    specs, found = parse([raw(container={"engine": engine, "name": "ib-gateway_1.live"})])
+    assert found == [] and specs[0].container == Container(engine, "ib-gateway_1.live")
+
+
+@pytest.mark.parametrize(
+    ("product", "mode", "port"),
+    [("gateway", "live", 4001), ("gateway", "paper", 4002), ("tws", "live", 7496), ("tws", "paper", 7497)],
+)
+def test_the_default_port_follows_product_and_mode(product: str, mode: str, port: int) -> None:
+    assert parse([raw(product=product, trading_mode=mode)])[0][0].port == port
+
+
+@pytest.mark.parametrize(
+    ("more", "method", "startable"),
+    [
+        ({}, None, False),
+        ({"service": "g"}, "unit", True),
+        ({"service": "g", "service_scope": "user", "user": "trader"}, "user_unit", False),
+        ({"start_command": ["/opt/start"]}, "command", True),
+        ({"container": {"engine": "docker", "name": "ib"}}, "container", False),
+    ],
+)
+def test_an_entry_says_how_its_gateway_is_started(more: Dict[str, Any], method: Optional[str], startable: bool) -> None:
+    spec = parse([raw(**more)])[0][0]
+    assert (spec.start_method, spec.startable) == (method, startable)
+    assert (spec.unit, spec.user_unit) == tuple(
+        "g.service" if method == kind else None for kind in ("unit", "user_unit")
+    )
+    assert startable or spec.why_not_startable
 
 
 def test_an_empty_value_is_the_default() -> None:
@@ -100,6 +144,26 @@ def test_live_and_paper_share_a_host() -> None:
     specs, found = parse([raw(), {"name": "paper", "trading_mode": "paper"}], HOST)
     assert found == []
     assert [spec.port for spec in specs] == [4001, 4002]
+
+
+def test_a_tws_and_a_gateway_of_one_account_and_folder_share_a_host() -> None:
+    both = {"user": "trader", "config_dir": "/home/trader/Jts"}
+    assert problems(raw(**both), raw(name="desktop", product="tws", **both)) == []
+
+
+def test_one_container_may_carry_live_and_paper() -> None:
+    container = {"engine": "docker", "name": "ib"}
+    assert problems(raw(container=container), raw(name="p", trading_mode="paper", container=dict(container))) == []
+
+
+def test_gateways_of_one_kind_are_told_apart_by_their_containers() -> None:
+    one, other = ({"engine": "docker", "name": name} for name in ("a", "b"))
+    assert problems(raw(container=one), raw(name="second", port=4003, container=other)) == []
+
+
+def test_two_accounts_may_each_have_a_user_unit_of_one_name() -> None:
+    unit = {"service": "g", "service_scope": "user"}
+    assert problems(raw(user="a", **unit), raw(name="second", port=4003, user="b", **unit)) == []
 
 
 @pytest.mark.parametrize("key", ["user", "config_dir"])
@@ -185,6 +249,15 @@ def test_without_a_host_only_the_entry_is_named() -> None:
         ("client_patterns", ["(cleanup"], "not a regular expression"),
         ("protected_clients", ["*router"], "not a regular expression"),
         ("protected_clients", [None], "non-empty string"),
+        ("product", "TWS", "use gateway or tws"),
+        ("service_scope", "global", "use system or user"),
+        ("ibc_command_port", 0, "out of range"),
+        ("ibc_command_port", 65536, "out of range"),
+        ("ibc_command_port", 4001, "key port as well"),
+        ("container", "ib", "give engine and name"),
+        ("container", ["ib"], "give engine and name"),
+        ("start_environment", ["A=b"], "give names and texts"),
+        ("start_environment", "A=b", "give names and texts"),
         ("remediation", "never", "use auto or plan_only"),
         ("remediation", False, "is not a text"),
         ("allow_kill", 1, "neither true nor false"),
@@ -199,6 +272,71 @@ def test_a_value_that_cannot_be_right_is_rejected_by_host_entry_and_key(key: str
     assert "ib_gateways[0]" in found and "key %s:" % key in found and says in found
     if key != "name":
         assert "(live)" in found
+
+
+@pytest.mark.parametrize(
+    ("container", "key", "says"),
+    [
+        ({}, "container.engine", "is missing"),
+        ({"engine": "docker"}, "container.name", "is missing"),
+        ({"engine": "lxc", "name": "ib"}, "container.engine", "use docker or podman"),
+        ({"engine": "docker", "name": "-f"}, "container.name", "use letters"),
+        ({"engine": "docker", "name": "a b"}, "container.name", "use letters"),
+        ({"engine": "docker", "name": "ib\n"}, "container.name", "use letters"),
+        ({"engine": "docker", "name": 7}, "container.name", "is not a text"),
+        ({"engine": "docker", "name": "ib", "image": "x"}, "container.image", "known are engine, name"),
+    ],
+)
+def test_a_container_that_cannot_be_right_is_rejected_by_its_own_key(container: Any, key: str, says: str) -> None:
+    found = problems(raw(container=container))
+    assert any("(live), key %s:" % key in each and says in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    ("environment", "says"),
+    [
+        ({"hunter2=x": "a"}, "name number 1"),
+        ({"A": "b", "": "hunter2"}, "name number 2"),
+        ({"1A": "hunter2"}, "name number 1"),
+        ({7: "hunter2"}, "name number 1"),
+        ({"\u00c4": "hunter2"}, "name number 1"),
+        ({"A\n": "hunter2"}, "name number 1"),
+        ({"PORT": 4001}, "PORT is not a text"),
+        ({"A": True}, "A is not a text"),
+        ({"A": ["hunter2"]}, "A is not a text"),
+        ({"A": "hunter2\0"}, "A is not a text"),
+    ],
+)
+def test_an_environment_that_cannot_be_right_is_rejected_without_its_texts(environment: Any, says: str) -> None:
+    found = only_problem(raw(start_command=["/opt/start"], start_environment=environment))
+    assert "key start_environment:" in found and says in found and "hunter2" not in found and "4001" not in found
+
+
+WAYS: Dict[str, Any] = {
+    "service": "g",
+    "start_command": ["/opt/start"],
+    "container": {"engine": "docker", "name": "ib"},
+}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("service", "start_command"), ("service", "container"), ("start_command", "container")]
+)
+def test_an_entry_has_one_way_to_be_started(one: str, other: str) -> None:
+    found = only_problem(raw(**{one: WAYS[one], other: WAYS[other]}))
+    assert "key %s:" % other in found and "key %s says" % one in found
+
+
+@pytest.mark.parametrize("more", [{}, {"service": "g"}, {"container": WAYS["container"]}])
+def test_an_environment_needs_the_command_it_is_for(more: Dict[str, Any]) -> None:
+    found = only_problem(raw(start_environment={"A": "b"}, **more))
+    assert "key start_environment" in found and "key start_command" in found
+
+
+@pytest.mark.parametrize(("more", "needs"), [({"service": "g"}, "user"), ({"user": "trader"}, "service")])
+def test_a_user_s_unit_needs_its_name_and_its_user(more: Dict[str, Any], needs: str) -> None:
+    found = only_problem(raw(service_scope="user", **more))
+    assert "key service_scope" in found and "needs key %s" % needs in found
 
 
 @pytest.mark.parametrize("key", ["name", "trading_mode"])
@@ -251,10 +389,30 @@ def test_two_entries_of_one_unit_are_rejected(unit: str) -> None:
     assert "live and paper" in found and "key service" in found
 
 
+def test_two_entries_of_one_unit_of_one_user_are_rejected() -> None:
+    unit = {"user": "trader", "service": "g", "service_scope": "user"}
+    found = only_problem(raw(**unit), {"name": "paper", "trading_mode": "paper", **unit})
+    assert "live and paper" in found and "g.service" in found
+
+
+@pytest.mark.parametrize("more", [{"ibc_command_port": 7462}, {"port": 7462}])
+def test_a_command_port_is_one_entry_s_alone(more: Dict[str, Any]) -> None:
+    found = only_problem(raw(ibc_command_port=7462), {"name": "paper", "trading_mode": "paper", **more})
+    assert "live and paper" in found and "7462" in found and "key ibc_command_port" in found
+
+
+def test_in_two_containers_the_command_ports_may_be_the_same() -> None:
+    one, other = ({"ibc_command_port": 7462, "container": {"engine": "docker", "name": name}} for name in ("a", "b"))
+    assert problems(raw(**one), raw(name="second", port=4003, **other)) == []
+
+
 @pytest.mark.parametrize(
     ("one", "other"),
     [
         ({}, {}),
+        ({"container": WAYS["container"]}, {"container": WAYS["container"]}),
+        ({"container": WAYS["container"]}, {}),
+        ({"product": "tws"}, {"product": "tws"}),
         ({"user": "trader"}, {}),
         ({"user": "trader"}, {"user": "trader"}),
         ({"config_dir": "/srv/a"}, {"user": "trader"}),
@@ -263,7 +421,7 @@ def test_two_entries_of_one_unit_are_rejected(unit: str) -> None:
         ({"config_dir": "/srv/a"}, {"config_dir": "/srv/b/../a"}),
     ],
 )
-def test_two_entries_that_would_match_the_same_process_are_rejected(one: Dict[str, str], other: Dict[str, str]) -> None:
+def test_two_entries_that_would_match_the_same_process_are_rejected(one: Dict[str, Any], other: Dict[str, Any]) -> None:
     found = only_problem(raw(**one), raw(name="second", port=4003, **other))
     assert "live and second" in found and "key user or key config_dir" in found
 
@@ -282,6 +440,17 @@ NEARLY: Dict[str, st.SearchStrategy[Any]] = {
     "config_dir": st.sampled_from(["/srv/a", "/srv/b", "srv"]) | JSON,
     "client_patterns": st.lists(st.text("ab(.*\\", max_size=5), max_size=2) | JSON,
     "max_api_clients": st.integers(-1, 40) | JSON,
+    "product": st.sampled_from(["gateway", "tws"]) | JSON,
+    "user": st.sampled_from(["a", "b"]) | JSON,
+    "service": st.sampled_from(["g", "h"]) | JSON,
+    "service_scope": st.sampled_from(["system", "user"]) | JSON,
+    "start_command": st.lists(st.text(max_size=3), max_size=2) | JSON,
+    "start_environment": st.dictionaries(st.text("AB=1", max_size=2), st.text(max_size=3), max_size=2) | JSON,
+    "container": st.fixed_dictionaries(
+        {}, optional={"engine": st.sampled_from(["docker", "lxc"]) | JSON, "name": NAMES | JSON}
+    )
+    | JSON,
+    "ibc_command_port": st.integers(-1, 70_000) | JSON,
 }
 ENTRIES = st.lists(st.fixed_dictionaries({}, optional=NEARLY) | JSON, max_size=4)
 
@@ -315,5 +484,7 @@ def test_what_is_accepted_without_a_problem_is_within_bounds(data: Any) -> None:
     assert len(specs) == len(data)
     assert len({spec.port for spec in specs}) == len({spec.name for spec in specs}) == len(specs)
     for spec in specs:
-        assert 1 <= spec.port <= 65535 and 1 <= spec.max_api_clients <= 32
+        assert 1 <= spec.port <= 65535 and (spec.max_api_clients is None or 1 <= spec.max_api_clients <= 32)
         assert spec.config_dir is None or spec.config_dir.startswith("/")
+        assert sum(map(bool, (spec.service, spec.start_command, spec.container))) <= 1
+        assert spec.start_method == "command" or not spec.start_environment

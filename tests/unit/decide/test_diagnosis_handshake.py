@@ -165,6 +165,7 @@ def test_the_first_of_the_worst_findings_is_the_verdict(
 # --- when to shake hands ---------------------------------------------------------------------------------------------
 
 OPEN = (script(), connection(SCRIPT))
+TWO = (script(OTHER_SCRIPT), connection(OTHER_SCRIPT))
 HALF = connection(SCRIPT, state="CLOSE_WAIT")
 
 
@@ -174,6 +175,9 @@ HALF = connection(SCRIPT, state="CLOSE_WAIT")
         (FINE, {}, True, True),
         (snapshot(gateway(), listener(), *OPEN), {}, False, True),
         (snapshot(gateway(), listener(), *OPEN), {"max_api_clients": 2}, True, True),
+        (snapshot(gateway(), listener(), *OPEN), {"max_api_clients": None}, False, True),
+        (snapshot(gateway(), listener(), *OPEN, *TWO), {"max_api_clients": None}, True, True),
+        (FINE, {"max_api_clients": None}, True, True),
         (snapshot(gateway(), listener(), HALF), {}, True, True),
         (snapshot(gateway(), listener(), queues={4001: (1, 1, 1)}), {}, False, True),
         (snapshot(gateway(), gateway(SECOND), listener()), {}, True, True),

@@ -240,6 +240,18 @@ def test_as_many_connections_as_may_be_open_do_not_compete() -> None:
     assert judged(look, spec(max_api_clients=2)).status == "healthy"
 
 
+def test_without_a_limit_sessions_never_compete_however_many_there_are() -> None:
+    others = [connection(remote_host="10.0.0.%d" % number) for number in range(1, 40)]
+    look = snapshot(gateway(), listener(), script(), connection(SCRIPT), *others)
+    assert judged(look, spec(max_api_clients=None)).findings == ()
+
+
+def test_without_a_limit_a_script_that_a_pattern_names_competes_all_the_same() -> None:
+    look = snapshot(gateway(), listener(), script(), connection(SCRIPT))
+    found = only(judged(look, spec(max_api_clients=None, client_patterns=("bot",))))
+    assert (found.code, found.evidence["max_api_clients"]) == ("competing_clients", None)
+
+
 @pytest.mark.parametrize("more", [{"accepted": False}, {"state": "CLOSE_WAIT"}, {"state": "FIN_WAIT2"}])
 def test_a_connection_that_is_not_open_does_not_compete(more: Dict[str, Any]) -> None:
     look = snapshot(gateway(), listener(), script(), connection(SCRIPT), connection(OTHER_SCRIPT, **more))

@@ -127,6 +127,7 @@ def test_what_comes_and_goes_while_a_plan_stays_right_does_not_change_it(other: 
         {"allow_kill": True},
         {"allow_restart_with_clients": True},
         {"start_command": ("one",)},
+        {"start_environment": (("DISPLAY", ":1"),)},
     ],
     ids=str,
 )
@@ -140,12 +141,28 @@ def test_the_words_of_a_start_command_do_not_count_because_they_are_not_known_ev
     assert digest(said) == digest(hidden)
 
 
+def test_the_texts_of_a_start_environment_do_not_count_either_but_its_names_do() -> None:
+    said, hidden, other = (
+        Entry(spec(start_environment=((name, text),))) for name, text in (("A", "x"), ("A", "HIDDEN"), ("B", "x"))
+    )
+    assert digest(said) == digest(hidden) != digest(other)
+
+
 def test_every_field_of_an_entry_counts_but_those_words() -> None:
     """A key that is added to the inventory is evidence as well, without anybody thinking of it here."""
     before = spec()
     for field in dataclasses.fields(GatewaySpec):
         value = getattr(before, field.name)
-        other: Any = ("x", "y") if isinstance(value, tuple) else not value if isinstance(value, bool) else "%s!" % value
+        pairs = field.name == "start_environment"
+        other: Any = (
+            (("x", "y"),)
+            if pairs
+            else ("x", "y")
+            if isinstance(value, tuple)
+            else not value
+            if isinstance(value, bool)
+            else "%s!" % value
+        )
         assert digest(Entry(dataclasses.replace(before, **{field.name: other}))) != digest(Entry(before)), field.name
 
 

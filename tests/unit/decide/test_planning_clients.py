@@ -75,6 +75,14 @@ def test_only_the_surplus_is_stopped() -> None:
     assert stopped(planned(look, spec(max_api_clients=1))) == [THIRD, SECOND]
 
 
+def test_without_a_limit_only_who_a_pattern_names_gives_way() -> None:
+    look = with_clients(*[(script(pid), {}) for pid in (FIRST, SECOND, THIRD)])
+    assert stopped(planned(look, spec(max_api_clients=None))) == []
+    look = look._replace(processes={**look.processes, THIRD: script(THIRD, "cleanup.py")})
+    plan = planned(look, spec(max_api_clients=None, client_patterns=("cleanup",)))
+    assert stopped(plan) == [THIRD] and plan.withheld == ()
+
+
 def test_a_script_with_two_connections_is_stopped_once() -> None:
     one = script(FIRST, ppid=1)
     held = [connection(FIRST), connection(FIRST, client_port=1), connection(SECOND)]

@@ -1,4 +1,4 @@
-"""A password in a start_command leaves no module: not in its result, not in `invocation`, not when it fails."""
+"""A password in a start_command or its environment leaves no module: not in a result, an invocation or a failure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from unit.module_runs import printed_by
 
 CANARY = "c4nary-Pw"
 COMMAND = ["/nonexistent/start", "trader", CANARY, "--pw=" + CANARY, "live"]
+ENVIRONMENT = {"DISPLAY": ":1", "TWSPASSWORD": CANARY}
 TAKERS = (
     "ib_connection_drop",
     "ib_gateway_health",
@@ -30,6 +31,7 @@ def entry(**more: Any) -> Dict[str, Any]:
         "trading_mode": "paper",
         "config_dir": "/nonexistent",
         "start_command": COMMAND,
+        "start_environment": ENVIRONMENT,
         **more,
     }
 
@@ -58,7 +60,9 @@ def printed(name: str, gateways: Any, check_mode: bool = True, **more: Any) -> s
 def test_no_result_holds_the_start_command(name: str) -> None:
     found = json.loads(printed(name, [entry()]))
     assert not found.get("failed")
-    hidden = found["invocation"]["module_args"]["gateways"][0]["start_command"]
+    shown = found["invocation"]["module_args"]["gateways"][0]
+    assert list(shown["start_environment"]) == list(ENVIRONMENT) and len(set(shown["start_environment"].values())) == 1
+    hidden = shown["start_command"]
     assert len(hidden) == len(COMMAND) and len(set(hidden)) == 1
 
 
@@ -90,6 +94,14 @@ WRONG: List[Dict[str, Any]] = [
     {"start_command": [COMMAND]},
     {"start_command": {"argv": COMMAND}},
     {"start_command": [*COMMAND, 7, None, ""]},
+    {"start_environment": ["TWSPASSWORD=" + CANARY]},
+    {"start_environment": "TWSPASSWORD=" + CANARY},
+    {"start_environment": CANARY},
+    {"start_environment": {"TWSPASSWORD=" + CANARY: ""}},
+    {"start_environment": {"TWSPASSWORD": [CANARY], "N": 7}},
+    {"start_environment": {"TWSPASSWORD": {"is": CANARY}}},
+    {"start_command": None},
+    {"container": {"engine": "docker", "name": "ib"}},
 ]
 
 

@@ -149,7 +149,7 @@ def test_only_a_healthy_gateway_counts_as_proven() -> None:
 
 def test_a_lease_outlasts_the_slowest_start() -> None:
     assert filters["ib_lease_seconds"]([{"start_timeout": 600}, {}], 30) == 600 + 30 + 180
-    assert filters["ib_lease_seconds"]([{}], 0) == 120 + 180
+    assert filters["ib_lease_seconds"]([{}, {"start_timeout": None}], 0) == 300 + 180
 
 
 @pytest.mark.parametrize("apart", [-40.0, 40.0])
