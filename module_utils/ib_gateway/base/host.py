@@ -31,14 +31,23 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 class GatewayKind(NamedTuple):
     """What the command line of a gateway process says about it.
 
-    product is gateway or tws; launcher is ibc, native or ibcontroller; trading_mode is None where argv does not say.
+    product is gateway or tws; launcher is ibc, native, ibcontroller or ibautomater, None where it is somebody's own;
+    main_class is empty where another system's launcher hides it. config_dir and trading_mode are None where argv does
+    not say. ini: IBC's settings file, as written. restarted: whether it was brought back by the nightly auto-restart.
+    fix_login: whether it was given a FIX login beside the API's. executable: whether its executable is a JVM (or an
+    emulator); None where nobody looked. unsupported: why it cannot be told what it does; it is then left alone.
     """
 
     product: str
-    launcher: str
+    launcher: Optional[str]
     main_class: str
     config_dir: Optional[str] = None
     trading_mode: Optional[str] = None
+    ini: Optional[str] = None
+    restarted: bool = False
+    fix_login: bool = False
+    executable: Optional[bool] = None
+    unsupported: Optional[str] = None
 
 
 @dataclass(frozen=True)

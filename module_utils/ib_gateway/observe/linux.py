@@ -74,8 +74,8 @@ class _Table:
         return processes.ancestors(pid, self.stat)
 
     def gateways(self) -> Set[int]:
-        java = [pid for pid, raw in self._raw.items() if b"java" in raw.partition(b"\0")[0]]
-        return {pid for pid in java if classify.gateway_kind(self.argv(pid))}
+        likely = [pid for pid, raw in self._raw.items() if classify.may_be_gateway(raw)]
+        return {pid for pid in likely if classify.gateway_kind(self.argv(pid))}
 
     def matching(self, patterns: Sequence[Pattern[str]]) -> Set[int]:
         return {pid for pid in self._raw if any(classify.matches_client(each, self.argv(pid)) for each in patterns)}
