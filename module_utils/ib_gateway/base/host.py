@@ -35,14 +35,23 @@ _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 class GatewayKind(NamedTuple):
     """What the command line of a gateway process says about it.
 
-    product is gateway or tws; launcher is ibc, native or ibcontroller; trading_mode is None where argv does not say.
+    product is gateway or tws; launcher is ibc, native, ibcontroller or ibautomater, None where it is somebody's own;
+    main_class is empty where another system's launcher hides it. config_dir and trading_mode are None where argv does
+    not say. ini: IBC's settings file, as written. restarted: whether it was brought back by the nightly auto-restart.
+    fix_login: whether it was given a FIX login beside the API's. executable: whether its executable is a JVM (or an
+    emulator); None where nobody looked. unsupported: why it cannot be told what it does; it is then left alone.
     """
 
     product: str
-    launcher: str
+    launcher: Optional[str]
     main_class: str
     config_dir: Optional[str] = None
     trading_mode: Optional[str] = None
+    ini: Optional[str] = None
+    restarted: bool = False
+    fix_login: bool = False
+    executable: Optional[bool] = None
+    unsupported: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -237,8 +246,8 @@ class Client(NamedTuple):
 class Keeper(NamedTuple):
     """A process that brings a gateway, or brings it back: IBC's start script, a loop, a supervisor.
 
-    name: what it is, in words. trading_mode: of the gateway it brings, where its command line says it. gateways: pids
-    of the gateways that it carries now. age: seconds.
+    name: what it is, in words. trading_mode and product: of the gateway it brings, where its command line says it.
+    gateways: pids of the gateways that it carries now. supervises: whether it may keep more than one. age: seconds.
     """
 
     pid: int
@@ -248,6 +257,8 @@ class Keeper(NamedTuple):
     trading_mode: Optional[str] = None
     unit: Optional[str] = None
     gateways: FrozenSet[int] = frozenset()
+    supervises: bool = False
+    product: Optional[str] = None
 
 
 class Visibility(NamedTuple):

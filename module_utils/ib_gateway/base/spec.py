@@ -13,6 +13,8 @@ TRADING_MODES = (LIVE, PAPER)
 GATEWAY = "gateway"
 TWS = "tws"
 PRODUCTS = (GATEWAY, TWS)
+#: A gateway that serves FIX alone: no entry can be one.
+FIX = "fix"
 
 #: Whose systemd a unit belongs to: the host's, or that of the account that owns the gateway.
 SYSTEM_SCOPE = "system"

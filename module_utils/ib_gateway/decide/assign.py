@@ -108,8 +108,9 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
     return tuple(
         each
         for each in snapshot.keepers
-        if not each.gateways
+        if (each.supervises or not each.gateways)
         and each.trading_mode in (None, spec.trading_mode)
+        and each.product in (None, spec.product)
         and (not accounts or each.user in accounts or (spec.unit is not None and each.unit == spec.unit))
         and each.unit not in units
     )
@@ -145,6 +146,8 @@ def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
         return NOT
     if spec.user is not None and spec.user != process.user:
         return NOT
+    if kind.unsupported is not None:
+        return UNPLACED
     if spec.unit is not None and process.unit == spec.unit:
         return OWN  # nobody but the system puts a process into a unit of the system
     placed = _placed(spec, process, host)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..base.findings import Finding
@@ -67,8 +68,26 @@ class Case(NamedTuple):
     @property
     def pending(self) -> Tuple[Process, ...]:
         """Its only gateway, where that has run longer than a start may take and was never seen to have served."""
+        return tuple(each for each in self._late if not self.stray_ports(each))
+
+    @property
+    def astray(self) -> Tuple[Process, ...]:
+        """As pending, but listening on a port that may be its API's."""
+        return tuple(each for each in self._late if self.stray_ports(each))
+
+    @property
+    def _late(self) -> Tuple[Process, ...]:
         known = {each.pid for each in (*self.silent, *self.starting)}
         return tuple(each for each in self._idle if each.pid not in known)
+
+    def stray_ports(self, process: Process) -> Tuple[int, ...]:
+        """Ports on which a gateway listens that should be up by now, and that may be its API's.
+
+        A port that its command line names is an agent's: JMX, a debugger, a metrics exporter.
+        """
+        words = " ".join(process.argv)
+        named = {int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words)}
+        return tuple(port for port in self.entry.listening(process) if port not in named)
 
     @property
     def maybe(self) -> Tuple[Process, ...]:

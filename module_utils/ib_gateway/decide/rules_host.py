@@ -103,8 +103,8 @@ def duplicate_gateways(case: Case) -> Iterator[Finding]:
 def wrong_port(case: Case) -> Iterator[Finding]:
     """A gateway of the entry serves another port, and none serves the entry's."""
     entry = case.entry
-    for process in () if entry.owners() else entry.elsewhere:
-        ports = entry.serving(process)
+    for process in () if entry.owners() else (*entry.elsewhere, *case.astray):
+        ports = entry.serving(process) or case.stray_ports(process)
         there = [each for each in entry.clients if each.connection and process.pid in each.connection.gateway_pids]
         here = [each for each in entry.clients if each.connection and each.connection.port == case.spec.port]
         yield findings.WRONG_PORT.found(

@@ -56,9 +56,10 @@ def gateway_starting(case: Case) -> Iterator[Finding]:
 def login_pending(case: Case) -> Iterator[Finding]:
     """A gateway has run for long and never served: the port opens only after the login."""
     for process in case.maybe:
+        unsupported = process.gateway.unsupported if process.gateway else None
         yield findings.LOGIN_PENDING.found(
-            "gateway pid %d of account %s may be that of %s and has not opened a port yet: a login may be under way"
-            % (process.pid, process.user, case.spec.name),
+            "gateway pid %d of account %s may be that of %s, and has not opened its port: %s"
+            % (process.pid, process.user, case.spec.name, unsupported or "a login may be under way"),
             dict(_aged(process), folder_known=False),
         )
     for process in case.pending:

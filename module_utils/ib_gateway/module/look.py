@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from dataclasses import replace
 from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.findings import HEALTHY
-from ..base.host import Process, Snapshot
+from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
 from ..base.spec import API_PORTS, GatewaySpec
@@ -41,7 +42,18 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
     found = look(ports, patterns, [spec.unit for spec in specs if spec.unit])
     folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
-    return found._replace(folders=folders, localhost=_localhost(specs, found))
+    return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=_keepers(specs, found))
+
+
+def _keepers(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[Keeper, ...]:
+    """What brings gateways; asked only where a port is not served, on a system that can be asked."""
+    served = {each.port for each in found.listeners}
+    if all(spec.port in served for spec in specs) or not sys.platform.startswith("linux"):
+        return ()
+    from ..observe.keepers import keepers
+
+    gateways = [process.pid for process in found.processes.values() if process.gateway]
+    return keepers(gateways)
 
 
 def _localhost(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[str, ...]:

@@ -108,8 +108,9 @@ def _describe(
         started = stat.started_ticks / _TICKS
         command = redact_argv(argv)
         netns = processes.network_namespace(str(pid))
-        kind, unit = classify.gateway_kind(argv), processes.read_unit(pid)
+        kind, unit = table.kind(pid), processes.read_unit(pid)
         cwd = processes.read_cwd(pid)
+        told = settings.started(pid, kind, argv, table.exe(pid), cwd) if kind else None
         found[pid] = Process(
             pid=pid,
             started_ticks=stat.started_ticks,
@@ -124,7 +125,7 @@ def _describe(
             cwd=cwd,
             unit=unit,
             unit_is_own=unit is not None and _only_launchers_above(stat.ppid, table),
-            gateway=kind,
+            gateway=told.kind if told else None,
             relay=classify.relay_name(argv),
             sockets_visible=seen.owners.visible(pid),
             other_netns=netns is not None and netns != own_netns,
@@ -132,7 +133,7 @@ def _describe(
             state=stat.state,
             pairs=pid in pairing,
             unanswered=unanswered.get(pid, 0),
-            folder=settings.folder(argv, kind) if kind else None,
+            folder=told.folder if told else None,
         )
     return found
 

@@ -6,6 +6,7 @@ import os
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
 
 from ..base import classify
+from ..base.host import GatewayKind
 from . import processes
 
 
@@ -23,6 +24,7 @@ class Table:
         )
         self._parsed: Dict[int, Tuple[str, ...]] = {}
         self._stats: Dict[int, Optional[processes.Stat]] = {}
+        self._exes: Dict[int, Optional[str]] = {}
 
     def _candidates(self) -> Iterable[int]:
         entries = self.entries()
@@ -59,9 +61,18 @@ class Table:
     def ancestors(self, pid: int) -> FrozenSet[int]:
         return processes.ancestors(pid, self.stat)
 
+    def exe(self, pid: int) -> Optional[str]:
+        """The program a process runs, which its command line cannot fake; None where it may not be read."""
+        if pid not in self._exes:
+            self._exes[pid] = processes.read_exe(pid)
+        return self._exes[pid]
+
+    def kind(self, pid: int) -> Optional[GatewayKind]:
+        """What kind of gateway a process is; None for everything else."""
+        return classify.gateway_kind(self.argv(pid), self.exe(pid))
+
     def gateways(self) -> Set[int]:
-        java = [pid for pid, raw in self._raw.items() if b"java" in raw.partition(b"\0")[0]]
-        return {pid for pid in java if classify.gateway_kind(self.argv(pid))}
+        return {pid for pid, raw in self._raw.items() if classify.may_be_gateway(raw) and self.kind(pid)}
 
     def matching(self, patterns: Sequence[Pattern[str]]) -> Set[int]:
         return {pid for pid in self._raw if any(classify.matches_client(each, self.argv(pid)) for each in patterns)}

@@ -192,8 +192,17 @@ def read_unit(pid: int) -> Optional[str]:
 
 def read_cwd(pid: int) -> Optional[str]:
     """A process's working directory; None when it may not be read."""
+    return _read_link(pid, "cwd")
+
+
+def read_exe(pid: int) -> Optional[str]:
+    """The program a process runs, as the kernel names it; None when it may not be read."""
+    return _read_link(pid, "exe")
+
+
+def _read_link(pid: int, name: str) -> Optional[str]:
     try:
-        return os.fsencode(os.readlink("%s/%d/cwd" % (PROC, pid))).decode("utf-8", "backslashreplace")
+        return os.fsencode(os.readlink("%s/%d/%s" % (PROC, pid, name))).decode("utf-8", "backslashreplace")
     except OSError:
         return None
 

@@ -1,19 +1,81 @@
-"""Where a gateway keeps its settings, and whose folder that is: reads links, owners and an installation's own file."""
+"""Where a gateway keeps its settings, whose folder that is, and what the files it was started with say of it.
+
+Every path here was written by another account, so a file is only read when it is a small regular one that the
+gateway's account or root owns, and nothing of it is kept but what recognition needs.
+"""
 
 from __future__ import annotations
 
 import os
-from typing import Dict, Iterable, Optional, Sequence
+import stat
+from typing import Dict, Iterable, NamedTuple, Optional, Sequence
 
 from ..base.host import Folder, GatewayKind
+from ..base.spec import FIX
+
+_MOST_BYTES = 1 << 16
 
 
-def folder(argv: Sequence[str], kind: GatewayKind) -> Optional[str]:  # noqa: ARG001 - argv: see installation below
-    """The settings folder a gateway was started with, without symbolic links; None where nothing tells.
+class Started(NamedTuple):
+    """How a gateway was started, with what its files add to its command line.
 
-    A working directory does not tell: it is where somebody stood when the gateway was started.
+    folder: its settings folder without symbolic links; None where nothing tells. A working directory does not tell: it
+    is where somebody stood when the gateway was started.
     """
-    return resolved(kind.config_dir) if kind.config_dir else None
+
+    kind: GatewayKind
+    folder: Optional[str] = None
+
+
+def started(pid: int, kind: GatewayKind, argv: Sequence[str], exe: Optional[str], cwd: Optional[str]) -> Started:
+    """Completes what a gateway's command line says by IBC's settings file and by the installation's own."""
+    told = _by_ibc(pid, kind, cwd) if kind.ini else kind
+    folder = told.config_dir
+    if folder is None and kind.launcher == "native":
+        folder = _by_installation(pid, argv, exe, cwd)
+    return Started(told, resolved(folder) if folder and folder.startswith("/") else None)
+
+
+def _by_ibc(pid: int, kind: GatewayKind, cwd: Optional[str]) -> GatewayKind:
+    from ..base.installation import parse_ibc_ini
+
+    text = read_as(pid, os.path.join(cwd or "/", kind.ini or ""))
+    if text is None:
+        return kind
+    found = parse_ibc_ini(text)
+    fix_only = bool(found.fix) and not found.api_login
+    return kind._replace(
+        product=FIX if fix_only else kind.product,
+        trading_mode=kind.trading_mode or found.trading_mode,
+        config_dir=kind.config_dir or found.config_dir,
+    )
+
+
+def _by_installation(pid: int, argv: Sequence[str], exe: Optional[str], cwd: Optional[str]) -> Optional[str]:
+    from ..base.installation import RESPONSE_FILE, config_dir_in, installation_folder
+
+    where = installation_folder(argv, exe, cwd)
+    text = read_as(pid, os.path.join(where, RESPONSE_FILE)) if where and where.startswith("/") else None
+    return config_dir_in(text) if text is not None else None
+
+
+def read_as(pid: int, path: str) -> Optional[str]:
+    """The text of a file as a process sees it; None for what may not be read, or should not be."""
+    try:
+        # Not to wait for a FIFO, and never another account's file.
+        descriptor = os.open("/proc/%d/root%s" % (pid, path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    except (OSError, ValueError):
+        return None
+    try:
+        found = os.fstat(descriptor)
+        mine = found.st_uid in (0, os.stat("/proc/%d" % pid).st_uid)
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES or not mine:
+            return None
+        return os.read(descriptor, _MOST_BYTES).decode("utf-8", "backslashreplace")
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def resolved(path: str) -> str:
@@ -22,7 +84,7 @@ def resolved(path: str) -> str:
 
 
 def folders(paths: Iterable[str]) -> Dict[str, Folder]:
-    """What each of these folders really is, and which account owns it."""
+    """What each of these folders really is, which account owns it, and how much room its file system has."""
     return {path: Folder(resolved(path), _owner(path), _free(path)) for path in paths}
 
 

@@ -23,6 +23,7 @@ KNOWN = {
     "ibgateway.GWClient": ("gateway", "native"),
     "ibcalpha.ibc.IbcGateway": ("gateway", "ibc"),
     "ibcontroller.IBGatewayController": ("gateway", "ibcontroller"),
+    "ibautomater.IBAutomater": ("gateway", "ibautomater"),
     "install4j.jclient.LoginFrame": ("tws", "native"),
     "jclient.LoginFrame": ("tws", "native"),
     "ibcalpha.ibc.IbcTws": ("tws", "ibc"),

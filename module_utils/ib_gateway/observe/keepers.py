@@ -1,0 +1,83 @@
+"""What brings a gateway, or brings it back: start scripts, loops, supervisors, restarters that run on this host.
+
+Read only where a gateway is missing. Between two lives of a gateway, as in its nightly restart, nothing but its keeper
+shows that it is about to come back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Dict, Iterable, Optional, Sequence, Tuple
+
+from ..base.command_line import is_shell, program_name, run_of
+from ..base.host import Keeper
+from ..base.launchers import SUPERVISOR, Launcher, launcher_of
+from . import processes, settings
+
+#: Start what is due, whenever that is; that they are alive says nothing about a gateway.
+_SCHEDULERS = ("cron", "crond", "anacron", "atd", "fcron", "launchd", "systemd --user", "autossh", "start-stop-daemon")
+#: What the text of a script that runs a gateway mentions.
+_ABOUT_GATEWAY = re.compile(r"(?i)ibgateway|ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|\bibc\b")
+_TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+#: In the command line of every Ansible module: another run's start of a gateway is no keeper of one.
+_MODULE = b"AnsiballZ_"
+#: Scripts whose text is read in one look; a desk has a handful.
+_MOST_TEXTS = 200
+
+
+def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
+    """Every process that may bring a gateway. gateways: pids of those that run."""
+    own_run = processes.ancestors(os.getpid())
+    carried: Dict[int, set] = {}  # type: ignore[type-arg]  # pids
+    for gateway in gateways:
+        for pid in processes.ancestors(gateway) - {1}:
+            carried.setdefault(pid, set()).add(gateway)
+    users, uptime, texts = processes.Users(), processes.uptime(), 0
+    found = []
+    for pid, raw in processes.scan(processes.pids()):
+        argv = processes.parse_cmdline(raw)
+        if pid == 1 or pid in own_run or _MODULE in raw:
+            continue
+        launcher = launcher_of(argv, None)
+        if launcher is None and texts < _MOST_TEXTS:
+            script = _script(argv)
+            texts += script is not None
+            launcher = _by_text(pid, script)
+        if launcher is None or not launcher.keeps or launcher.name in _SCHEDULERS:
+            continue
+        stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
+        if stat is None or uid is None or stat.state in "ZX":
+            continue
+        found.append(
+            Keeper(
+                pid=pid,
+                user=users.name(uid),
+                name=launcher.name,
+                age=max(0.0, uptime - stat.started_ticks / _TICKS),
+                trading_mode=launcher.trading_mode,
+                unit=processes.read_unit(pid),
+                gateways=frozenset(carried.get(pid, ())),
+                supervises=launcher.kind == SUPERVISOR,
+                product=launcher.product,
+            )
+        )
+    return tuple(sorted(found))
+
+
+def _script(argv: Sequence[str]) -> Optional[str]:
+    """The script that a shell runs; None for everything else."""
+    run = run_of(argv)
+    if run.program is None or run.script is None or not is_shell(program_name(argv[run.program :])):
+        return None
+    return argv[run.script]
+
+
+def _by_text(pid: int, script: Optional[str]) -> Optional[Launcher]:
+    """A home-made script of any name is a launcher if its text runs a gateway."""
+    if script is None:
+        return None
+    text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script))
+    if text is None or not _ABOUT_GATEWAY.search(text):
+        return None
+    return Launcher("launcher", os.path.basename(script))
