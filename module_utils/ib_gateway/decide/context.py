@@ -83,9 +83,9 @@ class Case(NamedTuple):
     def stray_ports(self, process: Process) -> Tuple[int, ...]:
         """Ports on which a gateway listens that should be up by now, and that may be its API's.
 
-        A port that its command line names is an agent's: JMX, a debugger, a metrics exporter.
+        A port that one of Java's own options names is an agent's: JMX, a debugger, a metrics exporter.
         """
-        words = " ".join(process.argv)
+        words = " ".join(word for word in process.argv if word.startswith(("-D", "-agent", "-javaagent", "-X")))
         named = {int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words)}
         return tuple(port for port in self.entry.listening(process) if port not in named)
 
