@@ -118,7 +118,9 @@ def test_who_writes_the_report_finds_loaded_what_that_takes(desk: Desk) -> None:
     run = desk.play(str(desk.folder / "play.yml"))
     assert run.rc == 0, run.output
     told = json.loads((desk.folder / "desk").read_text())
-    assert {f"ansible.module_utils.ib_fleet.{name}" for name in ("page", "junit", "metrics")} <= set(told["loaded"])
+    assert {f"ansible.module_utils.ib_fleet.render.{name}" for name in ("page", "junit", "metrics")} <= set(
+        told["loaded"]
+    )
     assert {"prometheus_client", "junitparser"} <= set(told["loaded"])
     assert told["page"] == 1
 

@@ -51,7 +51,7 @@ class _Clocks:
 
 
 class _SignallingOs:
-    """The module `os` as signalling.py uses it; without pidfd on a host that has none."""
+    """The module `os` as stop_process.py uses it; without pidfd on a host that has none."""
 
     def __init__(self, host: SimHost) -> None:
         self._host = host
@@ -73,7 +73,7 @@ class _SignallingOs:
 
 
 class _Signals:
-    """The module `signal` as signalling.py uses it."""
+    """The module `signal` as stop_process.py uses it."""
 
     SIGTERM, SIGKILL = signal.SIGTERM, signal.SIGKILL
 
@@ -82,7 +82,7 @@ class _Signals:
 
 
 class _Select:
-    """The module `select` as signalling.py uses it."""
+    """The module `select` as stop_process.py uses it."""
 
     POLLIN = 1
 
@@ -107,7 +107,7 @@ class _Poll:
 
 
 class _Disk:
-    """The system calls of statefolder.py that change something. Nothing waits for a real disk."""
+    """The system calls of state_folder.py that change something. Nothing waits for a real disk."""
 
     def __init__(self, host: SimHost) -> None:
         self._host = host
