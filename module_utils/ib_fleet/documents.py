@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ansible.module_utils.ib_audit.report import SCHEMA as AUDIT_SCHEMA
+from ansible.module_utils.ib_audit.report.document import SCHEMA as AUDIT_SCHEMA
 from ansible.module_utils.ib_fleet.files import ReportError, why
 from ansible.module_utils.ib_fleet.text import visible
 from ansible.module_utils.ib_gateway.fleet import SCHEMA

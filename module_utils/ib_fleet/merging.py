@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from ansible.module_utils.ib_audit import report
+from ansible.module_utils.ib_audit.report import document as report
 from ansible.module_utils.ib_fleet.files import ReportError
 from ansible.module_utils.ib_gateway.fleet import SCHEMA, document
 

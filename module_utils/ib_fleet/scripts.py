@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ansible.module_utils.ib_audit.model import SEVERITIES
-from ansible.module_utils.ib_audit.report import counted
+from ansible.module_utils.ib_audit.reading.model import SEVERITIES
+from ansible.module_utils.ib_audit.report.document import counted
 from ansible.module_utils.ib_fleet.views import anchor
 
 #: So many problems are on the page, the worst ones; audit.json has all of them.

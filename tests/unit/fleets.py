@@ -6,9 +6,9 @@ import random
 from functools import lru_cache
 from typing import Any, Dict, List, Sequence
 
-from ansible.module_utils.ib_audit import report
-from ansible.module_utils.ib_audit.catalogue import NOT_AUDITED, RULES
-from ansible.module_utils.ib_audit.model import SEVERITIES
+from ansible.module_utils.ib_audit.reading.model import SEVERITIES
+from ansible.module_utils.ib_audit.report import document as report
+from ansible.module_utils.ib_audit.rules.catalogue import NOT_AUDITED, RULES
 from ansible.module_utils.ib_gateway import fleet
 from unit.facts import SCRIPT, gateway, health, listener, probe, script, snapshot, spec
 from unit.test_planning import LEAST

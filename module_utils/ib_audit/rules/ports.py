@@ -7,13 +7,12 @@ import posixpath
 import re
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ib_audit.case import Case, about, at, found
-from ansible.module_utils.ib_audit.connections import Connection
-from ansible.module_utils.ib_audit.model import Found
-from ansible.module_utils.ib_audit.scopes import Table, parameters
-from ansible.module_utils.ib_audit.values import Value
-from ansible.module_utils.ib_gateway.model import LIVE, TRADING_MODES
-from ansible.module_utils.ib_gateway.recognition import matches_any
+from ..analysis.connections import Connection
+from ..analysis.scopes import Table, parameters
+from ..analysis.values import Value
+from ..reading.gateway import LIVE, TRADING_MODES, matches_any
+from ..reading.model import Found
+from .case import Case, about, at, found
 
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+(?![a-z])")
 _MODE_NAMES = re.compile(r"^(?:trading_?mode|mode|account_?type|env|environment|profile)$", re.IGNORECASE)

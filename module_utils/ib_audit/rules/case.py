@@ -7,13 +7,13 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible.module_utils.ib_audit import connections
-from ansible.module_utils.ib_audit.connections import DEFAULTS, Connection
-from ansible.module_utils.ib_audit.model import Found, Place, Script
-from ansible.module_utils.ib_audit.project import Project
-from ansible.module_utils.ib_audit.scopes import Table
-from ansible.module_utils.ib_audit.values import CONSTANT, Value, Values
-from ansible.module_utils.ib_gateway.model import GATEWAY_PORTS, TWS_PORTS, GatewaySpec
+from ..analysis import connections
+from ..analysis.connections import DEFAULTS, Connection
+from ..analysis.project import Project
+from ..analysis.scopes import Table
+from ..analysis.values import CONSTANT, Value, Values
+from ..reading.gateway import GATEWAY_PORTS, TWS_PORTS, GatewaySpec
+from ..reading.model import Found, Place, Script
 
 _LOOPBACK = ("127.", "localhost", "::1", "0.0.0.0")  # noqa: S104 - a host that scripts name, nothing is bound
 

@@ -9,10 +9,10 @@ import posixpath
 import sys
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
-from ansible.module_utils.ib_audit.audit import Audit, Lookup, audit, printable, shown
-from ansible.module_utils.ib_audit.edits import FIXABLE, KEEP, Edit, Left, plan
-from ansible.module_utils.ib_audit.model import KIT, Problem, Source
-from ansible.module_utils.ib_gateway.model import GatewaySpec
+from ..reading.gateway import GatewaySpec
+from ..reading.model import KIT, Problem, Source
+from ..rules.audit import Audit, Lookup, audit, printable, shown
+from .edits import FIXABLE, KEEP, Edit, Left, plan
 
 __all__ = ["FIXABLE", "Change", "Left", "LibraryMissing", "Outcome", "mend"]
 _BOM = b"\xef\xbb\xbf"
@@ -74,7 +74,7 @@ def mend(
 
 def _rewriter() -> Any:
     try:
-        from ansible.module_utils.ib_audit import rewriting
+        from . import rewriting
     except ImportError as error:
         if (error.name or "").partition(".")[0] != "libcst":
             raise

@@ -6,11 +6,12 @@ import dataclasses
 import os
 from typing import Dict, List, Sequence, Tuple
 
-from ansible.module_utils.ib_audit import files
-from ansible.module_utils.ib_audit.model import Running, Source
 from ansible.module_utils.ib_gateway.matching import all_clients
 from ansible.module_utils.ib_gateway.model import API_PORTS, GatewaySpec, Process
 from ansible.module_utils.ib_gateway.snapshot import look
+
+from . import files
+from .model import Running, Source
 
 
 def running(specs: Sequence[GatewaySpec], max_size: int) -> List[Tuple[Process, Source]]:

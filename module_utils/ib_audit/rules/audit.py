@@ -9,32 +9,24 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from ansible.module_utils.ib_audit import (
-    rules_failing,
-    rules_ids,
-    rules_leaving,
-    rules_loop,
-    rules_ports,
-    rules_waiting,
-)
-from ansible.module_utils.ib_audit.case import Case, case
-from ansible.module_utils.ib_audit.catalogue import RULES
-from ansible.module_utils.ib_audit.ignores import Ignores, comments, lines_of
-from ansible.module_utils.ib_audit.model import KIT, LIBRARIES, Found, Place, Problem, Script, Source
-from ansible.module_utils.ib_audit.scopes import Table
-from ansible.module_utils.ib_audit.source import parse
-from ansible.module_utils.ib_gateway.model import GatewaySpec
-from ansible.module_utils.ib_gateway.redaction import HIDDEN, plain_text
+from ..analysis.scopes import Table
+from ..reading.gateway import HIDDEN, GatewaySpec, plain_text
+from ..reading.model import KIT, LIBRARIES, Found, Place, Problem, Script, Source
+from ..reading.source import parse
+from . import failing, ids, leaving, loop, ports, waiting
+from .case import Case, case
+from .catalogue import RULES
+from .ignores import Ignores, comments, lines_of
 
 FILE_RULES: Tuple[Callable[[Case, Table], Iterator[Found]], ...] = (
-    *rules_loop.RULES,
-    *rules_ids.RULES,
-    *rules_ports.RULES,
-    *rules_failing.RULES,
-    *rules_waiting.RULES,
-    *rules_leaving.RULES,
+    *loop.RULES,
+    *ids.RULES,
+    *ports.RULES,
+    *failing.RULES,
+    *waiting.RULES,
+    *leaving.RULES,
 )
-HOST_RULES: Tuple[Callable[[Case], Iterator[Found]], ...] = (*rules_ids.HOST_RULES, *rules_ports.HOST_RULES)
+HOST_RULES: Tuple[Callable[[Case], Iterator[Found]], ...] = (*ids.HOST_RULES, *ports.HOST_RULES)
 #: A script without one of these words uses no client library.
 _MARKS = (*LIBRARIES, "nest_asyncio")
 _MOST_COMPANIONS = 200
