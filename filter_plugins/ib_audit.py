@@ -14,7 +14,8 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_audit import report, sarif  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_audit.report import document as report  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_audit.report import sarif  # noqa: E402 - likewise
 
 _REGISTERED = "ib_client_audit_result"
 

@@ -194,11 +194,11 @@ elapsed_ms: {description: How long it took., type: float, returned: success, sam
 import time
 from typing import Any, Dict, List
 
-from ansible.module_utils.ib_audit import files, looking
-from ansible.module_utils.ib_audit.audit import audit, printable
-from ansible.module_utils.ib_audit.model import MAX_SIZE, SEVERITIES, Source, as_dict
-from ansible.module_utils.ib_audit.repair import FIXABLE, LibraryMissing, Outcome, mend
-from ansible.module_utils.ib_audit.writing import write
+from ansible.module_utils.ib_audit.fixing.repair import FIXABLE, LibraryMissing, Outcome, mend
+from ansible.module_utils.ib_audit.fixing.writing import write
+from ansible.module_utils.ib_audit.reading import files, looking
+from ansible.module_utils.ib_audit.reading.model import MAX_SIZE, SEVERITIES, Source, as_dict
+from ansible.module_utils.ib_audit.rules.audit import audit, printable
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import Any, List, Sequence, Set
 
-from ansible.module_utils.ib_audit.audit import Audit, audit
-from ansible.module_utils.ib_audit.model import Problem, Source
+from ansible.module_utils.ib_audit.reading.model import Problem, Source
+from ansible.module_utils.ib_audit.rules.audit import Audit, audit
 from ansible.module_utils.ib_gateway.base.spec import GATEWAY_PORTS, GatewaySpec
 
 PATH = "/srv/trading/bot.py"

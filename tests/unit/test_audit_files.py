@@ -8,10 +8,10 @@ import warnings
 from pathlib import Path
 
 import pytest
-from ansible.module_utils.ib_audit import files
-from ansible.module_utils.ib_audit.audit import audit
-from ansible.module_utils.ib_audit.catalogue import RULES
-from ansible.module_utils.ib_audit.model import SEVERITIES, Source, as_dict
+from ansible.module_utils.ib_audit.reading import files
+from ansible.module_utils.ib_audit.reading.model import SEVERITIES, Source, as_dict
+from ansible.module_utils.ib_audit.rules.audit import audit
+from ansible.module_utils.ib_audit.rules.catalogue import RULES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.audited import audited, codes, problems, spec

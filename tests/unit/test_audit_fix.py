@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from ansible.module_utils.ib_audit import repair
-from ansible.module_utils.ib_audit.model import Source
+from ansible.module_utils.ib_audit.fixing import repair
+from ansible.module_utils.ib_audit.reading.model import Source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.audited import PATH, spec
@@ -260,9 +260,9 @@ def test_the_missing_library_is_named_with_the_way_to_add_it(monkeypatch: pytest
     import sys
 
     monkeypatch.setitem(sys.modules, "libcst", None)
-    monkeypatch.delitem(sys.modules, "ansible.module_utils.ib_audit.rewriting", raising=False)
-    from ansible.module_utils import ib_audit
+    monkeypatch.delitem(sys.modules, "ansible.module_utils.ib_audit.fixing.rewriting", raising=False)
+    from ansible.module_utils.ib_audit import fixing
 
-    monkeypatch.delattr(ib_audit, "rewriting", raising=False)
+    monkeypatch.delattr(fixing, "rewriting", raising=False)
     with pytest.raises(repair.LibraryMissing, match="pip install libcst"):
         mended("from ib_insync import IB\nIB().connect('h', 4001, 15)\n")

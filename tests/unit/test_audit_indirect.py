@@ -6,9 +6,9 @@ import textwrap
 from typing import Any, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_audit.audit import audit
-from ansible.module_utils.ib_audit.looking import separate, together
-from ansible.module_utils.ib_audit.model import Problem, Running, Source
+from ansible.module_utils.ib_audit.reading.looking import separate, together
+from ansible.module_utils.ib_audit.reading.model import Problem, Running, Source
+from ansible.module_utils.ib_audit.rules.audit import audit
 from unit.audited import PATH, codes, problems, spec
 from unit.facts import process
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import List
 
 import pytest
-from ansible.module_utils.ib_audit.audit import audit
-from ansible.module_utils.ib_audit.model import Source
+from ansible.module_utils.ib_audit.reading.model import Source
+from ansible.module_utils.ib_audit.rules.audit import audit
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from unit.audited import PATH, audited, problems, spec
 

@@ -6,9 +6,10 @@ import json
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_audit import report, sarif
-from ansible.module_utils.ib_audit.catalogue import RULES
-from ansible.module_utils.ib_audit.model import as_dict
+from ansible.module_utils.ib_audit.reading.model import as_dict
+from ansible.module_utils.ib_audit.report import document as report
+from ansible.module_utils.ib_audit.report import sarif
+from ansible.module_utils.ib_audit.rules.catalogue import RULES
 from unit.audited import audited
 
 CONTEXT = {"generated_at": "2025-04-25T05:00:12Z", "check_mode": False}

@@ -11,8 +11,9 @@ import copy
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_audit import report, sarif
-from ansible.module_utils.ib_audit.catalogue import RULES
+from ansible.module_utils.ib_audit.report import document as report
+from ansible.module_utils.ib_audit.report import sarif
+from ansible.module_utils.ib_audit.rules.catalogue import RULES
 from jsonschema import Draft202012Validator
 from unit import fleets
 from unit.test_audit_report import document

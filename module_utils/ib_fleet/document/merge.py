@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional
 
-from ...ib_audit import report
+from ...ib_audit.report import document as report
 from .fleet_document import SCHEMA, document
 from .report_error import ReportError
 

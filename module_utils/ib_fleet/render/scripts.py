@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from ...ib_audit.model import SEVERITIES
-from ...ib_audit.report import counted
+from ...ib_audit.reading.model import SEVERITIES
+from ...ib_audit.report.document import counted
 from .view_models import anchor
 
 #: So many problems are on the page, the worst ones; audit.json has all of them.

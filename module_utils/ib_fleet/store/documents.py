@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...ib_audit.report import SCHEMA as AUDIT_SCHEMA
+from ...ib_audit.report.document import SCHEMA as AUDIT_SCHEMA
 from ..document.fleet_document import SCHEMA
 from ..document.report_error import ReportError
 from ..document.text import visible

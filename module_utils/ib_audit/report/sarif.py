@@ -6,7 +6,7 @@ import hashlib
 from typing import Any, Dict, List, Mapping
 from urllib.parse import quote
 
-from ansible.module_utils.ib_audit.catalogue import RULES
+from ..rules.catalogue import RULES
 
 VERSION = "2.1.0"
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

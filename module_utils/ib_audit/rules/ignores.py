@@ -9,8 +9,8 @@ import tokenize
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterator, List, Optional
 
-from ansible.module_utils.ib_audit.catalogue import RULES
-from ansible.module_utils.ib_audit.model import Script
+from ..reading.model import Script
+from .catalogue import RULES
 
 _COMMENT = re.compile(r"#\s*ib-audit:\s*ignore\b(?P<rest>.*)$")
 _REST = re.compile(r"^\[(?P<codes>[\w\s,]*)\]\s*(?P<reason>.*)$")

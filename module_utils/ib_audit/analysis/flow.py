@@ -5,8 +5,8 @@ from __future__ import annotations
 import ast
 from typing import Any, Iterator, List, Optional, Set, Tuple, Union, cast
 
-from ansible.module_utils.ib_audit.project import Project
-from ansible.module_utils.ib_audit.scopes import FUNCTIONS, Table
+from .project import Project
+from .scopes import FUNCTIONS, Table
 
 Call = Tuple[Table, ast.Call]
 #: ast.TryStar came with Python 3.11.

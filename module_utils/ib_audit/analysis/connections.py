@@ -6,11 +6,11 @@ import ast
 from dataclasses import dataclass, field
 from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
-from ansible.module_utils.ib_audit import indirect
-from ansible.module_utils.ib_audit.model import ASYNC, INSYNC, LIBRARIES, OFFICIAL
-from ansible.module_utils.ib_audit.project import Argument, Project
-from ansible.module_utils.ib_audit.scopes import VALUE, Table
-from ansible.module_utils.ib_audit.values import Values
+from ..reading.model import ASYNC, INSYNC, LIBRARIES, OFFICIAL
+from . import indirect
+from .project import Argument, Project
+from .scopes import VALUE, Table
+from .values import Values
 
 _HIGH = ("host", "port", "clientId", "timeout", "readonly", "account")
 _OFFICIAL = ("host", "port", "clientId")

@@ -6,15 +6,15 @@ import ast
 from dataclasses import dataclass
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ansible.module_utils.ib_audit import flow
-from ansible.module_utils.ib_audit.audit import Audit, printable
-from ansible.module_utils.ib_audit.case import Case
-from ansible.module_utils.ib_audit.connections import Connection
-from ansible.module_utils.ib_audit.model import KIT, Found, Problem
-from ansible.module_utils.ib_audit.rules_loop import starts
-from ansible.module_utils.ib_audit.rules_ports import may_rewrite, right_port
-from ansible.module_utils.ib_audit.scopes import IMPORT, VALUE, Table
-from ansible.module_utils.ib_audit.values import CHANCE, CONSTANT, Value
+from ..analysis import flow
+from ..analysis.connections import Connection
+from ..analysis.scopes import IMPORT, VALUE, Table
+from ..analysis.values import CHANCE, CONSTANT, Value
+from ..reading.model import KIT, Found, Problem
+from ..rules.audit import Audit, printable
+from ..rules.case import Case
+from ..rules.loop import starts
+from ..rules.ports import may_rewrite, right_port
 
 LOOPS = ("loop_in_function", "loop_started_twice", "loop_at_import")
 IDS = ("hardcoded_client_id", "random_client_id")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import Dict, Iterator, List, Set, Tuple
 
-from ansible.module_utils.ib_audit import flow
-from ansible.module_utils.ib_audit.case import Case, found, where
-from ansible.module_utils.ib_audit.connections import client_classes
-from ansible.module_utils.ib_audit.model import Found
-from ansible.module_utils.ib_audit.scopes import FUNCTIONS, Table
+from ..analysis import flow
+from ..analysis.connections import client_classes
+from ..analysis.scopes import FUNCTIONS, Table
+from ..reading.model import Found
+from .case import Case, found, where
 
 _SLEEPS = frozenset(
     ["time.sleep"]

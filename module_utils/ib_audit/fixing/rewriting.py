@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 
 import libcst as cst
-from ansible.module_utils.ib_audit.edits import ARGUMENT, MOVE, NUMBER, REMOVE, REPLACE, Edit
-from ansible.module_utils.ib_audit.model import KIT
 from libcst.metadata import MetadataWrapper, PositionProvider
+
+from ..reading.model import KIT
+from .edits import ARGUMENT, MOVE, NUMBER, REMOVE, REPLACE, Edit
 
 Span = Tuple[Tuple[int, int], Tuple[int, int]]
 

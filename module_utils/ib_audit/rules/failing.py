@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 from typing import Iterator, List, Optional, Set, Tuple, Union
 
-from ansible.module_utils.ib_audit import flow
-from ansible.module_utils.ib_audit.case import Case, at, found
-from ansible.module_utils.ib_audit.connections import Connection
-from ansible.module_utils.ib_audit.model import ERROR, OFFICIAL, Found
-from ansible.module_utils.ib_audit.scopes import Table
-from ansible.module_utils.ib_audit.values import CONSTANT
+from ..analysis import flow
+from ..analysis.connections import Connection
+from ..analysis.scopes import Table
+from ..analysis.values import CONSTANT
+from ..reading.model import ERROR, OFFICIAL, Found
+from .case import Case, at, found
 
 _LIMITS = frozenset(["asyncio.wait_for", "asyncio.timeout", "asyncio.timeout_at", "async_timeout.timeout"])
 _SLEEPS = ("sleep", "wait", "wait_for")

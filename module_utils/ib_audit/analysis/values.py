@@ -6,9 +6,9 @@ import ast
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-from ansible.module_utils.ib_audit.names import Thing
-from ansible.module_utils.ib_audit.project import Argument, Project, argument_of, returns, values_in
-from ansible.module_utils.ib_audit.scopes import ELEMENT, IMPORT, PARAMETER, VALUE, Binding, Table
+from .names import Thing
+from .project import Argument, Project, argument_of, returns, values_in
+from .scopes import ELEMENT, IMPORT, PARAMETER, VALUE, Binding, Table
 
 CONSTANT, CHANCE, PROCESS, UNKNOWN = "constant", "chance", "process", "unknown"
 _MOST = 24

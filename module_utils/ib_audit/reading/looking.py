@@ -6,10 +6,10 @@ import dataclasses
 import os
 from typing import Dict, List, Sequence, Tuple
 
-from ..ib_gateway.base.host import Process
-from ..ib_gateway.base.spec import API_PORTS, GatewaySpec
-from ..ib_gateway.decide.clients import all_clients
-from ..ib_gateway.observe.snapshot import look
+from ...ib_gateway.base.host import Process
+from ...ib_gateway.base.spec import API_PORTS, GatewaySpec
+from ...ib_gateway.decide.clients import all_clients
+from ...ib_gateway.observe.snapshot import look
 from . import files
 from .model import Running, Source
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import Dict, FrozenSet, Iterator, List, Tuple
 
-from ansible.module_utils.ib_audit.case import Case, about, at, found, where
-from ansible.module_utils.ib_audit.connections import Connection
-from ansible.module_utils.ib_audit.model import NOTE, Found
-from ansible.module_utils.ib_audit.scopes import Table
-from ansible.module_utils.ib_audit.values import CHANCE, CONSTANT, Value
+from ..analysis.connections import Connection
+from ..analysis.scopes import Table
+from ..analysis.values import CHANCE, CONSTANT, Value
+from ..reading.model import NOTE, Found
+from .case import Case, about, at, found, where
 
 
 def hardcoded_client_id(case: Case, table: Table) -> Iterator[Found]:

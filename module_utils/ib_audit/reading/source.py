@@ -11,7 +11,7 @@ import tokenize
 import warnings
 from typing import Optional, Tuple, Union
 
-from ansible.module_utils.ib_audit.model import Script, Source
+from .model import Script, Source
 
 _SHEBANG = re.compile(rb"^#!.*\b(?:python|pypy)[0-9.]*")
 _SHEBANG_2 = re.compile(rb"^#!.*\bpython2")

@@ -7,13 +7,12 @@ import posixpath
 import re
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
-from ..ib_gateway.base.classify import matches_any
-from ..ib_gateway.base.spec import LIVE, TRADING_MODES
+from ..analysis.connections import Connection
+from ..analysis.scopes import Table, parameters
+from ..analysis.values import Value
+from ..reading.gateway import LIVE, TRADING_MODES, matches_any
+from ..reading.model import Found
 from .case import Case, about, at, found
-from .connections import Connection
-from .model import Found
-from .scopes import Table, parameters
-from .values import Value
 
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+(?![a-z])")
 _MODE_NAMES = re.compile(r"^(?:trading_?mode|mode|account_?type|env|environment|profile)$", re.IGNORECASE)

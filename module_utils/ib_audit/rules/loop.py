@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from typing import Iterator, List
 
-from ansible.module_utils.ib_audit import flow
-from ansible.module_utils.ib_audit.case import Case, found, where
-from ansible.module_utils.ib_audit.model import WARNING, Found
-from ansible.module_utils.ib_audit.scopes import Table
+from ..analysis import flow
+from ..analysis.scopes import Table
+from ..reading.model import WARNING, Found
+from .case import Case, found, where
 
 _STARTS = frozenset(
     ["nest_asyncio.apply"]

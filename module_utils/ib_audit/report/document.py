@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible.module_utils.ib_audit.model import SEVERITIES
+from ..reading.model import SEVERITIES
 
 SCHEMA = "ib-client-audit/1"
 TOOL_VERSION = "0.1.0"

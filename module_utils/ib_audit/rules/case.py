@@ -7,13 +7,13 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ..ib_gateway.base.spec import GATEWAY_PORTS, TWS_PORTS, GatewaySpec
-from . import connections
-from .connections import DEFAULTS, Connection
-from .model import Found, Place, Script
-from .project import Project
-from .scopes import Table
-from .values import CONSTANT, Value, Values
+from ..analysis import connections
+from ..analysis.connections import DEFAULTS, Connection
+from ..analysis.project import Project
+from ..analysis.scopes import Table
+from ..analysis.values import CONSTANT, Value, Values
+from ..reading.gateway import GATEWAY_PORTS, TWS_PORTS, GatewaySpec
+from ..reading.model import Found, Place, Script
 
 _LOOPBACK = ("127.", "localhost", "::1", "0.0.0.0")  # noqa: S104 - a host that scripts name, nothing is bound
 

@@ -9,10 +9,10 @@ import posixpath
 import sys
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
 
-from ..ib_gateway.base.spec import GatewaySpec
-from .audit import Audit, Lookup, audit, printable, shown
+from ..reading.gateway import GatewaySpec
+from ..reading.model import KIT, Problem, Source
+from ..rules.audit import Audit, Lookup, audit, printable, shown
 from .edits import FIXABLE, KEEP, Edit, Left, plan
-from .model import KIT, Problem, Source
 
 __all__ = ["FIXABLE", "Change", "Left", "LibraryMissing", "Outcome", "mend"]
 _BOM = b"\xef\xbb\xbf"

@@ -6,9 +6,9 @@ import ast
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
-from ansible.module_utils.ib_audit.model import Script
-from ansible.module_utils.ib_audit.names import Names, Thing
-from ansible.module_utils.ib_audit.scopes import CONTEXT, IMPORT, PARAMETER, VALUE, Binding, Function, Table, parameters
+from ..reading.model import Script
+from .names import Names, Thing
+from .scopes import CONTEXT, IMPORT, PARAMETER, VALUE, Binding, Function, Table, parameters
 
 _IMPORTERS = ("importlib.import_module", "builtins.__import__")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, Tuple
 
-from ansible.module_utils.ib_audit.model import ERROR, NOTE, WARNING
+from ..reading.model import ERROR, NOTE, WARNING
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import re
 import stat
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
-from ansible.module_utils.ib_audit.model import Source
-from ansible.module_utils.ib_audit.source import is_python
+from .model import Source
+from .source import is_python
 
 #: More files than this are a mistake in the paths, such as a whole disk.
 MOST_FILES = 5000

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 from typing import Iterator, Optional, Tuple
 
-from ansible.module_utils.ib_audit.model import ASYNC, INSYNC
-from ansible.module_utils.ib_audit.project import Project
-from ansible.module_utils.ib_audit.scopes import VALUE, Table
+from ..reading.model import ASYNC, INSYNC
+from .project import Project
+from .scopes import VALUE, Table
 
 #: What a Watchdog takes, in order; it connects with these arguments by itself, again and again.
 WATCHDOG_ARGUMENTS = (

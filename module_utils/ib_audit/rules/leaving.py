@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 from typing import Iterator, Set
 
-from ansible.module_utils.ib_audit import flow
-from ansible.module_utils.ib_audit.case import Case, found
-from ansible.module_utils.ib_audit.connections import Connection, client_classes
-from ansible.module_utils.ib_audit.model import OFFICIAL, Found
-from ansible.module_utils.ib_audit.scopes import FUNCTIONS, Table
+from ..analysis import flow
+from ..analysis.connections import Connection, client_classes
+from ..analysis.scopes import FUNCTIONS, Table
+from ..reading.model import OFFICIAL, Found
+from .case import Case, found
 
 _LEAVING = ("__exit__", "__aexit__", "__del__")
 _LEVELS = ("debug", "info", "warning", "warn", "error", "critical", "exception", "log", "success")

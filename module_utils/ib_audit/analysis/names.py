@@ -11,8 +11,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
-from ansible.module_utils.ib_audit.model import KIT, LIBRARIES, Script
-from ansible.module_utils.ib_audit.scopes import (
+from ..reading.model import KIT, LIBRARIES, Script
+from .scopes import (
     CLASS,
     FUNCTION,
     IMPORT,

@@ -6,9 +6,9 @@ import os
 import tempfile
 from typing import Any, Dict, List
 
-from ansible.module_utils.ib_audit.audit import printable
-from ansible.module_utils.ib_audit.edits import Left
-from ansible.module_utils.ib_audit.repair import Change, Outcome
+from ..rules.audit import printable
+from .edits import Left
+from .repair import Change, Outcome
 
 
 def write(module: Any, outcome: Outcome) -> Dict[str, Any]:

@@ -9,32 +9,24 @@ import re
 from dataclasses import dataclass, field
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
-from ..ib_gateway.base.redaction import HIDDEN, plain_text
-from ..ib_gateway.base.spec import GatewaySpec
-from . import (
-    rules_failing,
-    rules_ids,
-    rules_leaving,
-    rules_loop,
-    rules_ports,
-    rules_waiting,
-)
+from ..analysis.scopes import Table
+from ..reading.gateway import HIDDEN, GatewaySpec, plain_text
+from ..reading.model import KIT, LIBRARIES, Found, Place, Problem, Script, Source
+from ..reading.source import parse
+from . import failing, ids, leaving, loop, ports, waiting
 from .case import Case, case
 from .catalogue import RULES
 from .ignores import Ignores, comments, lines_of
-from .model import KIT, LIBRARIES, Found, Place, Problem, Script, Source
-from .scopes import Table
-from .source import parse
 
 FILE_RULES: Tuple[Callable[[Case, Table], Iterator[Found]], ...] = (
-    *rules_loop.RULES,
-    *rules_ids.RULES,
-    *rules_ports.RULES,
-    *rules_failing.RULES,
-    *rules_waiting.RULES,
-    *rules_leaving.RULES,
+    *loop.RULES,
+    *ids.RULES,
+    *ports.RULES,
+    *failing.RULES,
+    *waiting.RULES,
+    *leaving.RULES,
 )
-HOST_RULES: Tuple[Callable[[Case], Iterator[Found]], ...] = (*rules_ids.HOST_RULES, *rules_ports.HOST_RULES)
+HOST_RULES: Tuple[Callable[[Case], Iterator[Found]], ...] = (*ids.HOST_RULES, *ports.HOST_RULES)
 #: A script without one of these words uses no client library.
 _MARKS = (*LIBRARIES, "nest_asyncio")
 _MOST_COMPANIONS = 200

@@ -1,0 +1,1 @@
+"""What a script's names, values, connections and paths of execution are. Pure."""

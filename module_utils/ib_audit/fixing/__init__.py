@@ -1,0 +1,1 @@
+"""Which problems can be rewritten safely, and how."""

@@ -1,0 +1,1 @@
+"""What an audit found over a fleet, for people and programs. Pure."""

@@ -1,0 +1,1 @@
+"""What is wrong in scripts, and in which words. Pure."""
