@@ -13,13 +13,14 @@ help:
 ## make setup        build .venv with everything the project needs
 setup: $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt
+$(STAMP): requirements.txt requirements-dev.txt $(wildcard tests/simulator/clients/requirements-*.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.11 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo 'This Python cannot build virtual environments; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(BIN)/python tests/simulator/official.py
 	@touch $@
 
 ## make demo         break a simulated gateway on this machine, repair it, repair it again; needs no root

@@ -17,6 +17,7 @@ from typing import Any
 
 import psutil
 from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, free_port
+from simulator.program import python_home
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 _RECAP = re.compile(r"^(\S+)\s*:\s+(ok=.*)$", re.MULTILINE)
@@ -95,8 +96,11 @@ class Desk:
         return re.escape(str(self.folder)) + r"/script\d+/hold_session\.py"
 
     def bystander(self, *argv: str, executable: str | None = None) -> subprocess.Popen[bytes]:
-        """Starts any other program."""
-        process = subprocess.Popen(argv, executable=executable, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        """Starts any other program; `executable` is what runs where argv[0] says something else."""
+        environment = os.environ if executable is None else {**os.environ, **python_home(executable)}
+        process = subprocess.Popen(
+            argv, executable=executable, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
         self._stack.callback(_end, process)
         return process
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from .program import Program, own_python
 
@@ -54,6 +54,8 @@ class SimulatedGateway(Program):
     name: str = "gateway"
     port: int = field(default_factory=free_port)
     faults: Sequence[str] = ()
+    quirks: Sequence[str] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
     launcher: str = "native"
     mode: str = "paper"
     main_class: Optional[str] = None
@@ -128,8 +130,9 @@ class SimulatedGateway(Program):
             "lifetime": self.lifetime,
             "ready-file": self.ready_file,
         }
-        given = [f"--{name}={value}" for name, value in options.items() if value is not None]
-        return given + [f"--fault={fault}" for fault in self.faults]
+        given = [f"--{name}={value}" for name, value in {**options, **self.settings}.items() if value is not None]
+        given += [f"--fault={fault}" for fault in self.faults]
+        return given + [f"--quirk={quirk}" for quirk in self.quirks]
 
 
 @dataclass

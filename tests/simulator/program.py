@@ -126,6 +126,15 @@ class Program:
         self.stop()
 
 
+def python_home(python: str = sys.executable) -> Dict[str, str]:
+    """The environment in which an interpreter finds its library whatever argv[0] says.
+
+    CPython looks for its library beside the program that argv[0] names, found by PATH: as "socat" it looks beside
+    /usr/bin/socat, where another Python's library may be.
+    """
+    return {"PYTHONHOME": os.path.dirname(os.path.dirname(os.path.realpath(python)))}
+
+
 def own_python() -> str:
     """The interpreter behind any virtual environment: programs of the standard library need no more."""
     return os.path.realpath(sys.executable)

@@ -1,30 +1,16 @@
-"""The API's wire format: frames, the opening exchange and the messages that make a session ready.
+"""The API's wire format: frames, and the opening exchange in which both ends agree on a server version.
 
-A frame is a big-endian uint32 length and that many bytes: NUL-terminated text fields, the first one the message id.
+A frame is a big-endian uint32 length and that many bytes. What is in a session's frames is in messages.py and
+requests.py.
 """
 
 import re
 import time
-from typing import List, NamedTuple, Sequence, Union
+from typing import Iterable, List, NamedTuple, Union
 
 PREAMBLE = b"API\0"
-START_API = "71"
 LENGTH_BYTES = 4
 LONGEST_FRAME = 0xFFFFFF
-
-# Server versions at which the error message changes shape.
-ADVANCED_REJECT_VERSION = 166
-ERROR_TIME_VERSION = 194
-
-NOTICES = {
-    320: "Server error when reading an API client request.",
-    326: "Unable to connect as the client id is already in use. Retry with a unique client id.",
-    1100: "Connectivity between IBKR and Trader Workstation has been lost.",
-    2104: "Market data farm connection is OK:usfarm",
-    2106: "HMDS data farm connection is OK:ushmds",
-    2110: "Connectivity between Trader Workstation and server is broken. It will be restored automatically.",
-    2158: "Sec-def data farm connection is OK:secdefil",
-}
 
 Field = Union[str, int]
 
@@ -75,9 +61,14 @@ def prefixed(payload: bytes) -> bytes:
     return len(payload).to_bytes(LENGTH_BYTES, "big") + payload
 
 
+def join_fields(fields: Iterable[Field]) -> bytes:
+    """Text fields, each ended by NUL."""
+    return "".join(f"{field}\0" for field in fields).encode()
+
+
 def frame(*fields: Field) -> bytes:
-    """A frame of these fields."""
-    return prefixed("".join(f"{field}\0" for field in fields).encode())
+    """A frame of text fields."""
+    return prefixed(join_fields(fields))
 
 
 def split_fields(payload: bytes) -> List[str]:
@@ -94,25 +85,11 @@ def parse_hello(payload: bytes) -> Hello:
     return Hello(int(lowest), int(highest or lowest))
 
 
-def server_version(version: int) -> bytes:
-    """The server's first frame: negotiated version and connection time."""
-    return frame(version, time.strftime("%Y%m%d %H:%M:%S %Z"))
+def server_version(version: int, zone: bytes) -> bytes:
+    """The server's first frame: negotiated version and connection time, its zone in whatever bytes the host has."""
+    return prefixed(b"%d\0%s %s\0" % (version, time.strftime("%Y%m%d %H:%M:%S").encode(), zone))
 
 
-def managed_accounts(accounts: Sequence[str]) -> bytes:
-    """The account list; like the real one it ends in a comma."""
-    return frame(15, 1, ",".join(accounts) + ",")
-
-
-def next_valid_id(order_id: int) -> bytes:
-    """The first order id this client may use."""
-    return frame(9, 1, order_id)
-
-
-def error(version: int, request_id: int, code: int) -> bytes:
-    """An error or notice in the shape of the negotiated version; request_id -1 means the connection."""
-    text = NOTICES.get(code, "")
-    if version >= ERROR_TIME_VERSION:
-        return frame(4, request_id, code, text, "", int(time.time() * 1000))
-    advanced = [""] if version >= ADVANCED_REJECT_VERSION else []
-    return frame(4, 2, request_id, code, text, *advanced)
+def own_zone() -> bytes:
+    """This host's time zone, as the gateway writes it."""
+    return time.strftime("%Z").encode(errors="replace")

@@ -1,18 +1,26 @@
-"""One client's connection, and the desk that hands out session slots and client ids."""
+"""One client's connection: the opening exchange, the session's opening, and the answers."""
 
 import asyncio
 import enum
 import os
-from collections import deque
-from typing import Deque, Dict, List, Optional, Set, cast
+from typing import List, Optional, Sequence, cast
 
-from . import protocol
+from . import messages, protocol
 from .answers import FIRST_ORDER_ID, answer
-from .options import Options
+from .desk import Desk
+from .messages import Message
+from .requests import START_API, Request, Unreadable
 
-FARM_NOTICES = (2104, 2106, 2158)
-CLIENT_ID_IN_USE = 326
+FARMS_OK = (2104, 2106, 2158)
+FARMS_BROKEN = (2103, 2105, 2157)
 UNREADABLE_REQUEST = 320
+REQUEST_IDS = 8
+TEXT_ONLY_VERSION = 100  # the shape of what is sent before a version is agreed on
+EARLY_FRAMES_AHEAD = 0.1  # seconds; official clients read one frame of each piece that comes before the version
+LONG_ZONE = b"x" * 300
+STRANGE_ZONE = "\u4e2d\u56fd\u6807\u51c6\u65f6\u95f4".encode("gbk")  # a Chinese Windows' name of its zone: no UTF-8
+REPLAYED_ORDERS = 20
+OTHER_CLIENT = 99  # who placed the orders that are replayed
 CLOSE_AFTER_REFUSAL = 0.5  # seconds; what the real gateway leaves the client to read the reason
 TRICKLE_INTERVAL = 1.0  # seconds between two bytes
 
@@ -27,49 +35,6 @@ class Stage(enum.Enum):
     MUTE = enum.auto()
 
 
-class Desk:
-    """Which client holds a session under which id, and who waits for a slot, in order of arrival."""
-
-    def __init__(self, options: Options) -> None:
-        self.options = options
-        self.connections: Set[Session] = set()
-        self._holders: Dict[int, Session] = {}
-        self._queue: Deque[Session] = deque()
-
-    @property
-    def occupied(self) -> bool:
-        """Whether any client holds a session."""
-        return bool(self._holders)
-
-    def apply(self, session: "Session") -> None:
-        """Give the session a slot, a place in the queue, or error 326."""
-        if "id-in-use" in self.options.faults or session.client_id in self._holders:
-            session.refuse_id()
-        elif len(self._holders) < self.options.session_limit:
-            self._holders[session.client_id] = session
-            session.serve()
-        else:
-            self._queue.append(session)
-
-    def leave_queue(self, session: "Session") -> None:
-        """Forget that the session waits for a slot."""
-        if session in self._queue:
-            self._queue.remove(session)
-
-    def release(self, session: "Session") -> None:
-        """Take back what a session that ended held and serve those who waited for it."""
-        self.leave_queue(session)
-        if self._holders.get(session.client_id) is session:
-            del self._holders[session.client_id]
-        while self._queue and len(self._holders) < self.options.session_limit:
-            self.apply(self._queue.popleft())
-
-    def close(self) -> None:
-        """Close every connection, whatever its stage."""
-        for session in list(self.connections):
-            session.close()
-
-
 class Session(asyncio.Protocol):
     """The server's side of one connection. `stalled` makes it fall silent after the server version."""
 
@@ -82,7 +47,7 @@ class Session(asyncio.Protocol):
         self._stage = Stage.MUTE if "silent" in self._faults else Stage.HELLO
         self._reader = protocol.FrameReader(protocol.PREAMBLE)
         self._version = 0
-        self._early: List[List[str]] = []  # requests sent while waiting for a slot
+        self._early: List[bytes] = []  # requests sent while waiting for a slot
         self._trickle: bytearray = bytearray()
         self._trickling: Optional[asyncio.TimerHandle] = None
 
@@ -116,19 +81,26 @@ class Session(asyncio.Protocol):
     def serve(self) -> None:
         """Start the session: accounts, order id, notices, then whatever the client asked meanwhile."""
         self._stage = Stage.SERVED
-        codes = (self._options.upstream_code,) if "upstream-lost" in self._faults else FARM_NOTICES
-        opening = [protocol.managed_accounts(self._options.accounts), protocol.next_valid_id(FIRST_ORDER_ID)]
-        opening += [protocol.error(self._version, -1, code) for code in codes]
         # In one piece: a client that leaves once it is ready must not be met by the rest, which would reset it.
-        self._send(b"".join(opening))
-        for fields in self._early:
-            self._answer(fields)
+        self._say(*self._opening())
+        if "silent-after-ready" in self._faults:
+            self.mute()
+        for payload in self._early:
+            self._answer(payload)
 
-    def refuse_id(self) -> None:
-        """Say that the client id is taken, and close a little later."""
-        self._stage = Stage.MUTE
-        self._send(protocol.error(self._version, -1, CLIENT_ID_IN_USE))
+    def refuse(self, code: int) -> None:
+        """Say why there is no session, and close a little later."""
+        self.mute()
+        self.notify(code)
         asyncio.get_running_loop().call_later(CLOSE_AFTER_REFUSAL, self.close)
+
+    def notify(self, code: int) -> None:
+        """Send a notice about the connection."""
+        self._say(messages.error(self._version, -1, code))
+
+    def mute(self) -> None:
+        """Neither read nor answer any more; the connection stays."""
+        self._stage = Stage.MUTE
 
     def close(self) -> None:
         """Close the connection from this side once what was sent is out."""
@@ -141,45 +113,76 @@ class Session(asyncio.Protocol):
     def _take(self, payload: bytes) -> None:
         if self._stage is Stage.HELLO:
             self._greet(protocol.parse_hello(payload))
-            return
-        fields = protocol.split_fields(payload)
-        if self._stage is Stage.START_API:
-            self._start(fields)
+        elif self._stage is Stage.START_API:
+            self._start(payload)
         elif self._stage is Stage.WAITING:
-            self._early.append(fields)
+            self._early.append(payload)
         elif self._stage is Stage.SERVED:
-            self._answer(fields)
+            self._answer(payload)
 
     def _greet(self, hello: protocol.Hello) -> None:
         if self._faults & {"garbage", "huge-prefix"}:
-            self._stage = Stage.MUTE
+            self.mute()
             self._send(os.urandom(64) if "garbage" in self._faults else b"\xff\xff\xff\xff176\0")
             return
         self._version = min(self._options.server_version, hello.highest)
-        self._send(protocol.server_version(self._version))
+        self._stage = Stage.MUTE if self._stalled else Stage.START_API
+        if "early-frames" in self._options.quirks:
+            for code in FARMS_OK:
+                self._send(messages.encode(TEXT_ONLY_VERSION, messages.error(TEXT_ONLY_VERSION, -1, code)))
+            asyncio.get_running_loop().call_later(EARLY_FRAMES_AHEAD, self._agree, hello)
+        else:
+            self._agree(hello)
+
+    def _agree(self, hello: protocol.Hello) -> None:
+        zone = protocol.own_zone()
+        if "strange-zone" in self._options.quirks:
+            zone = STRANGE_ZONE
+        if "long-first-frame" in self._options.quirks:
+            zone += LONG_ZONE
+        self._send(protocol.server_version(self._version, zone))
         if "drop-after-hello" in self._faults or self._version < hello.lowest:
             self.close()
-        else:
-            self._stage = Stage.MUTE if self._stalled else Stage.START_API
 
-    def _start(self, fields: List[str]) -> None:
+    def _start(self, payload: bytes) -> None:
         """Read startApi; a request sent before it is passed over."""
-        if fields[:1] != [protocol.START_API]:
-            return
         try:
-            self.client_id = int(fields[2])
-        except (IndexError, ValueError):
-            raise protocol.ProtocolError("startApi without a client id") from None
+            request = Request(payload, self._version)
+            if request.id != START_API:
+                return
+            self.client_id = request.number("client")
+        except Unreadable as error:
+            raise protocol.ProtocolError(f"startApi: {error}") from None
         self._stage = Stage.WAITING
         self._desk.apply(self)
 
-    def _answer(self, fields: List[str]) -> None:
+    def _answer(self, payload: bytes) -> None:
+        if self._stage is not Stage.SERVED:
+            return
         try:
-            self._send(b"".join(answer(fields, self._options.accounts)))
-        except IndexError:
-            self._send(protocol.error(self._version, -1, UNREADABLE_REQUEST))
+            request = Request(payload, self._version)
+            if request.id != REQUEST_IDS or "no-order-id" not in self._faults:
+                self._say(*answer(request, self._options.accounts))
+        except Unreadable:
+            self.notify(UNREADABLE_REQUEST)
 
     # What the client gets.
+
+    def _opening(self) -> List[Message]:
+        opening = []
+        if "replayed-orders" in self._options.quirks:
+            orders = range(1, REPLAYED_ORDERS + 1)
+            opening += [messages.order_status(self._version, order, OTHER_CLIENT) for order in orders]
+        opening.append(messages.managed_accounts(self._options.accounts))
+        if "no-order-id" not in self._faults:
+            opening.append(messages.next_valid_id(FIRST_ORDER_ID))
+        codes: Sequence[int] = FARMS_BROKEN if "farms-broken" in self._faults else FARMS_OK
+        if "upstream-lost" in self._faults:
+            codes = (self._options.upstream_code,)
+        return opening + [messages.error(self._version, -1, code) for code in codes]
+
+    def _say(self, *said: Message) -> None:
+        self._send(b"".join(messages.encode(self._version, message) for message in said))
 
     def _send(self, data: bytes) -> None:
         if "trickle" not in self._faults:

@@ -146,7 +146,7 @@ def test_a_held_session_that_cannot_connect_says_so(tmp_path: Path) -> None:
         ("--nonsense=hunter2", "--nonsense"),
         ("--port=hunter2", "--port"),
         ("--port=65536", "--port"),
-        ("--server-version=201", "--server-version"),
+        ("--server-version=301", "--server-version"),
         ("--fault=hunter2", "--fault"),
         ("--slots", "--slots"),
         ("--lifetime=nan", "--lifetime"),

@@ -5,7 +5,10 @@ import socket
 import struct
 from typing import List, Optional
 
-from .protocol import PREAMBLE, START_API, Field, FrameReader, frame, prefixed, split_fields
+from .messages import ID_BYTES, PROTOBUF_ID, RAW_ID_VERSION
+from .protobuf import Value, decode, encode
+from .protocol import PREAMBLE, Field, FrameReader, frame, join_fields, prefixed, split_fields
+from .requests import START_API
 
 PATIENCE = 3.0  # seconds any one answer may take
 SILENCE = 0.3  # seconds without a byte that count as silence; an answer takes a millisecond
@@ -19,28 +22,50 @@ class Wire:
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._socket = socket.create_connection((host, port), PATIENCE)
         self._reader = FrameReader()
-        self._frames: List[List[str]] = []
+        self._payloads: List[bytes] = []
+        self._version = 0
 
     def hello(self, versions: str = "v100..176") -> None:
         """Announce the versions understood."""
         self._socket.sendall(PREAMBLE + prefixed(versions.encode()))
 
-    def send(self, *fields: Field) -> None:
-        """Send one request."""
-        self._socket.sendall(frame(*fields))
+    def send(self, number: Field, *fields: Field) -> None:
+        """Send one request as text, with its id in the shape of the server version."""
+        if self._version < RAW_ID_VERSION:
+            self._socket.sendall(frame(number, *fields))
+        else:
+            self._socket.sendall(prefixed(int(number).to_bytes(ID_BYTES, "big") + join_fields(fields)))
+
+    def send_protobuf(self, number: int, *fields: "tuple[int, Value]") -> None:
+        """Send one request as protobuf: field numbers with their values."""
+        self._socket.sendall(prefixed((number + PROTOBUF_ID).to_bytes(ID_BYTES, "big") + encode(fields)))
 
     def start_api(self, client_id: int) -> None:
         """Ask for a session."""
         self.send(START_API, 2, client_id, "")
 
     def receive(self) -> Optional[List[str]]:
-        """The next frame's fields; None when the gateway has closed."""
-        while not self._frames:
+        """The next frame's fields, its message id first; None when the gateway has closed.
+
+        Of a protobuf message the fields are the values, in the order in which they came.
+        """
+        while not self._payloads:
             data = self.receive_bytes()
             if not data:
                 return None
-            self._frames = [split_fields(payload) for payload in self._reader.feed(data)]
-        return self._frames.pop(0)
+            self._payloads = self._reader.feed(data)
+        return self._read(self._payloads.pop(0))
+
+    def _read(self, payload: bytes) -> List[str]:
+        if self._version >= RAW_ID_VERSION:
+            number, body = int.from_bytes(payload[:ID_BYTES], "big"), payload[ID_BYTES:]
+            if number > PROTOBUF_ID:
+                return [str(number - PROTOBUF_ID), *decode(body).values()]
+            return [str(number), *split_fields(body)]
+        fields = split_fields(payload)
+        if not self._version and len(fields) == 2:
+            self._version = int(fields[0])
+        return fields
 
     def receive_bytes(self) -> bytes:
         """The next bytes as they come; empty when the gateway has closed, by reset or not."""
@@ -71,11 +96,11 @@ class Wire:
     def is_alive(self) -> bool:
         """Whether the session still answers reqCurrentTime."""
         self.send(49, 1)
-        return len(self.receive_until("49")) == 3
+        return len(self.receive_until("49")) > 1
 
     def is_silent(self) -> bool:
         """Whether the gateway keeps the connection and says nothing for a while."""
-        if self._frames:
+        if self._payloads:
             return False
         self._socket.settimeout(SILENCE)
         try:
