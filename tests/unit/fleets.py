@@ -10,6 +10,7 @@ from ansible.module_utils.ib_audit.reading.model import SEVERITIES
 from ansible.module_utils.ib_audit.report import document as report
 from ansible.module_utils.ib_audit.rules.catalogue import NOT_AUDITED, RULES
 from ansible.module_utils.ib_fleet.document import fleet_document
+from unit.decide.test_planning import LEAST
 from unit.facts import SCRIPT, gateway, health, listener, probe, script, snapshot, spec
 
 TIMINGS = {"tcp": 0.4, "server_version": 2.1, "start_api": 14.0, "ready": 31.5, "current_time": 3.2}
