@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import ansible.module_utils
 
@@ -13,6 +15,17 @@ if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
 from ansible.module_utils.ib_gateway.base import keys  # noqa: E402 - needs the path above
+
+
+def _suboptions(rows: Mapping[str, Mapping[str, Any]], spec: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """A table of keys, and the argument spec made from it, as the documentation of suboptions."""
+    found: dict[str, Any] = {}
+    for key, row in rows.items():
+        default = ["Default: %s." % row["unset"]] if "unset" in row else []
+        found[key] = {"description": [row["meaning"], *default], **spec[key]}
+        if "options" in row:
+            found[key]["suboptions"] = _suboptions(row["options"], found[key].pop("options"))
+    return found
 
 
 class ModuleDocFragment:
@@ -46,7 +59,7 @@ attributes:
                     ],
                     "type": "list",
                     "elements": "dict",
-                    "suboptions": keys.documented(),
+                    "suboptions": _suboptions(keys.KEYS, keys.ENTRY_OPTIONS),
                 }
             }
         }

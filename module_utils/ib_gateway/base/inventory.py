@@ -254,6 +254,7 @@ def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
     problems = []
     for index, one in enumerate(specs):
         for other in specs[index + 1 :]:
+            shared = _shared_command_port(one, other)
             if one.name == other.name:
                 problems.append(
                     "%s: two entries are named %r, key name; names are unique on a host" % (place, one.name)
@@ -263,10 +264,10 @@ def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
                     "%s: entries %s and %s both have port %d, key port; one port serves one gateway"
                     % (place, one.name, other.name, one.port)
                 )
-            elif _command_port(one, other) is not None:
+            elif shared is not None:
                 problems.append(
                     "%s: entries %s and %s both have port %d, one of them as key ibc_command_port; give each its own"
-                    % (place, one.name, other.name, _command_port(one, other))
+                    % (place, one.name, other.name, shared)
                 )
             elif _unit(one) is not None and _unit(one) == _unit(other):
                 problems.append(
@@ -288,7 +289,7 @@ def _unit(spec: GatewaySpec) -> Optional[Tuple[Optional[str], str]]:
     return None if spec.unit is None else (None, spec.unit)
 
 
-def _command_port(one: GatewaySpec, other: GatewaySpec) -> Optional[int]:
+def _shared_command_port(one: GatewaySpec, other: GatewaySpec) -> Optional[int]:
     """A port that IBC's command server of one of two entries would share with the other entry; None when none is."""
     if _apart(one, other):
         return None

@@ -68,8 +68,11 @@ class GatewayModule(AnsibleModule):  # type: ignore[misc]
 
     def with_command(self, spec: GatewaySpec) -> GatewaySpec:
         """An entry with the words of its start_command and its environment: to be run, never to be shown."""
-        command, environment = (kept.get(spec.name, ()) for kept in (self.start_commands, self.start_environments))
-        return replace(spec, start_command=command, start_environment=environment)
+        return replace(
+            spec,
+            start_command=self.start_commands.get(spec.name, ()),
+            start_environment=self.start_environments.get(spec.name, ()),
+        )
 
     def ports(self, option: str) -> List[int]:
         """A list of ports, empty when the option is left out; ends the module when one is out of range."""
