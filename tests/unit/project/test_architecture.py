@@ -89,8 +89,8 @@ def imports(source: str, package: str) -> Iterator[Tuple[str, bool]]:
             elif base.startswith(_PREFIX):
                 yield from ((base[len(_PREFIX) :] + each.name, False) for each in node.names)
         elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
-            names = [each.value for each in node.args if isinstance(each, ast.Constant)]
-            yield from ((each[len(_PREFIX) :], False) for each in names if str(each).startswith(_PREFIX))
+            names = [str(each.value) for each in node.args if isinstance(each, ast.Constant)]
+            yield from ((each[len(_PREFIX) :], False) for each in names if each.startswith(_PREFIX))
 
 
 def imported(name: str) -> Set[str]:
