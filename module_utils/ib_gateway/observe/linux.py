@@ -13,9 +13,10 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, 
 
 from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
+from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..base.spec import COMMAND_SERVER_PORT
-from . import processes, sockets
+from . import host_key, processes, sockets
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
@@ -216,7 +217,7 @@ def _describe(
 ) -> Mapping[int, Process]:
     uptime = processes.uptime()
     boot_time = time.time() - uptime
-    own_netns = processes.network_namespace("self")
+    own_netns, key = processes.network_namespace("self"), host_key.digest_key()
     found: Dict[int, Process] = {}
     for pid in wanted:
         argv = table.argv(pid)
@@ -237,7 +238,7 @@ def _describe(
             started_at=boot_time + started,
             argv=argv,
             command=command,
-            argv_digest=classify.argv_digest(command),
+            argv_digest=argv_digest(argv, key),
             cwd=processes.read_cwd(pid),
             unit=unit,
             unit_is_own=unit is not None and _only_launchers_above(stat.ppid, table),
