@@ -50,7 +50,7 @@ LOOKS = {
     "ib_api_probe": f"{SHARED} api.lazy_import api.dialogue api.handshake api.session api.wire",
 }
 #: What reads this system; loaded when the look begins.
-READERS = "observe.linux observe.processes observe.sockets"
+READERS = "base.process_digest observe.host_key observe.linux observe.processes observe.sockets"
 
 _LOADED = """
 import json, sys

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base import classify
+from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..lifecycle import systemctl
-from ..observe import processes
+from ..observe import host_key, processes
 
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
@@ -210,7 +211,7 @@ def prove(target: Target) -> None:
         raise Refused("pid %d is no gateway any more" % target.pid)
     if target.role == "client" and kind is not None:
         raise Refused("pid %d has become a gateway" % target.pid)
-    if target.argv_digest and target.argv_digest != classify.argv_digest(redact_argv(argv)):
+    if target.argv_digest and target.argv_digest != argv_digest(argv, host_key.digest_key()):
         raise Refused("pid %d has become another program since the plan was made" % target.pid)
     if target.unit and processes.read_unit(target.pid) != target.unit:
         raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))

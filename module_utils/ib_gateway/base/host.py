@@ -72,7 +72,7 @@ class Process:
     started_at: float
     argv: Tuple[str, ...] = field(repr=False)
     command: Tuple[str, ...]
-    #: A hash over the redacted argv: tells that the process has become another program, gives no secret away.
+    #: A keyed hash over the raw argv: tells that the process has become another program, gives no secret away.
     argv_digest: str
     cwd: Optional[str] = None
     #: Whether an earlier look of the same run has seen it serve: it is not starting, whatever it shows now.

@@ -13,9 +13,10 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, 
 
 from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
+from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
-from . import processes, settings, sockets
+from . import host_key, processes, settings, sockets
 from .addresses import SocketRow
 from .holders import Owners, Sockets
 from .process_table import Table
@@ -97,7 +98,7 @@ def _describe(
 ) -> Mapping[int, Process]:
     uptime = processes.uptime()
     boot_time = time.time() - uptime
-    own_netns = processes.network_namespace("self")
+    own_netns, key = processes.network_namespace("self"), host_key.digest_key()
     unanswered, pairing = seen.unanswered(), seen.pairing(table)
     found: Dict[int, Process] = {}
     for pid in wanted:
@@ -121,7 +122,7 @@ def _describe(
             started_at=boot_time + started,
             argv=argv,
             command=command,
-            argv_digest=classify.argv_digest(command),
+            argv_digest=argv_digest(argv, key),
             cwd=cwd,
             unit=unit,
             unit_is_own=unit is not None and _only_launchers_above(stat.ppid, table),
