@@ -5,6 +5,7 @@ from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 from .host import ApiConnection, Client, Listener, Process
 from .probe import Probe
 from .spec import COMMAND_SERVER_PORT, GatewaySpec
+from .unit import UnitMember, UnitState, is_user_unit
 
 # A gateway's status, a finding's severity: from the best to the worst one can say.
 HEALTHY = "healthy"
@@ -70,6 +71,9 @@ class Entry(NamedTuple):
     ambiguous: gateways that this entry and another one could mean. unplaced: gateways whose settings directory could
     not be read, so that they might be this entry's. unit_age: seconds since the entry's unit came up, where it has
     processes and none of them is a gateway.
+
+    Of an entry that something is wrong with: start_blocker, why a start of it must fail, with the cure; unit_state,
+    what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher.
     """
 
     spec: GatewaySpec
@@ -79,6 +83,23 @@ class Entry(NamedTuple):
     ambiguous: Tuple[Process, ...] = ()
     unplaced: Tuple[Process, ...] = ()
     unit_age: Optional[float] = None
+    start_blocker: Optional[str] = None
+    unit_state: Optional[UnitState] = None
+    unit_members: Tuple[UnitMember, ...] = ()
+
+    def in_unit(self, process: Process) -> bool:
+        """Whether a process belongs to the entry's unit."""
+        unit = self.spec.unit
+        if is_user_unit(self.spec):
+            return process.user_unit == unit and self.spec.user in (None, process.user)
+        return unit is not None and process.unit == unit
+
+    def others_in_unit(self) -> Tuple[UnitMember, ...]:
+        """Those that a restart of its unit must not end: gateways that are not its own, and protected processes."""
+        own = {process.pid for process in self.processes}
+        return tuple(
+            each for each in self.unit_members if each.protected or (each.kind == "gateway" and each.pid not in own)
+        )
 
     def open_connections(self) -> FrozenSet[ApiConnection]:
         """The API connections that are open; one that several processes hold is one."""
