@@ -340,7 +340,8 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     assess.check(module, options)
     looks, soak = module.number("looks", 1, _MOST_LOOKS), module.number("soak", 0, _LONGEST_SOAK)
     engine = _Engine(options["engine"])
-    found = assess.assess(module.specs(), options, engine.probe, looks, soak)
+    specs = [module.with_command(spec) for spec in module.specs()]
+    found = assess.assess(specs, options, engine.probe, looks, soak)
     repairs = None if options["state_dir"] is None else _repairs(options["state_dir"])
     return {**found, "proof": engine.proof(), "repairs": repairs}
 

@@ -169,6 +169,11 @@ restarted:
       type: str
       returned: always
       sample: restarted by its unit
+    log:
+      description: The file with the output of the start_command, or the command that shows that of the unit.
+      type: str
+      returned: always
+      sample: /var/log/ib-gateway-repair/live.log
 refused:
   description: What goes on as it was, each with the reason.
   returned: success
@@ -340,6 +345,7 @@ def _row(spec: GatewaySpec, outcome: restart_gateway.Outcome) -> Dict[str, Any]:
         "pid": outcome.pid,
         "unit": spec.unit,
         "reason": outcome.reason,
+        "log": outcome.log or None,
     }
 
 

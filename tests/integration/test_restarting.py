@@ -9,7 +9,7 @@ from typing import Any
 import psutil
 import pytest
 from ansible.module_utils.ib_gateway.act import stop_process
-from ansible.module_utils.ib_gateway.lifecycle import start_gateway
+from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.observe import processes
 from simulator.launch import SimulatedGateway, free_port
 
@@ -268,7 +268,7 @@ def test_a_module_that_breaks_down_in_an_act_leaves_a_failed_one_in_the_journal(
     def burst(*_arguments: Any) -> int:
         raise RuntimeError("the floor gave way")
 
-    monkeypatch.setattr(start_gateway, "bring_up", burst)
+    monkeypatch.setattr(Command, "start", burst)
     with pytest.raises((RuntimeError, ValueError, IndexError)):
         repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
     assert repair.told() == [("intent", "restart"), ("outcome", "restart", "failed")]

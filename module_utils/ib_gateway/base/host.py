@@ -80,6 +80,9 @@ class Process:
     unit: Optional[str] = None
     #: Whether that unit may exist for this process: nothing but launchers stands between it and the system.
     unit_is_own: bool = False
+    #: The unit of an account's own systemd that it belongs to, and that account's uid.
+    user_unit: Optional[str] = None
+    unit_uid: Optional[int] = None
     gateway: Optional[GatewayKind] = None
     relay: Optional[str] = None
     #: Whether its open sockets could be read; without that its ports are not known.

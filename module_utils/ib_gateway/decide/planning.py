@@ -63,6 +63,9 @@ def plan(diagnosis: Diagnosis) -> Plan:
         codes -= {findings.STALE_CONNECTIONS.code}
     clients, withheld = client_steps(entry, codes)
     steps, refused = _gateway_steps(entry, codes, clients)
+    if refused and _cannot_start(entry):
+        # Nothing is stopped or cut for the sake of a start that cannot succeed.
+        return Plan(steps=tuple(step for step in steps if step.action == WAIT), withheld=tuple([*withheld, *refused]))
     if refused:
         # To free a gateway that is then not restarted would cost scripts their sessions for nothing.
         clients = [step for step in clients if step.finding != findings.NOT_LISTENING.code]
@@ -148,8 +151,7 @@ def _keep(entry: Entry) -> Optional[Process]:
     owners = entry.owners()
     if owners:
         return owners[0]
-    unit = entry.spec.unit
-    of_unit = [process for process in entry.processes if unit and process.unit == unit]
+    of_unit = [process for process in entry.processes if entry.in_unit(process)]
     if of_unit:
         return of_unit[0]
     return entry.processes[0] if len(entry.processes) == 1 else None
@@ -187,9 +189,31 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
     if unclear:
         pids = ", ".join("pid %d" % each.pid for each in unclear)
         return "%s is not %s: %s may be its gateway as well, and nothing tells" % (name, what, pids)
+    if entry.start_blocker:
+        return "%s is not %s: %s" % (name, what, entry.start_blocker)
+    others = entry.others_in_unit() if _through_unit(entry) else ()
+    if others:
+        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
+        return "%s is not %s: its unit %s also carries %s, and all of them would end" % (
+            name,
+            what,
+            entry.spec.unit or entry.spec.user_unit,
+            whom,
+        )
     if blockers:
         return "%s is not %s: that would cut off %s" % (name, what, ", ".join(blockers))
     return None
+
+
+def _cannot_start(entry: Entry) -> bool:
+    """Whether the gateway could not be started again once it has ended."""
+    return entry.start_blocker is not None or not entry.spec.startable
+
+
+def _through_unit(entry: Entry) -> bool:
+    """Whether a start or restart ends whatever lives in the entry's unit."""
+    carried = any(entry.in_unit(process) for process in entry.processes)
+    return carried or (not entry.processes and entry.unit_age is not None)
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -212,7 +236,7 @@ def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
 def _bring_up(entry: Entry, persists: bool) -> Step:
     """Starts what is not running; a unit that is up without a gateway would not notice a start."""
     code = findings.GATEWAY_NOT_RUNNING.code
-    if entry.unit_age is not None:
+    if entry.unit_age is not None or (entry.unit_state and entry.unit_state.holds_without_process):
         reason = "its unit is up and has no gateway"
         return Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)
     return _start(entry, "no gateway is running", code, persists)

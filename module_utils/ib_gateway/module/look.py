@@ -12,6 +12,7 @@ from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
 from ..base.spec import API_PORTS, GatewaySpec
+from ..base.unit import unit_key
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
 from ..observe import localhost, settings
@@ -40,7 +41,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     """A snapshot that holds everything the rules need to judge these entries."""
     ports = set(API_PORTS) | {spec.port for spec in specs}
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
-    found = look(ports, patterns, [spec.unit for spec in specs if spec.unit])
+    found = look(ports, patterns, [key for key in map(unit_key, specs) if key])
     folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
     return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=_keepers(specs, found))
 
@@ -85,7 +86,16 @@ def examine(
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
-    return snapshot, found, undeclared
+    return snapshot, _with_starts(found, snapshot), undeclared
+
+
+def _with_starts(found: List[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
+    """The diagnoses; where something is wrong, their entries know whether a start can succeed."""
+    if not any(each.codes for each in found):
+        return found
+    from ..lifecycle.outlook import foresee  # most looks find nothing, and do not load it
+
+    return foresee(found, snapshot)
 
 
 def watch(
