@@ -34,7 +34,7 @@ HELPER_PORTS = frozenset(range(7462, 7466))
 
 
 #: The ways to start a gateway that a lifecycle exists for, as start_method has them.
-STARTABLE_BY = ("unit", "command")
+STARTABLE_BY = ("unit", "user_unit", "command")
 
 
 class Container(NamedTuple):
@@ -78,17 +78,19 @@ class GatewaySpec:
     @property
     def unit(self) -> Optional[str]:
         """The full name of the system's unit that starts it; None without one, also where a user's unit does."""
-        return self._unit if self.start_method == "unit" else None
+        return self.unit_name if self.start_method == "unit" else None
 
     @property
     def user_unit(self) -> Optional[str]:
         """The full name of the unit of `user`'s own systemd that starts it; None without one."""
-        return self._unit if self.start_method == "user_unit" else None
+        return self.unit_name if self.start_method == "user_unit" else None
 
     @property
-    def _unit(self) -> str:
-        service = self.service or ""
-        return service if "." in service else service + ".service"
+    def unit_name(self) -> Optional[str]:
+        """The full name of the unit that starts it, whosever systemd it belongs to; None without one."""
+        if self.service is None or self.container is not None:
+            return None
+        return self.service if "." in self.service else self.service + ".service"
 
     @property
     def start_method(self) -> Optional[str]:
@@ -110,6 +112,4 @@ class GatewaySpec:
         """Why the gateway cannot be started, in words that follow its name; only for one that is not startable."""
         if self.container is not None:
             return "its entry has it in container %s, and this project does not start containers" % self.container.name
-        if self.user_unit is not None:
-            return "its entry has it in user unit %s, and this project does not start users' units" % self.user_unit
         return "its entry has neither service nor start_command to start it with"

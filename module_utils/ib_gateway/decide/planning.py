@@ -197,7 +197,7 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
         return "%s is not %s: its unit %s also carries %s, and all of them would end" % (
             name,
             what,
-            entry.spec.unit or entry.spec.user_unit,
+            entry.spec.unit_name,
             whom,
         )
     if blockers:

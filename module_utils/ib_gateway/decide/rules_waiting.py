@@ -46,7 +46,7 @@ def gateway_starting(case: Case) -> Iterator[Finding]:
         % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
         {
             "processes": [_aged(process) for process in young],
-            "unit": case.spec.unit,
+            "unit": case.spec.unit_name,
             "age": round(age, 1),
             "start_timeout": case.spec.start_timeout,
         },
