@@ -31,12 +31,26 @@ _NOTHING_HELPS: Dict[str, str] = {
     findings.CRASH_LOOP.code: "one more start ends as the last ones did",
 }
 #: States that end by themselves or by a person: what is waited for, and why nothing else is done.
-_WAITS: Dict[str, Tuple[str, str]] = {
-    findings.UPSTREAM_DOWN.code: ("upstream", "the link to the broker comes back by itself; a restart costs a login"),
-    findings.NO_BROKER_ROUTE.code: ("upstream", "a restart does not bring the way to the broker back"),
-    findings.LOGIN_PENDING.code: ("login", "a login is under way or waits for a person; a restart would begin it anew"),
-    findings.GATEWAY_COMING_UP.code: ("listener", "what keeps it is about to bring it; a second gateway would harm it"),
+_WAITS: Dict[str, Tuple[str, str, Optional[int]]] = {
+    findings.UPSTREAM_DOWN.code: (
+        "upstream",
+        "the link to the broker comes back by itself; a restart would only cost a login",
+        None,
+    ),
+    findings.NO_BROKER_ROUTE.code: ("upstream", "a restart does not bring the way to the broker back", None),
+    findings.LOGIN_PENDING.code: (
+        "listener",
+        "a login is under way or waits for a person; a restart would only begin it anew",
+        180,  # what IB gives a person for a second factor
+    ),
+    findings.GATEWAY_COMING_UP.code: (
+        "listener",
+        "what keeps it is about to bring it; a second gateway beside it would cost its login",
+        None,
+    ),
 }
+#: Seconds between the two looks in which a gateway has to be missing before one is started.
+_SECOND_LOOK = 30
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
 _RESTART_FAULTS = (
     findings.NOT_LISTENING.code,
@@ -56,9 +70,9 @@ def plan(diagnosis: Diagnosis) -> Plan:
             return Plan(withheld=(reason,))
     if findings.GATEWAY_FROZEN.code in codes:
         return _of_frozen(entry)
-    for code, (what, reason) in _WAITS.items():
+    for code, (what, reason, seconds) in _WAITS.items():
         if code in codes:
-            return Plan(steps=(_wait(entry, what, reason, code),))
+            return Plan(steps=(_wait(entry, what, reason, code, seconds),))
     if _unproven_stale(diagnosis):
         codes -= {findings.STALE_CONNECTIONS.code}
     clients, withheld = client_steps(entry, codes)
@@ -107,7 +121,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
     cure: List[Step] = []
     if findings.GATEWAY_NOT_RUNNING.code in codes:
         refused = _refusal(entry, (), "started")
-        cure = [_bring_up(entry, later)]
+        cure = _bring_up(entry, later)
     elif keep is None and len(entry.processes) > 1:
         refused = _refusal(entry, [*blockers, *spared], "stopped and started anew")
         cure = [*surplus, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
@@ -225,21 +239,30 @@ def _surplus_step(entry: Entry, process: Process, persists: bool) -> Step:
     return Step(STOP_GATEWAY, entry.spec.name, target, reason, findings.DUPLICATE_GATEWAYS.code, persists)
 
 
-def _wait(entry: Entry, what: str, reason: str, code: str) -> Step:
-    return Step(WAIT, entry.spec.name, targets.to_wait_for(entry, what), reason, code)
+def _wait(entry: Entry, what: str, reason: str, code: str, seconds: Optional[int] = None) -> Step:
+    return Step(WAIT, entry.spec.name, targets.to_wait_for(entry, what, seconds), reason, code)
 
 
 def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
     return Step(START, entry.spec.name, targets.to_start(entry), reason, code, persists)
 
 
-def _bring_up(entry: Entry, persists: bool) -> Step:
-    """Starts what is not running; a unit that is up without a gateway would not notice a start."""
+def _bring_up(entry: Entry, persists: bool) -> List[Step]:
+    """Starts what is not running; a unit that is up without a gateway would not notice a start.
+
+    A gateway that is between two lives looks the same as one that has ended. Unless what keeps it says that it brings
+    nobody back, it has to be missing in two looks some time apart.
+    """
     code = findings.GATEWAY_NOT_RUNNING.code
-    if entry.unit_age is not None or (entry.unit_state and entry.unit_state.holds_without_process):
+    state = entry.unit_state
+    sure = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    first = [] if sure else [_wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)]
+    persists = persists or not sure
+    if state is not None and state.holds_without_process:
         reason = "its unit is up and has no gateway"
-        return Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)
-    return _start(entry, "no gateway is running", code, persists)
+        return [*first, Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)]
+    reason = "systemd has given its unit up" if state and state.start_limit_hit else "no gateway is running"
+    return [*first, _start(entry, reason, code, persists)]
 
 
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:

@@ -74,7 +74,16 @@ def login_pending(case: Case) -> Iterator[Finding]:
 def gateway_coming_up(case: Case) -> Iterator[Finding]:
     """No gateway runs, and what brings it is alive."""
     keepers = case.entry.keepers
-    if case.absent and keepers and not case.unit_is_starting:
+    if case.crashing or case.unit_is_starting:
+        return
+    if case.unit_brings_it:
+        state = case.entry.unit_state
+        yield findings.GATEWAY_COMING_UP.found(
+            "no gateway of %s runs at the moment, and %s: a gateway's nightly restart leaves a gap of up to 90 s"
+            % (case.spec.name, case.unit_brings_it),
+            {"unit": case.spec.unit_name, "active": state and state.active, "sub": state and state.sub},
+        )
+    elif case.absent and keepers:
         first = keepers[0]
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) is there to bring it: a "
@@ -86,6 +95,27 @@ def gateway_coming_up(case: Case) -> Iterator[Finding]:
                     for each in keepers
                 ]
             },
+        )
+
+
+def crash_loop(case: Case) -> Iterator[Finding]:
+    """systemd starts the unit again and again, and it fails each time."""
+    state = case.entry.unit_state
+    if case.crashing and state is not None:
+        yield findings.CRASH_LOOP.found(
+            "systemd has started %s again %d times, and each time it failed (%s)"
+            % (state.name, state.restarts, state.result),
+            {"unit": state.name, "restarts": state.restarts, "result": state.result},
+        )
+
+
+def start_limit_hit(case: Case) -> Iterator[Finding]:
+    """systemd has given the unit up."""
+    state = case.entry.unit_state
+    if state is not None and state.start_limit_hit and not case.entry.owners():
+        yield findings.START_LIMIT_HIT.found(
+            "systemd has given up %s: it was started too often in a short time" % state.name,
+            {"unit": state.name, "restarts": state.restarts},
         )
 
 
@@ -101,4 +131,12 @@ def _span(seconds: float) -> str:
     return "%d s" % seconds
 
 
-RULES: Tuple[Rule, ...] = (gateway_frozen, no_broker_route, gateway_starting, login_pending, gateway_coming_up)
+RULES: Tuple[Rule, ...] = (
+    gateway_frozen,
+    no_broker_route,
+    gateway_starting,
+    login_pending,
+    gateway_coming_up,
+    crash_loop,
+    start_limit_hit,
+)

@@ -86,16 +86,17 @@ def examine(
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
-    return snapshot, _with_starts(found, snapshot), undeclared
+    return snapshot, _with_starts(found, snapshot, hints), undeclared
 
 
-def _with_starts(found: List[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
-    """The diagnoses; where something is wrong, their entries know whether a start can succeed."""
+def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> List[Diagnosis]:
+    """The diagnoses; where something is wrong, made anew with what their units say and whether a start can succeed."""
     if not any(each.codes for each in found):
         return found
     from ..lifecycle.outlook import foresee  # most looks find nothing, and do not load it
 
-    return foresee(found, snapshot)
+    told = foresee(found, snapshot)
+    return [diagnose(each.entry, snapshot, each.probe, hints.reset_window) for each in told]
 
 
 def watch(
