@@ -54,7 +54,8 @@ def test_a_relative_class_path_needs_the_working_directory() -> None:
 
 
 def test_a_response_file_is_read_as_java_reads_properties() -> None:
-    text = "#install4j response file\r\njtsConfigDir=/home/u/My\\ Jts\nsys.x$Integer=1\n a\\:b : c\\\n  d\\u0041\n!no=1\nempty\n"
+    text = "#install4j response file\r\njtsConfigDir=/home/u/My\\ Jts\nsys.x$Integer=1\n"
+    text += " a\\:b : c\\\n  d\\u0041\n!no=1\nempty\n"
     assert parse_response_varfile(text) == {"jtsConfigDir": "/home/u/My Jts", "sys.x": "1", "a:b": "cdA", "empty": ""}
     assert config_dir_in(text) == "/home/u/My Jts"
     assert config_dir_in("jtsConfigDir=") is None
