@@ -24,6 +24,7 @@ from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.decide import assign, planning
 from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.observe.host_key import digest_key
 
 BOOT = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 FOLDER = "/srv/ibgateway/live"
@@ -58,7 +59,7 @@ def process(pid: int, *argv: str, **more: Any) -> Process:
         started_at=1_745_600_000.0,
         argv=argv,
         command=command,
-        argv_digest=argv_digest(argv, b""),
+        argv_digest=argv_digest(argv, digest_key()),
         gateway=gateway_kind(argv),
         relay=relay_name(argv),
     )

@@ -149,7 +149,10 @@ def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
     dashes. What is shown once is shown again: redacting twice changes nothing. Account numbers are masked.
     """
     shown = _Shown(argv)
-    return tuple(mask_text(_CONTROL.sub(" ", word))[:limit] for word in shown.words())
+    # Cut before and after: patterns are slow on a megabyte, and an account may stand where it is cut.
+    return tuple(
+        word if word == HIDDEN else mask_text(_CONTROL.sub(" ", word[: limit + 64]))[:limit] for word in shown.words()
+    )
 
 
 class _Shown:
