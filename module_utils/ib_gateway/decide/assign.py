@@ -75,8 +75,10 @@ def _entry(
 ) -> Entry:
     own = [process for process in host.gateways if spec in owners[process.pid]]
     alone = [process for process in own if len(owners[process.pid]) == 1]
-    elsewhere = [process for process in alone if _serves_another(spec, process, host)]
-    processes = [process for process in alone if process not in elsewhere]
+    processes = [process for process in alone if not _serves_another(spec, process, host)]
+    # Beside one that serves the entry's port, one on another port is no business of this entry, nor are its clients.
+    served = any(spec.port in host.ports[process.pid] for process in processes)
+    elsewhere = [process for process in alone if process not in processes and not served]
     unplaced = [
         process
         for process in host.gateways

@@ -154,6 +154,8 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
         ]
         if keep is not None and process.age < entry.spec.start_timeout:
             served.append("the login of pid %d, which started %d s ago" % (process.pid, process.age))
+        if process.pid == 1 or process.own_run:
+            served.append("all that pid %d carries, this run among it" % process.pid)
         spared.extend(served)
         if not served:
             steps.append(_surplus_step(entry, process, later))
@@ -197,8 +199,11 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
             "%s is not %s: what came of it could not be seen without root, because its entry names no user; give key "
             "user, or run with become" % (name, what)
         )
-    if any(process.pid == 1 for process in entry.processes):
-        return "%s is not %s: it is the system's first process, so its container has to be" % (name, what)
+    if any(process.pid == 1 or process.own_run for process in entry.processes):
+        return "%s is not %s: it carries this run, as a container's first process does; its container has to be" % (
+            name,
+            what,
+        )
     unclear = [*entry.unplaced, *entry.ambiguous]
     if unclear:
         pids = ", ".join("pid %d" % each.pid for each in unclear)
