@@ -4,14 +4,16 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
-from .program import Program, own_python
+from .program import POLL_INTERVAL, READY_WITHIN, Program, own_python
 
 HERE = Path(__file__).resolve().parent
 GATEWAY = HERE / "gateway.py"
@@ -24,6 +26,8 @@ DEFAULT_ACCOUNT = {"paper": "DU1234567", "live": "U1234567"}
 USER_CANARY = "canary-user"
 PASSWORD_CANARY = "canary-password"  # noqa: S105 - no secret, it stands where IBC has one
 
+_GIVEN_OUT: Set[int] = set()  # ports that this process named and that may not be in use yet
+
 
 def free_port() -> int:
     """A TCP port nobody listens on.
@@ -33,8 +37,11 @@ def free_port() -> int:
     """
     while True:
         port = 20000 + secrets.randbelow(12000)
+        if port in _GIVEN_OUT:
+            continue
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("", port))
+            _GIVEN_OUT.add(port)
             return port
 
 
@@ -90,6 +97,28 @@ class SimulatedGateway(Program):
     def working_dir(self) -> Path:
         """The settings directory, as IBC has it."""
         return self.config_dir
+
+    def happen(self) -> None:
+        """Make the event of `settings` happen now."""
+        os.kill(self.gateway_pid, signal.SIGUSR1)
+
+    def until_open(self, timeout: float = READY_WITHIN) -> None:
+        """Wait until something listens on the port."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                socket.create_connection((self.bind or "127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_INTERVAL)
+
+    @property
+    def gateway_pid(self) -> int:
+        """The JVM's process id, also under a keeper; the newest one's that was ready."""
+        state = self.ready_state()
+        return int(state["pid"]) if state else self.pid
 
     def _prepare(self) -> Path:
         java = self.folder / "jre" / "bin" / "java"

@@ -79,7 +79,7 @@ class Program:
         """Wait for the ready file of this very process and return what it says."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            state = self._ready_state()
+            state = self.ready_state()
             if state.get("pid") == self.pid:
                 return state
             if self._started().poll() is not None:
@@ -87,7 +87,8 @@ class Program:
             time.sleep(POLL_INTERVAL)
         raise RuntimeError(f"{self.name} was not ready after {timeout} s: {self.log_text()}")
 
-    def _ready_state(self) -> Dict[str, Any]:
+    def ready_state(self) -> Dict[str, Any]:
+        """What the ready file says now; nothing when there is none."""
         # A second program of the same name may have left its file; the pid in it tells.
         with contextlib.suppress(FileNotFoundError):
             state: Dict[str, Any] = json.loads(self.ready_file.read_text(encoding="utf-8"))
