@@ -16,6 +16,7 @@ from .ibc import EXIT_INTERVAL, CommandServer, IbcLog
 from .options import Options
 
 POLL_INTERVAL = 0.2  # seconds; only where the kernel or Python has no pidfd
+LOGIN_TIMEOUT = 1111  # IBC's exit code
 LINK_LOST, LINK_BACK = 1100, 1102
 TOKEN_FILE = "autorestart"  # noqa: S105 - a file's name
 
@@ -126,6 +127,8 @@ class Life:
         event = self.options.event
         handlers: Dict[str, Callable[[], None]] = {
             "auto-restart": self._auto_restart,
+            "cold-restart": self._cold_restart,
+            "login-timeout": self._login_timeout,
             "crash": lambda: os._exit(1),
             "displaced": self._displaced,
             "login-again": lambda: self._run(self._login_again()),
@@ -135,6 +138,20 @@ class Life:
         }
         if event:
             handlers[event]()
+
+    def _cold_restart(self) -> None:
+        self.log.write("Login error message:\nUnrecognized Username or Password")
+        self.log.write("Cold restart in progress")
+        if self.options.config_dir:
+            name = f"COLDRESTART{self.options.session}"
+            with open(os.path.join(self.options.config_dir, name), "w", encoding="utf-8"):
+                pass
+        self.end()
+
+    def _login_timeout(self) -> None:
+        self.log.write("IBC closing because login has not completed after Second Factor Authentication")
+        self.log.write(f"Exiting after error with exit code={LOGIN_TIMEOUT}")
+        self.end(LOGIN_TIMEOUT % 256)
 
     def _displaced(self) -> None:
         self.log.write("End this session and let the other session proceed (scenario 2)")
