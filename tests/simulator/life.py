@@ -12,7 +12,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional, Set
 
 from . import listeners
 from .desk import Desk
-from .ibc import EXIT_INTERVAL, CommandServer, IbcLog
+from .ibc import EXIT_INTERVAL, CommandServer, IbcLog, Obeyed
 from .options import Options
 
 POLL_INTERVAL = 0.2  # seconds; only where the kernel or Python has no pidfd
@@ -49,7 +49,7 @@ class Life:
         if self.options.command_port is not None:
             # As a link that IBC's documentation recommends: on loopback.
             listener = listeners.listen("127.0.0.1", self.options.command_port)
-            server = CommandServer(self.options, self.log, self.end, self._restart_soon)
+            server = CommandServer(self.options, self.log, Obeyed(self.end, self._restart_soon, self._reconnect))
             await asyncio.start_server(server.serve, sock=listener)
             self.state["command_port"] = listener.getsockname()[1]
         also: List[int] = []
@@ -167,9 +167,14 @@ class Life:
             self.open_port()
 
     def _link(self, code: int, faults: Set[str]) -> None:
+        """Tell every session, and let those that come hear the same."""
         kept = self.desk.options.faults - {"upstream-lost"}
         self.desk.options = replace(self.desk.options, faults=kept | faults, upstream_code=code)
         self.desk.tell(code)
+
+    def _reconnect(self) -> None:
+        if self.options.reconnect_helps and "upstream-lost" in self.desk.options.faults:
+            self._link(LINK_BACK, set())
 
     def _hang(self) -> None:
         self.desk.options = replace(self.desk.options, faults=self.desk.options.faults | {"silent"})

@@ -88,6 +88,7 @@ OPTIONS: Dict[str, Tuple[Convert, str]] = {
     "restarter-gap": (values.seconds, "install4j's restarter starts the next process so many seconds after the end"),
     "command-port": (values.whole(0, 65535), "IBC's command server listens here, on loopback"),
     "restart-command": (values.one_of(RESTARTS), "what RESTART comes to: works, refused, never (OK only), silent"),
+    "reconnect-helps": (values.yes, "yes: RECONNECTACCOUNT and RECONNECTDATA bring a lost link to the broker back"),
     "restart-delay": (values.seconds, "seconds from RESTART's OK to the end of this process"),
     "also-listen": (values.whole(0, 65535), "another port, like JMX's: it accepts and says nothing; several times"),
     "broker": (values.address, "HOST:PORT of a broker it keeps connecting to"),
@@ -132,6 +133,7 @@ class Options:
     restarter_gap: Optional[float] = None
     command_port: Optional[int] = None
     restart_command: str = "works"
+    reconnect_helps: bool = True
     restart_delay: float = 1.0
     also_listen: FrozenSet[int] = frozenset()
     broker: Optional[Tuple[str, int]] = None

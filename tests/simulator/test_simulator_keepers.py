@@ -3,6 +3,8 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -204,6 +206,41 @@ def keep_with_display(kept: KeptGateway) -> "dict[str, Any]":
     again = KeptGateway(kept.folder, gateway=kept.gateway, keeper="loop", environment_changes={"DISPLAY": ":1"})
     with again:
         return again.ready_state()
+
+
+INTERRUPTED = """\
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from simulator.client_programs import NohupBot, Relay, SupervisedBot
+from simulator.keepers import KEEPERS, KeptGateway
+from simulator.launch import SimulatedGateway
+marks = []
+for keeper in KEEPERS:
+    folder = Path(sys.argv[2]) / keeper
+    gateway = SimulatedGateway(folder / "gateway", launcher="ibc-java", bind="127.0.0.1")
+    gateway.folder.mkdir(parents=True)
+    started = [KeptGateway(folder, gateway=gateway, keeper=keeper, gap=0.1).start()]
+    started += [NohupBot(folder, port=gateway.port).start(), Relay(folder, target=gateway.port).start()]
+    marks += [each._mark for each in started]
+started = [SupervisedBot(folder, port=gateway.port, client_id=30).start()]
+print(*marks, started[0]._mark, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_nothing_is_left_of_a_test_run_that_was_killed(tmp_path: Path) -> None:
+    tests = str(Path(__file__).resolve().parent.parent)
+    command = [sys.executable, "-c", INTERRUPTED, tests, str(tmp_path)]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    marks = done.stdout.split()
+    assert done.returncode == -signal.SIGKILL and len(marks) == 3 * len(KEEPERS) + 1, done.stderr
+    deadline = time.monotonic() + 20
+    while left := [pid for mark in marks for pid in marked(mark)]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
 
 
 def test_nothing_is_left_of_a_keeper_that_was_killed(keep: Keep) -> None:

@@ -14,6 +14,7 @@ from .client_programs import FullBacklog
 from .conftest import OpenWire, StartGateway, use_library
 from .launch import SimulatedGateway
 from .shapes import PLACEHOLDER_ARGUMENTS, PLACEHOLDER_DIR, SHAPES
+from .wire import ERROR
 
 
 def argv_of(pid: int) -> "list[str]":
@@ -194,6 +195,27 @@ def test_a_restart_that_never_comes(mode: str, lines: int, start_gateway: StartG
             assert len(answer.read().splitlines()) == lines
 
     assert open_wire(gateway).log_on(1) == "176"
+
+
+@pytest.mark.parametrize("helps", ["yes", "no"])
+def test_a_reconnect_brings_a_lost_link_back_where_that_helps(
+    helps: str, start_gateway: StartGateway, open_wire: OpenWire
+) -> None:
+    settings = {"command-port": 0, "reconnect-helps": helps}
+    gateway = start_gateway(launcher="ibc-java", faults=["upstream-lost"], settings=settings)
+    standing = open_wire(gateway)
+    standing.log_on(1)
+    assert standing.receive_until(ERROR)[3] == "1100"
+
+    with socket.create_connection(("127.0.0.1", gateway.ready_state()["command_port"]), 3) as connection:
+        connection.sendall(b"RECONNECTACCOUNT\n")
+        assert connection.recv(100) == b"OK \n"
+
+    if helps == "yes":
+        assert standing.receive_until(ERROR)[3] == "1102"
+    coming = open_wire(gateway)
+    coming.log_on(2)
+    assert coming.receive_until(ERROR)[3] == ("2104" if helps == "yes" else "1100")
 
 
 def test_a_broker_that_takes_no_connection_leaves_the_gateway_in_syn_sent(
