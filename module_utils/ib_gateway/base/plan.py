@@ -5,7 +5,7 @@ from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 from .host import ApiConnection, Client, Listener, Process
 from .probe import Probe
 from .spec import COMMAND_SERVER_PORT, GatewaySpec
-from .unit import UnitMember, UnitState, is_user_unit
+from .unit import UnitMember, UnitState
 
 # A gateway's status, a finding's severity: from the best to the worst one can say.
 HEALTHY = "healthy"
@@ -89,9 +89,9 @@ class Entry(NamedTuple):
 
     def in_unit(self, process: Process) -> bool:
         """Whether a process belongs to the entry's unit."""
-        unit = self.spec.unit
-        if is_user_unit(self.spec):
-            return process.user_unit == unit and self.spec.user in (None, process.user)
+        unit, user_unit = self.spec.unit, self.spec.user_unit
+        if user_unit is not None:
+            return process.user_unit == user_unit and self.spec.user in (None, process.user)
         return unit is not None and process.unit == unit
 
     def others_in_unit(self) -> Tuple[UnitMember, ...]:

@@ -2,20 +2,6 @@
 
 from typing import NamedTuple, Optional, Tuple
 
-from .spec import GatewaySpec
-
-USER_SCOPE = "user"
-
-
-def is_user_unit(spec: GatewaySpec) -> bool:
-    """Whether the entry's service is a unit of its account's own systemd."""
-    return spec.service is not None and getattr(spec, "service_scope", "system") == USER_SCOPE
-
-
-def unit_key(spec: GatewaySpec) -> Optional[str]:
-    """How a look names the entry's unit: its name, behind its account's where it is one of that account's systemd."""
-    return "%s/%s" % (spec.user, spec.unit) if is_user_unit(spec) else spec.unit
-
 
 class UnitState(NamedTuple):
     """A unit's state, in systemd's own words. load: loaded, not-found, masked, bad-setting, error.

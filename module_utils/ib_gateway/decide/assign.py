@@ -14,7 +14,6 @@ from ..base.classify import matches_any, matches_client
 from ..base.host import ApiConnection, Client, Process, Snapshot
 from ..base.plan import Entry
 from ..base.spec import API_PORTS, COMMAND_SERVER_PORT, GatewaySpec
-from ..base.unit import unit_key
 
 
 def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[Entry, ...], Tuple[Process, ...]]:
@@ -33,7 +32,7 @@ def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[
                 clients=clients_of(spec, processes, snapshot),
                 ambiguous=tuple(ambiguous[spec.name]),
                 unplaced=tuple(each for each in gateways if _unplaced(spec, each)),
-                unit_age=snapshot.units.get(unit_key(spec) or ""),
+                unit_age=snapshot.units.get(spec.unit_key or ""),
             )
         )
     return tuple(found), tuple(undeclared)

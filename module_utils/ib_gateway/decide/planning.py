@@ -145,7 +145,7 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
         return "%s is not %s: its unit %s also carries %s, and all of them would end" % (
             entry.spec.name,
             what,
-            entry.spec.unit,
+            entry.spec.any_unit,
             whom,
         )
     if blockers:

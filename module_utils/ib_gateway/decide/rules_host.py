@@ -42,12 +42,12 @@ def gateway_not_running(case: Case) -> Iterator[Finding]:
     expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
-        summary += ", although its unit %s has been up for %d s" % (spec.unit, unit_age)
+        summary += ", although its unit %s has been up for %d s" % (spec.any_unit, unit_age)
     yield Finding(
         "gateway_not_running",
         UNHEALTHY,
         summary,
-        {"expected": expected, "unit": spec.unit, "unit_is_up": unit_age is not None},
+        {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None},
     )
 
 
@@ -111,7 +111,7 @@ def gateway_starting(case: Case) -> Iterator[Finding]:
         % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
         {
             "processes": [dict(person(process), age=round(process.age, 1)) for process in young],
-            "unit": case.spec.unit,
+            "unit": case.spec.any_unit,
             "age": round(age, 1),
             "start_timeout": case.spec.start_timeout,
         },

@@ -24,13 +24,13 @@ class Unit(Lifecycle):
     @classmethod
     def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
         """One call to systemctl for all of them."""
-        units = [each.spec.unit or "" for each in asked]
+        units = [each.spec.any_unit or "" for each in asked]
         shown = show_each(units, systemctl.show)
-        return [_outlook(one, shown[one.spec.unit or ""]) for one in asked]
+        return [_outlook(one, shown[one.spec.any_unit or ""]) for one in asked]
 
     @property
     def unit(self) -> str:
-        return self.spec.unit or ""
+        return self.spec.any_unit or ""
 
     @property
     def account(self) -> Optional[Account]:
@@ -99,7 +99,7 @@ class Unit(Lifecycle):
 
 
 def _outlook(one: Asked, shown: Mapping[str, str]) -> Outlook:
-    unit = one.spec.unit or ""
+    unit = one.spec.any_unit or ""
     state = state_of(unit, shown, None)
     facts = UnitFacts(
         unit=unit,
@@ -120,7 +120,7 @@ def _users_unit(spec: GatewaySpec) -> str:
     folders = ["/etc/systemd/user", "/usr/lib/systemd/user"]
     if account is not None and may_become(account):
         folders.append(os.path.join(account.home, ".config/systemd/user"))
-    found = any(os.path.exists(os.path.join(folder, spec.unit or "")) for folder in folders)
+    found = any(os.path.exists(os.path.join(folder, spec.any_unit or "")) for folder in folders)
     return "it is a unit of an account's own systemd: set service_scope: user" if found else ""
 
 

@@ -67,13 +67,13 @@ def _outlooks(account: Optional[Account], user: Optional[str], asked: Sequence[A
     if not os.path.exists(account.runtime_dir + "/systemd/private"):
         text = _asleep(account)
         return {one.spec.name: Outlook(text) for one in asked}
-    units = [one.spec.unit or "" for one in asked]
+    units = [one.spec.any_unit or "" for one in asked]
     shown = show_each(units, functools.partial(systemctl.show, account=account))
-    return {one.spec.name: _outlook(one, shown[one.spec.unit or ""], account) for one in asked}
+    return {one.spec.name: _outlook(one, shown[one.spec.any_unit or ""], account) for one in asked}
 
 
 def _outlook(one: Asked, shown: Mapping[str, str], account: Account) -> Outlook:
-    unit = one.spec.unit or ""
+    unit = one.spec.any_unit or ""
     state = state_of(unit, shown, account.name)
     facts = UnitFacts(
         unit=unit,

@@ -10,7 +10,6 @@ from ..base.host import Process, Snapshot
 from ..base.plan import HEALTHY, Diagnosis, Entry
 from ..base.probe import Probe
 from ..base.spec import API_PORTS, GatewaySpec
-from ..base.unit import unit_key
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
 from ..observe.snapshot import look
@@ -38,7 +37,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     """A snapshot that holds everything the rules need to judge these entries."""
     ports = set(API_PORTS) | {spec.port for spec in specs}
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
-    return look(ports, patterns, [key for key in map(unit_key, specs) if key])
+    return look(ports, patterns, [spec.unit_key for spec in specs if spec.unit_key])
 
 
 def examine(
