@@ -81,17 +81,21 @@ class Unit(Lifecycle):
         return "journalctl -u %s" % self.unit
 
     def _told(self, verb: Callable[..., None], seconds: float, state: Optional[UnitState]) -> Started:
-        """Has systemd start or restart the unit, also at its start limit: a restart must not end half-way there."""
+        """Has systemd start or restart the unit, also at its start limit: a restart must not end half-way there.
+
+        systemd does not tell how near its limit a unit is, so a failed one is always told to start counting anew.
+        """
         try:
-            if state is not None and state.start_limit_hit:
-                self.reset_failed()
+            if state is not None and state.active == "failed":
+                systemctl.reset_failed(self.unit, self.account)
             try:
                 verb(self.unit, seconds, self.account)
             except systemctl.UnitError as error:
-                state = None if error.pending else self.state()
-                if state is None or not state.start_limit_hit:
+                ran = state is not None and state.active == "active"
+                now = self.state() if ran and not error.pending else None
+                if now is None or now.active != "failed":
                     raise
-                self.reset_failed()
+                systemctl.reset_failed(self.unit, self.account)
                 systemctl.start(self.unit, seconds, self.account)
         except systemctl.UnitError as error:
             raise CannotStart("%s; its output: %s" % (error, self.log), error.pending) from None

@@ -107,7 +107,6 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
     """A unit's state, from what systemctl shows of it; None where it shows nothing. Pure."""
     if "error" in shown:
         return None
-    restarts = shown.get("NRestarts", "")
     return UnitState(
         name=unit,
         load=shown.get("LoadState", "loaded"),
@@ -118,9 +117,14 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         remains_after_exit=shown.get("RemainAfterExit") == "yes",
         may_be_started=shown.get("CanStart", "yes") != "no",
         load_error=plain_text(shown.get("LoadError", "").partition(" ")[2].strip('"')),
-        restarts=int(restarts) if restarts.isdigit() else 0,
+        restarts=_number(shown.get("NRestarts", "")),
+        start_limit=_number(shown.get("StartLimitBurst", "")),
         account=account,
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:
