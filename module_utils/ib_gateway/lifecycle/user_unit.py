@@ -51,7 +51,9 @@ class UserUnit(Unit):
         account = account_of(self.spec.user)
         if account is None or account.uid == os.geteuid() != 0:
             return "systemctl --user start %s" % self.unit
-        return "systemctl --user --machine=%s@ start %s" % (account.name, self.unit)
+        # --machine=ACCOUNT@ would need a message bus that not every host has.
+        prefix = "runuser -u %s -- env XDG_RUNTIME_DIR=%s" % (account.name, account.runtime_dir)
+        return "%s systemctl --user start %s" % (prefix, self.unit)
 
     @property
     def log(self) -> str:

@@ -54,7 +54,10 @@ def outlook(*command: str, **more: Any) -> Outlook:
     [
         (FINE._replace(account_exists=False), "no account trader to start it as: correct the entry's user"),
         (FINE._replace(may_become=False, run_as="ops"), "only root can start it as trader, and this run is as ops"),
-        (FINE._replace(program=Program("/opt/x", "does not exist")), "program /opt/x does not exist"),
+        (
+            FINE._replace(program=Program("/opt/x", "does not exist")),
+            "start_command cannot be run: its program /opt/x does not exist",
+        ),
         (FINE._replace(folder_trouble="/srv/live is closed to account trader"), "/srv/live is closed"),
         (FINE._replace(program=Program("/opt/x", None, NEEDS)), "give DISPLAY in the entry's start_environment"),
     ],

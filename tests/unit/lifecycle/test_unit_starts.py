@@ -43,7 +43,10 @@ def facts(state: Optional[UnitState] = LOADED, **more: Any) -> UnitFacts:
             facts(LOADED._replace(load="masked")),
             "ibgateway.service is masked, so that nothing can start it: systemctl unmask ibgateway.service",
         ),
-        (facts(LOADED._replace(load="masked", account="trader")), "systemctl --user unmask ibgateway.service"),
+        (
+            facts(LOADED._replace(load="masked", account="trader")),
+            "systemctl --user unmask ibgateway.service as trader",
+        ),
         (
             facts(LOADED._replace(load="bad-setting", load_error="Unit has a bad unit file setting.")),
             "(Unit has a bad unit file setting.): mend its file, then systemctl daemon-reload",
