@@ -17,7 +17,6 @@ from integration.desk import Desk, alive, until
 from integration.modules import run_module
 from integration.repair import UNIT, Repair, past_its_start, systemctl, verbs
 
-
 #: A start_command that ends at once, and holds a secret.
 FAILING = ["/bin/sh", "-c", "exit 7", "hunter2"]
 
