@@ -321,7 +321,7 @@ def _restart(
     def announce() -> None:
         process = step["target"]["process"] or {}
         summary = action_session.summary_of(order.process, process.get("command") or ()) if order.process else {}
-        begun.append(acts.begin(RESTART, spec.name, dict(summary, unit=spec.unit_name)))
+        begun.append(acts.begin(RESTART, spec.name, dict(summary, unit=spec.any_unit)))
 
     outcome = restart_gateway.restart(order, spec, lambda: acts.look()[spec.name], way, announce)
     for act in begun:
@@ -343,7 +343,7 @@ def _row(spec: GatewaySpec, outcome: restart_gateway.Outcome) -> Dict[str, Any]:
         "name": spec.name,
         "ended": outcome.ended,
         "pid": outcome.pid,
-        "unit": spec.unit_name,
+        "unit": spec.any_unit,
         "reason": outcome.reason,
         "log": outcome.log or None,
     }

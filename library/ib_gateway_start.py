@@ -166,7 +166,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
 
 def _deal_with(module: GatewayModule, acts: action_session.Acts, entry: Entry, found: Dict[str, Any]) -> None:
     """Starts one gateway unless it runs, and adds what became of it to what is returned."""
-    name, unit = entry.spec.name, entry.spec.unit_name
+    name, unit = entry.spec.name, entry.spec.any_unit
     pids = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
     pids = [pid for pid in pids if not (module.check_mode and pid in module.params["assume_stopped"])]
     if pids:
@@ -189,7 +189,7 @@ def _deal_with(module: GatewayModule, acts: action_session.Acts, entry: Entry, f
 
 def _start(module: GatewayModule, acts: action_session.Acts, spec: GatewaySpec) -> Started:
     """Starts one; it is written down before, and when it is done."""
-    act = acts.begin(START, spec.name, {"unit": spec.unit_name, "user": spec.user})
+    act = acts.begin(START, spec.name, {"unit": spec.any_unit, "user": spec.user})
     gateway = lifecycle(spec)
     try:
         started = gateway.start(Patience(module.params["timeout"], lambda: bool(acts.look()[spec.name].owners())))
@@ -197,7 +197,7 @@ def _start(module: GatewayModule, acts: action_session.Acts, spec: GatewaySpec) 
         acts.end(act, action_session.UNSURE if error.pending else action_session.FAILED, str(error))
         raise
     acts.end(
-        act, action_session.DONE, "started by its unit" if spec.unit_name else "started as pid %d" % (started.pid or 0)
+        act, action_session.DONE, "started by its unit" if spec.any_unit else "started as pid %d" % (started.pid or 0)
     )
     return started
 

@@ -81,9 +81,9 @@ class Entry(NamedTuple):
 
     def in_unit(self, process: Process) -> bool:
         """Whether a process belongs to the entry's unit."""
-        unit = self.spec.unit
-        if self.spec.user_unit is not None:
-            return process.user_unit == self.spec.user_unit and process.user == self.spec.user
+        unit, user_unit = self.spec.unit, self.spec.user_unit
+        if user_unit is not None:
+            return process.user_unit == user_unit and self.spec.user in (None, process.user)
         return unit is not None and process.unit == unit
 
     def others_in_unit(self) -> Tuple[UnitMember, ...]:

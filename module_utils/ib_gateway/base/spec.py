@@ -78,19 +78,27 @@ class GatewaySpec:
     @property
     def unit(self) -> Optional[str]:
         """The full name of the system's unit that starts it; None without one, also where a user's unit does."""
-        return self.unit_name if self.start_method == "unit" else None
+        return self._unit if self.start_method == "unit" else None
 
     @property
     def user_unit(self) -> Optional[str]:
         """The full name of the unit of `user`'s own systemd that starts it; None without one."""
-        return self.unit_name if self.start_method == "user_unit" else None
+        return self._unit if self.start_method == "user_unit" else None
 
     @property
-    def unit_name(self) -> Optional[str]:
-        """The full name of the unit that starts it, whosever systemd it belongs to; None without one."""
-        if self.service is None or self.container is not None:
-            return None
-        return self.service if "." in self.service else self.service + ".service"
+    def any_unit(self) -> Optional[str]:
+        """The full name of the unit that starts it, of the system's systemd or of the account's own; None without."""
+        return self.unit or self.user_unit
+
+    @property
+    def unit_key(self) -> Optional[str]:
+        """How a look names that unit: a user's unit behind its account's name, since two accounts may have one each."""
+        return "%s/%s" % (self.user, self.user_unit) if self.user_unit else self.unit
+
+    @property
+    def _unit(self) -> str:
+        service = self.service or ""
+        return service if "." in service else service + ".service"
 
     @property
     def start_method(self) -> Optional[str]:

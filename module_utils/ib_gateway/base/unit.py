@@ -2,19 +2,14 @@
 
 from typing import NamedTuple, Optional, Tuple
 
-from .spec import GatewaySpec
-
-
-def unit_key(spec: GatewaySpec) -> Optional[str]:
-    """How a look names the entry's unit: its name, behind its account's where it is one of that account's systemd."""
-    return "%s/%s" % (spec.user, spec.user_unit) if spec.user_unit else spec.unit
-
 
 class UnitState(NamedTuple):
     """A unit's state, in systemd's own words. load: loaded, not-found, masked, bad-setting, error.
 
     active: active, inactive, failed, activating, deactivating, reloading. result: how it ended last, success or why
-    not. load_error: why it cannot be loaded. account: whose systemd it belongs to; None for the system's.
+    not. load_error: why it cannot be loaded. restarts: how often systemd has restarted it by itself; start_limit: how
+    often it may be started in a short time, 0 without a limit. account: whose systemd it belongs to; None for the
+    system's.
     """
 
     name: str
@@ -27,12 +22,17 @@ class UnitState(NamedTuple):
     may_be_started: bool = True
     load_error: str = ""
     restarts: int = 0
+    start_limit: int = 0
     account: Optional[str] = None
 
     @property
     def start_limit_hit(self) -> bool:
-        """Whether it was started so often in a short time that systemd refuses to start it until it is told to."""
-        return self.result == "start-limit-hit"
+        """Whether it was started so often in a short time that systemd refuses to start it until it is told to.
+
+        systemd keeps the result of the last failure before that, so its restarts are counted.
+        """
+        at_limit = self.active == "failed" and 0 < self.start_limit <= self.restarts
+        return at_limit or self.result == "start-limit-hit"
 
     @property
     def comes_back(self) -> bool:

@@ -13,7 +13,6 @@ from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequenc
 from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Entry
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
-from ..base.unit import unit_key
 from .clients import clients_of
 
 #: What a gateway is to an entry: not its own, its own, or one whose folder or account nothing proves.
@@ -95,7 +94,7 @@ def _entry(
         ambiguous=tuple(process for process in own if process not in alone),
         unplaced=tuple(unplaced),
         claimants=tuple(claimants),
-        unit_age=snapshot.units.get(unit_key(spec) or ""),
+        unit_age=snapshot.units.get(spec.unit_key or ""),
         keepers=_keepers(spec, specs, host, snapshot),
         seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
     )

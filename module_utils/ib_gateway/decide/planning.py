@@ -216,7 +216,7 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
         return "%s is not %s: its unit %s also carries %s, and all of them would end" % (
             name,
             what,
-            entry.spec.unit_name,
+            entry.spec.any_unit,
             whom,
         )
     if blockers:

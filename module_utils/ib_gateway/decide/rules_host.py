@@ -70,9 +70,9 @@ def gateway_not_running(case: Case) -> Iterator[Finding]:
     expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
-        summary += ", although its unit %s has been up for %d s" % (spec.unit_name, unit_age)
+        summary += ", although its unit %s has been up for %d s" % (spec.any_unit, unit_age)
     yield findings.GATEWAY_NOT_RUNNING.found(
-        summary, {"expected": expected, "unit": spec.unit_name, "unit_is_up": unit_age is not None}
+        summary, {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
     )
 
 

@@ -46,7 +46,7 @@ def gateway_starting(case: Case) -> Iterator[Finding]:
         % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
         {
             "processes": [_aged(process) for process in young],
-            "unit": case.spec.unit_name,
+            "unit": case.spec.any_unit,
             "age": round(age, 1),
             "start_timeout": case.spec.start_timeout,
         },
@@ -81,7 +81,7 @@ def gateway_coming_up(case: Case) -> Iterator[Finding]:
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s: a gateway's nightly restart leaves a gap of up to 90 s"
             % (case.spec.name, case.unit_brings_it),
-            {"unit": case.spec.unit_name, "active": state and state.active, "sub": state and state.sub},
+            {"unit": case.spec.any_unit, "active": state and state.active, "sub": state and state.sub},
         )
     elif case.absent and keepers:
         first = keepers[0]

@@ -85,7 +85,7 @@ def to_restart(entry: Entry, process: Optional[Process]) -> Dict[str, Any]:
 
     by: unit where the process belongs to the entry's unit, or nothing but that unit is there; else identity.
     """
-    of_unit = entry.spec.unit_name is not None and (process is None or entry.in_unit(process))
+    of_unit = entry.spec.any_unit is not None and (process is None or entry.in_unit(process))
     target = {**to_start(entry), "by": BY_UNIT if of_unit else BY_IDENTITY}
     if process is not None:
         target["process"] = to_end(entry, process, "gateway")

@@ -44,7 +44,7 @@ def blocker(facts: CommandFacts) -> Optional[str]:
         return "only root can start it as %s, and this run is as %s: run with become" % (facts.user, facts.run_as)
     found = facts.program
     if found is not None and found.trouble:
-        return "%s of start_command %s: correct start_command" % (found.name, found.trouble)
+        return "start_command cannot be run: its program %s %s" % (found.name, found.trouble)
     if facts.folder_trouble:
         return "its config_dir %s, and start_command runs there: mend the folder" % facts.folder_trouble
     if found is not None and found.display == program.NEEDS and not (facts.display_given or facts.ran_without):

@@ -10,17 +10,15 @@ import contextlib
 import json
 import os
 import tempfile
-from typing import Dict, Mapping, Optional
+from typing import Dict, Optional
 
 from ..base.spec import GatewaySpec
 from ..observe import processes
+from . import places
 from .accounts import Account
 
 #: What a gateway needs of the session that it was started in.
 NAMES = ("DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "LANG", "JAVA_HOME")
-#: Gone when the host is restarted, as the displays are.
-_FOLDER = "/run/ib-gateway-repair"
-_USER_FOLDER = ".local/state/ib-gateway-repair"
 #: Far above any environment of a process that was started by a person.
 _LIMIT = 1 << 20
 
@@ -32,8 +30,7 @@ def environment_for(spec: GatewaySpec, account: Account, pid: Optional[int]) -> 
     """
     found = account.environment()
     found.update(known(spec.name, account, pid) or {})
-    given: Mapping[str, str] = getattr(spec, "start_environment", None) or {}
-    found.update({str(name): str(value) for name, value in dict(given).items()})
+    found.update(spec.start_environment)
     return found
 
 
@@ -67,7 +64,7 @@ def keep(name: str, pid: int) -> None:
         return
     text = json.dumps({"boot_id": processes.boot_id(), "uid": uid, "environment": {**(kept(name, uid) or {}), **found}})
     with contextlib.suppress(OSError):
-        folder = _folder()
+        folder = places.environment_folder()
         os.makedirs(folder, mode=0o700, exist_ok=True)
         if not _is_own(folder):
             return
@@ -80,7 +77,7 @@ def keep(name: str, pid: int) -> None:
 def kept(name: str, uid: int) -> Optional[Dict[str, str]]:
     """What an entry's gateway of this account ran with when it was last ended; None where that is not known."""
     try:
-        if not _is_own(_folder()):
+        if not _is_own(places.environment_folder()):
             return None
         with open(_path(name), encoding="utf-8", errors="surrogateescape") as file:
             found = json.load(file)
@@ -91,19 +88,8 @@ def kept(name: str, uid: int) -> Optional[Dict[str, str]]:
         return None
 
 
-def _folder() -> str:
-    if os.geteuid() == 0:
-        return _FOLDER
-    runtime = "/run/user/%d" % os.geteuid()
-    return os.path.join(runtime, "ib-gateway-repair") if os.path.isdir(runtime) else _home_folder()
-
-
-def _home_folder() -> str:
-    return os.path.join(os.path.expanduser("~"), _USER_FOLDER)
-
-
 def _path(name: str) -> str:
-    return os.path.join(_folder(), name + ".environment.json")
+    return os.path.join(places.environment_folder(), name + ".environment.json")
 
 
 def _is_own(folder: str) -> bool:

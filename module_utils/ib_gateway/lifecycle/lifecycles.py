@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence, Type
+from typing import Dict, List, Sequence, Type
 
 from ..base.spec import GatewaySpec
 from .base import Asked, CannotStart, Lifecycle, Outlook
@@ -18,26 +18,19 @@ LIFECYCLES: Dict[str, Type[Lifecycle]] = {
 }
 
 
-def start_method(spec: GatewaySpec) -> Optional[str]:
-    """Which way an entry names; None where it names none."""
-    if spec.service:
-        return "user_unit" if getattr(spec, "service_scope", "system") == "user" else "unit"
-    return "command" if spec.start_command else None
-
-
 def lifecycle(spec: GatewaySpec) -> Lifecycle:
     """How an entry's gateway is started. Raises CannotStart where the entry does not say."""
-    method = start_method(spec)
-    if method is None:
-        raise CannotStart("its entry has neither service nor start_command to start it with")
-    return LIFECYCLES[method](spec)
+    way = LIFECYCLES.get(spec.start_method or "")
+    if way is None:
+        raise CannotStart(spec.why_not_startable)
+    return way(spec)
 
 
 def outlooks(asked: Sequence[Asked]) -> List[Outlook]:
     """Whether a start of each entry can succeed, in their order; each way is asked once for all of its entries."""
     found: Dict[int, Outlook] = {}
     for method, way in LIFECYCLES.items():
-        indexes = [index for index, each in enumerate(asked) if start_method(each.spec) == method]
+        indexes = [index for index, each in enumerate(asked) if each.spec.start_method == method]
         if indexes:
             found.update(zip(indexes, way.outlooks([asked[index] for index in indexes])))
     return [found.get(index, Outlook()) for index in range(len(asked))]

@@ -6,10 +6,9 @@ import contextlib
 import os
 from typing import Tuple
 
+from . import places
 from .accounts import Account
 
-_FOLDER = "/var/log/ib-gateway-repair"
-_USER_FOLDER = ".local/state/ib-gateway-repair"
 #: Of an earlier start, this much is kept: its end.
 _KEPT = 256 * 1024
 
@@ -19,8 +18,7 @@ def open_log(name: str, account: Account) -> Tuple[int, str]:
 
     Each start begins a new file; the end of the one before is kept beside it, as NAME.log.1.
     """
-    root = os.geteuid() == 0
-    folder = _FOLDER if root else os.path.join(account.home, _USER_FOLDER)
+    root, folder = os.geteuid() == 0, places.log_folder(account.home)
     path = os.path.join(folder, name + ".log")
     try:
         os.makedirs(folder, mode=0o755 if root else 0o700, exist_ok=True)

@@ -53,7 +53,7 @@ def examine(argv: Sequence[str], folder: str, account: Account, environment: Map
     path = _find(argv[0], folder, environment)
     name = _name(argv[0], path)
     if name is None:
-        return Program("its first word", "is no program's path: give each word an item of its own")
+        return Program("(not shown)", "is more than one word and no file; each word needs an item of its own")
     if path is None:
         return Program(name, "is in none of the folders %s" % environment.get("PATH", ""))
     trouble = cannot_run(path, account) or _interpreter_trouble(path)
@@ -104,7 +104,7 @@ def _script(argv: Sequence[str], base: str, name: str, folder: str, account: Acc
     shown = _name(words[0], path)
     trouble = cannot_read(path, account)
     if trouble:
-        return Program(shown or "its script", trouble)
+        return Program(shown or "(not shown)", trouble)
     text = _text(path) if _SHELL.fullmatch(base) else None
     return Program(shown or name, None, display_in(text) if text is not None else UNKNOWN)
 

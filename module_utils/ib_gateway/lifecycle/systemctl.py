@@ -12,7 +12,16 @@ _PATIENCE = 20.0
 #: What is asked of a unit. systemctl leaves out what a kind of unit does not have.
 _PROPERTIES = (
     *("LoadState", "LoadError", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "CanStart"),
-    *("NRestarts", "ControlGroup", "User", "DynamicUser", "WorkingDirectory", "RootDirectory", "RootImage"),
+    *(
+        "NRestarts",
+        "StartLimitBurst",
+        "ControlGroup",
+        "User",
+        "DynamicUser",
+        "WorkingDirectory",
+        "RootDirectory",
+        "RootImage",
+    ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStart"),
 )
 

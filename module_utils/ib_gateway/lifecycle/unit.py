@@ -24,13 +24,13 @@ class Unit(Lifecycle):
     @classmethod
     def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
         """One call to systemctl for all of them."""
-        units = [each.spec.unit_name or "" for each in asked]
+        units = [each.spec.any_unit or "" for each in asked]
         shown = show_each(units, systemctl.show)
-        return [_outlook(one, shown[one.spec.unit_name or ""]) for one in asked]
+        return [_outlook(one, shown[one.spec.any_unit or ""]) for one in asked]
 
     @property
     def unit(self) -> str:
-        return self.spec.unit_name or ""
+        return self.spec.any_unit or ""
 
     @property
     def account(self) -> Optional[Account]:
@@ -81,17 +81,21 @@ class Unit(Lifecycle):
         return "journalctl -u %s" % self.unit
 
     def _told(self, verb: Callable[..., None], seconds: float, state: Optional[UnitState]) -> Started:
-        """Has systemd start or restart the unit, also at its start limit: a restart must not end half-way there."""
+        """Has systemd start or restart the unit, also at its start limit: a restart must not end half-way there.
+
+        systemd does not tell how near its limit a unit is, so a failed one is always told to start counting anew.
+        """
         try:
-            if state is not None and state.start_limit_hit:
-                self.reset_failed()
+            if state is not None and state.active == "failed":
+                systemctl.reset_failed(self.unit, self.account)
             try:
                 verb(self.unit, seconds, self.account)
             except systemctl.UnitError as error:
-                state = None if error.pending else self.state()
-                if state is None or not state.start_limit_hit:
+                ran = state is not None and state.active == "active"
+                now = self.state() if ran and not error.pending else None
+                if now is None or now.active != "failed":
                     raise
-                self.reset_failed()
+                systemctl.reset_failed(self.unit, self.account)
                 systemctl.start(self.unit, seconds, self.account)
         except systemctl.UnitError as error:
             raise CannotStart("%s; its output: %s" % (error, self.log), error.pending) from None
@@ -99,7 +103,7 @@ class Unit(Lifecycle):
 
 
 def _outlook(one: Asked, shown: Mapping[str, str]) -> Outlook:
-    unit = one.spec.unit_name or ""
+    unit = one.spec.any_unit or ""
     state = state_of(unit, shown, None)
     facts = UnitFacts(
         unit=unit,
@@ -120,7 +124,7 @@ def _users_unit(spec: GatewaySpec) -> str:
     folders = ["/etc/systemd/user", "/usr/lib/systemd/user"]
     if account is not None and may_become(account):
         folders.append(os.path.join(account.home, ".config/systemd/user"))
-    found = any(os.path.exists(os.path.join(folder, spec.unit_name or "")) for folder in folders)
+    found = any(os.path.exists(os.path.join(folder, spec.any_unit or "")) for folder in folders)
     return "it is a unit of an account's own systemd: set service_scope: user" if found else ""
 
 

@@ -52,14 +52,16 @@ def blocker(facts: UnitFacts) -> Optional[str]:
 def _unloaded(facts: UnitFacts, state: UnitState) -> Optional[str]:
     """Why systemd has nothing that it could start."""
     unit, user = facts.unit, "--user " if state.account else ""
+    by_whom = " as %s" % state.account if state.account else ""
     if state.load == "not-found":
         cure = facts.elsewhere or "correct the entry's service, or install the unit"
         return "%s systemd knows no unit %s: %s" % (facts.whose, unit, cure)
     if state.load == "masked":
-        return "%s is masked, so that nothing can start it: systemctl %sunmask %s" % (unit, user, unit)
+        return "%s is masked, so that nothing can start it: systemctl %sunmask %s%s" % (unit, user, unit, by_whom)
     if state.load != "loaded":
         why = state.load_error or state.load
-        return "systemd cannot load %s (%s): mend its file, then systemctl %sdaemon-reload" % (unit, why, user)
+        text = "systemd cannot load %s (%s): mend its file, then systemctl %sdaemon-reload%s"
+        return text % (unit, why, user, by_whom)
     if not state.may_be_started:
         return "%s may not be started by hand (RefuseManualStart=): name the unit that starts it" % unit
     return None
@@ -107,7 +109,6 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
     """A unit's state, from what systemctl shows of it; None where it shows nothing. Pure."""
     if "error" in shown:
         return None
-    restarts = shown.get("NRestarts", "")
     return UnitState(
         name=unit,
         load=shown.get("LoadState", "loaded"),
@@ -118,9 +119,14 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         remains_after_exit=shown.get("RemainAfterExit") == "yes",
         may_be_started=shown.get("CanStart", "yes") != "no",
         load_error=plain_text(shown.get("LoadError", "").partition(" ")[2].strip('"')),
-        restarts=int(restarts) if restarts.isdigit() else 0,
+        restarts=_number(shown.get("NRestarts", "")),
+        start_limit=_number(shown.get("StartLimitBurst", "")),
         account=account,
     )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
 
 
 def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:

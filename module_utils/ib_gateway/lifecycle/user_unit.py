@@ -51,7 +51,9 @@ class UserUnit(Unit):
         account = account_of(self.spec.user)
         if account is None or account.uid == os.geteuid() != 0:
             return "systemctl --user start %s" % self.unit
-        return "systemctl --user --machine=%s@ start %s" % (account.name, self.unit)
+        # --machine=ACCOUNT@ would need a message bus that not every host has.
+        prefix = "runuser -u %s -- env XDG_RUNTIME_DIR=%s" % (account.name, account.runtime_dir)
+        return "%s systemctl --user start %s" % (prefix, self.unit)
 
     @property
     def log(self) -> str:
@@ -67,13 +69,13 @@ def _outlooks(account: Optional[Account], user: Optional[str], asked: Sequence[A
     if not os.path.exists(account.runtime_dir + "/systemd/private"):
         text = _asleep(account)
         return {one.spec.name: Outlook(text) for one in asked}
-    units = [one.spec.unit_name or "" for one in asked]
+    units = [one.spec.any_unit or "" for one in asked]
     shown = show_each(units, functools.partial(systemctl.show, account=account))
-    return {one.spec.name: _outlook(one, shown[one.spec.unit_name or ""], account) for one in asked}
+    return {one.spec.name: _outlook(one, shown[one.spec.any_unit or ""], account) for one in asked}
 
 
 def _outlook(one: Asked, shown: Mapping[str, str], account: Account) -> Outlook:
-    unit = one.spec.unit_name or ""
+    unit = one.spec.any_unit or ""
     state = state_of(unit, shown, account.name)
     facts = UnitFacts(
         unit=unit,

@@ -12,7 +12,6 @@ from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
 from ..base.spec import API_PORTS, GatewaySpec
-from ..base.unit import unit_key
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
 from ..observe import localhost, settings
@@ -41,7 +40,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     """A snapshot that holds everything the rules need to judge these entries."""
     ports = set(API_PORTS) | {spec.port for spec in specs}
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
-    found = look(ports, patterns, [key for key in map(unit_key, specs) if key])
+    found = look(ports, patterns, [spec.unit_key for spec in specs if spec.unit_key])
     folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
     return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=_keepers(specs, found))
 

@@ -77,7 +77,7 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
 
 
 def _unit_key(process: Process) -> Optional[str]:
-    """A process's unit as base.unit.unit_key names an entry's."""
+    """A process's unit as GatewaySpec.unit_key names an entry's."""
     return "%s/%s" % (process.user, process.user_unit) if process.user_unit else process.unit
 
 

@@ -203,7 +203,6 @@ def test_without_service_or_start_command_nothing_is_stopped(look: Snapshot, sha
     ("more", "says"),
     [
         ({"service": None, "container": Container("docker", "ib-live")}, "container ib-live"),
-        ({"service_scope": "user"}, "user unit ibgateway.service"),
     ],
 )
 def test_what_nothing_here_can_start_is_not_stopped_and_the_reason_names_it(more: Dict[str, Any], says: str) -> None:
