@@ -42,7 +42,7 @@ def planned(look: Snapshot, shaken: Optional[Probe] = None, **known: Any) -> Pla
     ("look", "shaken"),
     [
         (snapshot(), None),
-        (snapshot(gateway()), None),
+        (snapshot(gateway(served_before=True)), None),
         (snapshot(gateway(), script(), connection(SCRIPT)), None),
         (snapshot(gateway(), gateway(SECOND)), None),
         (snapshot(gateway(), gateway(SECOND), listener()), probe("silent")),
@@ -68,8 +68,8 @@ def test_a_gateway_that_may_be_logging_in_is_waited_for_although_it_could_not_be
 
 def test_a_unit_that_is_active_without_any_process_is_restarted_because_a_start_would_do_nothing() -> None:
     exited = UnitState(UNIT, active="active", sub="exited", kind="oneshot", remains_after_exit=True)
-    step = planned(snapshot(), unit_state=exited).steps[0]
-    assert (step.action, step.target["by"]) == ("restart", "unit")
+    wait, step = planned(snapshot(), unit_state=exited).steps
+    assert (wait.action, step.action, step.target["by"]) == ("wait", "restart", "unit")
     assert told(planned(snapshot(), unit_state=exited._replace(active="inactive", sub="dead")).steps) == (
         ("start", None),
     )
@@ -77,19 +77,19 @@ def test_a_unit_that_is_active_without_any_process_is_restarted_because_a_start_
 
 @pytest.mark.parametrize("other", [LIVE, BOT._replace(protected=True)])
 def test_a_unit_is_not_restarted_where_that_would_end_another_gateway_or_a_protected_script(other: UnitMember) -> None:
-    carried = snapshot(gateway(unit=UNIT))
+    carried = snapshot(gateway(unit=UNIT, served_before=True))
     own = UnitMember(GATEWAY, "trader", ("java",), "gateway")
     assert told(planned(carried, unit_members=(own, BOT)).steps) == (("restart", None),)
     found = planned(carried, unit_members=(own, other))
     assert found.steps == () and "also carries pid %d" % other.pid in found.withheld[0]
-    assert told(planned(snapshot(gateway()), unit_members=(other,)).steps) == (("restart", None),)
+    assert told(planned(snapshot(gateway(served_before=True)), unit_members=(other,)).steps) == (("restart", None),)
 
 
 def test_a_gateway_of_a_user_s_unit_is_restarted_by_that_unit() -> None:
     one = spec(service_scope="user")
-    mine = snapshot(gateway(user_unit=UNIT, unit_uid=1000))
+    mine = snapshot(gateway(user_unit=UNIT, unit_uid=1000, served_before=True))
     assert plan(judged(mine, one)).steps[0].target["by"] == "unit"
-    for other in (gateway(unit=UNIT), gateway(user_unit="another.service")):
+    for other in (gateway(unit=UNIT, served_before=True), gateway(user_unit="another.service", served_before=True)):
         assert plan(judged(snapshot(other), one)).steps[0].target["by"] == "identity"
     assert entry(one, snapshot(units={"trader/" + UNIT: 3.0})).unit_age == 3.0
     assert entry(one, snapshot(units={UNIT: 3.0})).unit_age is None
