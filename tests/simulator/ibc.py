@@ -13,6 +13,18 @@ from .options import Options
 
 EXIT_INTERVAL = 60  # seconds; IBC's default for a login that does not go on after the second factor
 
+# What IBC does when another session of the user exists, by the number it gives each case.
+EXISTING_SESSION = {
+    1: "User must choose whether to continue with this session",
+    2: "End this session and let the other session proceed",
+    3: "Don't know the type of the other session, so continue this one",
+    4: "Other session must be primary or primary override, so end this session and let the other one proceed",
+    5: "Continue this session and let the other session exit",
+    6: "Other session may be primary, so end this session and let the other one proceed",
+}
+USER_DECIDES = (1,)
+THIS_ONE_ENDS = (2, 4, 6)
+
 
 class IbcLog:
     """IBC's log: nothing is written where no file was named."""

@@ -12,7 +12,7 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional, Set
 
 from . import listeners
 from .desk import Desk
-from .ibc import EXIT_INTERVAL, CommandServer, IbcLog, Obeyed
+from .ibc import EXISTING_SESSION, EXIT_INTERVAL, THIS_ONE_ENDS, USER_DECIDES, CommandServer, IbcLog, Obeyed
 from .options import Options
 
 POLL_INTERVAL = 0.2  # seconds; only where the kernel or Python has no pidfd
@@ -47,8 +47,7 @@ class Life:
     async def open_helpers(self) -> None:
         """Everything but the API: the command server, other ports, the broker. Raises OSError."""
         if self.options.command_port is not None:
-            # As a link that IBC's documentation recommends: on loopback.
-            listener = listeners.listen("127.0.0.1", self.options.command_port)
+            listener = listeners.open_listener(self.options.bind, self.options.command_port)
             server = CommandServer(self.options, self.log, Obeyed(self.end, self._restart_soon, self._reconnect))
             await asyncio.start_server(server.serve, sock=listener)
             self.state["command_port"] = listener.getsockname()[1]
@@ -70,10 +69,19 @@ class Life:
         else:
             self.log.write("Starting session: will exit if login dialog is not displayed within 60 seconds")
         await self.wait(self.options.listen_after)
-        if not self.options.restart:
+        if not self.options.restart or self.options.token_expired:
             await self._second_factor()
+        if self.options.existing_session:
+            await self._existing_session(self.options.existing_session)
         if not self.ended.is_set():
             self.log.write("Login has completed")
+
+    async def _existing_session(self, scenario: int) -> None:
+        self.log.write(f"{EXISTING_SESSION[scenario]} (scenario {scenario})")
+        if scenario in USER_DECIDES:
+            await self.ended.wait()
+        elif scenario in THIS_ONE_ENDS:
+            self.end()
 
     async def _second_factor(self) -> None:
         left, attempt = self.options.second_factor, 0
@@ -101,7 +109,7 @@ class Life:
         """Listen and serve. Raises OSError."""
         if "no-listener" in self.options.faults:
             return
-        listener = listeners.open_listener(self.options)
+        listener = listeners.open_listener(self.options.bind, self.options.port)
         self.state.update(port=listener.getsockname()[1], listening=True)
         if "never-accept" in self.options.faults:
             self._unserved = listener
@@ -154,7 +162,7 @@ class Life:
         self.end(LOGIN_TIMEOUT % 256)
 
     def _displaced(self) -> None:
-        self.log.write("End this session and let the other session proceed (scenario 2)")
+        self.log.write(f"{EXISTING_SESSION[2]} (scenario 2)")
         self.close_port()
 
     async def _login_again(self) -> None:

@@ -5,26 +5,28 @@ import contextlib
 import functools
 import os
 import socket
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 from .desk import Desk
-from .options import Options
 from .session import Session
 
 BACKLOG = 50  # a JVM's default
 BROKER_PAUSE = 1.0  # seconds between two attempts to reach the broker
 
 
-def open_listener(options: Options) -> socket.socket:
-    """The API port's socket: IPv4 only where the host has no IPv6. Raises OSError."""
-    if options.bind is not None:
-        return listen(options.bind, options.port)
+def open_listener(bind: Optional[str], port: int) -> socket.socket:
+    """A socket as Java opens one: on every address unless `bind` names one, IPv4 only where the host has no IPv6.
+
+    Raises OSError.
+    """
+    if bind is not None:
+        return listen(bind, port)
     try:
-        return listen("::", options.port)
+        return listen("::", port)
     except OSError:
         if os.path.exists("/proc/net/if_inet6"):
             raise  # IPv6 is there: the port itself is the trouble
-        return listen("0.0.0.0", options.port)  # noqa: S104 - the real gateway listens on every address
+        return listen("0.0.0.0", port)  # noqa: S104 - the real gateway listens on every address
 
 
 def listen(address: str, port: int) -> socket.socket:

@@ -80,13 +80,15 @@ OPTIONS: Dict[str, Tuple[Convert, str]] = {
     "listen-after": (values.seconds, "seconds a start takes until the port opens, the second factor apart"),
     "second-factor": (values.seconds, "seconds until the second factor is confirmed; not asked for with -Drestart="),
     "second-factor-limit": (values.seconds, "seconds after which an unconfirmed second factor is asked for again"),
+    "token-expired": (values.yes, "yes: the second factor is asked for with -Drestart= as well"),
+    "existing-session": (values.whole(1, 6), "the login meets another session; 1 to 6 is IBC's number of the case"),
     "needs-display": (values.yes, "yes: ends at once with 1 and a HeadlessException where DISPLAY is not set"),
     "ibc-log": (values.text, "the file that gets IBC's log lines; - is standard output"),
     "event": (values.one_of(EVENTS), "what SIGUSR1 makes happen: one of EVENTS"),
     "event-after": (values.seconds, "seconds after the port opened at which the event happens by itself"),
     "login-again": (values.seconds, "seconds the port stays closed at the event login-again"),
     "restarter-gap": (values.seconds, "install4j's restarter starts the next process so many seconds after the end"),
-    "command-port": (values.whole(0, 65535), "IBC's command server listens here, on loopback"),
+    "command-port": (values.whole(0, 65535), "IBC's command server listens here, on the API port's address"),
     "restart-command": (values.one_of(RESTARTS), "what RESTART comes to: works, refused, never (OK only), silent"),
     "reconnect-helps": (values.yes, "yes: RECONNECTACCOUNT and RECONNECTDATA bring a lost link to the broker back"),
     "restart-delay": (values.seconds, "seconds from RESTART's OK to the end of this process"),
@@ -125,6 +127,8 @@ class Options:
     listen_after: float = 0.0
     second_factor: float = 0.0
     second_factor_limit: float = 180.0
+    token_expired: bool = False
+    existing_session: Optional[int] = None
     needs_display: bool = False
     ibc_log: Optional[str] = None
     event: Optional[str] = None

@@ -13,6 +13,7 @@ import pytest
 from .conftest import OpenWire, StartGateway, use_library
 from .launch import HeldSession, SimulatedGateway, free_port
 from .options import FAULTS, MAIN_CLASSES, parse
+from .program import python_home
 from .shapes import PASSWORD_CANARY, SHAPES
 from .wire import Wire
 
@@ -215,3 +216,25 @@ def test_the_ready_file_is_whole_json(start_gateway: StartGateway) -> None:
     state = json.loads(gateway.ready_file.read_text(encoding="utf-8"))
 
     assert state == {"pid": gateway.pid, "port": gateway.port, "listening": False}
+
+
+def test_a_python_under_an_installed_programs_name_finds_its_own_library(tmp_path: Path) -> None:
+    # As Debian has it: the program, and beside it another Python's library.
+    program = tmp_path / "bin" / "socat"
+    library = tmp_path / "lib" / ("python%d.%d" % sys.version_info[:2])
+    program.parent.mkdir()
+    (library / "lib-dynload").mkdir(parents=True)
+    (library / "os.py").touch()
+    program.write_text("#!/bin/sh\n", encoding="utf-8")
+    program.chmod(0o755)
+    environment = {**os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+
+    def run(more: "dict[str, str]") -> int:
+        command = ["socat", "-c", "import socket"]
+        done = subprocess.run(
+            command, executable=sys.executable, env={**environment, **more}, stderr=subprocess.DEVNULL, check=False
+        )
+        return done.returncode
+
+    assert run({}) != 0
+    assert run(python_home()) == 0

@@ -118,10 +118,7 @@ def test_a_pending_second_factor_keeps_the_port_closed_and_is_in_ibcs_log(
     log = tmp_path / "ibc.log"
     settings = {"second-factor": 1.5, "second-factor-limit": 1, "ibc-log": log}
     gateway = start_gateway(launcher="ibc-java", wait=False, settings=settings)
-    deadline = time.monotonic() + 10
-    while not log.exists() or "initiated" not in log.read_text(encoding="utf-8"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    until_said(log, "initiated")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", gateway.port), 1)
 
@@ -142,7 +139,43 @@ def test_a_pending_second_factor_keeps_the_port_closed_and_is_in_ibcs_log(
     ]
 
 
-def test_helper_ports_listen_on_loopback_and_are_no_api(start_gateway: StartGateway) -> None:
+@pytest.mark.parametrize("scenario", range(1, 7))
+def test_a_login_that_meets_another_session_waits_ends_or_goes_on(
+    scenario: int, start_gateway: StartGateway, tmp_path: Path
+) -> None:
+    log = tmp_path / "ibc.log"
+    settings = {"existing-session": scenario, "ibc-log": log}
+    gateway = start_gateway(launcher="ibc-java", wait=False, settings=settings)
+
+    if scenario in (2, 4, 6):
+        assert gateway.wait(10) == 0
+    elif scenario == 1:
+        until_said(log, "(scenario 1)")
+        assert gateway.ready_state() == {}
+    else:
+        gateway.wait_ready()
+    assert f"(scenario {scenario})" in log.read_text(encoding="utf-8")
+    assert ("Login has completed" in log.read_text(encoding="utf-8")) is (scenario in (3, 5))
+
+
+def test_an_expired_token_asks_for_the_second_factor_again(start_gateway: StartGateway, tmp_path: Path) -> None:
+    log = tmp_path / "ibc.log"
+    settings = {"token-expired": "yes", "second-factor": 60, "ibc-log": log}
+
+    start_gateway(launcher="ibc-java", wait=False, settings=settings, jvm_last=["-Drestart=abcdef"])
+
+    until_said(log, "Second Factor Authentication initiated")
+    assert "Re-starting session" in log.read_text(encoding="utf-8")
+
+
+def until_said(log: Path, text: str) -> None:
+    deadline = time.monotonic() + 10
+    while not log.exists() or text not in log.read_text(encoding="utf-8"):
+        assert time.monotonic() < deadline, text
+        time.sleep(0.01)
+
+
+def test_helper_ports_listen_beside_the_api_and_are_no_api(start_gateway: StartGateway) -> None:
     gateway = start_gateway(settings={"command-port": 0, "also-listen": 0})
     state = gateway.ready_state()
 
