@@ -14,11 +14,11 @@ from ..base.findings import HEALTHY, INFO, SEVERITIES, Finding
 from ..base.host import Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
-from . import rules_api, rules_host, rules_waiting
+from . import rules_api, rules_host, rules_login, rules_waiting
 from .context import Case, Rule
 from .rules_host import claimed_by_another_account
 
-RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_api.RULES
+RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_login.RULES + rules_api.RULES
 
 
 def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, reset_window: str = "") -> Diagnosis:

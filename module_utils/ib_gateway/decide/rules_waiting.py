@@ -66,7 +66,7 @@ def login_pending(case: Case) -> Iterator[Finding]:
         yield findings.LOGIN_PENDING.found(
             "gateway pid %d of %s has run for %s and never opened port %d: its login has not completed, most often "
             "because it waits for a second factor or at its login window"
-            % (process.pid, case.spec.name, _span(process.age), case.spec.port),
+            % (process.pid, case.spec.name, span(process.age), case.spec.port),
             dict(_aged(process), port=case.spec.port, start_timeout=case.spec.start_timeout),
         )
 
@@ -74,12 +74,12 @@ def login_pending(case: Case) -> Iterator[Finding]:
 def gateway_coming_up(case: Case) -> Iterator[Finding]:
     """No gateway runs, and what brings it is alive."""
     keepers = case.entry.keepers
-    if case.absent and keepers and not case.unit_is_starting:
+    if case.absent and keepers and not (case.unit_is_starting or case.told or case.finished):
         first = keepers[0]
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) is there to bring it: a "
             "gateway's nightly restart leaves a gap of up to 90 s"
-            % (case.spec.name, first.name, first.pid, first.user, _span(first.age)),
+            % (case.spec.name, first.name, first.pid, first.user, span(first.age)),
             {
                 "keepers": [
                     {"pid": each.pid, "user": each.user, "name": each.name, "age": round(each.age, 1)}
@@ -93,7 +93,7 @@ def _aged(process: Process) -> dict:  # type: ignore[type-arg]  # evidence: name
     return dict(person(process), age=round(process.age, 1))
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
     """Seconds as a person says them."""
     for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
