@@ -123,7 +123,7 @@ def _together(table: List[Tuple[str, str]]) -> re.Pattern[str]:
     return re.compile("|".join(parts))
 
 
-_TIMED_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d):(\d{3}) IBC: (.*)")
+_TIMED_LINE = re.compile(r"([12]\d{3}-(?:0[1-9]|1[0-2])-\d\d \d\d:\d\d:\d\d):(\d{3}) IBC: (.*)", re.ASCII)
 _EVERY = _TIMED + _UNTIMED
 _WORDS, _WORDS_UNTIMED = _together(_EVERY), _together(_UNTIMED)
 #: What others put before a line (a container's name, a journal's stamp) is shorter than this; no line of IBC's that

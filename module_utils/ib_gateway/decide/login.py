@@ -233,8 +233,9 @@ def _by_tables(facts: LoginFacts) -> LoginState:
 def _by_log(life: _Life, log: LoginLog, facts: LoginFacts) -> LoginState:
     since = None if life.at is None else max(0.0, facts.now - life.at)
     completed_for = None if life.completed_at is None else facts.now - life.completed_at
+    open_by_now = facts.served_before or (completed_for is not None and completed_for > OPENS_WITHIN)
     state = life.state
-    served = state == READY and (facts.served_before or (completed_for is not None and completed_for > OPENS_WITHIN))
+    served = facts.pid is not None and state == READY and open_by_now
     if state == READY and not served and facts.pid is not None:
         state = LOGGING_IN
     if facts.pid is None and state in (READY, LOGGING_IN, SECOND_FACTOR_PENDING):

@@ -21,7 +21,7 @@ def with_login(entry: Entry, snapshot: Snapshot) -> Entry:
     """
     if len(entry.processes) == 1 and not entry.elsewhere:
         process = entry.processes[0]
-        return entry._replace(login=state_of(_of_gateway(process, entry, snapshot), _facts(entry, process, snapshot)))
+        return entry._replace(login=state_of(_of_gateway(process, snapshot), _facts(entry, process, snapshot)))
     absent = not (entry.processes or entry.elsewhere or entry.ambiguous or entry.unplaced or entry.claimants)
     if absent and entry.keepers:
         log, keeper = _of_keepers(entry, snapshot)
@@ -49,10 +49,10 @@ def _facts(entry: Entry, process: Process, snapshot: Snapshot) -> LoginFacts:
     )
 
 
-def _of_gateway(process: Process, entry: Entry, snapshot: Snapshot) -> Optional[LoginLog]:
+def _of_gateway(process: Process, snapshot: Snapshot) -> Optional[LoginLog]:
     """Its own output; else that of the keeper which carries it."""
-    others = _others(snapshot, process.pid)
     carrying = [each for each in snapshot.keepers if process.pid in each.gateways and not each.supervises]
+    others = _others(snapshot, process.pid, *(each.pid for each in carrying))
     for pid in (process.pid, *(each.pid for each in carrying)):
         found = ibc_log.read(pid, process.started_at, others)
         if found is not None:
@@ -61,14 +61,17 @@ def _of_gateway(process: Process, entry: Entry, snapshot: Snapshot) -> Optional[
 
 
 def _of_keepers(entry: Entry, snapshot: Snapshot) -> Tuple[Optional[LoginLog], Optional[Keeper]]:
+    others = _others(snapshot, *(each.pid for each in entry.keepers))
     for keeper in entry.keepers:
         if not keeper.supervises:
-            found = ibc_log.read(keeper.pid, snapshot.taken_at - keeper.age, _others(snapshot, keeper.pid))
+            found = ibc_log.read(keeper.pid, snapshot.taken_at - keeper.age, others)
             if found is not None:
                 return found, keeper
     return None, None
 
 
-def _others(snapshot: Snapshot, pid: int) -> Tuple[int, ...]:
-    """The other gateways: what one of them writes to as well tells nothing of this one."""
-    return tuple(each.pid for each in snapshot.processes.values() if each.gateway and each.pid != pid)
+def _others(snapshot: Snapshot, *own: int) -> Tuple[int, ...]:
+    """The other gateways and what keeps them: what one of them writes to as well tells nothing of this one."""
+    gateways = [each.pid for each in snapshot.processes.values() if each.gateway]
+    keepers = [each.pid for each in snapshot.keepers if not each.supervises]
+    return tuple(pid for pid in (*gateways, *keepers) if pid not in own)
