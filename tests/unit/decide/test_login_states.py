@@ -180,8 +180,8 @@ def test_the_gap_of_the_nightly_restart_is_told_by_the_start_script() -> None:
 
 
 def test_a_token_that_is_found_before_the_first_start_is_no_start() -> None:
-    token = "autorestart file found at /home/x/Jts/abc/autorestart: authentication will not be required"
-    found = login((60.0, token), (60.0, COMMAND), (50.0, AGAIN), facts=running(age=55.0))
+    found_before = "autorestart file found at /home/x/Jts/abc/autorestart: authentication will not be required"
+    found = login((60.0, found_before), (60.0, COMMAND), (50.0, AGAIN), facts=running(age=55.0))
     assert (found.state, found.restarted) == ("auto_restart_under_way", True)
 
 

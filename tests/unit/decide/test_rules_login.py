@@ -37,7 +37,7 @@ assert PID == GATEWAY
 
 
 def judged(
-    state: LoginState, age: float = AGE, keepers: Tuple[Keeper, ...] = (), **more: Any
+    login: LoginState, age: float = AGE, keepers: Tuple[Keeper, ...] = (), **more: Any
 ) -> Tuple[Diagnosis, Plan]:
     """What an entry comes to whose gateway, or whose keeper, has this login."""
     facts = [] if login.pid is None else [gateway(age=age, **more)]
@@ -62,7 +62,8 @@ def test_a_second_factor_that_is_waited_for_is_told_with_its_time_its_limit_and_
     assert codes(diagnosis) == ("login_pending",)
     found = diagnosis.findings[0]
     assert found.summary == (
-        "gateway pid 4711 of live: it waits for the second factor, since 80 s: a person has 180 s to give it on the phone"
+        "gateway pid 4711 of live: it waits for the second factor, since 80 s: "
+        "a person has 180 s to give it on the phone"
     )
     evidence = found.evidence
     assert (evidence["state"], evidence["line"], evidence["log"], evidence["since"], evidence["asked"]) == (
