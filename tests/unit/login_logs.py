@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Optional, Tuple
 
-from ansible.module_utils.ib_gateway.base.ibc_words import line_of
-from ansible.module_utils.ib_gateway.base.login import LogEvent, LoginFacts, LoginLog, LoginState
-from ansible.module_utils.ib_gateway.decide.login import state_of
+from ansible.module_utils.ib_gateway.base.ibc_words import LogEvent, LoginLog, line_of
+from ansible.module_utils.ib_gateway.base.login import LoginState
+from ansible.module_utils.ib_gateway.decide.login import LoginFacts, state_of
 
 NOW = 1_790_000_000.0
 PID = 4711

@@ -135,6 +135,26 @@ _LONGEST_PREFIX, _LONGEST_LINE = 120, 400
 _PREFIX = re.compile(r"^(?:[\w.-]{1,60} +\| |\S{20,40} std(?:out|err) [FP] )")
 
 
+class LogEvent(NamedTuple):
+    """One line of IBC's log that was recognised; nothing else of the line is kept.
+
+    kind: as above. at: seconds since the epoch; None where the line's time zone cannot be told. number:
+    what the line counts, where it does: seconds, an exit status, a scenario, an attempt.
+    """
+
+    kind: str
+    at: Optional[float] = None
+    number: Optional[int] = None
+
+
+class LoginLog(NamedTuple):
+    """What was read of a log, oldest first. path: as it is told to people; complete: whether nothing was cut off."""
+
+    path: str
+    events: Tuple[LogEvent, ...] = ()
+    complete: bool = True
+
+
 class Line(NamedTuple):
     """One line in IBC's form. stamp: its local time, None for a line of ibcstart.sh; kind: None for any other line."""
 

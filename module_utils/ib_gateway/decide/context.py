@@ -151,6 +151,14 @@ def lost(client: Client) -> bool:
     return connection is not None and connection.remote_host is not None and connection.lost_for is not None
 
 
+def span(seconds: float) -> str:
+    """Seconds as a person says them."""
+    for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return "%d %s" % (seconds // size, name)
+    return "%d s" % seconds
+
+
 def person(process: Process) -> Dict[str, Any]:
     return {"pid": process.pid, "user": process.user, "command": list(process.command)}
 

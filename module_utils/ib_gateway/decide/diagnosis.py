@@ -14,11 +14,11 @@ from ..base.findings import HEALTHY, INFO, SEVERITIES, Finding
 from ..base.host import Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
-from . import rules_api, rules_host, rules_login, rules_waiting
+from . import rules_api, rules_host, rules_waiting
 from .context import Case, Rule
 from .rules_host import claimed_by_another_account
 
-RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_login.RULES + rules_api.RULES
+RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_api.RULES
 
 
 def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, reset_window: str = "") -> Diagnosis:
@@ -37,7 +37,16 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
 
 
 def _by_weight(case: Case) -> List[Finding]:
-    return sorted((finding for rule in RULES for finding in rule(case)), key=lambda finding: finding.type.weight)
+    return sorted((finding for rule in _rules(case) for finding in rule(case)), key=lambda each: each.type.weight)
+
+
+def _rules(case: Case) -> Tuple[Rule, ...]:
+    """Every rule; those on logins are loaded where a log tells of one, since most looks find none."""
+    if case.told is None:
+        return RULES
+    from . import rules_login
+
+    return RULES + rules_login.RULES
 
 
 #: Findings with which a handshake would tell nothing, or meet somebody who is not proven to be meant.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..base import ibc_words as words
+from ..base.ibc_words import LogEvent, LoginLog
 from ..base.login import (
     AUTO_RESTART,
     DISPLACED,
@@ -19,9 +20,6 @@ from ..base.login import (
     SECOND_FACTOR_PENDING,
     STOPPED,
     UNKNOWN,
-    LogEvent,
-    LoginFacts,
-    LoginLog,
     LoginState,
 )
 
@@ -37,6 +35,27 @@ LOOP = 3
 _BY_SIGNAL = (130, 143)
 #: Seconds after which IBC's scripts have really ended once they have said so.
 _FINISHED_FOR = 30.0
+
+
+class LoginFacts(NamedTuple):
+    """What the tables show of the process whose login is meant.
+
+    pid, age, started_at: of the gateway; None where only what brings it is alive. launcher_alive: whether anything is
+    that could bring one. only_scripts: whether that is nothing but IBC's own scripts, which end with their loop.
+    listening: whether it owns the entry's port; served_before: whether it was seen to. unanswered: how many of its own
+    connections wait for an answer. start_timeout: seconds a start may take. now: seconds since the epoch.
+    """
+
+    now: float
+    pid: Optional[int] = None
+    age: Optional[float] = None
+    started_at: Optional[float] = None
+    launcher_alive: bool = False
+    only_scripts: bool = False
+    listening: bool = False
+    served_before: bool = False
+    unanswered: int = 0
+    start_timeout: float = 300.0
 
 
 class _Life(NamedTuple):

@@ -22,8 +22,7 @@ from ..base.login import (
     STOPPED,
     LoginState,
 )
-from .context import Case, Rule, person
-from .rules_waiting import span
+from .context import Case, Rule, person, span
 
 
 def login_under_way(case: Case) -> Iterator[Finding]:

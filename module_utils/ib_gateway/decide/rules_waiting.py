@@ -11,7 +11,7 @@ from typing import Iterator, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import Process
-from .context import Case, Rule, person
+from .context import Case, Rule, person, span
 
 
 def gateway_frozen(case: Case) -> Iterator[Finding]:
@@ -91,14 +91,6 @@ def gateway_coming_up(case: Case) -> Iterator[Finding]:
 
 def _aged(process: Process) -> dict:  # type: ignore[type-arg]  # evidence: names to values
     return dict(person(process), age=round(process.age, 1))
-
-
-def span(seconds: float) -> str:
-    """Seconds as a person says them."""
-    for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return "%d %s" % (seconds // size, name)
-    return "%d s" % seconds
 
 
 RULES: Tuple[Rule, ...] = (gateway_frozen, no_broker_route, gateway_starting, login_pending, gateway_coming_up)

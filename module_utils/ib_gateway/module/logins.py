@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Optional, Tuple
 
 from ..base.host import Keeper, Process, Snapshot
-from ..base.login import LoginFacts, LoginLog
+from ..base.ibc_words import LoginLog
 from ..base.plan import Entry
-from ..decide.login import state_of
+from ..decide.login import LoginFacts, state_of
 from ..observe import ibc_log
 
 #: Scripts of IBC, which end when their loop does; an xterm only shows one of them.

@@ -17,9 +17,8 @@ from typing import Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Option
 
 from ..base import ibc_words
 from ..base.classify import gateway_kind
-from ..base.ibc_words import Line, line_of
+from ..base.ibc_words import Line, LogEvent, LoginLog, line_of
 from ..base.launchers import launcher_of
-from ..base.login import LogEvent, LoginLog
 from . import processes
 
 #: Bytes that are read of one log; a start writes about 20 KiB, a night in a loop some hundred.

@@ -6,9 +6,8 @@ from typing import List, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.base import login as states
-from ansible.module_utils.ib_gateway.base.ibc_words import LITERALS
-from ansible.module_utils.ib_gateway.base.login import LogEvent, LoginFacts, LoginLog
-from ansible.module_utils.ib_gateway.decide.login import _STEPS, state_of
+from ansible.module_utils.ib_gateway.base.ibc_words import LITERALS, LogEvent, LoginLog
+from ansible.module_utils.ib_gateway.decide.login import _STEPS, LoginFacts, state_of
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.login_logs import (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional, Sequence
 
 import pytest
-from ansible.module_utils.ib_gateway.base.login import LoginLog
+from ansible.module_utils.ib_gateway.base.ibc_words import LoginLog
 from ansible.module_utils.ib_gateway.observe import ibc_log
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads procfs")
