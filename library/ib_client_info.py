@@ -59,7 +59,7 @@ clients:
       returned: always
       sample: 1b4e28ba-2fa1-11d2-883f-0016d3cca427
     argv_digest:
-      description: A hash over the redacted command line.
+      description: A keyed hash over the command line, from which nothing of it can be told.
       type: str
       returned: always
       sample: 9f86d081884c7d65

@@ -319,6 +319,7 @@ elapsed_ms: {description: 'How long it took, the soak included.', type: float, r
 from typing import Any, Dict, Optional
 
 from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.lifecycle import places
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 
@@ -340,7 +341,9 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     assess.check(module, options)
     looks, soak = module.number("looks", 1, _MOST_LOOKS), module.number("soak", 0, _LONGEST_SOAK)
     engine = _Engine(options["engine"])
-    found = assess.assess(module.specs(), options, engine.probe, looks, soak)
+    places.use(options["state_dir"] or "")
+    specs = [module.with_command(spec) for spec in module.specs()]
+    found = assess.assess(specs, options, engine.probe, looks, soak)
     repairs = None if options["state_dir"] is None else _repairs(options["state_dir"])
     return {**found, "proof": engine.proof(), "repairs": repairs}
 

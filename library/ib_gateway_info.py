@@ -61,7 +61,7 @@ gateways:
       type: list
       elements: str
       returned: always
-      sample: [/opt/jre/bin/java, ibcalpha.ibc.IbcGateway, /opt/ibc/config.ini, '********', '********', live]
+      sample: [/opt/jre/bin/java, ibcalpha.ibc.IbcGateway, /opt/ibc/config.ini, '***', '***', live]
     product: {description: V(gateway) or V(tws)., type: str, returned: always, sample: gateway}
     launcher: {description: 'V(ibc), V(native) or V(ibcontroller).', type: str, returned: always, sample: ibc}
     main_class: {description: The main class in argv., type: str, returned: always, sample: ibcalpha.ibc.IbcGateway}

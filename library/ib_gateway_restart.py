@@ -169,6 +169,11 @@ restarted:
       type: str
       returned: always
       sample: restarted by its unit
+    log:
+      description: The file with the output of the start_command, or the command that shows that of the unit.
+      type: str
+      returned: always
+      sample: /var/log/ib-gateway-repair/live.log
 refused:
   description: What goes on as it was, each with the reason.
   returned: success
@@ -316,7 +321,7 @@ def _restart(
     def announce() -> None:
         process = step["target"]["process"] or {}
         summary = action_session.summary_of(order.process, process.get("command") or ()) if order.process else {}
-        begun.append(acts.begin(RESTART, spec.name, dict(summary, unit=spec.unit)))
+        begun.append(acts.begin(RESTART, spec.name, dict(summary, unit=spec.any_unit)))
 
     outcome = restart_gateway.restart(order, spec, lambda: acts.look()[spec.name], way, announce)
     for act in begun:
@@ -338,8 +343,9 @@ def _row(spec: GatewaySpec, outcome: restart_gateway.Outcome) -> Dict[str, Any]:
         "name": spec.name,
         "ended": outcome.ended,
         "pid": outcome.pid,
-        "unit": spec.unit,
+        "unit": spec.any_unit,
         "reason": outcome.reason,
+        "log": outcome.log or None,
     }
 
 

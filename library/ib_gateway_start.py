@@ -65,6 +65,13 @@ started:
       returned: always
       sample: 4712
     unit: {description: The unit. V(null) for a start_command., type: str, returned: always, sample: null}
+    log:
+      description:
+        - The file with the output of the start_command, or the command that shows that of the unit.
+        - V(null) in check mode.
+      type: str
+      returned: always
+      sample: /var/log/ib-gateway-repair/live.log
 already_running:
   description: The entries whose gateway was running.
   returned: success
@@ -108,12 +115,14 @@ waited:
     answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict
 
 from ansible.module_utils.ib_gateway.act import action_session
 from ansible.module_utils.ib_gateway.act.stop_process import Refused
 from ansible.module_utils.ib_gateway.base.plan import START, Entry
-from ansible.module_utils.ib_gateway.lifecycle import start_gateway
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
@@ -157,35 +166,40 @@ def work(module: GatewayModule) -> Dict[str, Any]:
 
 def _deal_with(module: GatewayModule, acts: action_session.Acts, entry: Entry, found: Dict[str, Any]) -> None:
     """Starts one gateway unless it runs, and adds what became of it to what is returned."""
-    name, unit = entry.spec.name, entry.spec.unit
+    name, unit = entry.spec.name, entry.spec.any_unit
     pids = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
     pids = [pid for pid in pids if not (module.check_mode and pid in module.params["assume_stopped"])]
     if pids:
         found["already_running"].append({"name": name, "pids": pids})
         return
-    pid = None
-    if not module.check_mode:
-        try:
-            pid = _start(module, acts, entry)
-        except (start_gateway.CannotStart, Refused) as error:
-            found["changed"] = found["changed"] or getattr(error, "pending", False)
-            found["not_started"].append({"name": name, "unit": unit, "reason": str(error)})
-            return
-    found["changed"] = True
-    found["started"].append({"name": name, "pid": pid, "unit": unit})
-
-
-def _start(module: GatewayModule, acts: action_session.Acts, entry: Entry) -> Optional[int]:
-    """Starts one; it is written down before, and when it is done."""
-    spec = module.with_command(entry.spec)
-    act = acts.begin(START, spec.name, {"unit": spec.unit, "user": spec.user})
+    spec, started = module.with_command(entry.spec), Started(None, "")
+    blocker = outlooks([Asked(spec)])[0].blocker
     try:
-        pid = start_gateway.bring_up(spec, module.params["timeout"], lambda: bool(acts.look()[spec.name].owners()))
-    except start_gateway.CannotStart as error:
+        if blocker:
+            raise CannotStart(blocker)
+        if not module.check_mode:
+            started = _start(module, acts, spec)
+    except (CannotStart, Refused) as error:
+        found["changed"] = found["changed"] or getattr(error, "pending", False)
+        found["not_started"].append({"name": name, "unit": unit, "reason": str(error)})
+        return
+    found["changed"] = True
+    found["started"].append({"name": name, "pid": started.pid, "unit": unit, "log": started.log or None})
+
+
+def _start(module: GatewayModule, acts: action_session.Acts, spec: GatewaySpec) -> Started:
+    """Starts one; it is written down before, and when it is done."""
+    act = acts.begin(START, spec.name, {"unit": spec.any_unit, "user": spec.user})
+    gateway = lifecycle(spec)
+    try:
+        started = gateway.start(Patience(module.params["timeout"], lambda: bool(acts.look()[spec.name].owners())))
+    except CannotStart as error:
         acts.end(act, action_session.UNSURE if error.pending else action_session.FAILED, str(error))
         raise
-    acts.end(act, action_session.DONE, "started by its unit" if spec.unit else "started as pid %d" % (pid or 0))
-    return pid
+    acts.end(
+        act, action_session.DONE, "started by its unit" if spec.any_unit else "started as pid %d" % (started.pid or 0)
+    )
+    return started
 
 
 def _line(row: Dict[str, Any]) -> str:

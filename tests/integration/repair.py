@@ -85,7 +85,10 @@ def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int, does
     program.write_text(
         f"""#!/bin/sh
 echo "$*" >> {notes}
-for verb in "$@"; do case "$verb" in show) echo {main_pid}; exit;; start|stop|restart) break;; esac; done
+for verb in "$@"; do case "$verb" in
+  show) case "$*" in *=MainPID*) echo {main_pid};; *) echo LoadState=loaded;; esac; exit;;
+  start|stop|restart) break;;
+esac; done
 {does}
 """
     )

@@ -42,7 +42,7 @@ SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
 RULES = "decide.assign decide.context decide.diagnosis decide.rules_api decide.rules_host module.look observe.snapshot"
 #: What modules that look may load of the project: tables and rules, nothing that opens a session or acts.
 LOOKS = {
-    "ib_gateway_health": f"{SHARED} {RULES} module.assess",
+    "ib_gateway_health": f"{SHARED} {RULES} module.assess lifecycle.places",
     "ib_gateway_info": f"{SHARED} decide.assign observe.snapshot",
     "ib_client_info": f"{SHARED} decide.assign observe.snapshot",
     "ib_listener_info": f"{SHARED} observe.snapshot",
@@ -50,7 +50,7 @@ LOOKS = {
     "ib_api_probe": f"{SHARED} api.lazy_import api.dialogue api.handshake api.session api.wire",
 }
 #: What reads this system; loaded when the look begins.
-READERS = "observe.linux observe.processes observe.sockets"
+READERS = "base.process_digest observe.host_key observe.linux observe.processes observe.sockets"
 
 _LOADED = """
 import json, sys

@@ -9,13 +9,16 @@ from typing import Any
 import psutil
 import pytest
 from ansible.module_utils.ib_gateway.act import stop_process
-from ansible.module_utils.ib_gateway.lifecycle import start_gateway
+from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.observe import processes
 from simulator.launch import SimulatedGateway, free_port
 
 from integration.desk import Desk, alive, until
 from integration.modules import run_module
 from integration.repair import UNIT, Repair, past_its_start, systemctl, verbs
+
+#: A start_command that ends at once, and holds a secret.
+FAILING = ["/bin/sh", "-c", "exit 7", "hunter2"]
 
 
 def broken(desk: Desk, *faults: str, **options: Any) -> SimulatedGateway:
@@ -121,12 +124,12 @@ def test_a_process_that_is_not_the_one_of_the_plan_is_not_ended(desk: Desk, chan
 
 
 def test_what_fails_for_one_gateway_does_not_keep_the_others_down(desk: Desk) -> None:
-    """The first one's start_command is no program; the second one is restarted all the same."""
+    """The first one's start_command ends at once; the second one is restarted all the same."""
     first, port = broken(desk), free_port()
     paper = {"mode": "paper", "config_dir": desk.folder / "paper", "port": port}
     second = broken(desk, **paper)
     entries = [
-        entry(desk, start_command=["/no/such/program", "hunter2"]),
+        entry(desk, start_command=FAILING),
         entry(
             desk,
             name="paper",
@@ -141,7 +144,7 @@ def test_what_fails_for_one_gateway_does_not_keep_the_others_down(desk: Desk) ->
         assert not found.get("failed") and found["changed"]
         assert [row["name"] for row in found["restarted"]] == ["paper"]
         failed = found["not_restarted"][0]
-        assert (failed["name"], failed["ended"]) == ("live", first.pid) and "cannot be run" in failed["reason"]
+        assert (failed["name"], failed["ended"]) == ("live", first.pid) and "status 7" in failed["reason"]
         assert "hunter2" not in str(found)
         until(lambda: desk.listening(port))
     finally:
@@ -150,9 +153,21 @@ def test_what_fails_for_one_gateway_does_not_keep_the_others_down(desk: Desk) ->
 
 def test_when_nothing_could_be_restarted_the_module_fails_and_says_why(desk: Desk) -> None:
     old = broken(desk)
-    found = restart(Repair(desk, entry(desk, start_command=["/no/such/program", "hunter2"])))
+    found = restart(Repair(desk, entry(desk, start_command=FAILING)))
     assert found["failed"] and "it was stopped, but it was not started again" in found["msg"]
     assert found["changed"] and not alive(old.pid) and "hunter2" not in str(found)
+
+
+def test_nothing_is_ended_whose_start_has_become_impossible_since_the_plan_was_made(desk: Desk) -> None:
+    old = broken(desk)
+    repair = Repair(desk, entry(desk))
+    repair.entries[0]["start_command"] = ["/no/such/program", "hunter2"]
+    for check in (True, False):
+        found = restart(repair, check=check)
+        assert not found["changed"] and desk.java() == [old.pid] and "hunter2" not in str(found)
+        assert "could not be started again" in found["refused"][0]["reason"]
+    assert repair.look()["gateways"][0]["plan"]["steps"] == []
+    assert "/no/such/program does not exist" in repair.health["gateways"][0]["plan"]["withheld"][0]
 
 
 # --- by unit ---------------------------------------------------------------------------------------------------------
@@ -234,17 +249,14 @@ def test_a_restart_is_one_act_in_the_journal(desk: Desk) -> None:
     assert found["changed"] and repair.told() == [("intent", "restart"), ("outcome", "restart", "done")]
     assert repair.journal()[0]["target"]["pid"] == old.pid
     opened = {os.readlink(f"/proc/{found['restarted'][0]['pid']}/fd/{number}") for number in range(3)}
-    assert opened == {"/dev/null"}
-    assert not [path for path in _files(found["restarted"][0]["pid"]) if str(repair.state_dir) in path]
-
-
-def _files(pid: int) -> list[str]:
-    return [each.path for each in psutil.Process(pid).open_files()]
+    assert opened == {"/dev/null", found["restarted"][0]["log"]}
+    files = [each.path for each in psutil.Process(found["restarted"][0]["pid"]).open_files()]
+    assert [path for path in files if str(repair.state_dir) in path] == [found["restarted"][0]["log"]] * 2
 
 
 def test_a_restart_that_fails_is_a_failed_act_and_the_journal_holds_no_secret(desk: Desk) -> None:
     broken(desk)
-    repair = Repair(desk, entry(desk, start_command=["/no/such/program", "hunter2"])).begin()
+    repair = Repair(desk, entry(desk, start_command=FAILING)).begin()
     found = repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
     assert found["failed"] and repair.told() == [("intent", "restart"), ("outcome", "restart", "failed")]
     assert "hunter2" not in (repair.state_dir / "journal.jsonl").read_text()
@@ -268,7 +280,7 @@ def test_a_module_that_breaks_down_in_an_act_leaves_a_failed_one_in_the_journal(
     def burst(*_arguments: Any) -> int:
         raise RuntimeError("the floor gave way")
 
-    monkeypatch.setattr(start_gateway, "bring_up", burst)
+    monkeypatch.setattr(Command, "start", burst)
     with pytest.raises((RuntimeError, ValueError, IndexError)):
         repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
     assert repair.told() == [("intent", "restart"), ("outcome", "restart", "failed")]

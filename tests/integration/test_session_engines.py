@@ -78,10 +78,17 @@ ALONE: Dict[str, Seen] = {
     "garbage": Seen("dropped", "server_version"),
     "huge-prefix": Seen("dropped", "server_version"),
     "trickle": Seen("silent", "server_version", timeout=SHORT),
+    "stop-accepting": GOOD,
+    "close-on-used-id": GOOD,
+    "disclaimer": Seen("dropped", "start_api", code=10141),
+    "no-order-id": Seen("stalled", "start_api", timeout=SHORT),
+    "silent-after-ready": Seen("ready", "ready", ok=True, timeout=SHORT),
+    "farms-broken": GOOD,
 }
 BESIDE_ANOTHER: Dict[str, Seen] = {
     "one-slot": Seen("stalled", "start_api", timeout=SHORT),
     "close-listener-on-second": Seen("stalled", "start_api", timeout=SHORT),
+    "stop-accepting": Seen("silent", "server_version", timeout=SHORT),
     "no-close": GOOD,
 }
 

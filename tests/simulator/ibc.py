@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from typing import Callable, Optional, TextIO
+from typing import Callable, NamedTuple, Optional, TextIO
 
 from .options import Options
 
@@ -32,12 +32,20 @@ class IbcLog:
             self._file.flush()
 
 
-class CommandServer:
-    """IBC's command server: a line is a command. `stop` and `restart` are called when they are told to."""
+class Obeyed(NamedTuple):
+    """What the process does when a command is obeyed."""
 
-    def __init__(self, options: Options, log: IbcLog, stop: Callable[[], None], restart: Callable[[], None]) -> None:
+    stop: Callable[[], None]
+    restart: Callable[[], None]
+    reconnect: Callable[[], None]
+
+
+class CommandServer:
+    """IBC's command server: a line is a command. `obeyed` has what STOP, RESTART and RECONNECT do."""
+
+    def __init__(self, options: Options, log: IbcLog, obeyed: Obeyed) -> None:
         self._mode, self._log = options.restart_command, log
-        self._stop, self._restart = stop, restart
+        self._obeyed = obeyed
         self._gateway = options.main_class.endswith(("IbcGateway", "GWClient"))
         self._fix = self._gateway and "no-listener" in options.faults
         self._restarting = False
@@ -65,7 +73,7 @@ class CommandServer:
             return True
         if command == "STOP":
             reply("OK Shutting down: STOP command")
-            self._stop()
+            self._obeyed.stop()
             return True
         if command == "RESTART":
             return self._obey_restart(reply)
@@ -76,6 +84,8 @@ class CommandServer:
             reply(f"ERROR {command} is not valid for the FIX Gateway")
         else:
             reply("ERROR Command invalid" if refused else "OK ")
+            if not refused and command.startswith("RECONNECT"):
+                self._obeyed.reconnect()
         return False
 
     def _obey_restart(self, reply: Callable[[str], None]) -> bool:
@@ -93,5 +103,5 @@ class CommandServer:
         reply("OK RESTART in progress")
         reply(f"OK RESTART at {at}")
         if self._mode == "works":
-            self._restart()
+            self._obeyed.restart()
         return True

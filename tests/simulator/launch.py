@@ -4,25 +4,28 @@ import contextlib
 import json
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set
 
-from .program import Program, own_python
+from . import jre
+from .program import POLL_INTERVAL, READY_WITHIN, Program, own_python
+from .shapes import PASSWORD_CANARY as PASSWORD_CANARY  # for the tests that look for it
+from .shapes import SHAPES, Launch, Shape
+from .shapes import USER_CANARY as USER_CANARY
 
 HERE = Path(__file__).resolve().parent
 GATEWAY = HERE / "gateway.py"
 CLIENTS = HERE / "clients"
 
-DEFAULT_MAIN_CLASS = {"native": "install4j.ibgateway.GWClient", "ibc": "ibcalpha.ibc.IbcGateway"}
 DEFAULT_ACCOUNT = {"paper": "DU1234567", "live": "U1234567"}
 
-# What must never appear in anything the project prints; IBC puts both into the gateway's argv.
-USER_CANARY = "canary-user"
-PASSWORD_CANARY = "canary-password"  # noqa: S105 - no secret, it stands where IBC has one
+_GIVEN_OUT: Set[int] = set()  # ports that this process named and that may not be in use yet
 
 
 def free_port() -> int:
@@ -33,8 +36,11 @@ def free_port() -> int:
     """
     while True:
         port = 20000 + secrets.randbelow(12000)
+        if port in _GIVEN_OUT:
+            continue
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("", port))
+            _GIVEN_OUT.add(port)
             return port
 
 
@@ -42,10 +48,14 @@ def free_port() -> int:
 class SimulatedGateway(Program):
     """One simulated gateway.
 
-    `folder` gets `jre/bin/java`, a symlink to `python`, and unless `config_dir` says otherwise `jts`, the settings
-    directory. `launcher` is "native" or "ibc", `mode` "paper" or "live"; `main_class` and `accounts` follow from
-    them. `faults` are names from options.py. `exit_with` is the process the gateway shall not outlive, None for
-    no such process; `lifetime` in seconds bounds it in any case. `extra` is appended to the argv.
+    `folder` gets `jre/bin/java`, and unless `config_dir` says otherwise `jts`, the settings directory. `launcher` is
+    one of shapes.SHAPES, `mode` "paper" or "live"; `main_class` and `accounts` follow from them. `faults` and `quirks`
+    are names from options.py, `settings` any other of its options. `exit_with` is the process the gateway shall not
+    outlive, None for no such process; `lifetime` in seconds bounds it in any case. `extra` is appended to the argv.
+
+    `mode_word` is how the mode stands in argv (None: the shape's way), `mode_in_ini` whether IBC's config.ini says it
+    as well. `argv0` renames the process as `exec -a` does; its /proc/PID/exe then says java. `jvm_first` and
+    `jvm_last` are further arguments for the JVM, before and behind the shape's own.
 
     When it was ended by someone else, only `wait` or `stop` clears the zombie it leaves to the process that
     started it.
@@ -58,6 +68,11 @@ class SimulatedGateway(Program):
     settings: Mapping[str, object] = field(default_factory=dict)
     launcher: str = "native"
     mode: str = "paper"
+    mode_word: Optional[str] = None
+    mode_in_ini: bool = True
+    argv0: Optional[str] = None
+    jvm_first: Sequence[str] = ()
+    jvm_last: Sequence[str] = ()
     main_class: Optional[str] = None
     accounts: Optional[Sequence[str]] = None
     server_version: int = 176
@@ -84,37 +99,79 @@ class SimulatedGateway(Program):
 
     def _command(self) -> List[str]:
         java = self._prepare()
-        return [str(java), str(GATEWAY), *self._launcher_arguments(), *self._own_options(), *self.extra]
+        options = [*self._own_options(), *self.extra]
+        if self.shape.exact:
+            return [self.argv0 or str(java), *self._launch().argv(options)]
+        return [self.argv0 or str(java), str(GATEWAY), *self._launch().short_argv(), *options]
+
+    @property
+    def shape(self) -> Shape:
+        """The way it is launched."""
+        return SHAPES[self.launcher]
+
+    @property
+    def install_dir(self) -> Path:
+        """Where the program is installed."""
+        return self.folder / "ibgateway"
 
     @property
     def working_dir(self) -> Path:
-        """The settings directory, as IBC has it."""
-        return self.config_dir
+        """The settings directory, as IBC has it; install4j's launcher runs in the installation."""
+        return self.config_dir if self.shape.ibc or not self.shape.exact else self.install_dir
+
+    @property
+    def program(self) -> Optional[str]:
+        """The file to run where argv[0] is only a name."""
+        return str(self.folder / "jre" / "bin" / "java") if self.argv0 else None
+
+    @property
+    def environment(self) -> Dict[str, str]:
+        """This process's own, and what a renamed Python needs."""
+        renamed = jre.environment(self.folder / "jre", self.python) if self.argv0 else {}
+        return {**super().environment, **renamed}
+
+    def happen(self) -> None:
+        """Make the event of `settings` happen now."""
+        os.kill(self.gateway_pid, signal.SIGUSR1)
+
+    def until_open(self, timeout: float = READY_WITHIN) -> None:
+        """Wait until something listens on the port."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                socket.create_connection((self.bind or "127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(POLL_INTERVAL)
+
+    @property
+    def gateway_pid(self) -> int:
+        """The newest JVM's process id that was ready, also under a keeper."""
+        state = self.ready_state()
+        return int(state["pid"]) if state else self.pid
 
     def _prepare(self) -> Path:
-        java = self.folder / "jre" / "bin" / "java"
-        java.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileExistsError):
-            java.symlink_to(self.python)
+        java = jre.make(self.folder / "jre", self.python, own_file=self.argv0 is not None)
         self.config_dir.mkdir(parents=True, exist_ok=True)
-        if self.launcher == "ibc":
-            (self.config_dir / "config.ini").write_text(f"TradingMode={self.mode}\n", encoding="utf-8")
+        if self.shape.ibc:
+            mode = f"TradingMode={self.mode}\n" if self.mode_in_ini else ""
+            (self.config_dir / "config.ini").write_text(mode, encoding="utf-8")
         return java
 
-    def _launcher_arguments(self) -> List[str]:
-        main_class = self.main_class or DEFAULT_MAIN_CLASS[self.launcher]
-        if self.launcher != "ibc":
-            return [f"-DjtsConfigDir={self.config_dir}", main_class]
-        ini_file = str(self.config_dir / "config.ini")
-        return [
-            f"-DjtsConfigDir={self.config_dir}",
-            f"-Dibcsessionid={self.port}",
-            main_class,
-            ini_file,
-            USER_CANARY,
-            PASSWORD_CANARY,
-            self.mode,
-        ]
+    def _launch(self) -> Launch:
+        by_default = self.mode if self.shape.ibc else ""
+        return Launch(
+            shape=self.shape,
+            install_dir=self.install_dir,
+            config_dir=self.config_dir,
+            main_class=self.main_class or self.shape.main_class,
+            mode_word=by_default if self.mode_word is None else self.mode_word,
+            session=str(self.port),
+            jvm_first=self.jvm_first,
+            jvm_last=self.jvm_last,
+        )
 
     def _own_options(self) -> List[str]:
         accounts = self.accounts or (DEFAULT_ACCOUNT[self.mode],)
@@ -131,7 +188,8 @@ class SimulatedGateway(Program):
             "ready-file": self.ready_file,
         }
         given = [f"--{name}={value}" for name, value in {**options, **self.settings}.items() if value is not None]
-        given += [f"--fault={fault}" for fault in self.faults]
+        faults = [*self.faults, *([] if self.shape.api else ["no-listener"])]
+        given += [f"--fault={fault}" for fault in faults]
         return given + [f"--quirk={quirk}" for quirk in self.quirks]
 
 

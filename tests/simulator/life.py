@@ -12,10 +12,11 @@ from typing import Any, Awaitable, Callable, Dict, List, Optional, Set
 
 from . import listeners
 from .desk import Desk
-from .ibc import EXIT_INTERVAL, CommandServer, IbcLog
+from .ibc import EXIT_INTERVAL, CommandServer, IbcLog, Obeyed
 from .options import Options
 
 POLL_INTERVAL = 0.2  # seconds; only where the kernel or Python has no pidfd
+LOGIN_TIMEOUT = 1111  # IBC's exit code
 LINK_LOST, LINK_BACK = 1100, 1102
 TOKEN_FILE = "autorestart"  # noqa: S105 - a file's name
 
@@ -48,7 +49,7 @@ class Life:
         if self.options.command_port is not None:
             # As a link that IBC's documentation recommends: on loopback.
             listener = listeners.listen("127.0.0.1", self.options.command_port)
-            server = CommandServer(self.options, self.log, self.end, self._restart_soon)
+            server = CommandServer(self.options, self.log, Obeyed(self.end, self._restart_soon, self._reconnect))
             await asyncio.start_server(server.serve, sock=listener)
             self.state["command_port"] = listener.getsockname()[1]
         also: List[int] = []
@@ -126,6 +127,8 @@ class Life:
         event = self.options.event
         handlers: Dict[str, Callable[[], None]] = {
             "auto-restart": self._auto_restart,
+            "cold-restart": self._cold_restart,
+            "login-timeout": self._login_timeout,
             "crash": lambda: os._exit(1),
             "displaced": self._displaced,
             "login-again": lambda: self._run(self._login_again()),
@@ -135,6 +138,20 @@ class Life:
         }
         if event:
             handlers[event]()
+
+    def _cold_restart(self) -> None:
+        self.log.write("Login error message:\nUnrecognized Username or Password")
+        self.log.write("Cold restart in progress")
+        if self.options.config_dir:
+            name = f"COLDRESTART{self.options.session}"
+            with open(os.path.join(self.options.config_dir, name), "w", encoding="utf-8"):
+                pass
+        self.end()
+
+    def _login_timeout(self) -> None:
+        self.log.write("IBC closing because login has not completed after Second Factor Authentication")
+        self.log.write(f"Exiting after error with exit code={LOGIN_TIMEOUT}")
+        self.end(LOGIN_TIMEOUT % 256)
 
     def _displaced(self) -> None:
         self.log.write("End this session and let the other session proceed (scenario 2)")
@@ -150,9 +167,14 @@ class Life:
             self.open_port()
 
     def _link(self, code: int, faults: Set[str]) -> None:
+        """Tell every session, and let those that come hear the same."""
         kept = self.desk.options.faults - {"upstream-lost"}
         self.desk.options = replace(self.desk.options, faults=kept | faults, upstream_code=code)
         self.desk.tell(code)
+
+    def _reconnect(self) -> None:
+        if self.options.reconnect_helps and "upstream-lost" in self.desk.options.faults:
+            self._link(LINK_BACK, set())
 
     def _hang(self) -> None:
         self.desk.options = replace(self.desk.options, faults=self.desk.options.faults | {"silent"})

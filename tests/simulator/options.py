@@ -52,6 +52,8 @@ QUIRKS = {
 
 EVENTS = {
     "auto-restart": "leaves the token of an automatic restart and ends with 0",
+    "cold-restart": "IBC's login failed: it asks for a cold restart and ends with 0",
+    "login-timeout": "the second factor led to no login: ends with IBC's 1111, which is 87 in a byte",
     "crash": "ends with 1, without a word to anyone",
     "displaced": "another login took the session: the port closes for good, the process stays",
     "login-again": "the port closes, and opens again after --login-again seconds",
@@ -86,6 +88,7 @@ OPTIONS: Dict[str, Tuple[Convert, str]] = {
     "restarter-gap": (values.seconds, "install4j's restarter starts the next process so many seconds after the end"),
     "command-port": (values.whole(0, 65535), "IBC's command server listens here, on loopback"),
     "restart-command": (values.one_of(RESTARTS), "what RESTART comes to: works, refused, never (OK only), silent"),
+    "reconnect-helps": (values.yes, "yes: RECONNECTACCOUNT and RECONNECTDATA bring a lost link to the broker back"),
     "restart-delay": (values.seconds, "seconds from RESTART's OK to the end of this process"),
     "also-listen": (values.whole(0, 65535), "another port, like JMX's: it accepts and says nothing; several times"),
     "broker": (values.address, "HOST:PORT of a broker it keeps connecting to"),
@@ -93,6 +96,8 @@ OPTIONS: Dict[str, Tuple[Convert, str]] = {
     "lifetime": (values.seconds, "seconds after which it ends in any case"),
     "ready-file": (values.text, "written when it is up: pid, port, whether it listens, command_port, also"),
 }
+# What Java properties tell the gateway.
+PROPERTIES = {"-DjtsConfigDir": "config_dir", "-Drestart": "restart", "-Dibcsessionid": "session"}
 SEVERAL = {"fault": "faults", "quirk": "quirks", "also-listen": "also_listen"}
 OPTIONS_FILE = "-Dsimulator.options="  # more of these options, one a line, kept out of argv
 
@@ -108,6 +113,7 @@ class Options:
     main_class: str
     config_dir: Optional[str] = None
     restart: Optional[str] = None
+    session: str = ""
     port: int = 4001
     bind: Optional[str] = None
     accounts: Tuple[str, ...] = ("DU1234567",)
@@ -127,6 +133,7 @@ class Options:
     restarter_gap: Optional[float] = None
     command_port: Optional[int] = None
     restart_command: str = "works"
+    reconnect_helps: bool = True
     restart_delay: float = 1.0
     also_listen: FrozenSet[int] = frozenset()
     broker: Optional[Tuple[str, int]] = None
@@ -162,10 +169,9 @@ def parse(argv: Sequence[str]) -> Options:
                 several[SEVERAL[name]].append(value)
             elif name not in IGNORED:
                 found[name.replace("-", "_")] = value
-        elif item.startswith("-DjtsConfigDir="):
-            found["config_dir"] = item.partition("=")[2]
-        elif item.startswith("-Drestart="):
-            found["restart"] = item.partition("=")[2]
+        elif item.partition("=")[0] in PROPERTIES:
+            name, _, value = item.partition("=")
+            found[PROPERTIES[name]] = value
         elif item in MAIN_CLASSES:
             found["main_class"] = item
     if "main_class" not in found:

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,8 @@ from typing import Any, Dict, List, Optional, TypeVar
 READY_WITHIN = 15.0  # seconds; a Python start takes 0.2 on an idle core
 END_WITHIN = 3.0  # seconds a program gets after SIGTERM
 POLL_INTERVAL = 0.01  # seconds
+
+MARK = "SIMULATED_BY"  # the environment variable by which a program's children are known
 
 Self = TypeVar("Self", bound="Program")
 
@@ -28,10 +32,21 @@ class Program:
     folder: Path
     name: str = "program"
     process: Optional["subprocess.Popen[bytes]"] = field(default=None, init=False, repr=False, compare=False)
+    _mark: str = field(default="", init=False, repr=False, compare=False)
 
     def command(self) -> List[str]:
         """The argv to start."""
         raise NotImplementedError
+
+    @property
+    def program(self) -> Optional[str]:
+        """The file to run, where argv[0] is only a name."""
+        return None
+
+    @property
+    def environment(self) -> Dict[str, str]:
+        """What it is started with."""
+        return dict(os.environ)
 
     @property
     def working_dir(self) -> Path:
@@ -63,9 +78,18 @@ class Program:
         if self.process is not None:
             raise RuntimeError(f"{self.name} was started before")
         argv = self.command()
+        self._mark = f"{MARK}={os.getpid()}.{secrets.token_hex(8)}"
+        name, _, value = self._mark.partition("=")
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
-                argv, cwd=self.working_dir, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                argv,
+                executable=self.program,
+                cwd=self.working_dir,
+                env={**self.environment, name: value},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         if wait:
             try:
@@ -79,16 +103,24 @@ class Program:
         """Wait for the ready file of this very process and return what it says."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
-            state = self._ready_state()
-            if state.get("pid") == self.pid:
+            state = self.ready_state()
+            if self.is_own(state):
                 return state
-            if self._started().poll() is not None:
+            if self.has_failed():
                 raise RuntimeError(f"{self.name} ended with {self._started().returncode}: {self.log_text()}")
             time.sleep(POLL_INTERVAL)
         raise RuntimeError(f"{self.name} was not ready after {timeout} s: {self.log_text()}")
 
-    def _ready_state(self) -> Dict[str, Any]:
-        # A second program of the same name may have left its file; the pid in it tells.
+    def has_failed(self) -> bool:
+        """Whether it can not become ready any more."""
+        return self._started().poll() is not None
+
+    def is_own(self, state: Dict[str, Any]) -> bool:
+        """Whether a ready file is from this very start: a second program of the same name may have left its own."""
+        return state.get("pid") == self.pid
+
+    def ready_state(self) -> Dict[str, Any]:
+        """What the ready file says now; nothing when there is none."""
         with contextlib.suppress(FileNotFoundError):
             state: Dict[str, Any] = json.loads(self.ready_file.read_text(encoding="utf-8"))
             return state
@@ -103,7 +135,10 @@ class Program:
         return self._started().wait(timeout)
 
     def stop(self, timeout: float = END_WITHIN) -> Optional[int]:
-        """End it: SIGTERM, after `timeout` seconds SIGKILL. Returns the exit code, None if it never started."""
+        """End it: SIGTERM, after `timeout` seconds SIGKILL, and whatever it started and left behind.
+
+        Returns the exit code, None if it never started.
+        """
         if self.process is None:
             return None
         if self.process.poll() is None:
@@ -112,7 +147,17 @@ class Program:
                 self.process.wait(timeout)
             except subprocess.TimeoutExpired:
                 self.process.kill()
-        return self.process.wait()
+        code = self.process.wait()
+        self._end_family()
+        return code
+
+    def _end_family(self) -> None:
+        """SIGKILL to every process that was started with this program's mark, until there is none."""
+        deadline = time.monotonic() + END_WITHIN
+        while (family := marked(self._mark)) and time.monotonic() < deadline:
+            for pid in family:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def kill(self) -> int:
         """End it at once by SIGKILL, as a crash would."""
@@ -124,6 +169,17 @@ class Program:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def marked(mark: str) -> List[int]:
+    """The running processes that have this variable in the environment they were started with, but not this one."""
+    found = []
+    for each in Path("/proc").iterdir():
+        if each.name.isdigit() and int(each.name) != os.getpid():
+            with contextlib.suppress(OSError):
+                if mark.encode() in (each / "environ").read_bytes().split(b"\0"):
+                    found.append(int(each.name))
+    return found
 
 
 def python_home(python: str = sys.executable) -> Dict[str, str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from .conftest import OpenWire, StartGateway, use_library
-from .launch import DEFAULT_MAIN_CLASS, PASSWORD_CANARY, HeldSession, SimulatedGateway, free_port
+from .launch import HeldSession, SimulatedGateway, free_port
 from .options import FAULTS, MAIN_CLASSES, parse
+from .shapes import PASSWORD_CANARY, SHAPES
 from .wire import Wire
 
 
@@ -29,7 +30,7 @@ def test_a_gateway_is_a_java_process_with_its_main_class_in_argv(launcher: str, 
     assert argv == gateway.command()
     assert argv[0] == str(gateway.folder / "jre/bin/java")
     assert f"-DjtsConfigDir={gateway.config_dir}" in argv
-    assert DEFAULT_MAIN_CLASS[launcher] in argv
+    assert SHAPES[launcher].main_class in argv
     assert (PASSWORD_CANARY in argv) is (launcher == "ibc")
     assert Path(f"/proc/{gateway.pid}/comm").read_text(encoding="utf-8") == "java\n"
     assert os.readlink(f"/proc/{gateway.pid}/cwd") == str(gateway.config_dir)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple, Union
 
-from ansible.module_utils.ib_gateway.base.classify import argv_digest, gateway_kind, relay_name
+from ansible.module_utils.ib_gateway.base.classify import gateway_kind, relay_name
 from ansible.module_utils.ib_gateway.base.host import (
     ApiConnection,
     Client,
@@ -18,11 +18,13 @@ from ansible.module_utils.ib_gateway.base.host import (
 )
 from ansible.module_utils.ib_gateway.base.plan import Diagnosis, Entry, Plan, Step
 from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.base.process_digest import argv_digest
 from ansible.module_utils.ib_gateway.base.redaction import redact_argv
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.decide import assign, planning
 from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.observe.host_key import digest_key
 
 BOOT = "1b4e28ba-2fa1-11d2-883f-0016d3cca427"
 FOLDER = "/srv/ibgateway/live"
@@ -57,7 +59,7 @@ def process(pid: int, *argv: str, **more: Any) -> Process:
         started_at=1_745_600_000.0,
         argv=argv,
         command=command,
-        argv_digest=argv_digest(command),
+        argv_digest=argv_digest(argv, digest_key()),
         gateway=gateway_kind(argv),
         relay=relay_name(argv),
     )

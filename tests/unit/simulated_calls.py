@@ -8,13 +8,15 @@ import functools
 import os
 import signal
 import struct
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 from unittest import mock
 
 from ansible.module_utils.ib_gateway.act import drop_connection, stop_process
 from ansible.module_utils.ib_gateway.api import handshake
 from ansible.module_utils.ib_gateway.base.probe import Probe
-from ansible.module_utils.ib_gateway.lifecycle import start_gateway, systemctl
+from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, unit
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Outlook, Patience, Started
+from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.module import assess, look
 from ansible.module_utils.ib_gateway.observe import processes, snapshot
 from ansible.module_utils.ib_gateway.state import journal, state_folder
@@ -171,9 +173,17 @@ def _handshake(host: SimHost, _address: str, port: int, timeout: float) -> Probe
     return probe("ready", trading_mode=mode) if server.api == "ready" else probe(server.api)
 
 
-def _start(host: SimHost, command: Tuple[str, ...], _user: Any, _folder: Any, _is_up: Any) -> int:
-    entry = next(each for each in PORTS if each in " ".join(command))
-    return host.spawn(entry, PORTS[entry])
+def _start(host: SimHost) -> Callable[[Command, Patience], Started]:
+    def start(command: Command, _patience: Patience) -> Started:
+        entry = next(each for each in PORTS if each in " ".join(command.spec.start_command))
+        return Started(host.spawn(entry, PORTS[entry]), "/var/log/ib-gateway-repair/%s.log" % entry)
+
+    return start
+
+
+def _startable(asked: Sequence[Asked]) -> List[Outlook]:
+    """Nothing speaks against any start_command."""
+    return [Outlook() for _ in asked]
 
 
 def _noted(host: SimHost, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -209,7 +219,9 @@ def in_place(host: SimHost) -> Iterator[None]:
         journal: {"time": clocks},
         assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},
-        start_gateway: {"start": functools.partial(_start, host)},
+        Command: {"start": _start(host), "outlooks": staticmethod(_startable)},
+        environment: {"keep": lambda *_: None},
+        unit: {"_may_manage": lambda: host.privileged},
         systemctl: {"_systemctl": host.systemctl},
         processes: {
             "read_stat": functools.partial(_stat, host),

@@ -249,8 +249,15 @@ class SimHost:
         verb, unit = next(each for each in arguments if not each.startswith("-")), arguments[-1]
         if verb == "show":
             self.touch()
-            members = self.members(unit)
-            return "%d\n" % (members[0].pid if members else 0)
+            if "--property=MainPID" in arguments:
+                members = self.members(unit)
+                return "%d\n" % (members[0].pid if members else 0)
+            units = arguments[arguments.index("--") + 1 :]
+            return "\n\n".join(
+                "LoadState=loaded\nActiveState=%s\nSubState=%s"
+                % (("active", "running") if self.members(each) else ("inactive", "dead"))
+                for each in units
+            )
         self.effect("systemctl", lambda: self._systemctl(verb, unit))
         return ""
 

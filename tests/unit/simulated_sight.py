@@ -6,7 +6,9 @@ from typing import FrozenSet, Iterable, List, Optional, Pattern, Sequence
 
 from ansible.module_utils.ib_gateway.base import classify
 from ansible.module_utils.ib_gateway.base.host import Connection, Listener, Process, Reading, Visibility
+from ansible.module_utils.ib_gateway.base.process_digest import argv_digest
 from ansible.module_utils.ib_gateway.base.redaction import redact_argv
+from ansible.module_utils.ib_gateway.observe.host_key import digest_key
 from unit.simulated_host import SimHost
 from unit.simulated_parts import OWN, SimProcess, SimSession
 
@@ -57,7 +59,7 @@ def _described(host: SimHost, one: SimProcess) -> Process:
         started_at=host.wall - (host.clock - one.born),
         argv=one.argv,
         command=command,
-        argv_digest=classify.argv_digest(command),
+        argv_digest=argv_digest(one.argv, digest_key()),
         cwd=one.cwd,
         unit=one.unit,
         unit_is_own=one.unit is not None,

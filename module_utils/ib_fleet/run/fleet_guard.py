@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Optional, Sequence, Tuple
 
+#: Two hosts with one verdict are a coincidence.
+_FEWEST_ALIKE = 3
 #: What counts as broken. A host that could not be judged is no proof of health, so it counts as well.
 _BROKEN = ("unhealthy", "unknown", "unreachable")
 
@@ -19,23 +21,34 @@ _BROKEN = ("unhealthy", "unknown", "unreachable")
 class Brake:
     """When a run freezes. share: more than this part of the fleet is broken; same: more than this part has one verdict.
 
-    at_least: fewer broken hosts than this are never a storm. Shares lie between 0 and 1; 1 switches one off.
+    at_least: fewer broken hosts than this are never a storm. fleet: with fewer declared hosts than this, parts say
+    nothing, and only one verdict on all of them counts. Shares lie between 0 and 1; 1 switches one off.
     """
 
     share: Fraction = Fraction(1, 3)
     same: Fraction = Fraction(1, 2)
     at_least: int = 2
+    fleet: int = 5
 
 
-def brake(share: Any, same: Any, at_least: Any) -> Brake:
+def brake(share: Any, same: Any, at_least: Any, fleet: Any = 5) -> Brake:
     """The brake as its variables give it. Raises ValueError naming the variable that is not usable."""
+    return Brake(
+        _share("ib_repair_storm_share", share),
+        _share("ib_repair_storm_same", same),
+        _hosts("ib_repair_storm_at_least", at_least),
+        _hosts("ib_repair_storm_fleet", fleet),
+    )
+
+
+def _hosts(name: str, value: Any) -> int:
     try:
-        least = int(str(at_least))
+        number = int(str(value))
     except ValueError:
-        least = 0
-    if least < 1:
-        raise ValueError("ib_repair_storm_at_least is %r; give a number of hosts, 1 or more" % (at_least,))
-    return Brake(_share("ib_repair_storm_share", share), _share("ib_repair_storm_same", same), least)
+        number = 0
+    if number < 1:
+        raise ValueError("%s is %r; give a number of hosts, 1 or more" % (name, value))
+    return number
 
 
 def _share(name: str, value: Any) -> Fraction:
@@ -49,7 +62,7 @@ def _share(name: str, value: Any) -> Fraction:
 
 
 def freezes(hosts: Sequence[Optional[Tuple[str, str]]], limits: Brake) -> str:
-    """Why nobody is to be touched; empty when there is no storm.
+    """Why nobody is to be touched; empty when nothing speaks for a common cause.
 
     hosts: one for each declared host, (status, verdict) as the look judged it, or None for a host that is not part of
     this run: it counts as a host of the fleet and as neither broken nor well.
@@ -57,12 +70,21 @@ def freezes(hosts: Sequence[Optional[Tuple[str, str]]], limits: Brake) -> str:
     broken = [each for each in hosts if each is not None and each[0] in _BROKEN]
     if len(broken) < limits.at_least:
         return ""
+    verdict, count = Counter(each[1] for each in broken).most_common(1)[0]
+    if len(hosts) < limits.fleet:
+        return _all_alike(count, hosts, verdict, limits)
     if len(broken) > limits.share * len(hosts):
         return _frozen(len(broken), hosts, "unhealthy, unknown or unreachable", limits.share)
-    verdict, count = Counter(each[1] for each in broken).most_common(1)[0]
     if count >= limits.at_least and count > limits.same * len(hosts):
         return _frozen(count, hosts, verdict, limits.same)
     return ""
+
+
+def _all_alike(count: int, hosts: Sequence[object], verdict: str, limits: Brake) -> str:
+    """Of a handful of hosts parts say nothing; only when all of them have one verdict the cause is likely common."""
+    if count < _FEWEST_ALIKE or count < len(hosts) or limits.same >= 1:
+        return ""
+    return "all %d hosts are %s: the cause is likely common, so nobody is touched" % (count, verdict)
 
 
 def _frozen(count: int, hosts: Sequence[object], what: str, share: Fraction) -> str:

@@ -13,6 +13,7 @@ from ..base.redaction import redact_argv, short
 from ..base.spec import GatewaySpec
 from ..decide import fingerprint
 from ..decide.assign import entries_of
+from ..lifecycle import places
 from ..module.look import look_for
 from ..module.runner import GATEWAYS_OPTION, GatewayModule
 from ..state.admission import Guard, Warrant
@@ -43,6 +44,7 @@ class Acts:
         warrant = Warrant.from_params(module.params["warrant"])
         self._under_warrant = warrant is not None
         self._guard = Guard(warrant, module.check_mode)
+        places.use(warrant.state_dir if warrant else "")
         self._specs: List[GatewaySpec] = module.specs() if module.params["gateways"] is not None else []
         self._open: List[Act] = []
         self._digests: Mapping[str, str] = {}

@@ -5,13 +5,15 @@ Nothing is restarted while another gateway of the entry runs, and nothing is sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Callable, Collection, Mapping, Optional
 
 from ..base.plan import Entry
 from ..base.spec import GatewaySpec
 from ..decide.targets import BY_UNIT
-from ..lifecycle import start_gateway, systemctl
+from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
+from ..lifecycle.lifecycles import lifecycle
+from ..lifecycle.outlook import informed
 from . import stop_process
 from .stop_process import Gone, Refused, Target
 
@@ -53,8 +55,9 @@ class Way:
 class Outcome:
     """What became of one restart. result: restarted, refused (it goes on) or not_restarted (something failed).
 
-    ended: the pid of the process that was ended; pid: of the start_command, where one was run; pending: systemd is
-    still at it; asked: whether it was asked to end; acted: whether anything has changed.
+    ended: the pid of the process that was ended; pid: of the start_command, where one was run; log: where the output
+    of what was started is; pending: systemd is still at it; asked: whether it was asked to end; acted: whether anything
+    has changed.
     """
 
     result: str
@@ -64,6 +67,7 @@ class Outcome:
     pending: bool = False
     asked: bool = False
     acted: bool = False
+    log: str = ""
 
 
 #: Called right before the first thing is done. Raises Refused to keep it from that.
@@ -79,13 +83,26 @@ def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Ann
     if others:
         return Outcome(REFUSED, "another gateway of %s runs than the plan named (%s)" % (spec.name, others))
     try:
+        gateway = lifecycle(spec)
+        _prove_start(gateway, order, look())
         if order.by_unit:
-            return _by_unit(order.process, spec, way, announce)
+            return _in_one_step(order.process, gateway, way, announce)
         if order.process is None:
             raise Refused("the plan names no process to restart")
-        return _by_identity(order.process, spec, look, way, announce)
-    except Refused as refusal:
+        return _by_identity(order.process, gateway, look, way, announce)
+    except (Refused, CannotStart) as refusal:
         return Outcome(REFUSED, str(refusal))
+
+
+def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
+    """Makes sure that what is ended can be started again, and that nobody else ends with it. Raises Refused."""
+    outlook = gateway.outlooks([Asked(gateway.spec, next(iter(entry.processes), None))])[0]
+    if outlook.blocker:
+        raise Refused("it could not be started again: %s" % outlook.blocker)
+    others = informed(entry, outlook).others_in_unit() if order.by_unit else ()
+    if others:
+        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
+        raise Refused("%s also carries %s" % (gateway.describe(), whom))
 
 
 def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
@@ -100,24 +117,35 @@ def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
     return ", ".join("pid %d" % each.pid for each in found)
 
 
-def _by_unit(named: Optional[Target], spec: GatewaySpec, way: Way, announce: Announce) -> Outcome:
-    if spec.unit is None:
+def _in_one_step(named: Optional[Target], gateway: Lifecycle, way: Way, announce: Announce) -> Outcome:
+    """Restarted by the unit that carries it; only started where the process has ended meanwhile."""
+    if not gateway.restarts:
         raise Refused("its entry has no service any more")
-    process = replace(named, unit=spec.unit) if named else None
-    gone = _has_gone(process)
+    gone = _prove_carried(named, gateway)
     told = "start" if gone else "restart"
     reason = "%sed by its unit" % told + (", because the process had ended meanwhile" if gone else "")
     if way.dry_run:
         return Outcome(RESTARTED, "would be " + reason, acted=True)
     announce()
-    if not gone and _has_gone(process):  # to announce it takes a moment
+    if not gone and _prove_carried(named, gateway):  # to announce it takes a moment
         told, reason = "start", "started by its unit, because the process had ended meanwhile"
     try:
-        (systemctl.start if told == "start" else systemctl.restart)(spec.unit, way.patience)
-    except systemctl.UnitError as error:
-        ended = process.pid if process and not gone and _has_ended(process) else None
+        again = told == "restart"
+        started = gateway.restart(way.patience) if again else gateway.start(Patience(way.patience))
+    except CannotStart as error:
+        ended = named.pid if named and not gone and _has_ended(named) else None
         return Outcome(NOT_RESTARTED, str(error), ended, pending=error.pending, acted=bool(ended) or error.pending)
-    return Outcome(RESTARTED, reason, ended=process.pid if process and told == "restart" else None, acted=True)
+    ended = named.pid if named and told == "restart" else None
+    return Outcome(RESTARTED, reason, ended=ended, acted=True, log=started.log)
+
+
+def _prove_carried(named: Optional[Target], gateway: Lifecycle) -> bool:
+    """Whether the process has ended. Raises Refused when it is not the one that is meant, or not in its unit."""
+    if _has_gone(named):
+        return True
+    if named is not None and not gateway.carries(named.pid):
+        raise Refused("pid %d no longer belongs to %s" % (named.pid, gateway.describe()))
+    return False
 
 
 def _has_gone(process: Optional[Target]) -> bool:
@@ -137,7 +165,7 @@ def _has_ended(process: Target) -> bool:
         return False
 
 
-def _by_identity(process: Target, spec: GatewaySpec, look: Look, way: Way, announce: Announce) -> Outcome:
+def _by_identity(process: Target, gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
     announced, ended = False, None
 
     def once(_target: Optional[Target] = None) -> None:
@@ -149,24 +177,23 @@ def _by_identity(process: Target, spec: GatewaySpec, look: Look, way: Way, annou
     outcome = stop_process.stop([process], way.grace_period, force=False, dry_run=way.dry_run, announce=once)[0]
     if outcome.result == stop_process.REFUSED:
         return Outcome(REFUSED, outcome.reason, asked=bool(outcome.signals or outcome.unit))
-    how = "by its unit" if spec.unit else "by its start_command"
-    reason = "%s, then started %s" % (outcome.reason, how)
+    reason = "%s, then started by %s" % (outcome.reason, gateway.describe())
     if way.dry_run:
         return Outcome(RESTARTED, reason, acted=True)
     once()
     if outcome.result == stop_process.STOPPED:
         ended = process.pid
-    return _start_again(spec, look, way, ended, reason)
+    return _start_again(gateway, look, way, ended, reason)
 
 
-def _start_again(spec: GatewaySpec, look: Look, way: Way, ended: Optional[int], reason: str) -> Outcome:
+def _start_again(gateway: Lifecycle, look: Look, way: Way, ended: Optional[int], reason: str) -> Outcome:
     """Starts what has ended, unless something has brought a gateway up already."""
     back = _others(look(), None, way)
     if back:
         return Outcome(RESTARTED, "it came back by itself (%s)" % back, ended=ended, acted=ended is not None)
     try:
-        pid = start_gateway.bring_up(spec, way.patience, lambda: bool(look().owners()))
-    except start_gateway.CannotStart as error:
+        started = gateway.start(Patience(way.patience, lambda: bool(look().owners())))
+    except CannotStart as error:
         text = "%s, but it was not started again: %s" % ("it was stopped" if ended else "it had ended", error)
         return Outcome(NOT_RESTARTED, text, ended=ended, pending=error.pending, acted=bool(ended) or error.pending)
-    return Outcome(RESTARTED, reason, ended=ended, pid=pid, acted=True)
+    return Outcome(RESTARTED, reason, ended=ended, pid=started.pid, acted=True, log=started.log)

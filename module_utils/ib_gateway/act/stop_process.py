@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base import classify
+from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
-from ..lifecycle import systemctl
-from ..observe import processes
+from ..lifecycle import environment, systemctl
+from ..observe import host_key, processes
 
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
@@ -116,6 +117,7 @@ def stop(
                 outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
                 if not dry_run:
                     announce(target)
+                    _keep_environment(target)
                     prove(target)  # to announce it takes a moment, in which it may become another program
                     _ask(target, held[index])
             except Gone:
@@ -153,6 +155,12 @@ def _success(target: Target, dry_run: bool) -> str:
     if dry_run:
         return "would be stopped through %s" % target.unit if target.unit else "would be asked to end"
     return "ended with its unit %s" % target.unit if target.unit else "ended after SIGTERM"
+
+
+def _keep_environment(target: Target) -> None:
+    """Whoever starts the next gateway of the entry, maybe in another call, gives it what this one ran with."""
+    if target.role == "gateway" and target.gateway:
+        environment.keep(target.gateway, target.pid)
 
 
 def _named(target: Target) -> Tuple[int, str]:
@@ -210,7 +218,7 @@ def prove(target: Target) -> None:
         raise Refused("pid %d is no gateway any more" % target.pid)
     if target.role == "client" and kind is not None:
         raise Refused("pid %d has become a gateway" % target.pid)
-    if target.argv_digest and target.argv_digest != classify.argv_digest(redact_argv(argv)):
+    if target.argv_digest and target.argv_digest != argv_digest(argv, host_key.digest_key()):
         raise Refused("pid %d has become another program since the plan was made" % target.pid)
     if target.unit and processes.read_unit(target.pid) != target.unit:
         raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))

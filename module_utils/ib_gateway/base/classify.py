@@ -6,7 +6,6 @@ the gateway's folder is not a gateway: only a JVM whose main class is one of the
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
@@ -333,8 +332,3 @@ def matches_any(patterns: Sequence[Pattern[str]], argv: Sequence[str]) -> bool:
     """Whether any pattern is found anywhere in the command line: the wide net, for what must be protected."""
     line = " ".join(argv)
     return any(pattern.search(line) for pattern in patterns)
-
-
-def argv_digest(command: Sequence[str]) -> str:
-    """Sixteen hex digits over a redacted command line: the same program with the same words has the same digest."""
-    return hashlib.sha256("\0".join(command).encode("utf-8", "backslashreplace")).hexdigest()[:16]

@@ -72,7 +72,7 @@ class Process:
     started_at: float
     argv: Tuple[str, ...] = field(repr=False)
     command: Tuple[str, ...]
-    #: A hash over the redacted argv: tells that the process has become another program, gives no secret away.
+    #: A keyed hash over the raw argv: tells that the process has become another program, gives no secret away.
     argv_digest: str
     cwd: Optional[str] = None
     #: Whether an earlier look of the same run has seen it serve: it is not starting, whatever it shows now.
@@ -80,6 +80,9 @@ class Process:
     unit: Optional[str] = None
     #: Whether that unit may exist for this process: nothing but launchers stands between it and the system.
     unit_is_own: bool = False
+    #: The unit of an account's own systemd that it belongs to, and that account's uid.
+    user_unit: Optional[str] = None
+    unit_uid: Optional[int] = None
     gateway: Optional[GatewayKind] = None
     relay: Optional[str] = None
     #: Whether its open sockets could be read; without that its ports are not known.

@@ -7,6 +7,7 @@ from .host import ApiConnection, Client, Keeper, Listener, Process
 from .login import LoginState
 from .probe import Probe
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
+from .unit import UnitMember, UnitState
 
 # Steps, least disruptive first. The order is the ladder that a repair climbs.
 WAIT = "wait"
@@ -58,6 +59,9 @@ class Entry(NamedTuple):
     whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
     entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
+
+    Of an entry that something is wrong with: start_blocker, why a start of it must fail, with the cure; unit_state,
+    what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher.
     """
 
     spec: GatewaySpec
@@ -72,8 +76,25 @@ class Entry(NamedTuple):
     keepers: Tuple[Keeper, ...] = ()
     #: Whether what can be seen now can still be seen when every process of the entry has ended.
     seen_whole: bool = True
+    start_blocker: Optional[str] = None
+    unit_state: Optional[UnitState] = None
+    unit_members: Tuple[UnitMember, ...] = ()
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
+
+    def in_unit(self, process: Process) -> bool:
+        """Whether a process belongs to the entry's unit."""
+        unit, user_unit = self.spec.unit, self.spec.user_unit
+        if user_unit is not None:
+            return process.user_unit == user_unit and self.spec.user in (None, process.user)
+        return unit is not None and process.unit == unit
+
+    def others_in_unit(self) -> Tuple[UnitMember, ...]:
+        """Those that a restart of its unit must not end: gateways that are not its own, and protected processes."""
+        own = {process.pid for process in self.processes}
+        return tuple(
+            each for each in self.unit_members if each.protected or (each.kind == "gateway" and each.pid not in own)
+        )
 
     def open_connections(self) -> FrozenSet[ApiConnection]:
         """The API connections that are open; one that several processes hold is one."""

@@ -1,55 +1,54 @@
-"""Takes secrets out of what may be shown: passwords in argv, account numbers anywhere.
+"""Takes secrets out of what may be shown: an allow-list for command lines, account numbers masked in every text.
 
-Pure functions over strings. When in doubt a value is hidden: a hidden harmless word costs a moment, a shown password
-costs an account.
+Pure functions over strings. Of a command line only what is known to be harmless is shown: the program, the script,
+listed options, and values of listed options that look as they should. A list of what is secret always misses one.
 """
 
 from __future__ import annotations
 
 import re
-from typing import List, Match, Sequence, Tuple
+from typing import Dict, List, Match, Optional, Pattern, Sequence, Tuple
 
-from .classify import MAIN_CLASSES
+from .classify import MAIN_CLASSES, java_line
+from .command_line import basename, is_interpreter, is_java, run_of
 
-HIDDEN = "********"
+#: Stands for one argument, or for an option's value.
+HIDDEN = "***"
 
-# Words that mark the value beside them as secret, in option names, -D properties and environment assignments.
-_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth)"  # noqa: S105 - names, no secret
-_USER_WORD = r"(?:user|username|userid|login|ib[-_.]?user)"
-_NAME = re.compile(
-    r"^-{0,2}D?(?:[\w.-]*[-_.])?(?:%s|%s)(?:[-_.]?(?:id|name|code|key))?$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
-)
-#: IBC's own spelling runs words together: IbPassword, FIXPassword, IbLoginId.
-_CAMEL_NAME = re.compile(
-    r"^-{0,2}D?(?:ib|fix|tws|gw)[-_.]?(?:%s|loginid|%s)$" % (_SECRET_WORD, _USER_WORD), re.IGNORECASE
-)
+# --- texts -----------------------------------------------------------------------------------------------------------
+
+_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth|bearer)"  # noqa: S105 - names, no secret
 _WORD = re.compile(r"\S+")
-_ACCOUNT = re.compile(r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(\d{4,9})(?!\d)")
+# An advisor's number may end in an A, which stands for all of its accounts. In lower case a number has to stand alone,
+# since hashes and names hold such signs too.
+_ACCOUNT = re.compile(
+    r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(-?\d{4,})(?!\d)"
+    r"|(?<![A-Za-z0-9])([dD][a-zA-Z]{1,2}|[uUfFiI])(-?\d{5,})(?=[aA]?(?![A-Za-z0-9]))"
+)
 # Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
 _INLINE_SECRET = re.compile(
-    r"""(?i)(%s[\w.-]{0,40}(?:\s{0,4}[=:]\s{0,4}|\s{1,4}))("[^"]*"|'[^']*'|\S+)""" % _SECRET_WORD
+    r"""(?i)(%s[\w.-]{0,40}["']?(?:\s{0,4}[=:]\s{0,4}(?:bearer\s{1,4}|basic\s{1,4})?|\s{1,4}))("[^"]*"|'[^']*'|\S+)"""
+    % _SECRET_WORD
 )
 # Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-# After its main class IBC takes config.ini [user password [fix user, fix password]] [live|paper], by position; what
-# other launchers put there is theirs to know, and hidden.
-_IBC_PLAIN = ("live", "paper", "null")
-_LONG_OPTION = re.compile(r"^-(?:-[a-z][a-z-]*|D[\w.]+)=")
 
 
 def mask_account(account: str) -> str:
     """An account number with its letters and last two digits: DU1234567 becomes DU*****67. Anything else unchanged."""
     found = _ACCOUNT.match(account)
-    if not found or found.end() != len(account):
-        return account
-    letters, digits = found.groups()
+    return _masked(found) if found and found.end() == len(account) else account
+
+
+def _masked(found: Match[str]) -> str:
+    letters = found.group(1) or found.group(3)
+    digits = found.group(2) or found.group(4)
     return letters + "*" * (len(digits) - 2) + digits[-2:]
 
 
 def mask_text(text: str) -> str:
     """The text with every account number masked and credentials in URLs hidden."""
-    text = _ACCOUNT.sub(lambda found: mask_account(found.group(0)), text)
+    text = _ACCOUNT.sub(_masked, text)
     return _WORD.sub(_without_credentials, text) if "://" in text else text
 
 
@@ -70,65 +69,175 @@ def plain_text(text: str, limit: int = 300) -> str:
     return mask_text(text)[:limit]
 
 
-def _is_secret_name(name: str) -> bool:
-    return bool(_NAME.match(name) or _CAMEL_NAME.match(name))
+# --- command lines: what may be shown --------------------------------------------------------------------------------
 
+_ADDRESS = re.compile(r"^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?)$")
+_PORT = re.compile(r"^\d{1,5}$")
+_CLIENT_ID = re.compile(r"^\d{1,6}$")
+_AMOUNT = re.compile(r"^\d{1,6}(?:\.\d{1,6})?(?:ms|[smhd])?$")
+_MODE = re.compile(r"^(?:live|paper)$", re.IGNORECASE)
+_LEVEL = re.compile(r"^(?:debug|info|warning|warn|error|critical)$", re.IGNORECASE)
+_LIBRARY = re.compile(r"^(?:ib_insync|ib_async|ibapi|socket)$")
+_FOLLOW_UP = re.compile(r"^(?:exit|restart)$")
+_YES_NO = re.compile(r"^(?:yes|no|true|false|on|off|0|1)$", re.IGNORECASE)
+#: A file or folder as launchers are told of it; no blanks, nothing that an address or an assignment needs.
+_PATH = re.compile(r"^(?:~?/|\./|\.\./|[A-Za-z]:[\\/])[\w./\\+~-]*$")
+_INI = re.compile(r"^[\w./\\:~ +-]*\.ini\w*$")
+_NAME_OR_PATH = re.compile(r"^(?:[A-Za-z]:)?[\w./\\+~-]+:?$")
+#: What only a file that an interpreter runs is called.
+_SCRIPT_NAME = re.compile(r"^[\w./\\: +~-]+\.(?:py|pyz|pyc|js|mjs|cjs|ts|sh|bash|R|r|rb|pl|php|jl|jar)$")
+#: Programs whose installation folder may have blanks in its name.
+_KNOWN_PROGRAM = re.compile(r"^(?:/|[A-Za-z]:\\)[\w ./\\+~()-]*[/\\](?:JavaApplicationStub|javaw?(?:\.exe)?|\w+\.exe)$")
 
-def _first_hidden_position(argv: Sequence[str]) -> int:
-    """From which element on bare words may be credentials; past the end for everything that is no gateway."""
-    for index, word in enumerate(argv):
-        if word in MAIN_CLASSES:
-            _product, launcher = MAIN_CLASSES[word]
-            return index + 1 if launcher == "native" else index + 2
-    return len(argv)
-
-
-def _is_plain_after_ini(word: str) -> bool:
-    return word in _IBC_PLAIN or bool(_LONG_OPTION.match(word))
-
-
-def _split(argv: Sequence[str]) -> List[Tuple[str, str]]:
-    """For each element its (shown part, secret part); the secret part is empty where nothing is to hide."""
-    parts: List[Tuple[str, str]] = []
-    hidden_from = _first_hidden_position(argv)
-    next_is_secret = False
-    for index, word in enumerate(argv):
-        name, equals, value = word.partition("=")
-        if next_is_secret:
-            parts.append(("", word))
-            next_is_secret = False
-            continue
-        next_is_secret = False
-        if equals and _is_secret_name(name):
-            parts.append((name + "=", value))
-        elif index >= hidden_from and not _is_plain_after_ini(word):
-            parts.append(("", word))
-        else:
-            next_is_secret = not equals and word.startswith("-") and not word.startswith("-D") and _is_secret_name(word)
-            parts.append((word, ""))
-    return parts
+#: Options by their names without dashes, and what their value has to look like to be shown; None: it never is.
+_OPTIONS: Dict[str, Optional[Pattern[str]]] = {
+    **dict.fromkeys(("host", "ip", "ib-host", "tws-host", "gateway-host"), _ADDRESS),
+    **dict.fromkeys(("port", "api-port", "ib-port", "tws-port", "gateway-port"), _PORT),
+    **dict.fromkeys(("client-id", "clientid", "client_id", "clientId", "ib-client-id", "cid"), _CLIENT_ID),
+    **dict.fromkeys(
+        ("timeout", "interval", "delay", "retries", "retry", "sleep", "lifetime", "every", "hold"), _AMOUNT
+    ),
+    **dict.fromkeys(("mode", "trading-mode", "trading_mode", "tradingmode"), _MODE),
+    **dict.fromkeys(("log-level", "loglevel", "log_level"), _LEVEL),
+    "library": _LIBRARY,
+    "on2fatimeout": _FOLLOW_UP,
+    **dict.fromkeys(("tws-path", "tws-settings-path", "ibc-path", "ibc-ini", "java-path"), _PATH),
+    # Names that people look for, and values that are theirs alone.
+    **dict.fromkeys(("user", "username", "login", "pw", "pwd", "password", "passphrase", "fix-user", "fix-pw")),
+    **dict.fromkeys(
+        ("token", "secret", "api-key", "apikey", "api-secret", "access-key", "auth", "header", "pin", "otp")
+    ),
+    **dict.fromkeys(("account", "accounts", "symbol", "symbols", "config", "conf", "strategy", "name", "env", "data")),
+    **dict.fromkeys(("file", "log", "log-file", "output", "input", "db", "database", "url", "webhook", "proxy", "tag")),
+    # Switches.
+    **dict.fromkeys(("live", "paper", "gateway", "tws", "inline", "verbose", "debug", "quiet", "dry-run", "dryrun")),
+    **dict.fromkeys(
+        ("force", "daemon", "once", "loop", "test", "help", "version", "foreground", "nodaemon", "readonly")
+    ),
+    **dict.fromkeys(
+        ("server", "classpath", "cp", "jar", "module", "class-path", "module-path", "add-modules", "splash")
+    ),
+    **dict.fromkeys(("add-opens", "add-exports", "add-reads", "auto-servernum", "no-capture-output", "pid", "run")),
+}
+#: System properties of a JVM that recognition reads, or that tell one installation from another.
+_PROPERTIES: Dict[str, Optional[Pattern[str]]] = {
+    **dict.fromkeys(("jtsConfigDir", "installDir", "exe4j.moduleName", "vmOptionsPath", "java.library.path"), _PATH),
+    **dict.fromkeys(("exe4j.isInstall4j", "java.awt.headless", "java.net.preferIPv4Stack"), _YES_NO),
+    "install4jType": re.compile("^standalone$"),
+    "channel": re.compile("^(?:latest|stable|beta)$"),
+    **dict.fromkeys(("restart", "ibcsessionid", "jxBrowserKey", "installer.uuid", "IbPassword", "IbLoginId")),
+    **dict.fromkeys(("FIXPassword", "FIXLoginId", "twslaunch.autoupdate.serviceImpl", "productName")),
+}
+_JVM_SIZE = re.compile(r"^-X(?:mx|ms|mn|ss)\d{1,8}[kKmMgG]?$")
+_JVM_SWITCH = re.compile(
+    r"^-XX:(?:[+-]Use(?:G1|Serial|Parallel|ConcMarkSweep|Z|Shenandoah)GC|(?:MaxGCPauseMillis|ParallelGCThreads|"
+    r"ConcGCThreads|InitiatingHeapOccupancyPercent|MaxRAMPercentage)=\d{1,6}|Max(?:Perm|Metaspace)Size=\d{1,8}[kKmMgG]?)$"
+)
+_PLACEHOLDER = re.compile(r"^\$\{installer:(?:jtsConfigDir|cmdLineArgs)\}$")
+_PLAIN_WORDS = ("live", "paper", "--", "-", "run", "restarter", "launch", HIDDEN, "-" + HIDDEN, "--" + HIDDEN)
+_SHORT_OPTION = re.compile(r"^-[A-Za-z]$")
+#: Python's and the shells' switches, in one word.
+_SWITCHES = re.compile(r"^-(?:[uBEIsSOvx]{1,3}|l?c|i)$")
+_OPTION = re.compile(r"^(--?)([A-Za-z][A-Za-z0-9_-]{0,29})$")
 
 
 def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
-    """The argument list as it may be shown: one element for each, secrets hidden, each cut to `limit` characters.
+    """The argument list as it may be shown: one element for each, each cut to `limit` characters.
 
-    Hidden are the values of options and properties that are named like a credential, what IBC takes by position
-    after its ini file, and credentials in URLs; account numbers are masked, control characters become spaces.
+    Shown are the program, after wrappers too, and the script or module it runs; a known main class and IBC's ini file;
+    listed options, and their values where they look as they should. Everything else is ***, an option with its
+    dashes. What is shown once is shown again: redacting twice changes nothing. Account numbers are masked.
     """
+    shown = _Shown(argv)
+    # Cut before and after: patterns are slow on a megabyte, and an account may stand where it is cut.
     return tuple(
-        mask_text(_CONTROL.sub(" ", _hide_inline(shown)))[:limit] + (HIDDEN if secret else "")
-        for shown, secret in _split(argv)
+        word if word == HIDDEN else mask_text(_CONTROL.sub(" ", word[: limit + 64]))[:limit] for word in shown.words()
     )
 
 
-def _hide_inline(word: str) -> str:
-    """Secrets inside one element, as in sh -c 'start --pw=x' or in a URL's query: hidden where a name marks them."""
-    word = _INLINE_SECRET.sub(lambda found: found.group(1) + HIDDEN, word)
-    tokens = word.split()
-    if len(tokens) < 2:
+class _Shown:
+    """One command line, and what of it may be shown."""
+
+    def __init__(self, argv: Sequence[str]) -> None:
+        self._argv = argv
+        self._run = run_of(argv)
+        line = java_line(argv)
+        self._main = (
+            line.main if line is not None and line.main is not None and argv[line.main] in MAIN_CLASSES else None
+        )
+        self._programs = {0, *self._run.wrappers}
+        inner = [line.java] if line is not None else []
+        inner += [self._run.program] if self._run.program is not None else []
+        self._programs |= {index for index in inner if self._is_program(index)}
+
+    def _is_program(self, index: int) -> bool:
+        """Whether a word after a wrapper is surely a program's name, and not the value of an option of the wrapper."""
+        word, before = self._argv[index], self._argv[index - 1]
+        known = is_java(word) or is_interpreter(basename(word)) or _SCRIPT_NAME.match(word)
+        return bool(known) or (word.startswith("/") and not before.startswith("-"))
+
+    def _is_script(self, index: int) -> bool:
+        """Whether a word is surely the script's name: after an option that is not known it may be that one's value."""
+        word, before = self._argv[index], self._argv[index - 1]
+        if re.search("://|[=@]", word):  # an address or an assignment, which a wrapper that is not known was given
+            return False
+        plain = not before.startswith("-") or before in ("--", "-jar") or bool(_SWITCHES.match(before))
+        return plain or self._run.module is not None or bool(_SCRIPT_NAME.match(word))
+
+    def words(self) -> List[str]:
+        found: List[str] = []
+        kind: Optional[Pattern[str]] = None
+        for index, word in enumerate(self._argv):
+            fits = kind is not None and bool(kind.match(word))
+            kind = None
+            if index in self._programs:
+                found.append(_program(word))
+            elif fits or self._is_known(index):
+                found.append(word)
+            else:
+                shown, kind = _argument(word)
+                found.append(shown)
+        return found
+
+    def _is_known(self, index: int) -> bool:
+        """Whether it is shown for what it is: the main class, IBC's settings file, the script or module."""
+        return index == self._main or self._is_ini(index) or (index == self._run.script and self._is_script(index))
+
+    def _is_ini(self, index: int) -> bool:
+        """Whether it is the settings file that IBC is given first."""
+        if self._main is None or index != self._main + 1 or MAIN_CLASSES[self._argv[self._main]][1] == "native":
+            return False
+        return bool(_INI.match(self._argv[index]))
+
+
+def _program(word: str) -> str:
+    """The program's path; of a title that a process gives itself the first word."""
+    if _NAME_OR_PATH.match(word) or _KNOWN_PROGRAM.match(word) or word in ("", HIDDEN):
         return word
-    parts = _split(tokens)
-    return " ".join(shown + (HIDDEN if secret else "") for shown, secret in parts) if any(p[1] for p in parts) else word
+    name, _blank, _rest = word.partition(" ")
+    return "%s %s" % (name, HIDDEN) if _NAME_OR_PATH.match(name) else HIDDEN
+
+
+def _argument(word: str) -> Tuple[str, Optional[Pattern[str]]]:
+    """(the word as it may be shown; what the next word has to look like to be shown as this option's value)."""
+    if word in _PLAIN_WORDS or _MODE.match(word) or _PLACEHOLDER.match(word) or _SWITCHES.match(word):
+        return word, None
+    if not word.startswith("-"):
+        return (HIDDEN if word else ""), None
+    if _JVM_SIZE.match(word) or _JVM_SWITCH.match(word) or _SHORT_OPTION.match(word):
+        return word, None
+    name, equals, value = word.partition("=")
+    if name.startswith("-D") and name[2:] in _PROPERTIES:
+        kind = _PROPERTIES[name[2:]]
+    else:
+        option = _OPTION.match(name)
+        if option is None or option.group(2) not in _OPTIONS:
+            return ("--" if word.startswith("--") else "-") + HIDDEN, None
+        kind = _OPTIONS[option.group(2)]
+        if not equals:
+            return word, kind
+    fits = not value or _PLACEHOLDER.match(value) or (kind is not None and kind.match(value))
+    return (word if fits else name + equals + HIDDEN), None
 
 
 def short(command: Sequence[str], limit: int = 100) -> str:

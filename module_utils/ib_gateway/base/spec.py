@@ -34,7 +34,7 @@ HELPER_PORTS = frozenset(range(7462, 7466))
 
 
 #: The ways to start a gateway that a lifecycle exists for, as start_method has them.
-STARTABLE_BY = ("unit", "command")
+STARTABLE_BY = ("unit", "user_unit", "command")
 
 
 class Container(NamedTuple):
@@ -86,6 +86,16 @@ class GatewaySpec:
         return self._unit if self.start_method == "user_unit" else None
 
     @property
+    def any_unit(self) -> Optional[str]:
+        """The full name of the unit that starts it, of the system's systemd or of the account's own; None without."""
+        return self.unit or self.user_unit
+
+    @property
+    def unit_key(self) -> Optional[str]:
+        """How a look names that unit: a user's unit behind its account's name, since two accounts may have one each."""
+        return "%s/%s" % (self.user, self.user_unit) if self.user_unit else self.unit
+
+    @property
     def _unit(self) -> str:
         service = self.service or ""
         return service if "." in service else service + ".service"
@@ -110,6 +120,4 @@ class GatewaySpec:
         """Why the gateway cannot be started, in words that follow its name; only for one that is not startable."""
         if self.container is not None:
             return "its entry has it in container %s, and this project does not start containers" % self.container.name
-        if self.user_unit is not None:
-            return "its entry has it in user unit %s, and this project does not start users' units" % self.user_unit
         return "its entry has neither service nor start_command to start it with"

@@ -74,8 +74,10 @@ def _entry(
 ) -> Entry:
     own = [process for process in host.gateways if spec in owners[process.pid]]
     alone = [process for process in own if len(owners[process.pid]) == 1]
-    elsewhere = [process for process in alone if _serves_another(spec, process, host)]
-    processes = [process for process in alone if process not in elsewhere]
+    processes = [process for process in alone if not _serves_another(spec, process, host)]
+    # Beside one that serves the entry's port, one on another port is no business of this entry, nor are its clients.
+    served = any(spec.port in host.ports[process.pid] for process in processes)
+    elsewhere = [process for process in alone if process not in processes and not served]
     unplaced = [
         process
         for process in host.gateways
@@ -92,7 +94,7 @@ def _entry(
         ambiguous=tuple(process for process in own if process not in alone),
         unplaced=tuple(unplaced),
         claimants=tuple(claimants),
-        unit_age=snapshot.units.get(spec.unit) if spec.unit else None,
+        unit_age=snapshot.units.get(spec.unit_key or ""),
         keepers=_keepers(spec, specs, host, snapshot),
         seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
     )

@@ -23,6 +23,10 @@ from ..base.spec import GatewaySpec
 
 #: States of a login that are a finding whatever the tables show.
 _TOLD = (SECOND_FACTOR_PENDING, DISPLACED, REFUSED, STOPPED, AUTO_RESTART)
+#: States of a unit in which something of it runs, or is about to.
+_ALIVE = ("active", "activating", "reloading", "deactivating")
+#: So many automatic restarts of a unit that each failed are a loop.
+_MANY_RESTARTS = 3
 
 
 class Case(NamedTuple):
@@ -133,6 +137,32 @@ class Case(NamedTuple):
     def finished(self) -> bool:
         """Whether what could bring a gateway has said that it brings none any more."""
         return self.entry.login is not None and self.entry.login.finished
+
+    @property
+    def unit_brings_it(self) -> str:
+        """What the entry's unit does to bring its gateway, in words; empty where it does nothing.
+
+        A unit that is active has something in it that runs, and between two lives of a gateway that is what keeps it.
+        One that is active without any process keeps nothing.
+        """
+        state = self.entry.unit_state
+        if not self.absent or state is None or state.holds_without_process:
+            return ""
+        if state.comes_back:
+            return "systemd is about to start its unit %s again" % state.name
+        return "its unit %s is %s" % (state.name, state.active) if state.active in _ALIVE else ""
+
+    @property
+    def crashing(self) -> bool:
+        """Whether systemd has started the entry's unit again and again, and each time it failed."""
+        state = self.entry.unit_state
+        return (
+            state is not None
+            and not self.entry.owners()
+            and state.restarts >= _MANY_RESTARTS
+            and state.result not in ("success", "start-limit-hit")
+            and state.comes_back
+        )
 
     @property
     def unit_is_starting(self) -> bool:

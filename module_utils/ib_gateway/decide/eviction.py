@@ -79,7 +79,7 @@ def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str
         withheld.extend(reasons)
     if findings.NOT_LISTENING.code in codes:
         for client in entry.clients:
-            if client.connection is not None and client.stoppable:
+            if client.connection is not None and _all_may_go(entry, client.connection):
                 why = "it holds a session of a gateway that no longer listens"
                 chosen.append(Chosen(client, findings.NOT_LISTENING.code, why))
     for code in HANDSHAKE_FAULTS:
@@ -142,8 +142,17 @@ def _in_the_way(entry: Entry) -> List[Tuple[Client, str]]:
     return [
         (client, "nothing has passed on its session for %d minutes, and the API is stalled" % (_idle(client) // 60))
         for client in entry.clients
-        if client.open and client.stoppable and _idle(client) >= FORGOTTEN_AFTER
+        if client.open
+        and client.connection
+        and _all_may_go(entry, client.connection)
+        and _idle(client) >= FORGOTTEN_AFTER
     ]
+
+
+def _all_may_go(entry: Entry, connection: ApiConnection) -> bool:
+    """Whether all holders of a connection may be stopped: while one holds it, it stays open and the others would end
+    for nothing."""
+    return all(each.stoppable for each in _holders(entry, connection))
 
 
 def _idle(client: Client) -> float:
@@ -187,7 +196,7 @@ def _by_need(entry: Entry, staying: FrozenSet[ApiConnection]) -> List[ApiConnect
     """
     waiting, forgotten, working = [], [], []
     for connection in sorted(staying, key=lambda each: (-(each.idle or 0.0), each.client_port)):
-        if not all(each.stoppable for each in _holders(entry, connection)):
+        if not _all_may_go(entry, connection):
             continue
         if not connection.served:
             waiting.append(connection)

@@ -33,12 +33,26 @@ _NOTHING_HELPS: Dict[str, str] = {
     findings.CRASH_LOOP.code: "one more start ends as the last ones did",
 }
 #: States that end by themselves or by a person: what is waited for, and why nothing else is done.
-_WAITS: Dict[str, Tuple[str, str]] = {
-    findings.UPSTREAM_DOWN.code: ("upstream", "the link to the broker comes back by itself; a restart costs a login"),
-    findings.NO_BROKER_ROUTE.code: ("upstream", "a restart does not bring the way to the broker back"),
-    findings.LOGIN_PENDING.code: ("login", "a login is under way or waits for a person; a restart would begin it anew"),
-    findings.GATEWAY_COMING_UP.code: ("listener", "what keeps it is about to bring it; a second gateway would harm it"),
+_WAITS: Dict[str, Tuple[str, str, Optional[int]]] = {
+    findings.UPSTREAM_DOWN.code: (
+        "upstream",
+        "the link to the broker comes back by itself; a restart would only cost a login",
+        None,
+    ),
+    findings.NO_BROKER_ROUTE.code: ("upstream", "a restart does not bring the way to the broker back", None),
+    findings.LOGIN_PENDING.code: (
+        "listener",
+        "a login is under way or waits for a person; a restart would only begin it anew",
+        180,  # what IB gives a person for a second factor
+    ),
+    findings.GATEWAY_COMING_UP.code: (
+        "listener",
+        "what keeps it is about to bring it; a second gateway beside it would cost its login",
+        None,
+    ),
 }
+#: Seconds between the two looks in which a gateway has to be missing before one is started.
+_SECOND_LOOK = 30
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
 _RESTART_FAULTS = (
     findings.NOT_LISTENING.code,
@@ -58,13 +72,16 @@ def plan(diagnosis: Diagnosis) -> Plan:
             return Plan(withheld=(reason,))
     if findings.GATEWAY_FROZEN.code in codes:
         return _of_frozen(entry)
-    for code, (what, reason) in _WAITS.items():
+    for code, (what, reason, seconds) in _WAITS.items():
         if code in codes:
-            return Plan(steps=(_wait(entry, what, reason, code),))
+            return Plan(steps=(_wait(entry, what, reason, code, seconds),))
     if _unproven_stale(diagnosis):
         codes -= {findings.STALE_CONNECTIONS.code}
     clients, withheld = client_steps(entry, codes)
     steps, refused = _gateway_steps(entry, codes, clients)
+    if refused and _cannot_start(entry):
+        # Nothing is stopped or cut for the sake of a start that cannot succeed.
+        return Plan(steps=tuple(step for step in steps if step.action == WAIT), withheld=tuple([*withheld, *refused]))
     if refused:
         # To free a gateway that is then not restarted would cost scripts their sessions for nothing.
         clients = [step for step in clients if step.finding != findings.NOT_LISTENING.code]
@@ -106,7 +123,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
     cure: List[Step] = []
     if findings.GATEWAY_NOT_RUNNING.code in codes:
         refused = _refusal(entry, (), "started")
-        cure = [_bring_up(entry, later)]
+        cure = _bring_up(entry, later)
     elif keep is None and len(entry.processes) > 1:
         refused = _refusal(entry, [*blockers, *spared], "stopped and started anew")
         cure = [*surplus, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
@@ -139,6 +156,8 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
         ]
         if keep is not None and process.age < entry.spec.start_timeout:
             served.append("the login of pid %d, which started %d s ago" % (process.pid, process.age))
+        if process.pid == 1 or process.own_run:
+            served.append("all that pid %d carries, this run among it" % process.pid)
         spared.extend(served)
         if not served:
             steps.append(_surplus_step(entry, process, later))
@@ -150,8 +169,7 @@ def _keep(entry: Entry) -> Optional[Process]:
     owners = entry.owners()
     if owners:
         return owners[0]
-    unit = entry.spec.unit
-    of_unit = [process for process in entry.processes if unit and process.unit == unit]
+    of_unit = [process for process in entry.processes if entry.in_unit(process)]
     if of_unit:
         return of_unit[0]
     return entry.processes[0] if len(entry.processes) == 1 else None
@@ -183,15 +201,40 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
             "%s is not %s: what came of it could not be seen without root, because its entry names no user; give key "
             "user, or run with become" % (name, what)
         )
-    if any(process.pid == 1 for process in entry.processes):
-        return "%s is not %s: it is the system's first process, so its container has to be" % (name, what)
+    if any(process.pid == 1 or process.own_run for process in entry.processes):
+        return "%s is not %s: it carries this run, as a container's first process does; its container has to be" % (
+            name,
+            what,
+        )
     unclear = [*entry.unplaced, *entry.ambiguous]
     if unclear:
         pids = ", ".join("pid %d" % each.pid for each in unclear)
         return "%s is not %s: %s may be its gateway as well, and nothing tells" % (name, what, pids)
+    if entry.start_blocker:
+        return "%s is not %s: %s" % (name, what, entry.start_blocker)
+    others = entry.others_in_unit() if _through_unit(entry) else ()
+    if others:
+        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
+        return "%s is not %s: its unit %s also carries %s, and all of them would end" % (
+            name,
+            what,
+            entry.spec.any_unit,
+            whom,
+        )
     if blockers:
         return "%s is not %s: that would cut off %s" % (name, what, ", ".join(blockers))
     return None
+
+
+def _cannot_start(entry: Entry) -> bool:
+    """Whether the gateway could not be started again once it has ended."""
+    return entry.start_blocker is not None or not entry.spec.startable
+
+
+def _through_unit(entry: Entry) -> bool:
+    """Whether a start or restart ends whatever lives in the entry's unit."""
+    carried = any(entry.in_unit(process) for process in entry.processes)
+    return carried or (not entry.processes and entry.unit_age is not None)
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -203,21 +246,30 @@ def _surplus_step(entry: Entry, process: Process, persists: bool) -> Step:
     return Step(STOP_GATEWAY, entry.spec.name, target, reason, findings.DUPLICATE_GATEWAYS.code, persists)
 
 
-def _wait(entry: Entry, what: str, reason: str, code: str) -> Step:
-    return Step(WAIT, entry.spec.name, targets.to_wait_for(entry, what), reason, code)
+def _wait(entry: Entry, what: str, reason: str, code: str, seconds: Optional[int] = None) -> Step:
+    return Step(WAIT, entry.spec.name, targets.to_wait_for(entry, what, seconds), reason, code)
 
 
 def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
     return Step(START, entry.spec.name, targets.to_start(entry), reason, code, persists)
 
 
-def _bring_up(entry: Entry, persists: bool) -> Step:
-    """Starts what is not running; a unit that is up without a gateway would not notice a start."""
+def _bring_up(entry: Entry, persists: bool) -> List[Step]:
+    """Starts what is not running; a unit that is up without a gateway would not notice a start.
+
+    A gateway that is between two lives looks the same as one that has ended. Unless what keeps it says that it brings
+    nobody back, it has to be missing in two looks some time apart.
+    """
     code = findings.GATEWAY_NOT_RUNNING.code
-    if entry.unit_age is not None:
+    state = entry.unit_state
+    sure = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    first = [] if sure else [_wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)]
+    persists = persists or not sure
+    if state is not None and state.holds_without_process:
         reason = "its unit is up and has no gateway"
-        return Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)
-    return _start(entry, "no gateway is running", code, persists)
+        return [*first, Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)]
+    reason = "systemd has given its unit up" if state and state.start_limit_hit else "no gateway is running"
+    return [*first, _start(entry, reason, code, persists)]
 
 
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:

@@ -64,15 +64,16 @@ def claimed_by_another_account(case: Case) -> Iterator[Finding]:
 
 def gateway_not_running(case: Case) -> Iterator[Finding]:
     """No process of the entry runs, and nothing is about to bring one."""
-    if not case.absent or case.unit_is_starting or case.told or (case.entry.keepers and not case.finished):
+    brought = case.unit_brings_it or (case.entry.keepers and not case.finished)
+    if not case.absent or case.unit_is_starting or case.told or brought:
         return
     spec, unit_age = case.spec, case.entry.unit_age
     expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
-        summary += ", although its unit %s has been up for %d s" % (spec.unit, unit_age)
+        summary += ", although its unit %s has been up for %d s" % (spec.any_unit, unit_age)
     yield findings.GATEWAY_NOT_RUNNING.found(
-        summary, {"expected": expected, "unit": spec.unit, "unit_is_up": unit_age is not None}
+        summary, {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
     )
 
 

@@ -118,11 +118,11 @@ def restart_under_way(case: Case) -> Iterator[Finding]:
     )
 
 
-def crash_loop(case: Case) -> Iterator[Finding]:
+def crash_loop_by_log(case: Case) -> Iterator[Finding]:
     """Start after start ended early, by the log of what starts them."""
     login = case.told
-    if login is None or not login.looping:
-        return
+    if login is None or not login.looping or case.crashing:
+        return  # or systemd tells the same
     yield findings.CRASH_LOOP.found(
         "%s is started again and again: the last %d starts ended early, with exit status %s"
         % (case.spec.name, len(login.exits), ", ".join(map(str, login.exits))),
@@ -155,7 +155,7 @@ def _evidence(case: Case, login: LoginState) -> Dict[str, Any]:
 
 
 RULES: Tuple[Rule, ...] = (
-    crash_loop,
+    crash_loop_by_log,
     login_taken_over,
     login_refused,
     gateway_stopped,

@@ -46,7 +46,7 @@ def gateway_starting(case: Case) -> Iterator[Finding]:
         % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
         {
             "processes": [_aged(process) for process in young],
-            "unit": case.spec.unit,
+            "unit": case.spec.any_unit,
             "age": round(age, 1),
             "start_timeout": case.spec.start_timeout,
         },
@@ -74,7 +74,16 @@ def login_pending(case: Case) -> Iterator[Finding]:
 def gateway_coming_up(case: Case) -> Iterator[Finding]:
     """No gateway runs, and what brings it is alive."""
     keepers = case.entry.keepers
-    if case.absent and keepers and not (case.unit_is_starting or case.told or case.finished):
+    if case.crashing or case.unit_is_starting or case.told:
+        return
+    if case.unit_brings_it:
+        state = case.entry.unit_state
+        yield findings.GATEWAY_COMING_UP.found(
+            "no gateway of %s runs at the moment, and %s: a gateway's nightly restart leaves a gap of up to 90 s"
+            % (case.spec.name, case.unit_brings_it),
+            {"unit": case.spec.any_unit, "active": state and state.active, "sub": state and state.sub},
+        )
+    elif case.absent and keepers and not case.finished:
         first = keepers[0]
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) is there to bring it: a "
@@ -89,8 +98,37 @@ def gateway_coming_up(case: Case) -> Iterator[Finding]:
         )
 
 
+def crash_loop(case: Case) -> Iterator[Finding]:
+    """systemd starts the unit again and again, and it fails each time."""
+    state = case.entry.unit_state
+    if case.crashing and state is not None:
+        yield findings.CRASH_LOOP.found(
+            "systemd has started %s again %d times, and each time it failed (%s)"
+            % (state.name, state.restarts, state.result),
+            {"unit": state.name, "restarts": state.restarts, "result": state.result},
+        )
+
+
+def start_limit_hit(case: Case) -> Iterator[Finding]:
+    """systemd has given the unit up."""
+    state = case.entry.unit_state
+    if state is not None and state.start_limit_hit and not case.entry.owners():
+        yield findings.START_LIMIT_HIT.found(
+            "systemd has given up %s: it was started too often in a short time" % state.name,
+            {"unit": state.name, "restarts": state.restarts},
+        )
+
+
 def _aged(process: Process) -> dict:  # type: ignore[type-arg]  # evidence: names to values
     return dict(person(process), age=round(process.age, 1))
 
 
-RULES: Tuple[Rule, ...] = (gateway_frozen, no_broker_route, gateway_starting, login_pending, gateway_coming_up)
+RULES: Tuple[Rule, ...] = (
+    gateway_frozen,
+    no_broker_route,
+    gateway_starting,
+    login_pending,
+    gateway_coming_up,
+    crash_loop,
+    start_limit_hit,
+)

@@ -58,12 +58,16 @@ def of_connection(
     }
 
 
-def to_wait_for(entry: Entry, what: str) -> Dict[str, Any]:
-    """What is waited for: listener, for the seconds that the youngest gateway may still need, or upstream."""
+def to_wait_for(entry: Entry, what: str, seconds: Optional[int] = None) -> Dict[str, Any]:
+    """What is waited for: listener or upstream.
+
+    seconds: how long at most; None for those that the youngest gateway may still need to start.
+    """
     target: Dict[str, Any] = {"gateway": entry.spec.name, "for": what, "port": entry.spec.port}
     if what == "listener":
         youngest = min((process.age for process in entry.processes), default=entry.unit_age or 0.0)
-        target["timeout"] = max(1, int(entry.spec.start_timeout - youngest) + 1)
+        left = entry.spec.start_timeout - youngest if youngest < entry.spec.start_timeout else entry.spec.start_timeout
+        target["timeout"] = seconds or max(1, int(left) + 1)
     return target
 
 
@@ -81,8 +85,7 @@ def to_restart(entry: Entry, process: Optional[Process]) -> Dict[str, Any]:
 
     by: unit where the process belongs to the entry's unit, or nothing but that unit is there; else identity.
     """
-    unit = entry.spec.unit
-    of_unit = unit is not None and (process is None or process.unit == unit)
+    of_unit = entry.spec.any_unit is not None and (process is None or entry.in_unit(process))
     target = {**to_start(entry), "by": BY_UNIT if of_unit else BY_IDENTITY}
     if process is not None:
         target["process"] = to_end(entry, process, "gateway")

@@ -119,7 +119,7 @@ def after_acts(
             found["waited"] = [{"name": name, "answer": answer} for name, answer in answers.items()]
         elif acted and not module.check_mode:
             time.sleep(_NOTICE)
-        found["health"] = assess(specs, options)
+        found["health"] = assess([module.with_command(spec) for spec in specs], options)
     except OSError as error:
         module.warn("what came of it could not be seen: %s" % error)
     return found

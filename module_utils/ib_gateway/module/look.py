@@ -40,7 +40,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     """A snapshot that holds everything the rules need to judge these entries."""
     ports = set(API_PORTS) | {spec.port for spec in specs}
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
-    found = look(ports, patterns, [spec.unit for spec in specs if spec.unit])
+    found = look(ports, patterns, [spec.unit_key for spec in specs if spec.unit_key])
     folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
     return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=_keepers(specs, found))
 
@@ -94,7 +94,17 @@ def examine(
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
-    return snapshot, found, undeclared
+    return snapshot, _with_starts(found, snapshot, hints), undeclared
+
+
+def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> List[Diagnosis]:
+    """The diagnoses; where something is wrong, made anew with what their units say and whether a start can succeed."""
+    if not any(each.codes for each in found):
+        return found
+    from ..lifecycle.outlook import foresee  # most looks find nothing, and do not load it
+
+    told = foresee(found, snapshot)
+    return [diagnose(each.entry, snapshot, each.probe, hints.reset_window) for each in told]
 
 
 def watch(

@@ -13,9 +13,10 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, 
 
 from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
+from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
-from . import processes, settings, sockets
+from . import host_key, processes, settings, sockets
 from .addresses import SocketRow
 from .holders import Owners, Sockets
 from .process_table import Table
@@ -62,7 +63,7 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
     users, boot_id = processes.Users(), processes.boot_id()
     seen = Sockets(owners, gateways, every_listener, rows)
     described = _describe(gateways | named | owners.pids(), table, seen, own_run, users, boot_id)
-    silent = frozenset(units) - {process.unit for process in described.values() if process.gateway}
+    silent = frozenset(units) - {_unit_key(process) for process in described.values() if process.gateway}
     reading = Reading(
         boot_id=boot_id,
         visibility=_visibility(users),
@@ -70,16 +71,25 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
         processes=described,
         listeners=tuple(_listener(row, owners, users) for row in listening),
         connections=tuple(_connection(row, owners, users) for row in rows),
-        units=_unit_ages(silent, table),
+        units=_unit_ages(silent, table, users),
     )
     return reading, _unchanged(described.values())
 
 
-def _unit_ages(units: FrozenSet[Optional[str]], table: Table) -> Dict[str, float]:
+def _unit_key(process: Process) -> Optional[str]:
+    """A process's unit as GatewaySpec.unit_key names an entry's."""
+    return "%s/%s" % (process.user, process.user_unit) if process.user_unit else process.unit
+
+
+def _unit_ages(units: FrozenSet[Optional[str]], table: Table, users: processes.Users) -> Dict[str, float]:
     """By unit, the age of its oldest process. Costs a read for each process, so only units without a gateway ask."""
     ages: Dict[str, float] = {}
+    of_users = any(unit is not None and "/" in unit for unit in units)
     for pid in table.entries() if units else ():
         unit = processes.read_unit(pid)
+        if unit is None and of_users:
+            found = processes.read_user_unit(pid)
+            unit = "%s/%s" % (users.name(found[0]), found[1]) if found else None
         stat = processes.read_stat(pid) if unit is not None and unit in units else None
         if unit is not None and stat is not None:
             age = processes.uptime() - stat.started_ticks / _TICKS
@@ -97,7 +107,7 @@ def _describe(
 ) -> Mapping[int, Process]:
     uptime = processes.uptime()
     boot_time = time.time() - uptime
-    own_netns = processes.network_namespace("self")
+    own_netns, key = processes.network_namespace("self"), host_key.digest_key()
     unanswered, pairing = seen.unanswered(), seen.pairing(table)
     found: Dict[int, Process] = {}
     for pid in wanted:
@@ -111,6 +121,7 @@ def _describe(
         kind, unit = table.kind(pid), processes.read_unit(pid)
         cwd = processes.read_cwd(pid)
         told = settings.started(pid, kind, argv, table.exe(pid), cwd) if kind else None
+        user_unit = processes.read_user_unit(pid) if unit is None else None
         found[pid] = Process(
             pid=pid,
             started_ticks=stat.started_ticks,
@@ -121,10 +132,12 @@ def _describe(
             started_at=boot_time + started,
             argv=argv,
             command=command,
-            argv_digest=classify.argv_digest(command),
+            argv_digest=argv_digest(argv, key),
             cwd=cwd,
             unit=unit,
             unit_is_own=unit is not None and _only_launchers_above(stat.ppid, table),
+            user_unit=user_unit[1] if user_unit else None,
+            unit_uid=user_unit[0] if user_unit else None,
             gateway=told.kind if told else None,
             relay=classify.relay_name(argv),
             sockets_visible=seen.owners.visible(pid),

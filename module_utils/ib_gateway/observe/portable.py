@@ -11,8 +11,10 @@ from typing import Any, Dict, FrozenSet, Iterable, List, Pattern, Sequence, Set,
 
 from ..base import classify
 from ..base.host import Connection, Listener, Process, Reading, Visibility
+from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
+from . import host_key
 from .addresses import normalise
 
 # Closed for good, or only the kernel's memory of a connection: no process holds them.
@@ -115,7 +117,7 @@ def _describe(
     own_run: FrozenSet[int],
     blind: FrozenSet[int],
 ) -> Dict[int, Process]:
-    boot_id, now = _boot_id(psutil), time.time()
+    boot_id, now, key = _boot_id(psutil), time.time(), host_key.digest_key()
     found: Dict[int, Process] = {}
     for pid in wanted:
         try:
@@ -140,7 +142,7 @@ def _describe(
             started_at=created,
             argv=argv,
             command=command,
-            argv_digest=classify.argv_digest(command),
+            argv_digest=argv_digest(argv, key),
             cwd=_cwd(psutil, process),
             gateway=classify.gateway_kind(argv),
             relay=classify.relay_name(argv),

@@ -15,6 +15,8 @@ PROC = "/proc"
 #: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
 _ARGV_FIRST_READ = 16384
 _ARGV_LIMIT = 1 << 20
+#: The service below the slices of a user's manager.
+_USER_UNIT = re.compile(r"/user@(\d+)\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
@@ -50,6 +52,17 @@ def parse_unit(cgroup: str) -> Optional[str]:
             unit = _unit_in(path.split("/"))
             if unit is not None:
                 return unit
+    return None
+
+
+def parse_user_unit(cgroup: str) -> Optional[Tuple[int, str]]:
+    """(uid, unit) of an account's own systemd in the text of /proc/PID/cgroup; None without one."""
+    for line in cgroup.splitlines():
+        _number, _colon, rest = line.partition(":")
+        controllers, _colon, path = rest.partition(":")
+        found = _USER_UNIT.search(path) if controllers in ("", "name=systemd") else None
+        if found:
+            return int(found.group(1)), found.group(2)
     return None
 
 
@@ -186,6 +199,14 @@ def read_unit(pid: int) -> Optional[str]:
     """The system unit a process belongs to; None without one."""
     try:
         return parse_unit(_read("%s/%d/cgroup" % (PROC, pid)).decode("utf-8", "backslashreplace"))
+    except OSError:
+        return None
+
+
+def read_user_unit(pid: int) -> Optional[Tuple[int, str]]:
+    """(uid, unit) where a process belongs to a unit of an account's own systemd; None where it does not."""
+    try:
+        return parse_user_unit(_read("%s/%d/cgroup" % (PROC, pid)).decode("utf-8", "backslashreplace"))
     except OSError:
         return None
 

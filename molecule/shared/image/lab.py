@@ -61,6 +61,49 @@ class Stage:
         pid = int(found["MainPID"])
         self.things[name] = {"unit": name, "invocation": found["InvocationID"], "pid": pid, "args": args_of(pid)}
 
+    def user_unit(self, name: str, options: str = "") -> None:
+        """Starts the unit as one of the gateways' account's own systemd, which lingers; its options hold for once."""
+        run("loginctl", "enable-linger", OWNER)
+        home = Path(pwd.getpwnam(OWNER).pw_dir, ".config/systemd/user")
+        home.mkdir(parents=True, exist_ok=True)
+        text = Path(f"/etc/systemd/system/{name}.service").read_text()
+        (home / f"{name}.service").write_text(text.replace(f"User={OWNER}\n", ""))
+        for folder in (home, *list(home.parents)[:2]):
+            os.chown(folder, pwd.getpwnam(OWNER).pw_uid, pwd.getpwnam(OWNER).pw_gid)
+        ready, environment = STATE / f"{name}.ready", STATE / f"{name}.env"
+        environment.write_text(f'OPTIONS="--ready-file={ready} {options}"\n')
+        until(lambda: os.path.exists(f"/run/user/{pwd.getpwnam(OWNER).pw_uid}/systemd/private"), "its systemd runs")
+        run(*systemctl(OWNER), "daemon-reload")
+        run(*systemctl(OWNER), "start", f"{name}.service")
+        until(ready.exists, f"unit {name} is up")
+        environment.unlink()
+        found = properties(name, OWNER)
+        pid = int(found["MainPID"])
+        thing = {"unit": name, "owner": OWNER, "invocation": found["InvocationID"], "pid": pid, "args": args_of(pid)}
+        self.things[name] = thing
+
+    def file(self, path: str, text: str = "", mode: str = "0644", link: Optional[str] = None) -> None:
+        """Puts a file, or a link to another one, in the place of whatever is there."""
+        place = Path(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.unlink(missing_ok=True)
+        if link is not None:
+            place.symlink_to(link)
+            return
+        place.write_text(text)
+        place.chmod(int(mode, 8))
+
+    def run(self, argv: List[str], brings: Optional[Dict[str, str]] = None) -> None:
+        """Runs a command; brings: by name, what stands in the command line of a process that runs because of it."""
+        run(*argv)
+        for name, part in (brings or {}).items():
+            until(lambda part=part: pids_with(part), f"{name} runs")  # type: ignore[misc]
+            self._remember(name, pids_with(part)[0])
+
+    def end(self, name: str) -> None:
+        """Kills something that was started; it must stay gone."""
+        os.kill(self.things.pop(name)["pid"], 9)
+
     def gateway(self, name: str, options: str = "", folder: str = "live", inside: Optional[str] = None) -> None:
         """Starts a gateway that no unit starts, or one that is left over in the unit of another service."""
         ready = STATE / f"{name}.ready"
@@ -199,7 +242,7 @@ def fate(name: str, thing: Thing, gone: bool, own_units: "set[str]") -> List[str
     if thing["pid"] and not alive and not gone:
         problems.append(f"{name} (pid {thing['pid']}) has ended")
     if "unit" in thing:
-        now = properties(thing["unit"])
+        now = properties(thing["unit"], thing.get("owner"))
         same = now["InvocationID"] == thing["invocation"]
         if not gone and not (same and now["ActiveState"] == "active" and now["NRestarts"] == "0"):
             problems.append(f"unit {name} was touched: {now}")
@@ -222,8 +265,10 @@ def port_of(entry: Dict[str, Any]) -> int:
 
 def service(entry: Dict[str, Any], open_session: bool) -> List[str]:
     """Whether exactly the unit's own process listens on an entry's port, and serves it."""
-    port, unit = port_of(entry), properties(unit_of(entry))
-    holders = listeners(port)
+    port, holders = port_of(entry), listeners(port_of(entry))
+    if entry.get("service") is None:
+        return own_group(entry, holders)
+    unit = properties(unit_of(entry), OWNER if entry.get("service_scope") == "user" else None)
     if holders != [int(unit["MainPID"])]:
         return [f"port {port} is held by {holders}, not by the process of {unit_of(entry)}: {unit}"]
     owner, line = table()[holders[0]]
@@ -234,6 +279,14 @@ def service(entry: Dict[str, Any], open_session: bool) -> List[str]:
     answer = session(port, client_id=7001, timeout=4)
     if not answer["connected"] or answer["accounts"] != [ACCOUNTS[entry["trading_mode"]]]:
         return [f"no session of the right account on port {port}: {answer}"]
+    return []
+
+
+def own_group(entry: Dict[str, Any], holders: List[int]) -> List[str]:
+    """Whether a gateway that a start_command has brought up lives in no login's and no service's control group."""
+    groups = [Path(f"/proc/{pid}/cgroup").read_text() for pid in holders]
+    if len(groups) != 1 or f"/system.slice/ib-gateway-{entry['name']}-" not in groups[0]:
+        return [f"port {port_of(entry)} is held by {holders}, not by one in a control group of its own: {groups}"]
     return []
 
 
@@ -287,10 +340,23 @@ def connected(pid: int, port: int) -> bool:
     return f"pid={pid}," in run("ss", "-H", "-tnp", "state", "established", f"dport = :{port}")
 
 
-def properties(unit: str) -> Dict[str, str]:
-    """What systemctl says of a unit."""
+def pids_with(part: str) -> List[int]:
+    """The processes with this text in their command line, this program left out."""
+    return [pid for pid, (_owner, line) in sorted(table().items()) if part in line and pid != os.getpid()]
+
+
+def systemctl(owner: Optional[str]) -> List[str]:
+    """The words that ask the system's systemd, or an account's own."""
+    if owner is None:
+        return ["systemctl"]
+    runtime = f"XDG_RUNTIME_DIR=/run/user/{pwd.getpwnam(owner).pw_uid}"
+    return ["runuser", "-u", owner, "--", "env", runtime, "systemctl", "--user"]
+
+
+def properties(unit: str, owner: Optional[str] = None) -> Dict[str, str]:
+    """What systemctl says of a unit; owner: whose own systemd has it."""
     names = "--property=ActiveState,InvocationID,MainPID,NRestarts"
-    return dict(line.split("=", 1) for line in run("systemctl", "show", names, f"{unit}.service").splitlines())
+    return dict(line.split("=", 1) for line in run(*systemctl(owner), "show", names, f"{unit}.service").splitlines())
 
 
 def session(port: int, client_id: int, timeout: float) -> Dict[str, Any]:

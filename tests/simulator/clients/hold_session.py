@@ -1,4 +1,4 @@
-"""A trading script that connects and keeps its session open until SIGTERM.
+"""A trading script that connects and keeps its session open until SIGTERM; with --connections, several at once.
 
 It stays, like a script waiting in its event loop, even when the gateway closes the connection. When it cannot connect
 it exits with 1 and says why on stderr. `--exit-with` and `--lifetime` bound it, so that no test leaves one behind.
@@ -11,6 +11,7 @@ import json
 import os
 import signal
 import sys
+import time
 from typing import Any
 
 
@@ -23,6 +24,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, default=4.0, help="seconds to connect")
     parser.add_argument("--lifetime", type=float, default=300.0, help="seconds after which it ends by itself")
     parser.add_argument("--exit-with", type=int, metavar="PID", help="end when this process does")
+    parser.add_argument("--connections", type=int, default=1, help="how many, with the ids behind --client-id")
+    parser.add_argument("--hang", choices=["yes", "no"], default="no", help="yes: never read again once connected")
     parser.add_argument("--ready-file", help="written once the session stands")
     # Whatever else stands in argv is for those who recognise the script by it.
     return parser.parse_known_args()[0]
@@ -50,12 +53,28 @@ async def hold(args: argparse.Namespace) -> None:
             return
 
     # Imported inside the running loop: both libraries look for one when they are imported.
-    ib = importlib.import_module(args.library).IB()
-    await ib.connectAsync(args.host, args.port, clientId=args.client_id, timeout=args.timeout)
+    library = importlib.import_module(args.library)
+    sessions = [library.IB() for _ in range(args.connections)]
+    for number, ib in enumerate(sessions, args.client_id):
+        await ib.connectAsync(args.host, args.port, clientId=number, timeout=args.timeout)
     if args.ready_file:
-        write_ready_file(args.ready_file, ib)
+        write_ready_file(args.ready_file, sessions[0])
+    if args.hang == "yes":
+        hang(args)
+        return
     await stop.wait()
-    ib.disconnect()
+    for ib in sessions:
+        ib.disconnect()
+
+
+def hang(args: argparse.Namespace) -> None:
+    """Work at something else for ever, as a script does that never gives its event loop a turn."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    until = time.monotonic() + args.lifetime
+    while time.monotonic() < until:
+        if args.exit_with is not None and not os.path.exists(f"/proc/{args.exit_with}"):
+            return
+        time.sleep(0.2)
 
 
 def main() -> int:

@@ -9,7 +9,8 @@ from typing import List, Set, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.act import stop_process
-from ansible.module_utils.ib_gateway.base.classify import argv_digest
+from ansible.module_utils.ib_gateway.base.process_digest import argv_digest
+from ansible.module_utils.ib_gateway.observe import host_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.fake_kernel import BOOT, FakeKernel, FakeProcess
@@ -26,7 +27,9 @@ def stop(
     handovers: Set[int], stubborn: bool, allow_kill: bool, stranger: Tuple[str, ...] = SCRIPT
 ) -> Tuple[FakeKernel, stop_process.Outcome]:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT, stubborn), handovers, stranger)
-    target = stop_process.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT), allow_kill=allow_kill)
+    target = stop_process.Target(
+        PID, 1000, BOOT, "client", argv_digest(SCRIPT, host_key.digest_key()), allow_kill=allow_kill
+    )
     with kernel.rules():
         outcome = stop_process.stop([target], 0.0, force=False)[0]
     return kernel, outcome
@@ -97,7 +100,7 @@ def test_a_process_that_becomes_another_program_while_its_stop_is_written_down_i
     def announce(_target: stop_process.Target) -> None:
         kernel.processes[0].argv = ("python3", "other.py")
 
-    target = stop_process.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT))
+    target = stop_process.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT, host_key.digest_key()))
     with kernel.rules():
         outcome = stop_process.stop([target], 0.0, force=False, announce=announce)[0]
     assert (outcome.result, kernel.processes[0].signals) == ("refused", [])

@@ -8,13 +8,13 @@ from typing import List, Optional, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base.classify import (
     MAIN_CLASSES,
-    argv_digest,
     gateway_kind,
     is_launcher,
     matches_any,
     matches_client,
     relay_name,
 )
+from ansible.module_utils.ib_gateway.base.command_line import script_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -151,7 +151,7 @@ def test_a_mode_word_before_the_main_class_says_nothing() -> None:
 @settings(deadline=None)
 @given(st.lists(st.text(max_size=20), max_size=6))
 def test_any_command_line_can_be_asked(argv: List[str]) -> None:
-    assert gateway_kind(argv) is None or argv[0].endswith(("java", "java.exe", "javaw.exe"))
+    assert gateway_kind(argv) is None
     assert (relay_name(argv) or "") in "".join(argv[:1])
     matches_client(re.compile("bot"), argv)
 
@@ -247,12 +247,131 @@ def test_protection_looks_at_the_whole_command_line() -> None:
     assert not matches_any([], ("order_router",))
 
 
-# --- the digest ------------------------------------------------------------------------------------------------------
+# --- what an interpreter runs ----------------------------------------------------------------------------------------
+
+SCRIPT = "/srv/desk/cleanup_positions.py"
 
 
-@settings(deadline=None)
-@given(st.lists(st.text(max_size=8), max_size=4), st.lists(st.text(max_size=8), max_size=4))
-def test_different_words_have_different_digests(one: List[str], other: List[str]) -> None:
-    assert re.fullmatch("[0-9a-f]{16}", argv_digest(one))
-    if "\0".join(one) != "\0".join(other):
-        assert argv_digest(one) != argv_digest(other)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python3 -X dev -W ignore -u %s --live",
+        "python3.11 -Xdev -uB -- %s",
+        "ipython -i %s",
+        "nohup nice -n 5 python %s",
+        "timeout -k 5 60 python3 %s",
+        "sudo -u trader PATH=/bin /venv/bin/python %s",
+        "env -i A=b python %s",
+        "/bin/sh /usr/bin/xvfb-run -a -s screen python %s",
+        "stdbuf -oL setsid -f python %s",
+        "tini -g -- python %s",
+        "uv run --with ib_async %s",
+        "uv run --python 3.12 -- python %s",
+        "/usr/bin/python3 /usr/bin/poetry run python %s",
+        "pipenv run python -u %s",
+        "conda run -n desk --no-capture-output python %s",
+        "python -m pdb %s",
+        "python -m coverage run %s",
+        "flock -n /tmp/lock taskset -c 0 python %s",
+        "bash -e -o pipefail %s",
+        "node --inspect %s",
+        "java -Xmx1g -jar %s",
+    ],
+)
+def test_past_wrappers_and_options_the_script_is_found(line: str) -> None:
+    argv = (line % SCRIPT).split()
+    assert script_of(argv) == SCRIPT
+    assert matches_client(PATTERN, argv)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "python3 /venv/bin/black %s",
+        "python3 -m pylint %s",
+        "python3 /venv/bin/pytest %s",
+        "uv run pytest %s",
+        "/usr/bin/python3 /usr/bin/aws s3 cp %s s3://desk/",
+        "/usr/bin/python3 /usr/bin/ansible-playbook -e script=%s site.yml",
+        "tar czf /backup/desk.tgz %s",
+        "bash /root/backup.sh %s",
+        "python3 -c pass %s",
+        "sh -c %s",
+        "sudo vim %s",
+        "java -cp /opt/x.jar com.example.Lint %s",
+        "perl -ne print %s",
+        "timeout 60 less %s",
+    ],
+)
+def test_who_is_only_told_of_the_script_is_no_client(line: str) -> None:
+    assert not matches_client(PATTERN, (line % SCRIPT).split())
+
+
+@pytest.mark.parametrize(
+    ("line", "module"),
+    [
+        ("python -m bots.live -m x", "-m bots.live"),
+        ("python -Imbots.live", "-m bots.live"),
+        ("uv run -m bots.live", "-m bots.live"),
+    ],
+)
+def test_a_module_is_named_with_its_option(line: str, module: str) -> None:
+    assert script_of(line.split()) == module
+
+
+# --- a JVM, however it was started -----------------------------------------------------------------------------------
+
+MAIN = ("ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini", "PAPER")
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ("/usr/bin/qemu-x86_64-static", "/opt/jre/bin/java", "java"),
+        ("/usr/bin/qemu-x86_64", "-L", "/lib", "/opt/jre/bin/java"),
+        ("box64", "/opt/jre/bin/java"),
+        ("/lib64/ld-linux-x86-64.so.2", "/opt/jre/bin/java"),
+        ("JAVA.EXE",),
+    ],
+)
+def test_an_emulator_or_a_loader_before_java_changes_nothing(before: Tuple[str, ...]) -> None:
+    found = gateway_kind((*before, "-Xmx1g", *MAIN))
+    assert found is not None and (found.launcher, found.trading_mode) == ("ibc", "paper")
+
+
+def test_a_jvm_under_another_name_is_known_by_its_executable() -> None:
+    argv = ("desk-gateway", "-Xmx1g", *MAIN)
+    assert gateway_kind(argv) is None
+    assert gateway_kind(argv, "/usr/bin/python3") is None
+    found = gateway_kind(argv, "/opt/jre/bin/java (deleted)")
+    assert found is not None and found.executable
+
+
+def test_a_java_by_name_only_is_told_apart_by_its_executable() -> None:
+    found = gateway_kind(("java", *MAIN), "/usr/bin/python3.11")
+    assert found is not None and found.executable is False
+
+
+def test_of_two_settings_folders_the_last_counts_and_a_placeholder_is_none() -> None:
+    def folder(*words: str, after: Tuple[str, ...] = ()) -> Optional[str]:
+        found = gateway_kind(("java", *("-DjtsConfigDir=" + word for word in words), "ibgateway.GWClient", *after))
+        assert found is not None
+        return found.config_dir
+
+    assert folder("/srv/old", "/srv/new") == "/srv/new"
+    assert folder("/srv/old", "${installer:jtsConfigDir}") is None
+    assert folder("${installer:x}/Jts") is None
+    assert folder("${installer:jtsConfigDir}", after=("-VjtsConfigDir=/srv/paper",)) == "/srv/paper"
+
+
+def test_a_main_class_of_somebodys_own_with_the_gateways_jars_is_unsupported() -> None:
+    found = gateway_kind(("java", "-cp", "/opt/a.jar:/home/u/Jts/1030/jars/jts4launch-1030.jar", "com.desk.Start"))
+    assert found is not None and (found.product, found.launcher) == ("tws", None)
+    assert found.unsupported is not None and "com.desk.Start" in found.unsupported
+
+
+def test_the_nightly_restart_and_a_fix_login_are_told() -> None:
+    found = gateway_kind(("java", "-Drestart=abc", MAIN[0], "config.ini", "a", "b", "c", "d", "Live"))
+    assert found is not None and (found.restarted, found.fix_login, found.trading_mode) == (True, True, "live")
+    plain = gateway_kind(("java", *MAIN))
+    assert plain is not None and (plain.restarted, plain.fix_login, plain.ini) == (False, False, MAIN[1])

@@ -27,7 +27,7 @@ IBC = ("java", "-Xmx768m", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini")
         ((*IBC, "trader", SECRET, "live"), (*IBC, HIDDEN, HIDDEN, "live")),
         ((*IBC, "trader", SECRET, "fixtrader", "fixword", "paper"), (*IBC, *[HIDDEN] * 4, "paper")),
         (("java", "install4j.ibgateway.GWClient", "trader", SECRET), ("java", "install4j.ibgateway.GWClient", *TWO)),
-        (("ibcstart.sh", "1019", "--pw=" + SECRET), ("ibcstart.sh", "1019", "--pw=" + HIDDEN)),
+        (("ibcstart.sh", "1019", "--pw=" + SECRET), ("ibcstart.sh", HIDDEN, "--pw=" + HIDDEN)),
         (("ibcstart.sh", "--user=trader"), ("ibcstart.sh", "--user=" + HIDDEN)),
         (("ibcstart.sh", "--fix-pw=x", "--fix-user=y"), ("ibcstart.sh", "--fix-pw=" + HIDDEN, "--fix-user=" + HIDDEN)),
         (("start", "--password", SECRET, "live"), ("start", "--password", HIDDEN, "live")),
@@ -35,11 +35,11 @@ IBC = ("java", "-Xmx768m", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini")
         (("java", "-DIbPassword=" + SECRET), ("java", "-DIbPassword=" + HIDDEN)),
         (("java", "-DIbLoginId=trader"), ("java", "-DIbLoginId=" + HIDDEN)),
         (("java", "-DFIXPassword=a=b"), ("java", "-DFIXPassword=" + HIDDEN)),
-        (("env", "TWS_PASSWORD=" + SECRET, "start"), ("env", "TWS_PASSWORD=" + HIDDEN, "start")),
-        (("sh", "-c", "start --pw=hunter2 live"), ("sh", "-c", "start --pw=******** live")),
-        (("sh", "-c", "cd /opt; IBPASSWORD=hunter2 start"), ("sh", "-c", "cd /opt; IBPASSWORD=******** start")),
-        (("curl", "http://bob:pw@127.0.0.1:7462/"), ("curl", "http://********@127.0.0.1:7462/")),
-        (("python3", "bot.py", "--account=DU1234567"), ("python3", "bot.py", "--account=DU*****67")),
+        (("env", "TWS_PASSWORD=" + SECRET, "start"), ("env", HIDDEN, HIDDEN)),
+        (("sh", "-c", "start --pw=hunter2 live"), ("sh", "-c", HIDDEN)),
+        (("sh", "-c", "cd /opt; IBPASSWORD=hunter2 start"), ("sh", "-c", HIDDEN)),
+        (("curl", "http://bob:pw@127.0.0.1:7462/"), ("curl", HIDDEN)),
+        (("python3", "bot.py", "--account=DU1234567"), ("python3", "bot.py", "--account=" + HIDDEN)),
     ],
 )
 def test_a_secret_is_hidden_and_the_rest_is_shown(argv: Tuple[str, ...], shown: Tuple[str, ...]) -> None:
@@ -53,8 +53,7 @@ def test_a_secret_is_hidden_and_the_rest_is_shown(argv: Tuple[str, ...], shown: 
         (*IBC, "live"),
         (*IBC, "--mode=paper"),
         ("python3", "-u", "cleanup_positions.py", "--port=4001", "--client-id=7"),
-        ("tail", "-f", "ibgateway.log"),
-        ("bash", "-c", "tail -f ibgateway.log | grep error"),
+        ("sudo", "/venv/bin/python", "-u", "/srv/bot.py", "--mode=paper", "--timeout", "30"),
     ],
 )
 def test_what_holds_no_secret_is_shown_as_it_is(argv: Tuple[str, ...]) -> None:
@@ -144,6 +143,63 @@ def test_no_secret_in_a_url_is_shown(url: str, secret: str) -> None:
     assert secret not in mask_text(url % secret)
 
 
+CANARY = "qzxcanary7"
+#: How a secret is spelled: glued, by option, in JSON, in an address, in a header, in an assignment.
+_SPELLED = """% --token=% --% -% -p% -D% -Dtoken=% -XX:% --pin=% --unknown=% --host=% --port=% --mode=% X=% %=x
+    user:%@host https://%/hook https://u:%@host/ {"k":"%"} Authorization:Bearer=% @% /srv/%=x -u% -VjtsConfigDir=% -X%
+    ${%} --client-id=% --timeout=% --%=1 %.ini? -cp=% --add-opens=% -splash:% 1,% -javaagent:/a.jar=% +% +o%"""
+SPELLINGS = st.sampled_from(_SPELLED.split())
+_PROGRAMS = (
+    ("python3", "bot.py"),
+    ("python3", "-u", "-B", "/srv/bot.py"),
+    ("python3", "-m", "bots.live"),
+    ("sudo", "-u", "trader", "python3", "bot.py"),
+    ("uv", "run", "bot.py"),
+    ("bash", "/opt/ibc/scripts/ibcstart.sh"),
+    ("sh", "-c"),
+    ("curl",),
+    ("java", "-Xmx1g", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini"),
+    ("java", "install4j.ibgateway.GWClient"),
+    ("java", "-jar", "/opt/x.jar"),
+    ("node", "bot.js"),
+    ("socat",),
+)
+HEADS = st.sampled_from(_PROGRAMS)
+_BESIDE = "--password --pw -u --host --port --client-id -H -p --pin live -- -Dx=y --header word 7"
+OTHERS = st.sampled_from(_BESIDE.split())
+
+
+@settings(max_examples=200, deadline=None)
+@given(HEADS, st.lists(OTHERS, max_size=3), SPELLINGS, st.lists(OTHERS, max_size=3))
+def test_no_secret_comes_out_after_the_script_however_it_is_spelled(
+    head: Tuple[str, ...], before: List[str], spelling: str, after: List[str]
+) -> None:
+    argv = [*head, *before, spelling.replace("%", CANARY), *after]
+    shown = redact_argv(argv)
+    assert CANARY not in " ".join(shown)
+    assert redact_argv(shown) == shown
+    assert shown[len(head) - 1] == head[-1] or head[-1].startswith("-")
+
+
+def test_no_secret_comes_out_in_any_place_beside_any_option() -> None:
+    for head in _PROGRAMS:
+        for beside in _BESIDE.split():
+            for spelling in _SPELLED.split():
+                argv = [*head, beside, spelling.replace("%", CANARY)]
+                assert CANARY not in " ".join(redact_argv(argv)), argv
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from(["sudo", "xvfb-run", "node", "python3", "bash", "uv run", "timeout 5", "env", "strace", "ssh"]),
+    st.sampled_from(["--some-option %", "--token=%", "TOKEN=%", "-x%", "--header % -y", "--%"]),
+    st.sampled_from(["python3 bot.py", "bot.py", "-c pass"]),
+)
+def test_no_secret_of_a_wrapper_or_interpreter_is_taken_for_its_script(wrapper: str, option: str, rest: str) -> None:
+    argv = [*wrapper.split(), *option.replace("%", CANARY).split(), *rest.split()]
+    assert CANARY not in " ".join(redact_argv(argv))
+
+
 def check_hidden(secret: str, argv: List[str]) -> None:
     shown = redact_argv(argv)
     assert len(shown) == len(argv)
@@ -206,7 +262,10 @@ def test_an_account_keeps_its_letters_and_its_last_two_digits(account: str, mask
         ("--account=F1234567", "--account=F*****67"),
         ("SKU1234567", "SKU1234567"),
         ("4711U1234567", "4711U1234567"),
-        ("U12345678901234", "U12345678901234"),
+        ("U12345678901", "U*********01"),
+        ("du1234567 u7654321", "du*****67 u*****21"),
+        ("F1234567A,du1234567,u7654321", "F*****67A,du*****67,u*****21"),
+        ("3da343b f12345ab", "3da343b f12345ab"),
         ("GPU4001", "GPU4001"),
     ],
 )

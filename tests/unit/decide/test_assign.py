@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Tuple
+from typing import List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Client, Process, Snapshot
@@ -83,8 +83,10 @@ def test_the_command_line_s_folder_weighs_more_than_the_working_directory() -> N
     assert owned(snapshot(gateway(folder="/srv/ibgateway/demo", cwd=FOLDER))) == ([[]], [GATEWAY])
 
 
-def test_the_folder_weighs_more_than_the_mode_in_argv() -> None:
-    assert owned(snapshot(gateway(mode="paper"))) == ([[GATEWAY]], [])
+@pytest.mark.parametrize("mode", ["paper", "PAPER", "--mode=Paper"])
+def test_a_gateway_that_says_the_other_mode_is_nobody_s_even_in_the_entry_s_folder(mode: str) -> None:
+    """IBC's default folder is the same for live, paper and TWS."""
+    assert owned(snapshot(gateway(mode=mode))) == ([[]], [GATEWAY])
 
 
 @pytest.mark.parametrize(("mode", "pids"), [("live", [GATEWAY]), ("paper", []), (None, [GATEWAY])])
@@ -112,8 +114,15 @@ def test_live_and_paper_are_told_apart_by_their_ports() -> None:
 
 def test_live_and_paper_are_told_apart_by_their_folders() -> None:
     one, other = spec(config_dir="/srv/a"), spec(name="paper", trading_mode="paper", port=4002, config_dir="/srv/b")
-    look = snapshot(gateway(GATEWAY, "/srv/b"), gateway(SECOND, "/srv/a"), listener(4001, GATEWAY))
+    look = snapshot(gateway(GATEWAY, "/srv/b"), gateway(SECOND, "/srv/a"), listener(4002, GATEWAY))
     assert owned(look, one, other) == ([[SECOND], [GATEWAY]], [])
+
+
+def test_a_gateway_of_one_entry_on_the_port_of_another_is_elsewhere_and_nobody_s_surplus() -> None:
+    one, other = spec(config_dir="/srv/a"), spec(name="paper", trading_mode="paper", port=4002, config_dir="/srv/b")
+    look = snapshot(gateway(GATEWAY, "/srv/b"), gateway(SECOND, "/srv/a"), listener(4001, GATEWAY))
+    assert owned(look, one, other) == ([[SECOND], []], [])
+    assert elsewhere(look, one, other) == [[], [GATEWAY]]
 
 
 def test_live_and_paper_are_told_apart_by_their_accounts() -> None:
@@ -133,41 +142,50 @@ def test_a_gateway_on_a_third_port_belongs_to_neither() -> None:
     assert ambiguous(look, LIVE, PAPER) == [[GATEWAY], [GATEWAY]]
 
 
-def test_ibc_s_command_server_tells_nothing() -> None:
-    one, other = LIVE, spec(name="paper", trading_mode="paper", port=7462, user=None, config_dir=None)
-    assert ambiguous(snapshot(gateway(), listener(7462, GATEWAY)), one, other) == [[GATEWAY], [GATEWAY]]
+@pytest.mark.parametrize("port", [7462, 7463, 7464, 7465])
+def test_ibc_s_command_server_tells_nothing(port: int) -> None:
+    assert ambiguous(snapshot(gateway(), listener(port, GATEWAY)), LIVE, PAPER) == [[GATEWAY], [GATEWAY]]
 
 
-# --- strangers -------------------------------------------------------------------------------------------------------
+# --- gateways on other ports -----------------------------------------------------------------------------------------
 
 
-def test_a_gateway_that_serves_another_api_port_in_peace_is_a_stranger() -> None:
-    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY), listener(4002, SECOND))
-    assert owned(look, LIVE) == ([[GATEWAY]], [SECOND])
+def elsewhere(look: Snapshot, *specs: GatewaySpec) -> List[List[int]]:
+    return [[each.pid for each in one.elsewhere] for one in entries_of(specs, look)[0]]
 
 
-def test_the_only_gateway_is_no_stranger_wherever_it_listens() -> None:
-    assert owned(snapshot(gateway(), listener(4002, GATEWAY)), LIVE) == ([[GATEWAY]], [])
+@pytest.mark.parametrize("one", [LIVE, spec()], ids=["by nothing", "by its folder"])
+@pytest.mark.parametrize("mode", [None, "live"])
+def test_beside_one_that_serves_the_entry_s_port_a_gateway_on_another_api_port_is_nobody_s(
+    one: GatewaySpec, mode: Optional[str]
+) -> None:
+    held = [connection(SCRIPT), connection(OTHER_SCRIPT, server=SECOND, port=4002)]
+    pair = [gateway(GATEWAY), gateway(SECOND, mode=mode), listener(4001, GATEWAY), listener(4002, SECOND)]
+    look = snapshot(*pair, script(SCRIPT), script(OTHER_SCRIPT), *held)
+    assert owned(look, one) == ([[GATEWAY]], [SECOND])
+    assert elsewhere(look, one) == [[]]
+    assert clients(look, one) == [(SCRIPT, True)], "whoever works on another gateway is no client of this one"
 
 
-def test_gateways_that_all_listen_elsewhere_are_no_strangers() -> None:
+def test_the_only_gateway_is_the_entry_s_and_elsewhere_when_it_serves_another_api_port() -> None:
+    look = snapshot(gateway(), listener(4002, GATEWAY))
+    assert (owned(look, LIVE), elsewhere(look, LIVE)) == (([[]], []), [[GATEWAY]])
+
+
+def test_gateways_that_all_serve_other_api_ports_are_elsewhere_and_no_duplicates() -> None:
     look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4002, GATEWAY), listener(7496, SECOND))
-    assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
+    assert (owned(look, LIVE), elsewhere(look, LIVE)) == (([[]], []), [[GATEWAY, SECOND]])
 
 
-def test_a_second_gateway_that_listens_nowhere_is_no_stranger() -> None:
+def test_a_second_gateway_that_listens_nowhere_is_the_entry_s_as_well() -> None:
     look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY))
     assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
 
 
-def test_a_gateway_that_says_its_mode_is_no_stranger() -> None:
-    look = snapshot(gateway(GATEWAY), gateway(SECOND, mode="live"), listener(4001, GATEWAY), listener(4002, SECOND))
+@pytest.mark.parametrize("port", [7462, 7465, 9404, 5005])
+def test_a_helper_s_or_an_agent_s_port_makes_no_gateway_another_one_s(port: int) -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY), listener(port, SECOND))
     assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
-
-
-def test_a_gateway_in_the_entry_s_folder_is_no_stranger() -> None:
-    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY), listener(4002, SECOND))
-    assert owned(look) == ([[GATEWAY, SECOND]], [])
 
 
 # --- what could not be placed ----------------------------------------------------------------------------------------

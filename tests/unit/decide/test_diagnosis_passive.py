@@ -68,10 +68,18 @@ def test_a_young_gateway_without_a_listener_is_starting() -> None:
     assert found.evidence["processes"][0]["pid"] == GATEWAY
 
 
-def test_a_gateway_past_its_start_timeout_is_not_starting() -> None:
-    found = only(judged(snapshot(gateway(age=120.0))))
+@pytest.mark.parametrize("age", [120.0, 86400.0])
+def test_a_gateway_that_never_served_waits_for_its_login_however_long_it_has_run(age: float) -> None:
+    found = only(judged(snapshot(gateway(age=age))))
+    assert (found.code, found.severity) == ("login_pending", "degraded")
+    assert (found.evidence["pid"], found.evidence["age"]) == (GATEWAY, age)
+
+
+@pytest.mark.parametrize("age", [YOUNG, 86400.0])
+def test_a_gateway_that_has_served_and_listens_no_more_is_not_listening(age: float) -> None:
+    found = only(judged(snapshot(gateway(age=age, served_before=True))))
     assert (found.code, found.severity) == ("not_listening", "unhealthy")
-    assert found.evidence["processes"][0]["served_before"] is False
+    assert found.evidence["processes"][0]["served_before"] is True
 
 
 def test_a_longer_start_timeout_is_respected() -> None:
@@ -89,8 +97,17 @@ def test_a_young_gateway_with_only_its_command_server_open_is_starting() -> None
     assert judged(snapshot(gateway(age=YOUNG), listener(7462))).verdict == "gateway_starting"
 
 
-def test_an_old_gateway_with_only_its_command_server_open_is_not_listening() -> None:
-    assert judged(snapshot(gateway(), listener(7462))).verdict == "not_listening"
+@pytest.mark.parametrize("port", [7462, 7463, 7464, 7465])
+def test_an_old_gateway_with_only_its_command_server_open_waits_for_its_login(port: int) -> None:
+    assert judged(snapshot(gateway(), listener(port))).verdict == "login_pending"
+
+
+@pytest.mark.parametrize(
+    "option", ["-Dcom.sun.management.jmxremote.port=9010", "-javaagent:/opt/jmx.jar=9010:/etc/jmx.yml"]
+)
+def test_a_port_that_java_s_options_name_is_no_wrong_port(option: str) -> None:
+    argv = ("java", option, "-DjtsConfigDir=" + str(spec().config_dir), "ibcalpha.ibc.IbcGateway", "/opt/config.ini")
+    assert judged(snapshot(process(GATEWAY, *argv), listener(9010))).verdict == "login_pending"
 
 
 def test_a_unit_that_has_no_gateway_yet_is_starting() -> None:
@@ -283,23 +300,16 @@ ORPHAN = script(ppid=1)
 LONG_SILENT = connection(SCRIPT, idle=600.0)
 
 
-def test_a_forgotten_script_on_the_only_slot_is_worth_a_word_and_no_more() -> None:
-    diagnosis = judged(snapshot(gateway(), listener(), ORPHAN, LONG_SILENT))
+@pytest.mark.parametrize("one", [ORPHAN, script(ppid=700), script(ppid=1, unit="bot.service")], ids=repr)
+def test_a_forgotten_script_on_the_only_slot_is_worth_a_word_and_no_more_whose_child_it_may_be(one: Process) -> None:
+    diagnosis = judged(snapshot(gateway(), listener(), one, LONG_SILENT))
     assert only(diagnosis).code == "competing_clients" and only(diagnosis).severity == "info"
     assert (diagnosis.status, diagnosis.verdict, diagnosis.codes) == ("healthy", "healthy", frozenset())
 
 
-@pytest.mark.parametrize(
-    ("one", "held"),
-    [
-        (ORPHAN, LONG_SILENT._replace(idle=599.0)),
-        (ORPHAN, LONG_SILENT._replace(idle=None)),
-        (script(ppid=700), LONG_SILENT),
-        (script(ppid=1, unit="bot.service"), LONG_SILENT),
-    ],
-)
-def test_a_script_that_somebody_owns_or_that_still_speaks_is_not_forgotten(one: Process, held: Any) -> None:
-    assert judged(snapshot(gateway(), listener(), one, held)).findings == ()
+@pytest.mark.parametrize("idle", [599.0, None])
+def test_a_script_that_spoke_lately_is_not_forgotten(idle: Optional[float]) -> None:
+    assert judged(snapshot(gateway(), listener(), ORPHAN, LONG_SILENT._replace(idle=idle))).findings == ()
 
 
 def test_a_protected_script_is_never_forgotten() -> None:

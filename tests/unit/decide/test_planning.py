@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.base.host import Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.spec import Container, GatewaySpec
 from unit.facts import (
     ALIEN,
+    FOLDER,
+    GATEWAY,
     SCRIPT,
     SECOND,
     UNIT,
@@ -28,6 +30,8 @@ from unit.facts import (
 )
 
 OURS = gateway(unit=UNIT)
+#: The same, seen to have served before.
+SERVED = gateway(unit=UNIT, served_before=True)
 FINE = snapshot(OURS, listener())
 NO_MEANS = spec(service=None)
 COMMAND = spec(service=None, start_command=("/opt/start", "--pw=x"))
@@ -57,18 +61,48 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
         None,
         (("stop_gateway", SECOND),),
     ),
-    "not_listening: restart": (snapshot(OURS), None, RESTART),
+    "not_listening: restart": (snapshot(SERVED), None, RESTART),
+    "login_pending: wait, however long it has run": (snapshot(OURS), None, (("wait", None),)),
+    "no_broker_route: wait": (snapshot(gateway(unit=UNIT, unanswered=2)), None, (("wait", None),)),
+    "gateway_frozen: nothing is ended": (snapshot(gateway(unit=UNIT, state="T"), listener()), None, ()),
+    "gateway_coming_up: wait": (
+        snapshot()._replace(keepers=(Keeper(600, "trader", "ibcstart.sh", 900.0),)),
+        None,
+        (("wait", None),),
+    ),
+    "disk_full: nothing is started": (
+        snapshot()._replace(folders={FOLDER: Folder(FOLDER, "trader", 0)}),
+        None,
+        (),
+    ),
+    "claimed_by_another_account: nothing": (
+        snapshot(
+            OURS, gateway(SECOND, user="bob"), listener(4001, GATEWAY), listener(4001, SECOND, address="127.0.0.2")
+        ),
+        None,
+        (),
+    ),
     "not_listening: stop what holds it, then restart": (
         snapshot(OURS, script(), connection(SCRIPT, state="CLOSE_WAIT")),
         None,
         (("stop_client", SCRIPT), ("restart", None)),
     ),
-    "wrong_port: restart": (snapshot(OURS, listener(4002)), None, RESTART),
+    "wrong_port: told, since a restart does not change it": (snapshot(OURS, listener(4002)), None, ()),
     "port_taken: nothing by itself": (snapshot(script(ALIEN), listener(4001, ALIEN)), None, ()),
-    "competing_clients: stop the surplus": (
+    "competing_clients: the newest of two sessions gives way": (
+        snapshot(OURS, listener(), script(), script(817, age=60.0), connection(SCRIPT), connection(817)),
+        None,
+        (("stop_client", 817),),
+    ),
+    "competing_clients: nothing where nobody can tell which is the newest": (
         snapshot(OURS, listener(), script(), connection(SCRIPT), connection(remote_host="10.0.0.9")),
         None,
-        (("stop_client", SCRIPT),),
+        (),
+    ),
+    "stale_remote_session: cut what TCP shows to have gone": (
+        snapshot(OURS, listener(), connection(remote_host="10.8.0.7", lost_for=900.0, cookie=7)),
+        None,
+        (("drop_connection", None),),
     ),
     "stale_connections: restart when the slot stays blocked": (
         snapshot(OURS, listener(), connection(state="CLOSE_WAIT")),
@@ -120,7 +154,7 @@ def test_a_taken_port_lets_nothing_be_started_stopped_or_restarted(look: Snapsho
     facts: List[Fact] = [*look.processes.values(), *look.listeners, script(ALIEN), listener(4001, ALIEN)]
     plan = planned(snapshot(*facts))
     assert plan.steps == ()
-    assert "port 4001 is taken" in reasons(plan)
+    assert "another program has its port" in reasons(plan)
 
 
 def test_the_clients_of_a_program_that_took_the_port_are_left_alone() -> None:
@@ -152,9 +186,8 @@ HELD = connection(SCRIPT, state="CLOSE_WAIT")
     ("look", "shaken"),
     [
         (snapshot(), None),
-        (snapshot(gateway()), None),
+        (snapshot(gateway(served_before=True)), None),
         (snapshot(gateway(), script(), HELD), None),
-        (snapshot(gateway(), listener(4002)), None),
         (snapshot(gateway(), gateway(SECOND)), None),
         (snapshot(gateway(), listener()), probe("silent")),
         (snapshot(gateway(), listener(), queues={4001: (2, 2, 2)}), None),
@@ -170,7 +203,6 @@ def test_without_service_or_start_command_nothing_is_stopped(look: Snapshot, sha
     ("more", "says"),
     [
         ({"service": None, "container": Container("docker", "ib-live")}, "container ib-live"),
-        ({"service_scope": "user"}, "user unit ibgateway.service"),
     ],
 )
 def test_what_nothing_here_can_start_is_not_stopped_and_the_reason_names_it(more: Dict[str, Any], says: str) -> None:

@@ -1,4 +1,4 @@
-"""Which clients a plan stops: the surplus, the oldest stuck first; protected ones, relays and the run itself never."""
+"""Which clients a plan stops: those too many, whose end costs least first; protected ones, relays and this run never."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from unit.facts import (
     ALIEN,
     FOLDER,
     GATEWAY,
+    UNIT,
     Fact,
     connection,
     gateway,
@@ -45,22 +46,32 @@ def stopped(plan: Plan) -> List[int]:
 
 # --- who goes first --------------------------------------------------------------------------------------------------
 
-ORPHAN = {"ppid": 1}
+WAITS, FORGOTTEN, WORKS = {"sent": 30, "idle": 1.0}, {"idle": 5000.0}, {"idle": 10.0}
 
 
 @pytest.mark.parametrize(
     ("first", "first_held", "second", "second_held"),
     [
-        (ORPHAN, {}, {}, {"idle": 500.0}),
-        (ORPHAN, {"idle": None}, {"age": 1e6}, {"idle": 9.0}),
-        ({}, {"idle": 5000.0}, {"age": 1e6}, {"idle": 10.0}),
-        ({"age": 200.0}, {"idle": 10.0}, {"age": 100.0}, {"idle": 10.0}),
-        ({"age": 200.0}, {"idle": None}, {"age": 100.0}, {"idle": None}),
-        ({}, {"sent": 30, "idle": 1.0}, {}, {"sent": 5000, "idle": 500.0}),
+        ({"age": 1e6}, WAITS, {"age": 9.0}, FORGOTTEN),
+        ({"age": 1e6}, WAITS, {"age": 9.0}, WORKS),
+        ({"age": 1e6}, FORGOTTEN, {"age": 9.0}, WORKS),
+        ({"age": 1e6}, {"idle": 5000.0}, {"age": 9.0}, {"idle": 700.0}),
+        ({"age": 9.0}, WORKS, {"age": 1e6}, WORKS),
+        ({"age": 9.0}, {"idle": None}, {"age": 1e6}, {"idle": None}),
+        ({"age": 9.0}, {"idle": 1.0}, {"age": 1e6, "ppid": 1}, {"idle": 500.0}),
+    ],
+    ids=[
+        "who waits for a session, before who has forgotten his",
+        "who waits for a session, before who works",
+        "who has forgotten his session, before who works",
+        "of two forgotten ones the one that is silent longer",
+        "of two that work the newer",
+        "of two of which nothing tells the silence the newer",
+        "an orphan that works stays before a newer one",
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
-def test_the_oldest_stuck_client_is_the_surplus(
+def test_whoever_loses_least_gives_way_first(
     first: Dict[str, Any], first_held: Dict[str, Any], second: Dict[str, Any], second_held: Dict[str, Any], turned: bool
 ) -> None:
     pids = (SECOND, FIRST) if turned else (FIRST, SECOND)
@@ -83,10 +94,22 @@ def test_without_a_limit_only_who_a_pattern_names_gives_way() -> None:
     assert stopped(plan) == [THIRD] and plan.withheld == ()
 
 
-def test_a_script_with_two_connections_is_stopped_once() -> None:
-    one = script(FIRST, ppid=1)
+def test_a_named_script_with_two_connections_is_stopped_once() -> None:
     held = [connection(FIRST), connection(FIRST, client_port=1), connection(SECOND)]
-    assert stopped(planned(snapshot(OURS, listener(), one, script(SECOND), *held))) == [FIRST]
+    look = snapshot(OURS, listener(), script(FIRST, "cleanup.py"), script(SECOND), *held)
+    assert stopped(planned(look, spec(client_patterns=("cleanup",)))) == [FIRST]
+
+
+def test_of_several_sessions_of_one_script_nobody_can_tell_which_is_too_many() -> None:
+    held = [connection(FIRST), connection(FIRST, client_port=1)]
+    plan = planned(snapshot(OURS, listener(), script(FIRST), *held))
+    assert plan.steps == () and "connections of one script" in plan.withheld[0]
+
+
+def test_a_newer_viewer_goes_for_one_too_many_and_an_older_bot_keeps_both_of_its_sessions() -> None:
+    held = [connection(FIRST, cookie=1), connection(FIRST, client_port=1, cookie=2), connection(SECOND, cookie=3)]
+    plan = planned(snapshot(OURS, listener(), script(FIRST), script(SECOND, age=60.0), *held), spec(max_api_clients=2))
+    assert [each.target.get("cookie") for each in plan.steps] == [3, None] and stopped(plan) == [SECOND]
 
 
 def test_whom_a_pattern_names_goes_before_the_others_and_connected_or_not() -> None:
@@ -103,21 +126,35 @@ def test_one_connection_that_two_processes_hold_costs_nobody_his_session() -> No
 # --- who never goes --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("untouchable", "says"),
-    [
-        (script(FIRST, "router.py", ppid=1), "pid %d (protected)" % FIRST),
-        (process(FIRST, "socat", "TCP-LISTEN:4003", "TCP:127.0.0.1:4001"), "pid %d (the relay socat)" % FIRST),
-        (script(FIRST, own_run=True), "pid %d (this run)" % FIRST),
-    ],
-)
-def test_what_must_not_be_stopped_is_left_and_the_other_one_goes(untouchable: Process, says: str) -> None:
+ROUTER = script(FIRST, "router.py", ppid=1)
+UNTOUCHABLE = [
+    (ROUTER, {}, "pid %d (protected)" % FIRST),
+    (process(FIRST, "socat", "TCP-LISTEN:4003", "TCP:127.0.0.1:4001"), {}, "pid %d (the relay socat)" % FIRST),
+    (script(FIRST, "proxy.py", pairs=True), {}, "pid %d (a relay)" % FIRST),
+    (script(FIRST, own_run=True), {}, "pid %d (this run)" % FIRST),
+    (process(FIRST, "dbus-daemon", user="messagebus"), {"client_user": "trader"}, "it did not open the connection"),
+    (process(FIRST, "monitord", user="zabbix", unit="zabbix.service"), {}, "a system service of zabbix"),
+]
+
+
+@pytest.mark.parametrize(("untouchable", "more", "says"), UNTOUCHABLE, ids=[each[2] for each in UNTOUCHABLE])
+def test_what_must_not_be_stopped_is_left_and_said(untouchable: Process, more: Dict[str, Any], says: str) -> None:
     one = spec(protected_clients=("router",))
-    assert stopped(planned(with_clients((untouchable, {"idle": 9e5}), (script(SECOND), {"idle": 0.1})), one)) == [
-        SECOND
-    ]
-    plan = planned(with_clients((untouchable, {}), (script(SECOND, "router.py"), {})), one)
+    plan = planned(with_clients((untouchable, more), (script(SECOND, "router.py"), {})), one)
     assert plan.steps == () and says in plan.withheld[0]
+
+
+@pytest.mark.parametrize(("untouchable", "more", "says"), UNTOUCHABLE[1:], ids=[each[2] for each in UNTOUCHABLE[1:]])
+def test_a_working_session_stays_beside_others_that_nobody_can_compare_it_with(
+    untouchable: Process, more: Dict[str, Any], says: str
+) -> None:
+    plan = planned(with_clients((untouchable, {"idle": 9e5, **more}), (script(SECOND), {"idle": 0.1})))
+    assert plan.steps == () and says in plan.withheld[0]
+
+
+def test_beside_a_protected_session_the_other_one_goes_for_one_too_many() -> None:
+    look = with_clients((ROUTER, {"idle": 9e5}), (script(SECOND), {"idle": 0.1}))
+    assert stopped(planned(look, spec(protected_clients=("router",)))) == [SECOND]
 
 
 def test_a_relay_is_left_and_named_even_when_a_pattern_means_it() -> None:
@@ -163,14 +200,17 @@ def test_a_client_is_not_stopped_through_the_gateway_s_unit() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["stalled", "silent", "dropped", "refused"])
-def test_clients_nobody_owns_are_stopped_before_a_restart(outcome: str) -> None:
-    look = with_clients((script(FIRST, ppid=1), {}))
-    found = planned(look, spec(max_api_clients=2), probe(outcome)).steps
+@pytest.mark.parametrize("limit", [None, 2])
+@pytest.mark.parametrize("ppid", [1, 700])
+def test_a_forgotten_session_ends_before_a_restart(outcome: str, limit: Optional[int], ppid: int) -> None:
+    look = with_clients((script(FIRST, ppid=ppid), {"idle": 600.0}))
+    found = planned(look, spec(max_api_clients=limit), probe(outcome)).steps
     assert [(each.action, each.only_if_persists) for each in found] == [("stop_client", False), ("restart", True)]
 
 
-def test_a_gateway_that_a_client_works_on_is_not_restarted_for_others() -> None:
-    look = with_clients((script(FIRST), {"sent": 5000}))
+@pytest.mark.parametrize("ppid", [1, 700])
+def test_a_gateway_that_a_client_works_on_is_not_restarted_for_others(ppid: int) -> None:
+    look = with_clients((script(FIRST, ppid=ppid), {"sent": 5000, "idle": 599.0}))
     plan = planned(look, spec(max_api_clients=2), probe("stalled"))
     assert plan.steps == () and "cut off pid %d" % FIRST in plan.withheld[0]
 
@@ -282,4 +322,5 @@ def test_no_plan_ever_targets_a_bystander(look: Snapshot, one: GatewaySpec, shak
         if step.action == "stop_client":
             assert victim.gateway is None and "router.py" not in victim.argv
         else:
-            assert victim.gateway and victim.gateway.config_dir == FOLDER and victim.user == "trader"
+            assert victim.gateway and victim.user == "trader"
+            assert victim.gateway.config_dir == FOLDER or victim.unit == UNIT, "by its folder, or by systemd's word"

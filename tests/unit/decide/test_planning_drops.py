@@ -37,7 +37,7 @@ def look(*clients: Tuple[Process, Dict[str, Any]]) -> Snapshot:
     return snapshot(*facts)
 
 
-CROWD = look((script(FIRST), {"idle": 9.0}), (script(SECOND), {"idle": 1.0}))
+CROWD = look((script(FIRST, age=60.0), {"idle": 9.0}), (script(SECOND), {"idle": 1.0}))
 
 
 def rungs(plan: Plan) -> List[Tuple[str, bool]]:
@@ -59,7 +59,7 @@ def test_a_surplus_connection_is_cut_and_its_script_is_stopped_only_if_that_does
 
 
 def test_a_cut_names_both_ends_the_cookie_and_everybody_who_holds_it() -> None:
-    one = script(FIRST)
+    one = script(FIRST, age=60.0)
     target = dict(planned(look((one, {"idle": 9.0}), (script(SECOND), {}))).steps[0].target)
     ours, theirs = target.pop("gateway_process"), target.pop("client_processes")
     assert target == {
@@ -88,8 +88,8 @@ def test_a_script_that_the_inventory_names_is_stopped_at_once() -> None:
     assert rungs(plan) == [("stop_client", False), ("stop_client", False)]
 
 
-def test_an_abandoned_connection_is_cut_before_its_script_is_stopped_and_the_gateway_restarted() -> None:
-    plan = planned(look((script(FIRST, ppid=1), {})), spec(max_api_clients=2), probe("stalled"))
+def test_a_forgotten_connection_is_cut_before_its_script_is_stopped_and_the_gateway_restarted() -> None:
+    plan = planned(look((script(FIRST), {"idle": 600.0})), spec(max_api_clients=2), probe("stalled"))
     assert rungs(plan) == [("drop_connection", False), ("stop_client", True), ("restart", True)]
 
 
@@ -108,36 +108,41 @@ def test_without_a_cookie_the_script_is_stopped_as_before() -> None:
     assert rungs(plan) == [("stop_client", False)] and stopped(plan) == [FIRST]
 
 
-def test_a_connection_that_somebody_holds_who_is_to_stay_is_not_cut() -> None:
-    orphan, guarded = script(FIRST, ppid=1), script(SECOND, "router.py")
-    held = connection(FIRST, SECOND, cookie=7)
-    found = planned(
-        snapshot(OURS, listener(), orphan, guarded, held),
-        spec(max_api_clients=2, protected_clients=("router",)),
-        probe("stalled"),
-    )
-    assert cut(found) == [] and stopped(found) == [FIRST]
+@pytest.mark.parametrize("shaken", [None, probe("stalled")], ids=["one too many", "a stalled API"])
+def test_a_connection_that_a_protected_script_holds_as_well_is_left_with_both_of_its_holders(shaken: Any) -> None:
+    held = connection(FIRST, SECOND, cookie=7, idle=900.0)
+    more = connection(SECOND, cookie=8, client_port=1)
+    look = snapshot(OURS, listener(), script(FIRST), script(SECOND, "router.py"), held, more)
+    found = planned(look, spec(protected_clients=("router",)), shaken)
+    assert found.steps == (), "to stop the one that may go would not close the connection"
 
 
-def test_a_connection_that_a_script_in_order_holds_as_well_is_not_cut_for_an_orphan() -> None:
+def test_a_connection_that_a_named_script_shares_with_another_is_not_cut() -> None:
     held = connection(FIRST, SECOND, cookie=7)
-    look = snapshot(OURS, listener(), script(FIRST, ppid=1), script(SECOND), held)
-    found = planned(look, spec(max_api_clients=2, allow_restart_with_clients=True), probe("stalled"))
+    look = snapshot(OURS, listener(), script(FIRST, "cleanup.py"), script(SECOND), held)
+    found = planned(look, spec(client_patterns=("cleanup",)))
     assert cut(found) == [] and stopped(found) == [FIRST]
 
 
 def test_a_connection_of_several_processes_is_cut_once_and_names_all_of_them() -> None:
     held = connection(FIRST, SECOND, cookie=7, idle=50.0)
-    plan = planned(snapshot(OURS, listener(), script(FIRST), script(SECOND), script(SCRIPT), held, connection(SCRIPT)))
+    pair = [script(FIRST, age=60.0), script(SECOND, age=60.0)]
+    plan = planned(snapshot(OURS, listener(), *pair, script(SCRIPT), held, connection(SCRIPT)))
     assert cut(plan) == [7]
     assert [each["pid"] for each in plan.steps[0].target["client_processes"]] == [FIRST, SECOND]
     assert [(each.target["pid"], each.only_if_persists) for each in plan.steps[1:]] == [(FIRST, True), (SECOND, True)]
 
 
-def test_all_connections_of_a_script_that_has_to_give_way_are_cut() -> None:
-    both = [connection(FIRST, cookie=7, idle=50.0), connection(FIRST, cookie=8, client_port=1, idle=50.0)]
+def test_all_forgotten_connections_of_a_script_are_cut_for_two_too_many() -> None:
+    both = [connection(FIRST, cookie=7, idle=700.0), connection(FIRST, cookie=8, client_port=1, idle=700.0)]
     plan = planned(snapshot(OURS, listener(), script(FIRST), script(SCRIPT), *both, connection(SCRIPT, cookie=9)))
     assert cut(plan) == [7, 8] and stopped(plan) == [FIRST]
+
+
+def test_of_a_script_s_forgotten_connections_one_is_cut_for_one_too_many_and_the_script_stays() -> None:
+    both = [connection(FIRST, cookie=7, idle=700.0), connection(FIRST, cookie=8, client_port=1, idle=900.0)]
+    plan = planned(snapshot(OURS, listener(), script(FIRST), *both))
+    assert cut(plan) == [8] and stopped(plan) == []
 
 
 def test_no_connection_of_a_gateway_that_no_longer_listens_is_cut() -> None:

@@ -75,24 +75,30 @@ def test_a_surplus_gateway_is_not_ended_through_the_unit_of_the_one_that_stays()
     assert (step.target["pid"], step.target["unit"]) == (SECOND, None)
 
 
-def test_a_surplus_gateway_that_serves_a_protected_client_is_left_alone() -> None:
-    look = snapshot(
-        OURS,
-        gateway(SECOND),
-        listener(),
-        listener(4444, SECOND),
-        script(),
-        connection(SCRIPT, server=SECOND, port=4444),
-    )
-    plan = planned(look, spec(protected_clients=("bot",)))
-    assert plan.steps == () and str(SCRIPT) in "; ".join(plan.withheld)
+@pytest.mark.parametrize("one", [spec(), spec(protected_clients=("bot",))], ids=["any", "protected"])
+@pytest.mark.parametrize("port", [4444, 4002])
+def test_a_second_gateway_that_serves_a_client_on_another_port_is_left_alone(one: GatewaySpec, port: int) -> None:
+    held = connection(SCRIPT, server=SECOND, port=port)
+    look = snapshot(OURS, gateway(SECOND), listener(), listener(port, SECOND), script(), held)
+    assert planned(look, one).steps == ()
+
+
+def test_a_second_gateway_that_has_closed_its_port_and_serves_a_client_still_is_left_alone() -> None:
+    held = connection(SCRIPT, server=SECOND)
+    plan = planned(snapshot(OURS, gateway(SECOND), listener(), script(), held))
+    assert plan.steps == () and "cut off pid %d" % SCRIPT in "; ".join(plan.withheld)
+
+
+def test_a_second_gateway_that_has_just_started_is_left_alone() -> None:
+    plan = planned(snapshot(OURS, gateway(SECOND, age=60.0), listener()))
+    assert plan.steps == () and "the login of pid %d" % SECOND in "; ".join(plan.withheld)
 
 
 # --- how it is restarted ---------------------------------------------------------------------------------------------
 
 
 def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
-    own = gateway(unit=UNIT, unit_is_own=True)
+    own = gateway(unit=UNIT, unit_is_own=True, served_before=True)
     target = dict(planned(snapshot(own)).steps[0].target)
     check_identity(target.pop("process"), own, "gateway")
     assert target == {"gateway": "live", "by": "unit", "service": UNIT, "port": 4001, "timeout": 120}
@@ -101,7 +107,7 @@ def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
 @pytest.mark.parametrize(("one", "unit"), [(spec(), None), (spec(), "other.service"), (COMMAND, None)])
 @pytest.mark.parametrize("own", [False, True])
 def test_any_other_gateway_is_restarted_by_its_identity(one: GatewaySpec, unit: Optional[str], own: bool) -> None:
-    victim = gateway(unit=unit, unit_is_own=own and unit is not None)
+    victim = gateway(unit=unit, unit_is_own=own and unit is not None, served_before=True)
     step = planned(snapshot(victim), one).steps[0]
     assert (step.target["by"], step.target.get("service")) == ("identity", one.service)
     check_identity(step.target["process"], victim, "gateway")
@@ -153,7 +159,7 @@ def test_every_target_names_its_gateway() -> None:
     looks = [
         planned(snapshot(gateway(age=30.0), gateway(SECOND, age=40.0), script()), spec(client_patterns=("bot",))),
         planned(snapshot(OURS, listener()), shaken=probe("stalled")),
-        planned(snapshot(OURS, listener(), script(), connection(SCRIPT, cookie=7), connection(9)), shaken=None),
+        planned(snapshot(OURS, listener(), script(), connection(SCRIPT, cookie=7, idle=700.0), connection(9))),
     ]
     assert {step.action for plan in looks for step in plan.steps} == set(RUNGS)
     assert {step.target["gateway"] for plan in looks for step in plan.steps} == {"live"}
@@ -173,6 +179,6 @@ def test_no_step_gives_a_password_away() -> None:
 
 def test_a_gateway_that_is_the_system_s_first_process_is_not_promised_a_restart() -> None:
     """In a container the gateway may be pid 1, and pid 1 is never signalled."""
-    first = gateway(1, unit=None)
+    first = gateway(1, unit=None, served_before=True)
     plan = planned(snapshot(first), COMMAND)
     assert plan.steps == () and len(plan.withheld) == 1

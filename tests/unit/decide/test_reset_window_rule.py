@@ -14,7 +14,7 @@ from unit.facts import SECOND, connection, entry, gateway, listener, probe, scri
 
 WINDOW = "reset of North America until 2026-01-14T06:45:00Z"
 FINE = snapshot(gateway(), listener())
-OLD_AND_SILENT = snapshot(gateway(age=900.0))
+OLD_AND_SILENT = snapshot(gateway(age=900.0, served_before=True))
 YOUNG_AND_SILENT = snapshot(gateway(age=1.0))
 
 

@@ -31,7 +31,7 @@ def test_a_third_is_not_yet_more_than_a_third() -> None:
 
 @pytest.mark.parametrize("bad", [AWAY, UNSEEN], ids=["unreachable", "unknown"])
 def test_hosts_that_could_not_be_judged_count_against_the_fleet(bad: Seen) -> None:
-    assert freezes([STALLED, bad, WELL], Brake()) != ""
+    assert freezes([STALLED, bad, *[WELL] * 3], Brake()) != ""
 
 
 def test_a_degraded_host_is_not_broken() -> None:
@@ -46,7 +46,23 @@ def test_the_same_verdict_on_most_hosts_is_a_storm_although_the_share_allows_it(
 
 def test_hosts_outside_of_this_run_belong_to_the_fleet_and_are_not_held_against_it() -> None:
     assert freezes([STALLED, STALLED] + [None] * 8, Brake()) == ""
-    assert freezes([STALLED, STALLED, None], Brake()) != ""
+    assert freezes([STALLED, STALLED, None, None, None], Brake()) != ""
+
+
+def test_a_desk_of_a_few_hosts_is_repaired_although_most_of_them_are_broken() -> None:
+    assert freezes([STALLED, STALLED, WELL], Brake()) == ""
+    assert freezes([STALLED, STOPPED, STALLED, STALLED], Brake()) == ""
+    assert freezes([STALLED, STALLED], Brake()) == ""
+
+
+def test_one_verdict_on_all_of_a_few_hosts_is_a_common_cause() -> None:
+    assert "all 3 hosts are handshake_stalled" in freezes([STALLED] * 3, Brake())
+    assert freezes([STALLED] * 3 + [None], Brake()) == ""
+    assert freezes([STALLED] * 3, Brake(same=Fraction(1))) == ""
+
+
+def test_how_many_hosts_make_a_fleet_is_the_desk_s_to_say() -> None:
+    assert "2 of 3 hosts" in freezes([STALLED, STALLED, WELL], Brake(fleet=3))
 
 
 def test_shares_of_one_switch_the_brake_off() -> None:

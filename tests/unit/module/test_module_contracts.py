@@ -85,7 +85,7 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
     books = {"state_dir": str(folder / "state"), "reason": "x"}
     warrant = {"run": "r", "by": "b", "state_dir": str(folder / "state")}
     nobody = {"name": "nobody", "trading_mode": "paper", "port": port, "config_dir": "/nonexistent"}
-    gateways = [dict(nobody, start_command=["/nonexistent/start"])]
+    gateways = [dict(nobody, start_command=[sys.executable, "-c", "pass"])]
     ended = {"by": "identity", "process": dict(victim, started_ticks=1)}
     nothing = dict(gateway="nobody", port=port, client="127.0.0.1", client_port=1, server="127.0.0.1", cookie=1)
     nothing.update(gateway_process=victim, client_processes=[victim])

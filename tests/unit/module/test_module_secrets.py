@@ -9,7 +9,7 @@ import pytest
 from unit.module_runs import printed_by
 
 CANARY = "c4nary-Pw"
-COMMAND = ["/nonexistent/start", "trader", CANARY, "--pw=" + CANARY, "live"]
+COMMAND = ["/bin/false", "trader", CANARY, "--pw=" + CANARY, "live"]
 ENVIRONMENT = {"DISPLAY": ":1", "TWSPASSWORD": CANARY}
 TAKERS = (
     "ib_connection_drop",
@@ -78,7 +78,14 @@ def test_a_restart_that_fails_does_not_tell_its_command() -> None:
     ended = dict(PROCESS, boot_id=processes.boot_id())
     restarts = [{"gateway": "nobody", "target": {"by": "identity", "process": ended}}]
     found = json.loads(printed("ib_gateway_restart", [entry()], check_mode=False, restarts=restarts))
-    assert found["failed"] and "nobody" in found["msg"] and "cannot be run" in found["msg"]
+    assert found["failed"] and "nobody" in found["msg"] and "ended at once with status 1" in found["msg"]
+
+
+def test_a_program_that_is_not_there_is_told_without_its_command() -> None:
+    command = ["/nonexistent/start", CANARY, "--pw=" + CANARY]
+    for words in (command, [" ".join(command)]):
+        found = json.loads(printed("ib_gateway_start", [entry(start_command=words)], check_mode=False))
+        assert found["failed"] and "start_command" in found["msg"]
 
 
 WRONG: List[Dict[str, Any]] = [

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -25,9 +26,10 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.fixture
-def script() -> Iterator[int]:
-    code = "import sys; print('in', flush=True); sys.stdin.read()"
-    argv = [sys.executable, "-c", code, "read_while_it_changes.py"]
+def script(tmp_path: Path) -> Iterator[int]:
+    path = tmp_path / "read_while_it_changes.py"
+    path.write_text("import sys; print('in', flush=True); sys.stdin.read()", encoding="utf-8")
+    argv = [sys.executable, str(path)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         # Popen is back before the kernel shows the new command line.
         assert process.stdout is not None and process.stdout.readline() == b"in\n"

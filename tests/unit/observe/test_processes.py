@@ -196,3 +196,23 @@ def test_an_account_without_a_name_is_shown_by_its_number() -> None:
     users = processes.Users()
     assert users.name(0) == "root"
     assert users.name(3_999_999_999) == "3999999999"
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/ib.service", (1000, "ib.service")),
+        ("0::/user.slice/user-1000.slice/user@1000.service/ib.service/payload", (1000, "ib.service")),
+        (
+            "1:name=systemd:/lxc/x/user.slice/user-7.slice/user@7.service/app.slice/app-a.slice/b.service",
+            (7, "b.service"),
+        ),
+        ("0::/user.slice/user-1000.slice/user@1000.service/init.scope", None),
+        ("0::/user.slice/user-1000.slice/user@1000.service/app.slice/run-1.scope/ib.service", None),
+        ("0::/user.slice/user-1000.slice/session-4.scope", None),
+        ("0::/system.slice/ib.service", None),
+        ("5:memory:/user.slice/user-1000.slice/user@1000.service/app.slice/ib.service", None),
+    ],
+)
+def test_the_unit_of_an_account_s_own_systemd_is_known_by_its_control_group(path: str, found: object) -> None:
+    assert processes.parse_user_unit("9:cpu:/\n%s\n" % path) == found

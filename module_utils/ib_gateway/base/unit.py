@@ -1,0 +1,58 @@
+"""What systemd says of the unit that an entry names, and who lives in its control group."""
+
+from typing import NamedTuple, Optional, Tuple
+
+
+class UnitState(NamedTuple):
+    """A unit's state, in systemd's own words. load: loaded, not-found, masked, bad-setting, error.
+
+    active: active, inactive, failed, activating, deactivating, reloading. result: how it ended last, success or why
+    not. load_error: why it cannot be loaded. restarts: how often systemd has restarted it by itself; start_limit: how
+    often it may be started in a short time, 0 without a limit. account: whose systemd it belongs to; None for the
+    system's.
+    """
+
+    name: str
+    load: str = "loaded"
+    active: str = "inactive"
+    sub: str = "dead"
+    result: str = "success"
+    kind: str = "simple"
+    remains_after_exit: bool = False
+    may_be_started: bool = True
+    load_error: str = ""
+    restarts: int = 0
+    start_limit: int = 0
+    account: Optional[str] = None
+
+    @property
+    def start_limit_hit(self) -> bool:
+        """Whether it was started so often in a short time that systemd refuses to start it until it is told to.
+
+        systemd keeps the result of the last failure before that, so its restarts are counted.
+        """
+        at_limit = self.active == "failed" and 0 < self.start_limit <= self.restarts
+        return at_limit or self.result == "start-limit-hit"
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether systemd is about to start it again by itself."""
+        return self.active == "activating" and self.sub.startswith("auto-restart")
+
+    @property
+    def holds_without_process(self) -> bool:
+        """Whether it is active although nothing of it need run: a start would do nothing, a restart does."""
+        return self.active == "active" and self.sub == "exited"
+
+
+class UnitMember(NamedTuple):
+    """A process in a unit's control group. kind: gateway, client or other; command: redacted.
+
+    protected: whether protected_clients names it.
+    """
+
+    pid: int
+    user: str
+    command: Tuple[str, ...]
+    kind: str
+    protected: bool = False

@@ -1,0 +1,149 @@
+"""The account that a gateway runs as: who it is, what this run may do in its name, what it may open and run."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Callable, Dict, FrozenSet, NamedTuple, Optional
+
+#: For an account's programs; what a login shell would add to it is not known.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: The extended attribute in which Linux keeps an access control list.
+_ACL = "system.posix_acl_access"
+
+
+class Account(NamedTuple):
+    """One account of this host. groups: all that it is a member of."""
+
+    name: str
+    uid: int
+    gid: int
+    groups: FrozenSet[int]
+    home: str
+    shell: str
+
+    @property
+    def runtime_dir(self) -> str:
+        """Where its systemd and its session keep their sockets."""
+        return "/run/user/%d" % self.uid
+
+    def environment(self) -> Dict[str, str]:
+        """A login's environment and nothing of this run's."""
+        found = {
+            "HOME": self.home,
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "SHELL": self.shell or "/bin/sh",
+            "PATH": PATH,
+            "LANG": "C.UTF-8",
+        }
+        if os.path.isdir(self.runtime_dir):
+            found["XDG_RUNTIME_DIR"] = self.runtime_dir
+        return found
+
+
+def account_of(user: Optional[str]) -> Optional[Account]:
+    """The account of this name, without one that of this run; None where this host does not have it."""
+    import pwd
+
+    try:
+        found = pwd.getpwnam(user) if user else pwd.getpwuid(os.geteuid())
+    except KeyError:
+        return None
+    try:
+        groups = frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
+    except OSError:
+        groups = frozenset((found.pw_gid,))
+    return Account(found.pw_name, found.pw_uid, found.pw_gid, groups, found.pw_dir, found.pw_shell)
+
+
+def may_become(account: Account) -> bool:
+    """Whether this run may start something as the account."""
+    return os.geteuid() in (0, account.uid)
+
+
+def become(account: Account) -> Optional[Callable[[], None]]:
+    """What a new process does first to become the account; None where it is it already."""
+    if os.geteuid() == account.uid:
+        return None
+
+    def change() -> None:
+        os.initgroups(account.name, account.gid)
+        os.setgid(account.gid)
+        os.setuid(account.uid)
+
+    return change
+
+
+def cannot_enter(path: str, account: Account) -> Optional[str]:
+    """Why the account cannot work in a folder, as the end of a sentence about it; None where it can."""
+    trouble = _cannot_reach(path, account)
+    if trouble:
+        return trouble
+    found = os.stat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        return "is not a folder"
+    return None if _allows(path, found, account, 1) else "is closed to account %s" % account.name
+
+
+def cannot_run(path: str, account: Account) -> Optional[str]:
+    """Why the account cannot run a program, as the end of a sentence about it; None where it can."""
+    trouble = _cannot_reach(path, account)
+    if trouble:
+        return trouble
+    found = os.stat(path)
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a program but %s" % ("a folder" if stat.S_ISDIR(found.st_mode) else "something else")
+    if not found.st_mode & 0o111 or not _allows(path, found, account, 1):
+        return "may not be executed by account %s: its mode is %s" % (account.name, stat.filemode(found.st_mode))
+    if os.statvfs(path).f_flag & getattr(os, "ST_NOEXEC", 8):
+        return "lies on a filesystem that is mounted noexec"
+    return None
+
+
+def cannot_read(path: str, account: Account) -> Optional[str]:
+    """Why the account cannot read a file, as the end of a sentence about it; None where it can."""
+    trouble = _cannot_reach(path, account)
+    if trouble:
+        return trouble
+    return None if _allows(path, os.stat(path), account, 4) else "may not be read by account %s" % account.name
+
+
+def _cannot_reach(path: str, account: Account) -> Optional[str]:
+    """Whether a path leads somewhere, and whether each folder on the way lets the account through."""
+    try:
+        real = os.path.realpath(path)
+        if not os.path.lexists(real):
+            return "does not exist"
+        folder = os.path.dirname(real)
+        while True:
+            if not _allows(folder, os.stat(folder), account, 1):
+                return "lies in %s, which is closed to account %s" % (folder, account.name)
+            if folder == "/":
+                return None
+            folder = os.path.dirname(folder)
+    except OSError as error:
+        return "cannot be looked at: %s" % error.strerror
+
+
+def _allows(path: str, found: os.stat_result, account: Account, wanted: int) -> bool:
+    """Whether the mode gives the account what it wants (4 read, 2 write, 1 execute or enter).
+
+    An access control list may give more than the mode shows, so a file that has one is taken to allow it.
+    """
+    if account.uid == 0:
+        return True
+    if found.st_uid == account.uid:
+        given = found.st_mode >> 6
+    elif found.st_gid == account.gid or found.st_gid in account.groups:
+        given = found.st_mode >> 3
+    else:
+        given = found.st_mode
+    return bool(given & wanted) or _has_acl(path)
+
+
+def _has_acl(path: str) -> bool:
+    try:
+        return bool(os.getxattr(path, _ACL))
+    except (OSError, AttributeError):
+        return False

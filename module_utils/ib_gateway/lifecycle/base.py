@@ -1,0 +1,102 @@
+"""How a gateway is started, stopped and restarted: what every way of doing it offers.
+
+One file for each way, and one line for each in lifecycles.LIFECYCLES.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+
+from ..base.host import Process
+from ..base.spec import GatewaySpec
+from ..base.unit import UnitMember, UnitState
+
+#: Whether the gateway that was started serves already. Raises OSError.
+IsUp = Callable[[], bool]
+
+
+class CannotStart(Exception):
+    """The gateway was not started; the message says why, without the command itself.
+
+    pending: systemd is still at it.
+    """
+
+    def __init__(self, text: str, pending: bool = False) -> None:
+        super().__init__(text)
+        self.pending = pending
+
+
+class Asked(NamedTuple):
+    """An entry that may have to be started. process: its gateway that runs now, None without one."""
+
+    spec: GatewaySpec
+    process: Optional[Process] = None
+
+
+class Outlook(NamedTuple):
+    """Whether a start can succeed. blocker: why it must fail, with the cure; None where nothing speaks against it.
+
+    state, members: of the entry's unit, where it has one.
+    """
+
+    blocker: Optional[str] = None
+    state: Optional[UnitState] = None
+    members: Tuple[UnitMember, ...] = ()
+
+
+class Started(NamedTuple):
+    """What was started. pid: of the command, None for a unit; log: where its output is."""
+
+    pid: Optional[int]
+    log: str
+
+
+class Patience(NamedTuple):
+    """How a start is watched. seconds: for systemd to call it started; is_up: whether its gateway serves already."""
+
+    seconds: float
+    is_up: IsUp = bool
+
+
+class Lifecycle(ABC):
+    """How the gateway of one entry is started, stopped and restarted."""
+
+    #: Whether it can restart what runs; otherwise the process is ended and started anew.
+    restarts = False
+
+    def __init__(self, spec: GatewaySpec) -> None:
+        self.spec = spec
+
+    @classmethod
+    @abstractmethod
+    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
+        """Whether a start of each can succeed, in their order. Reads what it needs for all of them at once."""
+
+    def carries(self, _pid: int) -> bool:
+        """Whether a process that runs now is this lifecycle's, so that restart() would end it."""
+        return False
+
+    @abstractmethod
+    def start(self, patience: Patience) -> Started:
+        """Starts the gateway; does not wait for its port. Raises CannotStart."""
+
+    def restart(self, _seconds: float) -> Started:
+        """Ends what runs and starts it anew. Raises CannotStart."""
+        raise CannotStart("%s cannot be restarted in one step" % self.spec.name)
+
+    def stop(self) -> None:
+        """Has the gateway ended by what started it, without waiting. Raises CannotStart."""
+        raise CannotStart("%s cannot be stopped by what started it" % self.spec.name)
+
+    def state(self) -> Optional[UnitState]:
+        """What the one who carries it says of it now; None where nobody does, or where it cannot be asked."""
+        return self.outlooks([Asked(self.spec)])[0].state
+
+    @abstractmethod
+    def describe(self) -> str:
+        """By what it is started, for a person: `unit ibgateway.service`. Holds no secret."""
+
+    @abstractmethod
+    def by_hand(self) -> str:
+        """The command with which a person starts it. Secrets are hidden in it."""

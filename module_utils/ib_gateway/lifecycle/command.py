@@ -1,0 +1,140 @@
+"""A gateway that its entry's start_command starts: as its account, with its environment, detached from this run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import time
+from typing import List, Mapping, NamedTuple, Optional, Sequence
+
+from ..base.redaction import redact_argv
+from ..base.spec import GatewaySpec
+from . import detach, environment, output, program
+from .accounts import Account, account_of, cannot_enter, may_become
+from .base import Asked, CannotStart, IsUp, Lifecycle, Outlook, Patience, Started
+
+#: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
+_SETTLE = 1.0
+_POLL_INTERVAL = 0.1
+
+
+class CommandFacts(NamedTuple):
+    """What speaks for and against a start_command. user: the account it is to run as; run_as: that of this run.
+
+    program: None where it was not looked at. folder_trouble: why it cannot be run where it is to be. display_given:
+    whether it gets a DISPLAY. ran_without: whether the gateway that runs now has none, so that none is needed.
+    """
+
+    user: str
+    run_as: str = "root"
+    account_exists: bool = True
+    may_become: bool = True
+    program: Optional[program.Program] = None
+    folder_trouble: Optional[str] = None
+    display_given: bool = False
+    ran_without: bool = False
+
+
+def blocker(facts: CommandFacts) -> Optional[str]:
+    """Why the start_command must fail, with the cure; None where nothing speaks against it. Pure."""
+    if not facts.account_exists:
+        return "this host has no account %s to start it as: correct the entry's user" % facts.user
+    if not facts.may_become:
+        return "only root can start it as %s, and this run is as %s: run with become" % (facts.user, facts.run_as)
+    found = facts.program
+    if found is not None and found.trouble:
+        return "start_command cannot be run: its program %s %s" % (found.name, found.trouble)
+    if facts.folder_trouble:
+        return "its config_dir %s, and start_command runs there: mend the folder" % facts.folder_trouble
+    if found is not None and found.display == program.NEEDS and not (facts.display_given or facts.ran_without):
+        return (
+            "start_command would start a gateway without a display, and it would end at once with HeadlessException: "
+            "give DISPLAY in the entry's start_environment, or start it through xvfb-run"
+        )
+    return None
+
+
+class Command(Lifecycle):
+    """A start_command."""
+
+    @classmethod
+    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
+        return [Outlook(blocker(_facts(one))) for one in asked]
+
+    def start(self, patience: Patience) -> Started:
+        """Starts the command. Raises CannotStart also when it fails within a second, unless its gateway serves."""
+        account = account_of(self.spec.user)
+        if account is None:
+            raise CannotStart("this host has no account %s" % self.spec.user)
+        if not may_become(account):
+            raise CannotStart("only root can start a process as %s: run with become" % account.name)
+        given = environment.environment_for(self.spec, account, None)
+        descriptor, log = output.open_log(self.spec.name, account)
+        try:
+            process = detach.start(
+                self.spec.name, self.spec.start_command, account, folder_of(self.spec, account), given, descriptor
+            )
+        except OSError as error:
+            raise CannotStart("start_command cannot be run: %s" % error.strerror) from None
+        except subprocess.SubprocessError:
+            raise CannotStart("start_command cannot be run as %s" % account.name) from None
+        finally:
+            os.close(descriptor)
+        status = _settled(process, patience.is_up)
+        if status:
+            raise CannotStart(
+                "start_command ended at once with status %d; what it said is in %s, and %s may read it"
+                % (status, log, account.name)
+            )
+        return Started(process.pid, log)
+
+    def describe(self) -> str:
+        return "its start_command"
+
+    def by_hand(self) -> str:
+        user = " as account %s" % self.spec.user if self.spec.user else ""
+        return "%s%s" % (" ".join(redact_argv(self.spec.start_command)), user)
+
+
+def folder_of(spec: GatewaySpec, account: Account) -> str:
+    """Where a start_command is run: the entry's config_dir, else the account's home."""
+    return next((path for path in (spec.config_dir, account.home) if path and os.path.isdir(path)), "/")
+
+
+def _facts(one: Asked) -> CommandFacts:
+    spec = one.spec
+    account, this = account_of(spec.user), account_of(None)
+    run_as = this.name if this else str(os.geteuid())
+    if account is None:
+        return CommandFacts(spec.user or run_as, run_as, account_exists=False)
+    if not may_become(account):
+        return CommandFacts(account.name, run_as, may_become=False)
+    folder = folder_of(spec, account)
+    trouble = cannot_enter(folder, account) if folder == spec.config_dir else None
+    pid = one.process.pid if one.process else None
+    given = environment.environment_for(spec, account, pid)
+    return CommandFacts(
+        account.name,
+        run_as,
+        program=program.examine(spec.start_command, folder, account, given),
+        folder_trouble="%s %s" % (folder, trouble) if trouble else None,
+        display_given="DISPLAY" in given,
+        ran_without=_runs_without_display(environment.known(spec.name, account, pid)),
+    )
+
+
+def _runs_without_display(known: Optional[Mapping[str, str]]) -> bool:
+    return known is not None and "DISPLAY" not in known
+
+
+def _settled(process: subprocess.Popen[bytes], is_up: IsUp) -> Optional[int]:
+    """How the command ended within a second; None when it has not, or when its gateway serves before that."""
+    until = time.monotonic() + _SETTLE
+    while time.monotonic() < until:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(_POLL_INTERVAL)
+        with contextlib.suppress(OSError):  # what cannot be seen does not make a command that runs a failed one
+            if is_up():
+                return None
+    return None

@@ -1,0 +1,36 @@
+"""Picks the way in which an entry's gateway is started: one line for each way."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence, Type
+
+from ..base.spec import GatewaySpec
+from .base import Asked, CannotStart, Lifecycle, Outlook
+from .command import Command
+from .unit import Unit
+from .user_unit import UserUnit
+
+#: By the entry's start method.
+LIFECYCLES: Dict[str, Type[Lifecycle]] = {
+    "unit": Unit,
+    "user_unit": UserUnit,
+    "command": Command,
+}
+
+
+def lifecycle(spec: GatewaySpec) -> Lifecycle:
+    """How an entry's gateway is started. Raises CannotStart where the entry does not say."""
+    way = LIFECYCLES.get(spec.start_method or "")
+    if way is None:
+        raise CannotStart(spec.why_not_startable)
+    return way(spec)
+
+
+def outlooks(asked: Sequence[Asked]) -> List[Outlook]:
+    """Whether a start of each entry can succeed, in their order; each way is asked once for all of its entries."""
+    found: Dict[int, Outlook] = {}
+    for method, way in LIFECYCLES.items():
+        indexes = [index for index, each in enumerate(asked) if each.spec.start_method == method]
+        if indexes:
+            found.update(zip(indexes, way.outlooks([asked[index] for index in indexes])))
+    return [found.get(index, Outlook()) for index in range(len(asked))]

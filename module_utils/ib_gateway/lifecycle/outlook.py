@@ -1,0 +1,65 @@
+"""Whether what a plan may stop can be started again: asked for the entries in whose favour something may be done.
+
+A healthy host pays nothing for it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import List, Optional, Sequence
+
+from ..base.classify import matches_any
+from ..base.host import Process, Snapshot, Visibility
+from ..base.plan import Diagnosis, Entry
+from ..base.unit import UnitMember
+from .base import Asked, Outlook
+from .lifecycles import outlooks
+
+
+def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
+    """The diagnoses; the entries of those that call for something know now whether a start can succeed."""
+    indexes = [index for index, each in enumerate(found) if each.codes and each.entry.spec.startable]
+    asked = [Asked(found[index].entry.spec, _running(found[index].entry)) for index in indexes]
+    told = list(found)
+    for index, outlook in zip(indexes, outlooks(asked)):
+        entry = informed(found[index].entry, outlook)
+        blind = blind_afterwards(entry, snapshot.visibility)
+        told[index] = found[index]._replace(entry=entry._replace(start_blocker=blind or outlook.blocker))
+    return told
+
+
+def _running(entry: Entry) -> Optional[Process]:
+    """The gateway whose environment the next one gets: the one that serves, else the youngest."""
+    owners = entry.owners()
+    if owners:
+        return owners[0]
+    return min(entry.processes, key=lambda process: process.age, default=None)
+
+
+def informed(entry: Entry, outlook: Outlook) -> Entry:
+    """The entry, with what was found out about a start of it."""
+    return entry._replace(
+        start_blocker=outlook.blocker,
+        unit_state=outlook.state,
+        unit_members=tuple(_placed(each, entry) for each in outlook.members),
+    )
+
+
+def blind_afterwards(entry: Entry, sight: Visibility) -> Optional[str]:
+    """Why the run could not judge the entry once its gateway has ended; None where it can. Pure.
+
+    What a gateway's sockets show is seen as long as it runs. Without it, only root, or the account that the entry
+    names, can tell that nobody else has its port.
+    """
+    if sight.privileged or entry.spec.user == sight.user:
+        return None
+    cure = "give the entry user: %s, or run with become" % sight.user if entry.spec.user is None else "run with become"
+    return "this run is as %s and could not see, once it has ended, who has its port: %s" % (sight.user, cure)
+
+
+def _placed(member: UnitMember, entry: Entry) -> UnitMember:
+    """A member of the unit, with what the entry knows of it."""
+    clients = {client.process.pid for client in entry.clients if client.process}
+    guarded = [re.compile(pattern) for pattern in entry.spec.protected_clients]
+    kind = "client" if member.kind == "other" and member.pid in clients else member.kind
+    return member._replace(kind=kind, protected=kind != "gateway" and matches_any(guarded, member.command))

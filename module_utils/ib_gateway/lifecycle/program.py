@@ -1,0 +1,167 @@
+"""What a command would run: whether its program is there and may be run, and whether it has a display to start on.
+
+A gateway is a Swing program: without a display it ends at once with HeadlessException. Who brings a display is read
+from the words of the command and from the text of its script; what neither tells stays unknown.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
+
+from ..base.redaction import redact_argv
+from .accounts import Account, cannot_read, cannot_run
+
+#: Whether a command has a display of its own, needs to be given one, or does not tell.
+BRINGS, NEEDS, UNKNOWN = "brings", "needs", "unknown"
+
+#: A longer file is a binary, or nothing that a person wrote to start a gateway.
+_SCRIPT_LIMIT = 65536
+_SHELL = re.compile(r"(?:ba|da|k|z)?sh")
+_INTERPRETER = re.compile(r"(?:python|pypy)[0-9.]*|perl|ruby")
+#: Programs whose first word that is no option or assignment is the program they run.
+_PREFIXES = ("env", "nohup", "setsid")
+_BRINGS = re.compile(
+    r"(?<![$\w{])DISPLAY=[^\s;&|]|\$\{DISPLAY:?[-=]|\b(?:xvfb(?:-run)?|\w*vnc\w*|xorg|xephyr|xpra|xinit|startx|weston|cage)\b",
+    re.IGNORECASE,
+)
+#: Who knows what else happens in a script that reads another file, or has somebody else start the gateway.
+_ELSEWHERE = re.compile(
+    r"^\s*(?:\.|source)\s|\b(?:docker|podman|nerdctl|systemctl|machinectl|supervisorctl|ssh|tmux|screen|sudo|su|runuser|pm2)\b",
+    re.MULTILINE,
+)
+_NEEDS = re.compile(
+    r"\$\{?DISPLAY\b|\bjava\b|\bxterm\b|GWClient|IbcGateway|IBGatewayController|ibcstart\.sh|displaybannerandlaunch\.sh"
+)
+_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+
+
+class Program(NamedTuple):
+    """The program of a command. name: as it may be shown; trouble: why it cannot be run; display: as above."""
+
+    name: str
+    trouble: Optional[str] = None
+    display: str = UNKNOWN
+
+
+def examine(argv: Sequence[str], folder: str, account: Account, environment: Mapping[str, str]) -> Program:
+    """Looks at the program of a command as the account would run it.
+
+    folder: where it is run; environment: what it is given. A script that its interpreter is told to run counts too.
+    """
+    path = _find(argv[0], folder, environment)
+    name = _name(argv[0], path)
+    if name is None:
+        return Program("(not shown)", "is more than one word and no file; each word needs an item of its own")
+    if path is None:
+        return Program(name, "is in none of the folders %s" % environment.get("PATH", ""))
+    trouble = cannot_run(path, account) or _interpreter_trouble(path)
+    if trouble:
+        return Program(name, trouble)
+    base = os.path.basename(argv[0])
+    if base in _PREFIXES:
+        inner, given = _behind(argv)
+        if any(word.startswith("DISPLAY=") for word in given):
+            return Program(name, None, BRINGS)
+        return examine(inner, folder, account, environment) if inner else Program(name)
+    if _SHELL.fullmatch(base) or _INTERPRETER.fullmatch(base):
+        return _script(argv, base, name, folder, account)
+    return Program(name, None, _display(argv, path))
+
+
+def _name(word: str, path: Optional[str]) -> Optional[str]:
+    """A program's path or name as it may be shown; None for what is neither a file nor one word."""
+    if not word or (re.search(r"[\s=]", word) and not (path and os.path.lexists(path))):
+        return None
+    return redact_argv([word])[0]
+
+
+def _find(word: str, folder: str, environment: Mapping[str, str]) -> Optional[str]:
+    if "/" in word:
+        return os.path.join(folder, word)
+    places = [os.path.join(each, word) for each in environment.get("PATH", "").split(":") if each]
+    return next((each for each in places if os.path.isfile(each)), None)
+
+
+def _behind(argv: Sequence[str]) -> Tuple[List[str], List[str]]:
+    """(the command that a prefix such as env runs, the assignments before it); nothing where it has options."""
+    index = 1
+    while index < len(argv) and "=" in argv[index] and not argv[index].startswith("-"):
+        index += 1
+    command = list(argv[index:])
+    return ([] if command and command[0].startswith("-") else command), list(argv[1:index])
+
+
+def _script(argv: Sequence[str], base: str, name: str, folder: str, account: Account) -> Program:
+    """A shell's or an interpreter's script: a file that has to be there, or the text behind -c."""
+    words = list(argv[1:])
+    if words[:1] and re.fullmatch(r"-[a-z]*c", words[0]) and len(words) > 1:
+        return Program(name, None, display_in(words[1]) if _SHELL.fullmatch(base) else UNKNOWN)
+    if not words or words[0].startswith("-"):
+        return Program(name)
+    path = os.path.join(folder, words[0])
+    shown = _name(words[0], path)
+    trouble = cannot_read(path, account)
+    if trouble:
+        return Program(shown or "(not shown)", trouble)
+    text = _text(path) if _SHELL.fullmatch(base) else None
+    return Program(shown or name, None, display_in(text) if text is not None else UNKNOWN)
+
+
+def _display(argv: Sequence[str], path: str) -> str:
+    """By the words of the command, then by the program itself."""
+    if _BRINGS.search(os.path.basename(argv[0])):
+        return BRINGS
+    real = os.path.realpath(path)
+    if os.path.basename(real) == "java":
+        return NEEDS
+    text = _text(real)
+    return display_in(text) if text is not None else UNKNOWN
+
+
+def display_in(text: str) -> str:
+    """What the text of a shell script tells of the display its programs have. Pure."""
+    text = _COMMENT.sub("", text)
+    if _BRINGS.search(text):
+        return BRINGS
+    if _ELSEWHERE.search(text):
+        return UNKNOWN
+    return NEEDS if _NEEDS.search(text) else UNKNOWN
+
+
+def _text(path: str) -> Optional[str]:
+    """A small text file that a shell runs; None for anything else."""
+    head = _head(path, _SCRIPT_LIMIT + 1)
+    if not head or len(head) > _SCRIPT_LIMIT or b"\0" in head:
+        return None
+    first = head.partition(b"\n")[0]
+    if first.startswith(b"#!") and not re.search(rb"sh\b", first):
+        return None
+    return head.decode("utf-8", "replace")
+
+
+def _interpreter_trouble(path: str) -> Optional[str]:
+    """Why the kernel would not run a script: without a first line that names an interpreter, or with a wrong one."""
+    first = _head(path, 256).partition(b"\n")[0]
+    if not first.startswith(b"#!"):
+        return None
+    word = (first[2:].strip(b" \t").split(None, 1) or [b""])[0].decode("utf-8", "replace")
+    if first.endswith(b"\r"):
+        return "has Windows line ends, so that its interpreter %s is not found" % word.rstrip("\r")
+    if word and not os.path.exists(word):
+        return "names the interpreter %s, which does not exist" % word
+    return None
+
+
+def _head(path: str, most: int) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return b""
+    try:
+        return os.read(descriptor, most)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)

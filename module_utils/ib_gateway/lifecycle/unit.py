@@ -1,0 +1,143 @@
+"""A gateway that a unit of the system's systemd starts."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Callable, List, Mapping, Optional, Sequence
+
+from ..base.spec import GatewaySpec
+from ..base.unit import UnitState
+from ..observe import processes
+from . import systemctl
+from .accounts import Account, account_of, may_become
+from .base import Asked, CannotStart, Lifecycle, Outlook, Patience, Started
+from .members import members_of
+from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
+
+
+class Unit(Lifecycle):
+    """A unit of the system's systemd."""
+
+    restarts = True
+
+    @classmethod
+    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
+        """One call to systemctl for all of them."""
+        units = [each.spec.any_unit or "" for each in asked]
+        shown = show_each(units, systemctl.show)
+        return [_outlook(one, shown[one.spec.any_unit or ""]) for one in asked]
+
+    @property
+    def unit(self) -> str:
+        return self.spec.any_unit or ""
+
+    @property
+    def account(self) -> Optional[Account]:
+        """Whose systemd it is; None for the system's. Raises CannotStart."""
+        return None
+
+    def carries(self, pid: int) -> bool:
+        return processes.read_unit(pid) == self.unit
+
+    def start(self, patience: Patience) -> Started:
+        """Starts the unit; restarts one that is active without any process, because a start would do nothing."""
+        state = self.state()
+        active = state is not None and state.holds_without_process
+        return self._told(systemctl.restart if active else systemctl.start, patience.seconds, state)
+
+    def restart(self, seconds: float) -> Started:
+        """Restarts the unit."""
+        return self._told(systemctl.restart, seconds, self.state())
+
+    def state(self) -> Optional[UnitState]:
+        """What systemd says of the unit now; None where it does not answer. Raises CannotStart."""
+        account = self.account
+        shown = show_each([self.unit], functools.partial(systemctl.show, account=account))[self.unit]
+        return state_of(self.unit, shown, account.name if account else None)
+
+    def stop(self) -> None:
+        try:
+            systemctl.stop(self.unit, self.account)
+        except systemctl.UnitError as error:
+            raise CannotStart(str(error), error.pending) from None
+
+    def reset_failed(self) -> None:
+        """Has systemd forget how often it was started. Raises CannotStart."""
+        try:
+            systemctl.reset_failed(self.unit, self.account)
+        except systemctl.UnitError as error:
+            raise CannotStart(str(error)) from None
+
+    def describe(self) -> str:
+        return "unit %s" % self.unit
+
+    def by_hand(self) -> str:
+        return "systemctl start %s" % self.unit
+
+    @property
+    def log(self) -> str:
+        """The command that shows its output."""
+        return "journalctl -u %s" % self.unit
+
+    def _told(self, verb: Callable[..., None], seconds: float, state: Optional[UnitState]) -> Started:
+        """Has systemd start or restart the unit, also at its start limit: a restart must not end half-way there.
+
+        systemd does not tell how near its limit a unit is, so a failed one is always told to start counting anew.
+        """
+        try:
+            if state is not None and state.active == "failed":
+                systemctl.reset_failed(self.unit, self.account)
+            try:
+                verb(self.unit, seconds, self.account)
+            except systemctl.UnitError as error:
+                ran = state is not None and state.active == "active"
+                now = self.state() if ran and not error.pending else None
+                if now is None or now.active != "failed":
+                    raise
+                systemctl.reset_failed(self.unit, self.account)
+                systemctl.start(self.unit, seconds, self.account)
+        except systemctl.UnitError as error:
+            raise CannotStart("%s; its output: %s" % (error, self.log), error.pending) from None
+        return Started(None, self.log)
+
+
+def _outlook(one: Asked, shown: Mapping[str, str]) -> Outlook:
+    unit = one.spec.any_unit or ""
+    state = state_of(unit, shown, None)
+    facts = UnitFacts(
+        unit=unit,
+        state=state,
+        silence=shown.get("error", ""),
+        may_manage=_may_manage(),
+        elsewhere=_users_unit(one.spec) if state and state.load == "not-found" else "",
+        carries=one.process is not None and one.process.unit == unit,
+    )
+    if state is not None and state.load == "loaded" and not facts.carries:
+        facts = facts._replace(trouble=trouble_of(shown, None), without_display=lacks_display(shown, None))
+    return Outlook(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
+
+
+def _users_unit(spec: GatewaySpec) -> str:
+    """What to say where the entry's account has a unit of this name in its own systemd."""
+    account = account_of(spec.user)
+    folders = ["/etc/systemd/user", "/usr/lib/systemd/user"]
+    if account is not None and may_become(account):
+        folders.append(os.path.join(account.home, ".config/systemd/user"))
+    found = any(os.path.exists(os.path.join(folder, spec.any_unit or "")) for folder in folders)
+    return "it is a unit of an account's own systemd: set service_scope: user" if found else ""
+
+
+def _may_manage() -> bool:
+    """Whether this run may start and stop the system's units: as root, or because a policy of this host says so."""
+    import subprocess
+
+    if os.geteuid() == 0:
+        return True
+
+    command = ["pkcheck", "--action-id", "org.freedesktop.systemd1.manage-units", "--process", str(os.getpid())]
+    try:
+        answer = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False)
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return answer.returncode == 0

@@ -1,0 +1,181 @@
+"""What systemd, and the file of a unit, tell of whether a start of the unit can succeed.
+
+The judgement is pure; below it stands what reads the facts: one call to systemctl, and a look at account, program,
+folder and environment files that the unit names.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from ..base.redaction import plain_text
+from ..base.unit import UnitState
+from . import program, systemctl
+from .accounts import PATH, Account, account_of, cannot_enter
+
+_PATH_OF_EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=")
+#: What makes the unit's files and accounts others than those that can be looked at from here.
+_ELSEWHERE = ("RootDirectory", "RootImage")
+
+
+class UnitFacts(NamedTuple):
+    """What speaks for and against the start of a unit. state: None where systemd does not answer; silence: why not.
+
+    whose: of whom the unit is, for a person. may_manage: whether this run may start units there. elsewhere: what to
+    correct where another systemd of this host has a unit of that name. trouble: what its file names and cannot be used.
+    without_display: whether it starts what needs a display, and gives it none. carries: whether its gateway runs now,
+    started by it: what its file names was good enough for that one.
+    """
+
+    unit: str
+    state: Optional[UnitState]
+    whose: str = "the system's"
+    silence: str = ""
+    may_manage: bool = True
+    elsewhere: str = ""
+    trouble: Optional[str] = None
+    without_display: bool = False
+    carries: bool = False
+
+
+def blocker(facts: UnitFacts) -> Optional[str]:
+    """Why a start of the unit must fail, with the cure; None where nothing speaks against it. Pure."""
+    if not facts.may_manage:
+        return "this run is not root and may not start %s: run with become" % facts.unit
+    if facts.state is None:
+        return "systemd cannot be asked about %s: %s" % (facts.unit, facts.silence)
+    return _unloaded(facts, facts.state) or _busy(facts.state) or (None if facts.carries else _unusable(facts))
+
+
+def _unloaded(facts: UnitFacts, state: UnitState) -> Optional[str]:
+    """Why systemd has nothing that it could start."""
+    unit, user = facts.unit, "--user " if state.account else ""
+    by_whom = " as %s" % state.account if state.account else ""
+    if state.load == "not-found":
+        cure = facts.elsewhere or "correct the entry's service, or install the unit"
+        return "%s systemd knows no unit %s: %s" % (facts.whose, unit, cure)
+    if state.load == "masked":
+        return "%s is masked, so that nothing can start it: systemctl %sunmask %s%s" % (unit, user, unit, by_whom)
+    if state.load != "loaded":
+        why = state.load_error or state.load
+        text = "systemd cannot load %s (%s): mend its file, then systemctl %sdaemon-reload%s"
+        return text % (unit, why, user, by_whom)
+    if not state.may_be_started:
+        return "%s may not be started by hand (RefuseManualStart=): name the unit that starts it" % unit
+    return None
+
+
+def _busy(state: UnitState) -> Optional[str]:
+    """Why systemd is at it already."""
+    if state.comes_back:
+        return "systemd is about to start %s again by itself: wait for it" % state.name
+    if state.active == "deactivating":
+        return "%s is being stopped by somebody: wait until it has stopped" % state.name
+    return None
+
+
+def _unusable(facts: UnitFacts) -> Optional[str]:
+    """Why what the unit's file names cannot start a gateway."""
+    if facts.trouble:
+        return "%s cannot start: %s" % (facts.unit, facts.trouble)
+    if facts.without_display:
+        return (
+            "%s would start a gateway without a display, and it would end at once with HeadlessException: "
+            "give it Environment=DISPLAY=, or start it through xvfb-run" % facts.unit
+        )
+    return None
+
+
+# --- reading ---------------------------------------------------------------------------------------------------------
+
+
+def show_each(units: Sequence[str], show: Callable[[Sequence[str]], List[Dict[str, str]]]) -> Dict[str, Dict[str, str]]:
+    """By unit, what systemd says of it; {"error": why} where it says nothing.
+
+    Where it refuses to speak of one of them, as of a name that is none, the others are asked alone.
+    """
+    names = list(dict.fromkeys(units))
+    try:
+        return dict(zip(names, show(names)))
+    except systemctl.UnitError as error:
+        if len(names) == 1:
+            return {names[0]: {"error": str(error)}}
+    return {name: show_each([name], show)[name] for name in names}
+
+
+def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Optional[UnitState]:
+    """A unit's state, from what systemctl shows of it; None where it shows nothing. Pure."""
+    if "error" in shown:
+        return None
+    return UnitState(
+        name=unit,
+        load=shown.get("LoadState", "loaded"),
+        active=shown.get("ActiveState", "inactive"),
+        sub=shown.get("SubState", ""),
+        result=shown.get("Result", "success"),
+        kind=shown.get("Type", ""),
+        remains_after_exit=shown.get("RemainAfterExit") == "yes",
+        may_be_started=shown.get("CanStart", "yes") != "no",
+        load_error=plain_text(shown.get("LoadError", "").partition(" ")[2].strip('"')),
+        restarts=_number(shown.get("NRestarts", "")),
+        start_limit=_number(shown.get("StartLimitBurst", "")),
+        account=account,
+    )
+
+
+def _number(text: str) -> int:
+    return int(text) if text.isdigit() else 0
+
+
+def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:
+    """What a unit's file names and cannot be used; None where all of it can, or cannot be looked at from here.
+
+    account: whose systemd it is; None for the system's.
+    """
+    if any(shown.get(each) for each in _ELSEWHERE) or shown.get("DynamicUser") == "yes":
+        return None
+    user = shown.get("User", "")
+    runs_as = account or account_of(user or "root")
+    if runs_as is None:
+        return None if user.isdigit() else "this host has no account %s (User=)" % user
+    return _missing_environment(shown) or _unusable_folder(shown, runs_as) or _unusable_program(shown, runs_as)
+
+
+def _missing_environment(shown: Mapping[str, str]) -> Optional[str]:
+    for line in shown.get("EnvironmentFiles", "").splitlines():
+        path, _, ignored = line.partition(" (ignore_errors=")
+        if ignored.startswith("no") and not re.search(r"[*?\[]", path) and not os.path.exists(path):
+            return "its EnvironmentFile= %s does not exist" % path
+    return None
+
+
+def _unusable_folder(shown: Mapping[str, str], account: Account) -> Optional[str]:
+    folder = shown.get("WorkingDirectory", "")
+    trouble = cannot_enter(folder, account) if folder.startswith("/") else None
+    return "its WorkingDirectory= %s %s" % (folder, trouble) if trouble else None
+
+
+def _unusable_program(shown: Mapping[str, str], account: Account) -> Optional[str]:
+    for path in _PATH_OF_EXEC.findall(shown.get("ExecStart", "")):
+        if path.startswith("/"):
+            found = program.examine([path], "/", account, {"PATH": PATH})
+            if found.trouble:
+                return "its program %s %s" % (found.name, found.trouble)
+    return None
+
+
+def lacks_display(shown: Mapping[str, str], account: Optional[Account]) -> bool:
+    """Whether a unit starts a program that needs a display and is given none."""
+    if (
+        "DISPLAY=" in shown.get("Environment", "")
+        or shown.get("EnvironmentFiles")
+        or "DISPLAY" in shown.get("PassEnvironment", "")
+    ):
+        return False
+    who = account or account_of(shown.get("User") or "root")
+    paths = [path for path in _PATH_OF_EXEC.findall(shown.get("ExecStart", "")) if path.startswith("/")]
+    if who is None or len(paths) != 1 or re.search(r"\bDISPLAY=", shown.get("ExecStart", "")):
+        return False
+    return program.examine(paths, "/", who, {"PATH": PATH}).display == program.NEEDS

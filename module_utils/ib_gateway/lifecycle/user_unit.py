@@ -1,0 +1,117 @@
+"""A gateway that a unit of its account's own systemd starts (systemctl --user)."""
+
+from __future__ import annotations
+
+import functools
+import os
+from typing import Dict, List, Mapping, Optional, Sequence
+
+from ..observe import processes
+from . import systemctl
+from .accounts import Account, account_of, may_become
+from .base import Asked, CannotStart, Outlook
+from .members import members_of
+from .unit import Unit
+from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
+
+_LINGER = "/var/lib/systemd/linger"
+
+
+class UserUnit(Unit):
+    """A unit of the systemd of the entry's account."""
+
+    @classmethod
+    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
+        """One call to systemctl for each account."""
+        by_account: Dict[Optional[str], List[Asked]] = {}
+        for one in asked:
+            by_account.setdefault(one.spec.user, []).append(one)
+        found: Dict[str, Outlook] = {}
+        for user, entries in by_account.items():
+            found.update(_outlooks(account_of(user), user, entries))
+        return [found[one.spec.name] for one in asked]
+
+    @property
+    def account(self) -> Optional[Account]:
+        found = account_of(self.spec.user)
+        if found is None:
+            raise CannotStart("this host has no account %s" % self.spec.user)
+        if not may_become(found):
+            raise CannotStart("only root can ask %s's systemd: run with become" % found.name)
+        return found
+
+    def carries(self, pid: int) -> bool:
+        account = account_of(self.spec.user)
+        return account is not None and processes.read_user_unit(pid) == (account.uid, self.unit)
+
+    def describe(self) -> str:
+        return "unit %s of %s's own systemd" % (self.unit, self.spec.user or "the account")
+
+    def by_hand(self) -> str:
+        account = account_of(self.spec.user)
+        if account is None or account.uid == os.geteuid() != 0:
+            return "systemctl --user start %s" % self.unit
+        # --machine=ACCOUNT@ would need a message bus that not every host has.
+        prefix = "runuser -u %s -- env XDG_RUNTIME_DIR=%s" % (account.name, account.runtime_dir)
+        return "%s systemctl --user start %s" % (prefix, self.unit)
+
+    @property
+    def log(self) -> str:
+        return "journalctl --user-unit=%s" % self.unit
+
+
+def _outlooks(account: Optional[Account], user: Optional[str], asked: Sequence[Asked]) -> Dict[str, Outlook]:
+    if account is None:
+        return {one.spec.name: Outlook("this host has no account %s: correct the entry's user" % user) for one in asked}
+    if not may_become(account):
+        text = "only root can start units of %s's systemd, and this run is not: run with become" % account.name
+        return {one.spec.name: Outlook(text) for one in asked}
+    if not os.path.exists(account.runtime_dir + "/systemd/private"):
+        text = _asleep(account)
+        return {one.spec.name: Outlook(text) for one in asked}
+    units = [one.spec.any_unit or "" for one in asked]
+    shown = show_each(units, functools.partial(systemctl.show, account=account))
+    return {one.spec.name: _outlook(one, shown[one.spec.any_unit or ""], account) for one in asked}
+
+
+def _outlook(one: Asked, shown: Mapping[str, str], account: Account) -> Outlook:
+    unit = one.spec.any_unit or ""
+    state = state_of(unit, shown, account.name)
+    facts = UnitFacts(
+        unit=unit,
+        state=state,
+        whose="%s's own" % account.name,
+        silence=shown.get("error", ""),
+        elsewhere=_systems_unit(unit) if state and state.load == "not-found" else "",
+        carries=one.process is not None and (one.process.unit_uid, one.process.user_unit) == (account.uid, unit),
+    )
+    if state is not None and state.load == "loaded" and not facts.carries:
+        facts = facts._replace(trouble=trouble_of(shown, account), without_display=_lacks_display(shown, account))
+    return Outlook(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
+
+
+def _lacks_display(shown: Mapping[str, str], account: Account) -> bool:
+    """Beside its file, a unit has the environment that a session has given to the account's systemd."""
+    if not lacks_display(shown, account):
+        return False
+    try:
+        return "DISPLAY=" not in systemctl.user_environment(account)
+    except systemctl.UnitError:
+        return False
+
+
+def _asleep(account: Account) -> str:
+    """What to say where an account has no systemd of its own running."""
+    if os.path.exists(os.path.join(_LINGER, account.name)):
+        return "%s's own systemd does not run: systemctl start user@%d.service" % (account.name, account.uid)
+    return "%s's own systemd does not run, and ends with its last login: loginctl enable-linger %s" % (
+        account.name,
+        account.name,
+    )
+
+
+def _systems_unit(unit: str) -> str:
+    """What to say where the system has a unit of this name."""
+    folders = ("/etc/systemd/system", "/run/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+    found = any(os.path.exists(os.path.join(folder, unit)) for folder in folders)
+    return "it is a unit of the system's: leave service_scope out" if found else ""

@@ -1,0 +1,95 @@
+"""Nothing is stopped or cut for the sake of a start that cannot succeed, nor where a restart would end others."""
+
+from __future__ import annotations
+
+from typing import Any, Optional
+
+import pytest
+from ansible.module_utils.ib_gateway.base.host import Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Plan
+from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
+from ansible.module_utils.ib_gateway.decide.planning import plan
+from unit.facts import (
+    GATEWAY,
+    SCRIPT,
+    SECOND,
+    UNIT,
+    connection,
+    entry,
+    gateway,
+    judged,
+    listener,
+    probe,
+    script,
+    snapshot,
+    spec,
+    told,
+)
+
+MASKED = "ibgateway.service is masked, so that nothing can start it: systemctl unmask ibgateway.service"
+LIVE = UnitMember(SECOND, "trader", ("java", "GWClient"), "gateway")
+BOT = UnitMember(SCRIPT, "quant", ("python3", "router.py"), "client")
+
+
+def planned(look: Snapshot, shaken: Optional[Probe] = None, **known: Any) -> Plan:
+    """The plan for a host's only entry, with what is known of its start."""
+    diagnosis = judged(look, None, shaken)
+    return plan(diagnosis._replace(entry=diagnosis.entry._replace(**known)))
+
+
+@pytest.mark.parametrize(
+    ("look", "shaken"),
+    [
+        (snapshot(), None),
+        (snapshot(gateway(served_before=True)), None),
+        (snapshot(gateway(), script(), connection(SCRIPT)), None),
+        (snapshot(gateway(), gateway(SECOND)), None),
+        (snapshot(gateway(), gateway(SECOND), listener()), probe("silent")),
+        (snapshot(gateway(), listener(), script(), connection(SCRIPT, sent=5)), probe("stalled")),
+        (snapshot(gateway(), listener(), queues={4001: (2, 2, 2)}), None),
+    ],
+)
+def test_a_start_that_cannot_succeed_keeps_everything_as_it_is(look: Snapshot, shaken: Optional[Probe]) -> None:
+    assert planned(look, shaken).steps != ()
+    found = planned(look, shaken, start_blocker=MASKED)
+    assert found.steps == () and len(found.withheld) == 1 and MASKED in found.withheld[0]
+
+
+def test_a_repair_without_a_start_does_not_depend_on_one() -> None:
+    surplus = snapshot(gateway(), gateway(SECOND), listener())
+    assert told(planned(surplus, start_blocker=MASKED).steps) == (("stop_gateway", SECOND),)
+
+
+def test_a_gateway_that_may_be_logging_in_is_waited_for_although_it_could_not_be_started() -> None:
+    starting = snapshot(gateway(age=5.0))
+    assert told(planned(starting, start_blocker=MASKED).steps) == (("wait", None),)
+
+
+def test_a_unit_that_is_active_without_any_process_is_restarted_because_a_start_would_do_nothing() -> None:
+    exited = UnitState(UNIT, active="active", sub="exited", kind="oneshot", remains_after_exit=True)
+    wait, step = planned(snapshot(), unit_state=exited).steps
+    assert (wait.action, step.action, step.target["by"]) == ("wait", "restart", "unit")
+    assert told(planned(snapshot(), unit_state=exited._replace(active="inactive", sub="dead")).steps) == (
+        ("start", None),
+    )
+
+
+@pytest.mark.parametrize("other", [LIVE, BOT._replace(protected=True)])
+def test_a_unit_is_not_restarted_where_that_would_end_another_gateway_or_a_protected_script(other: UnitMember) -> None:
+    carried = snapshot(gateway(unit=UNIT, served_before=True))
+    own = UnitMember(GATEWAY, "trader", ("java",), "gateway")
+    assert told(planned(carried, unit_members=(own, BOT)).steps) == (("restart", None),)
+    found = planned(carried, unit_members=(own, other))
+    assert found.steps == () and "also carries pid %d" % other.pid in found.withheld[0]
+    assert told(planned(snapshot(gateway(served_before=True)), unit_members=(other,)).steps) == (("restart", None),)
+
+
+def test_a_gateway_of_a_user_s_unit_is_restarted_by_that_unit() -> None:
+    one = spec(service_scope="user")
+    mine = snapshot(gateway(user_unit=UNIT, unit_uid=1000, served_before=True))
+    assert plan(judged(mine, one)).steps[0].target["by"] == "unit"
+    for other in (gateway(unit=UNIT, served_before=True), gateway(user_unit="another.service", served_before=True)):
+        assert plan(judged(snapshot(other), one)).steps[0].target["by"] == "identity"
+    assert entry(one, snapshot(units={"trader/" + UNIT: 3.0})).unit_age == 3.0
+    assert entry(one, snapshot(units={UNIT: 3.0})).unit_age is None

@@ -1,0 +1,209 @@
+"""Why a start_command cannot start a gateway: judged by account, program, folder and display, before anything ends."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.module_utils.ib_gateway.lifecycle import accounts, environment, places, program
+from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Outlook, Patience
+from ansible.module_utils.ib_gateway.lifecycle.command import CommandFacts, blocker
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
+from ansible.module_utils.ib_gateway.lifecycle.program import BRINGS, NEEDS, UNKNOWN, Program
+from unit.facts import process, spec
+
+CANARY = "hunter2"
+FINE = CommandFacts("trader", program=Program("/opt/start.sh"))
+
+
+@pytest.fixture(autouse=True)
+def state_dir(tmp_path: Path) -> Any:
+    """Nothing is left anywhere else."""
+    places.use(str(tmp_path / "state"))
+    yield tmp_path / "state"
+    places.use("")
+
+
+def named(*command: str, **more: Any) -> Any:
+    """An entry that is started by a command, as this test's own account."""
+    own = account_of(None)
+    assert own is not None
+    return spec(**{"service": None, "user": own.name, "config_dir": None, "start_command": command, **more})
+
+
+def script(folder: Path, text: str, mode: int = 0o755) -> str:
+    path = folder / "start.sh"
+    path.write_text(text)
+    path.chmod(mode)
+    return str(path)
+
+
+def outlook(*command: str, **more: Any) -> Outlook:
+    return outlooks([Asked(named(*command, **more))])[0]
+
+
+# --- the judgement ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (FINE._replace(account_exists=False), "no account trader to start it as: correct the entry's user"),
+        (FINE._replace(may_become=False, run_as="ops"), "only root can start it as trader, and this run is as ops"),
+        (
+            FINE._replace(program=Program("/opt/x", "does not exist")),
+            "start_command cannot be run: its program /opt/x does not exist",
+        ),
+        (FINE._replace(folder_trouble="/srv/live is closed to account trader"), "/srv/live is closed"),
+        (FINE._replace(program=Program("/opt/x", None, NEEDS)), "give DISPLAY in the entry's start_environment"),
+    ],
+)
+def test_a_start_that_must_fail_is_told_with_its_cure(found: CommandFacts, says: str) -> None:
+    told = blocker(found)
+    assert told is not None and says in told
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        FINE,
+        FINE._replace(program=Program("/opt/x", None, NEEDS), display_given=True),
+        FINE._replace(program=Program("/opt/x", None, NEEDS), ran_without=True),
+        FINE._replace(program=Program("/opt/x", None, BRINGS)),
+        FINE._replace(program=Program("/opt/x", None, UNKNOWN)),
+    ],
+)
+def test_nothing_speaks_against_any_other_command(found: CommandFacts) -> None:
+    assert blocker(found) is None
+
+
+# --- programs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "display"),
+    [
+        ("exec java -cp jts.jar GWClient\n", NEEDS),
+        ("# xvfb-run would be needed\nexec java -cp jts.jar GWClient\n", NEEDS),
+        ('[ -n "$DISPLAY" ] || exit 1\n', NEEDS),
+        ('exec "${IBC_PATH}/scripts/displaybannerandlaunch.sh" &\n', NEEDS),
+        ("export DISPLAY=:1\nexec java -cp jts.jar GWClient\n", BRINGS),
+        ('export DISPLAY="${DISPLAY:-:1}"\nexec java GWClient\n', BRINGS),
+        ("Xvfb :9 &\nexec java GWClient\n", BRINGS),
+        ("vncserver :3\njava GWClient\n", BRINGS),
+        (". /etc/default/ibgateway\nexec java GWClient\n", UNKNOWN),
+        ("docker restart ibgateway # java\n", UNKNOWN),
+        ("echo started\n", UNKNOWN),
+    ],
+)
+def test_a_script_tells_whether_its_gateway_has_a_display(text: str, display: str) -> None:
+    assert program.display_in(text) == display
+
+
+def test_a_program_is_looked_at_as_its_account_would_run_it(tmp_path: Path) -> None:
+    missing = str(tmp_path / "nothing")
+    for command, says in (
+        ([missing, CANARY], "%s does not exist" % missing),
+        (["no-such-program-anywhere"], "is in none of the folders"),
+        ([missing + " --pw=" + CANARY], "more than one word"),
+        (["bash", missing, CANARY], "%s does not exist" % missing),
+        (["env", "IB_PASSWORD=" + CANARY, missing], "%s does not exist" % missing),
+        ([str(tmp_path)], "is not a program but a folder"),
+        ([script(tmp_path, "#!/bin/sh\n", 0o644)], "may not be executed"),
+    ):
+        told = outlook(*command).blocker
+        assert told is not None and says in told and CANARY not in told, command
+    for text, says in (("#!/bin/sh\r\nexit\r\n", "Windows line ends"), ("#!/no/such/sh\n", "/no/such/sh, which does")):
+        told = outlook(script(tmp_path, text)).blocker
+        assert told is not None and says in told
+    assert outlook(script(tmp_path, "#!/bin/sh\n")).blocker is None
+    assert outlook("env", "DISPLAY=:1", script(tmp_path, "#!/bin/sh\njava GWClient\n")).blocker is None
+    assert outlook("xvfb-run-that-is-not-there").blocker is not None
+
+
+def test_a_folder_on_the_way_closed_to_the_account_keeps_it_from_the_program(tmp_path: Path) -> None:
+    """The mode bits count, not what root may do."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    path = script(closed, "#!/bin/sh\n")
+    other = Account("other", os.geteuid() + 54321, 54321, frozenset((54321,)), "/", "/bin/sh")
+    told = accounts.cannot_run(path, other)
+    assert told is not None and "closed to account other" in told
+    own = account_of(None)
+    assert own is not None and accounts.cannot_run(path, own) is None
+
+
+def test_a_gateway_without_any_display_is_not_started_and_one_that_is_given_its_display_is(tmp_path: Path) -> None:
+    path = script(tmp_path, "#!/bin/sh\nexec java GWClient\n")
+    told = outlook(path).blocker
+    assert told is not None and "HeadlessException" in told
+    assert outlook(path, start_environment=(("DISPLAY", ":1"),)).blocker is None
+
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+
+def test_an_ended_gateway_s_environment_is_what_the_next_one_gets(
+    tmp_path: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":77")
+    monkeypatch.setenv("IB_PASSWORD", CANARY)
+    with subprocess.Popen(["sleep", "60"]) as old:
+        running = process(old.pid, "java")
+        path = script(tmp_path, '#!/bin/sh\necho "$DISPLAY $IB_PASSWORD $EXTRA" > "$OUT"\n# java\nexec sleep 0.01\n')
+        assert outlooks([Asked(named(path), running)])[0].blocker is None
+        environment.keep("live", old.pid)
+        old.kill()
+    kept = state_dir / "environment" / "live.environment.json"
+    assert kept.stat().st_mode & 0o777 == 0o600 and CANARY not in kept.read_text()
+    out = tmp_path / "out"
+    entry = named(path, start_environment=(("EXTRA", "more"), ("OUT", str(out))))
+    lifecycle(entry).start(Patience(5.0))
+    assert out.read_text() == ":77  more\n"
+
+
+@pytest.mark.parametrize("change", [{"boot_id": "another"}, {"uid": 1 << 30}, "not json", {"environment": 3}], ids=str)
+def test_an_environment_of_another_boot_or_account_is_not_taken(change: Any, state_dir: Path) -> None:
+    import json
+
+    environment.keep("live", os.getpid())
+    path = state_dir / "environment" / "live.environment.json"
+    found = json.loads(path.read_text())
+    assert environment.kept("live", os.geteuid()) is not None
+    path.write_text(change if isinstance(change, str) else json.dumps({**found, **change}))
+    assert environment.kept("live", os.geteuid()) is None
+
+
+def test_a_folder_in_which_others_may_write_is_not_believed(state_dir: Path) -> None:
+    environment.keep("live", os.getpid())
+    (state_dir / "environment").chmod(0o777)
+    assert environment.kept("live", os.geteuid()) is None
+
+
+# --- the start -------------------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_fails_at_once_names_the_file_with_what_it_said(tmp_path: Path, state_dir: Path) -> None:
+    path = script(tmp_path, "#!/bin/sh\necho HeadlessException\nexit 3\n")
+    with pytest.raises(CannotStart, match="status 3") as failed:
+        lifecycle(named(path)).start(Patience(5.0))
+    log = state_dir / "output" / "live.log"
+    assert str(log) in str(failed.value) and log.read_text() == "HeadlessException\n"
+    script(tmp_path, "#!/bin/sh\necho again\nexit 3\n")
+    with pytest.raises(CannotStart):
+        lifecycle(named(path)).start(Patience(5.0))
+    assert (log.read_text(), Path(str(log) + ".1").read_text()) == ("again\n", "HeadlessException\n")
+
+
+def test_of_an_earlier_output_only_the_end_is_kept(tmp_path: Path, state_dir: Path) -> None:
+    log = state_dir / "output" / "live.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("x" * 1_000_000 + "the end\n")
+    with pytest.raises(CannotStart):
+        lifecycle(named(script(tmp_path, "#!/bin/sh\nexit 3\n"))).start(Patience(5.0))
+    kept = Path(str(log) + ".1")
+    assert kept.stat().st_size == 256 * 1024 and kept.read_text().endswith("the end\n")

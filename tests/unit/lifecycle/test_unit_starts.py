@@ -1,0 +1,221 @@
+"""Why a unit cannot be started is told in the words of a person who knows systemd, with what to do about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Sequence
+
+import pytest
+from ansible.module_utils.ib_gateway.base.unit import UnitState
+from ansible.module_utils.ib_gateway.lifecycle import systemctl, unit, unit_facts
+from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
+from ansible.module_utils.ib_gateway.lifecycle.unit_facts import UnitFacts, blocker
+from unit.facts import GATEWAY, UNIT, gateway, spec
+
+LOADED = UnitState(UNIT)
+#: What systemd shows of a unit that could be started.
+SHOWN = {"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success", "CanStart": "yes"}
+
+
+def facts(state: Optional[UnitState] = LOADED, **more: Any) -> UnitFacts:
+    return UnitFacts(UNIT, state)._replace(**more)
+
+
+# --- the judgement ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (facts(may_manage=False), "this run is not root and may not start ibgateway.service: run with become"),
+        (
+            facts(None, silence="systemctl show failed: Connection refused"),
+            "systemd cannot be asked about ibgateway.service: systemctl show failed: Connection refused",
+        ),
+        (
+            facts(LOADED._replace(load="not-found")),
+            "the system's systemd knows no unit ibgateway.service: correct the entry's service, or install the unit",
+        ),
+        (facts(LOADED._replace(load="not-found"), elsewhere="set service_scope: user"), "set service_scope: user"),
+        (
+            facts(LOADED._replace(load="masked")),
+            "ibgateway.service is masked, so that nothing can start it: systemctl unmask ibgateway.service",
+        ),
+        (
+            facts(LOADED._replace(load="masked", account="trader")),
+            "systemctl --user unmask ibgateway.service as trader",
+        ),
+        (
+            facts(LOADED._replace(load="bad-setting", load_error="Unit has a bad unit file setting.")),
+            "(Unit has a bad unit file setting.): mend its file, then systemctl daemon-reload",
+        ),
+        (facts(LOADED._replace(may_be_started=False)), "RefuseManualStart="),
+        (
+            facts(LOADED._replace(active="activating", sub="auto-restart")),
+            "systemd is about to start ibgateway.service again by itself: wait for it",
+        ),
+        (facts(LOADED._replace(active="deactivating", sub="stop-sigterm")), "being stopped"),
+        (facts(trouble="its program /opt/x does not exist"), "cannot start: its program /opt/x does not exist"),
+        (facts(without_display=True), "without a display"),
+    ],
+)
+def test_a_start_that_must_fail_is_told_with_its_cure(found: UnitFacts, says: str) -> None:
+    told = blocker(found)
+    assert told is not None and says in told
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        facts(),
+        facts(LOADED._replace(active="active", sub="running")),
+        facts(LOADED._replace(active="active", sub="exited", kind="oneshot", remains_after_exit=True)),
+        facts(LOADED._replace(active="failed", result="start-limit-hit")),
+        facts(LOADED._replace(active="activating", sub="start-pre")),
+        facts(carries=True, trouble="its program is elsewhere by now", without_display=True),
+    ],
+)
+def test_nothing_speaks_against_any_other_unit(found: UnitFacts) -> None:
+    assert blocker(found) is None
+
+
+def test_a_start_limit_is_seen_also_where_systemd_keeps_the_result_of_the_failure_before() -> None:
+    looped = LOADED._replace(active="failed", result="exit-code", restarts=5, start_limit=5)
+    assert looped.start_limit_hit and LOADED._replace(active="failed", result="start-limit-hit").start_limit_hit
+    assert not looped._replace(restarts=4).start_limit_hit
+    assert not looped._replace(start_limit=0).start_limit_hit
+    assert not looped._replace(active="active").start_limit_hit
+
+
+# --- what the unit's file names --------------------------------------------------------------------------------------
+
+
+def exec_start(path: object) -> str:
+    return "{ path=%s ; argv[]=%s --pw=hunter2 ; ignore_errors=no ; pid=0 ; status=0/0 }" % (path, path)
+
+
+def test_a_unit_s_file_is_read_for_what_does_not_exist(tmp_path: Path) -> None:
+    program = tmp_path / "start.sh"
+    missing = str(tmp_path / "nothing")
+    for shown, says in (
+        ({"ExecStart": exec_start(program)}, "its program %s does not exist" % program),
+        ({"User": "no-such-account"}, "no account no-such-account"),
+        ({"WorkingDirectory": missing}, "WorkingDirectory= %s does not exist" % missing),
+        ({"EnvironmentFiles": missing + " (ignore_errors=no)"}, "EnvironmentFile= %s does not exist" % missing),
+    ):
+        told = unit_facts.trouble_of({**SHOWN, **shown}, None)
+        assert told is not None and says in told and "hunter2" not in told
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    for fine in (
+        {"ExecStart": exec_start(program), "WorkingDirectory": str(tmp_path)},
+        {"EnvironmentFiles": missing + " (ignore_errors=yes)"},
+        {"EnvironmentFiles": str(tmp_path / "*.env") + " (ignore_errors=no)"},
+        {"ExecStart": exec_start(missing), "RootDirectory": "/srv/root"},
+        {"ExecStart": exec_start(missing), "DynamicUser": "yes"},
+    ):
+        assert unit_facts.trouble_of({**SHOWN, **fine}, None) is None, fine
+
+
+def test_a_unit_without_a_display_is_one_that_gives_none_to_a_program_that_needs_one(tmp_path: Path) -> None:
+    program = tmp_path / "start.sh"
+    program.write_text("#!/bin/sh\nexec java -cp x ibcalpha.ibc.IbcGateway\n")
+    program.chmod(0o755)
+    shown = {**SHOWN, "ExecStart": exec_start(program)}
+    assert unit_facts.lacks_display(shown, None)
+    assert not unit_facts.lacks_display({**shown, "Environment": "DISPLAY=:1"}, None)
+    assert not unit_facts.lacks_display({**shown, "EnvironmentFiles": "/etc/ib.env (ignore_errors=no)"}, None)
+    assert not unit_facts.lacks_display({**shown, "PassEnvironment": "DISPLAY"}, None)
+    program.write_text("#!/bin/sh\nexec xvfb-run java -cp x ibcalpha.ibc.IbcGateway\n")
+    assert not unit_facts.lacks_display(shown, None)
+
+
+# --- asking and telling systemd --------------------------------------------------------------------------------------
+
+
+class Systemd:
+    """A systemd that shows what it is given, notes what it is told, and fails where it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **shown: str) -> None:
+        self.shown = {**SHOWN, **shown}
+        self.told: List[str] = []
+        self.fails: Dict[str, Dict[str, str]] = {}
+        monkeypatch.setattr(systemctl, "_systemctl", self.call)
+        monkeypatch.setattr(unit, "_may_manage", lambda: True)
+
+    def call(self, *arguments: str, **_given: Any) -> str:
+        verb = next(each for each in arguments if not each.startswith("-"))
+        units: Sequence[str] = arguments[arguments.index("--") + 1 :]
+        self.told.append(verb)
+        if "no name" in units:
+            raise systemctl.UnitError("systemctl show failed: Unit name no name is not valid.")
+        if verb in self.fails:
+            self.shown.update(self.fails.pop(verb))
+            raise systemctl.UnitError("systemctl %s failed: Start request repeated too quickly." % verb)
+        block = "\n".join("%s=%s" % pair for pair in self.shown.items())
+        return "\n\n".join(block for _ in units) + "\n" if verb == "show" else ""
+
+
+def test_all_units_of_a_host_are_asked_about_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(monkeypatch, LoadState="masked")
+    found = outlooks([Asked(spec()), Asked(spec(name="paper", service="paper"))])
+    assert systemd.told == ["show"] and [each.state.load for each in found if each.state] == ["masked", "masked"]
+
+
+def test_a_name_that_is_no_unit_s_does_not_keep_the_others_from_being_asked_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Systemd(monkeypatch)
+    monkeypatch.setattr(type(spec()), "any_unit", property(lambda each: "no name" if each.name == "paper" else UNIT))
+    fine, wrong = outlooks([Asked(spec()), Asked(spec(name="paper"))])
+    assert fine.blocker is None and wrong.blocker is not None and "is not valid" in wrong.blocker
+
+
+def test_what_a_unit_carries_now_it_can_carry_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its program may have been moved since; then the gateway that runs is not held against itself."""
+    Systemd(monkeypatch, ExecStart=exec_start(tmp_path / "nothing"))
+    carried, other = Asked(spec(), gateway(unit=UNIT)), Asked(spec(), gateway(GATEWAY))
+    assert [bool(each.blocker) for each in outlooks([carried, other])] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("shown", "verbs"),
+    [
+        ({}, ["show", "start"]),
+        ({"ActiveState": "active", "SubState": "exited"}, ["show", "restart"]),
+        ({"ActiveState": "active", "SubState": "running"}, ["show", "start"]),
+        ({"ActiveState": "failed", "Result": "start-limit-hit"}, ["show", "reset-failed", "start"]),
+    ],
+)
+def test_a_start_does_what_brings_the_unit_up(
+    monkeypatch: pytest.MonkeyPatch, shown: Dict[str, str], verbs: List[str]
+) -> None:
+    systemd = Systemd(monkeypatch, **shown)
+    assert lifecycle(spec()).start(Patience(5.0)).log == "journalctl -u " + UNIT
+    assert systemd.told == verbs
+
+
+def test_a_restart_that_ends_at_the_start_limit_half_way_is_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(monkeypatch, ActiveState="active", SubState="running")
+    systemd.fails["restart"] = {"ActiveState": "failed"}
+    lifecycle(spec()).restart(5.0)
+    assert systemd.told == ["show", "restart", "show", "reset-failed", "start"]
+
+
+def test_a_start_that_fails_says_where_its_output_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(monkeypatch)
+    systemd.fails["start"] = {}
+    with pytest.raises(CannotStart, match=r"its output: journalctl -u ibgateway\.service"):
+        lifecycle(spec()).start(Patience(5.0))
+
+
+def test_a_user_s_unit_is_asked_about_only_where_the_account_s_systemd_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    Systemd(monkeypatch)
+    own = account_of(None)
+    assert own is not None
+    for user, says in ((own.name, "loginctl enable-linger"), ("no-such-account", "no account no-such-account")):
+        monkeypatch.setattr(Account, "runtime_dir", "/nonexistent")
+        found = outlooks([Asked(spec(user=user, service_scope="user"))])[0].blocker
+        assert found is not None and says in found
