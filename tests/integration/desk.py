@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psutil
 from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, free_port
@@ -95,11 +95,13 @@ class Desk:
         """A pattern for client_patterns that names this desk's scripts, and nobody else's on this machine."""
         return re.escape(str(self.folder)) + r"/script\d+/hold_session\.py"
 
-    def bystander(self, *argv: str, executable: str | None = None) -> subprocess.Popen[bytes]:
+    def bystander(
+        self, *argv: str, executable: str | None = None, output: IO[bytes] | int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
         """Starts any other program; `executable` is what runs where argv[0] says something else."""
         environment = os.environ if executable is None else {**os.environ, **python_home(executable)}
         process = subprocess.Popen(
-            argv, executable=executable, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            argv, executable=executable, env=environment, stdin=subprocess.DEVNULL, stdout=output
         )
         self._stack.callback(_end, process)
         return process

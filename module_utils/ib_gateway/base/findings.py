@@ -140,6 +140,18 @@ LOGIN_TAKEN_OVER = _entry(
     "Another login of the same user has taken the broker's session from this gateway.",
     "The session is not taken back, because a person may be using it; the report says since when.",
 )
+LOGIN_REFUSED = _entry(
+    "login_refused",
+    UNHEALTHY,
+    "The broker refuses the login: the gateway shows an error in place of its main window.",
+    "Nothing is started or restarted, because repeated logins lock an account; the report counts them.",
+)
+GATEWAY_STOPPED = _entry(
+    "gateway_stopped",
+    UNHEALTHY,
+    "A person or a schedule has stopped the gateway through IBC's command server.",
+    "Nothing is started; the report says when it was stopped and by which command.",
+)
 UPSTREAM_DOWN = _entry(
     "upstream_down",
     UNHEALTHY,
@@ -294,9 +306,7 @@ PLANNED: Tuple[FindingType, ...] = (
     CANNOT_JUDGE,
     DISK_FULL,
     START_LIMIT_HIT,
-    CRASH_LOOP,
     CONTAINER_LINK_DOWN,
-    LOGIN_TAKEN_OVER,
     NO_BROKER_ROUTE,
     GATEWAY_FROZEN,
     SESSION_INCOMPLETE,
@@ -306,6 +316,4 @@ PLANNED: Tuple[FindingType, ...] = (
     LOCALHOST_FAMILY,
     FARM_BROKEN,
     DISCLAIMER_PENDING,
-    LOGIN_PENDING,
-    GATEWAY_COMING_UP,
 )

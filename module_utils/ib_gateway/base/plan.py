@@ -4,6 +4,7 @@ from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
 from .findings import INFO, Finding
 from .host import ApiConnection, Client, Keeper, Listener, Process
+from .login import LoginState
 from .probe import Probe
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .unit import UnitMember, UnitState
@@ -78,6 +79,8 @@ class Entry(NamedTuple):
     start_blocker: Optional[str] = None
     unit_state: Optional[UnitState] = None
     unit_members: Tuple[UnitMember, ...] = ()
+    #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
+    login: Optional[LoginState] = None
 
     def in_unit(self, process: Process) -> bool:
         """Whether a process belongs to the entry's unit."""
@@ -121,13 +124,18 @@ class Entry(NamedTuple):
         return tuple(port for port in self.listening(process) if port in known or port in used)
 
     def has_served(self, process: Process) -> bool:
-        """Whether a process has listened on the entry's port before: it holds connections there, or was seen to."""
-        return process.served_before or any(
-            client.connection is not None
-            and client.connection.accepted
-            and client.connection.port == self.spec.port
-            and process.pid in client.connection.gateway_pids
-            for client in self.clients
+        """Whether a process has listened on the entry's port before: by its connections, an earlier look or its log."""
+        told = self.login is not None and self.login.pid == process.pid and self.login.served
+        return (
+            told
+            or process.served_before
+            or any(
+                client.connection is not None
+                and client.connection.accepted
+                and client.connection.port == self.spec.port
+                and process.pid in client.connection.gateway_pids
+                for client in self.clients
+            )
         )
 
 

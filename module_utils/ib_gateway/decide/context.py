@@ -7,10 +7,22 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tu
 
 from ..base.findings import Finding
 from ..base.host import Client, Process, Snapshot
+from ..base.login import (
+    AUTO_RESTART,
+    DISPLACED,
+    LAUNCHING,
+    LOGGING_IN,
+    REFUSED,
+    SECOND_FACTOR_PENDING,
+    STOPPED,
+    LoginState,
+)
 from ..base.plan import Entry
 from ..base.probe import Probe
 from ..base.spec import GatewaySpec
 
+#: States of a login that are a finding whatever the tables show.
+_TOLD = (SECOND_FACTOR_PENDING, DISPLACED, REFUSED, STOPPED, AUTO_RESTART)
 #: States of a unit in which something of it runs, or is about to.
 _ALIVE = ("active", "activating", "reloading", "deactivating")
 #: So many automatic restarts of a unit that each failed are a loop.
@@ -102,9 +114,29 @@ class Case(NamedTuple):
 
     @property
     def _idle(self) -> Tuple[Process, ...]:
-        """Its gateways that listen nowhere while none owns the port, but for those that are frozen or unrouted."""
+        """Its gateways that listen nowhere while none owns the port, but for those that rules of their own tell."""
         apart = {each.pid for each in (*self.frozen, *self.unrouted)}
+        if self.told is not None:
+            apart.add(self.told.pid or 0)
         return tuple(each for each in self.waiting if each.pid not in apart)
+
+    @property
+    def told(self) -> Optional[LoginState]:
+        """The state of the login, where IBC's log tells one that rules_login has a finding for."""
+        login = self.entry.login
+        if login is None or login.log is None or any(each.pid == login.pid for each in self.frozen):
+            return None
+        if login.pid is None and not self.absent:
+            return None
+        age = next((each.age for each in self.entry.processes if each.pid == login.pid), 0.0)
+        late = age >= self.spec.start_timeout or login.asked > 0
+        pending = login.state in (LAUNCHING, LOGGING_IN) and login.pid is not None and late
+        return login if login.looping or pending or login.state in _TOLD else None
+
+    @property
+    def finished(self) -> bool:
+        """Whether what could bring a gateway has said that it brings none any more."""
+        return self.entry.login is not None and self.entry.login.finished
 
     @property
     def unit_brings_it(self) -> str:
@@ -147,6 +179,14 @@ def lost(client: Client) -> bool:
     """Whether the kernel waits in vain for answers of a client on another host, so that cutting it harms nobody."""
     connection = client.connection
     return connection is not None and connection.remote_host is not None and connection.lost_for is not None
+
+
+def span(seconds: float) -> str:
+    """Seconds as a person says them."""
+    for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return "%d %s" % (seconds // size, name)
+    return "%d s" % seconds
 
 
 def person(process: Process) -> Dict[str, Any]:

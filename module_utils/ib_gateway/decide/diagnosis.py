@@ -37,7 +37,16 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
 
 
 def _by_weight(case: Case) -> List[Finding]:
-    return sorted((finding for rule in RULES for finding in rule(case)), key=lambda finding: finding.type.weight)
+    return sorted((finding for rule in _rules(case) for finding in rule(case)), key=lambda each: each.type.weight)
+
+
+def _rules(case: Case) -> Tuple[Rule, ...]:
+    """Every rule; those on logins are loaded where a log tells of one, since most looks find none."""
+    if case.told is None:
+        return RULES
+    from . import rules_login
+
+    return RULES + rules_login.RULES
 
 
 #: Findings with which a handshake would tell nothing, or meet somebody who is not proven to be meant.

@@ -26,6 +26,8 @@ _NOTHING_HELPS: Dict[str, str] = {
     findings.PORT_TAKEN.code: "no gateway is started, restarted or stopped while another program has its port",
     findings.WRONG_PORT.code: "a restart does not change the port of a gateway",
     findings.LOGIN_TAKEN_OVER.code: "to restart would take the session back from the person who has it now",
+    findings.LOGIN_REFUSED.code: "one more login could get the account locked out; a person has to see why",
+    findings.GATEWAY_STOPPED.code: "somebody has stopped this gateway by a command, and may want it so",
     findings.DISCLAIMER_PENDING.code: "a restart brings the disclaimer back; a person has to accept it at the screen",
     findings.DISK_FULL.code: "no gateway starts on a full disk",
     findings.CRASH_LOOP.code: "one more start ends as the last ones did",

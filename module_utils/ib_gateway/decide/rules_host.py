@@ -64,7 +64,8 @@ def claimed_by_another_account(case: Case) -> Iterator[Finding]:
 
 def gateway_not_running(case: Case) -> Iterator[Finding]:
     """No process of the entry runs, and nothing is about to bring one."""
-    if not case.absent or case.unit_is_starting or case.unit_brings_it or case.entry.keepers:
+    brought = case.unit_brings_it or (case.entry.keepers and not case.finished)
+    if not case.absent or case.unit_is_starting or case.told or brought:
         return
     spec, unit_age = case.spec, case.entry.unit_age
     expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}

@@ -11,7 +11,7 @@ from typing import Iterator, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import Process
-from .context import Case, Rule, person
+from .context import Case, Rule, person, span
 
 
 def gateway_frozen(case: Case) -> Iterator[Finding]:
@@ -66,7 +66,7 @@ def login_pending(case: Case) -> Iterator[Finding]:
         yield findings.LOGIN_PENDING.found(
             "gateway pid %d of %s has run for %s and never opened port %d: its login has not completed, most often "
             "because it waits for a second factor or at its login window"
-            % (process.pid, case.spec.name, _span(process.age), case.spec.port),
+            % (process.pid, case.spec.name, span(process.age), case.spec.port),
             dict(_aged(process), port=case.spec.port, start_timeout=case.spec.start_timeout),
         )
 
@@ -74,7 +74,7 @@ def login_pending(case: Case) -> Iterator[Finding]:
 def gateway_coming_up(case: Case) -> Iterator[Finding]:
     """No gateway runs, and what brings it is alive."""
     keepers = case.entry.keepers
-    if case.crashing or case.unit_is_starting:
+    if case.crashing or case.unit_is_starting or case.told:
         return
     if case.unit_brings_it:
         state = case.entry.unit_state
@@ -83,12 +83,12 @@ def gateway_coming_up(case: Case) -> Iterator[Finding]:
             % (case.spec.name, case.unit_brings_it),
             {"unit": case.spec.any_unit, "active": state and state.active, "sub": state and state.sub},
         )
-    elif case.absent and keepers:
+    elif case.absent and keepers and not case.finished:
         first = keepers[0]
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) is there to bring it: a "
             "gateway's nightly restart leaves a gap of up to 90 s"
-            % (case.spec.name, first.name, first.pid, first.user, _span(first.age)),
+            % (case.spec.name, first.name, first.pid, first.user, span(first.age)),
             {
                 "keepers": [
                     {"pid": each.pid, "user": each.user, "name": each.name, "age": round(each.age, 1)}
@@ -121,14 +121,6 @@ def start_limit_hit(case: Case) -> Iterator[Finding]:
 
 def _aged(process: Process) -> dict:  # type: ignore[type-arg]  # evidence: names to values
     return dict(person(process), age=round(process.age, 1))
-
-
-def _span(seconds: float) -> str:
-    """Seconds as a person says them."""
-    for name, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return "%d %s" % (seconds // size, name)
-    return "%d s" % seconds
 
 
 RULES: Tuple[Rule, ...] = (

@@ -56,6 +56,15 @@ def _keepers(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[Keeper, ...
     return keepers(gateways)
 
 
+def _with_logins(entries: Sequence[Entry], snapshot: Snapshot) -> Sequence[Entry]:
+    """The entries with the state of their login; asked only of those that do not serve."""
+    if all(entry.owners() for entry in entries) or not sys.platform.startswith("linux"):
+        return entries
+    from .logins import with_login
+
+    return [entry if entry.owners() else with_login(entry, snapshot) for entry in entries]
+
+
 def _localhost(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[str, ...]:
     """What `localhost` is on this host; asked only where a port is not heard on every address."""
     ports = {spec.port for spec in specs}
@@ -78,7 +87,7 @@ def examine(
     snapshot = _remember(look_for(specs), hints.known_served)
     entries, undeclared = entries_of(specs, snapshot)
     found = []
-    for entry in entries:
+    for entry in _with_logins(entries, snapshot):
         passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
         if may_probe(passive, policy):
             probe = prober(_address(entry), entry.spec.port, timeout)

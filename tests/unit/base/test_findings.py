@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.ib_fleet.render.junit import CHECKS
 from ansible.module_utils.ib_gateway.base import findings
 from ansible.module_utils.ib_gateway.base.findings import CATALOGUE, PLANNED, FindingType
-from ansible.module_utils.ib_gateway.decide import diagnosis, rules_api, rules_host
+from ansible.module_utils.ib_gateway.decide import diagnosis, rules_api, rules_host, rules_login, rules_waiting
 from unit.facts import SECOND, gateway, judged, snapshot
 from unit.module_runs import PROJECT
 
@@ -73,10 +73,11 @@ def test_every_entry_is_found_by_a_rule_or_planned() -> None:
 
 
 def test_every_rule_is_applied() -> None:
-    for file in (rules_host, rules_api):
+    for file in (rules_host, rules_waiting, rules_api, rules_login):
         here = [each for _, each in inspect.getmembers(file, inspect.isfunction) if each.__module__ == file.__name__]
         assert {each for each in here if not each.__name__.startswith("_")} == set(file.RULES)
-        assert set(file.RULES) <= set(diagnosis.RULES)
+        # Rules on logins are loaded where there is one to tell of.
+        assert file is rules_login or set(file.RULES) <= set(diagnosis.RULES)
 
 
 def test_nobody_spells_a_code_or_makes_a_finding_without_the_catalogue() -> None:
