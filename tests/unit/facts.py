@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple, Union
+from types import MappingProxyType
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ansible.module_utils.ib_gateway.base.classify import gateway_kind, relay_name
 from ansible.module_utils.ib_gateway.base.host import (
@@ -162,14 +163,24 @@ def client(pid: int, look: Snapshot, one: Optional[GatewaySpec] = None) -> Clien
     return next(each for each in entry(one or spec(), look).clients if each.process and each.process.pid == pid)
 
 
-def judged(look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[Probe] = None) -> Diagnosis:
-    """The diagnosis of a host's only entry."""
-    return diagnose(entry(one or spec(), look), look, shaken)
+def judged(
+    look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[Probe] = None, **known: Any
+) -> Diagnosis:
+    """The diagnosis of a host's only entry; known: what is known of it beside the look, such as its unit_state."""
+    return diagnose(entry(one or spec(), look)._replace(**known), look, shaken)
 
 
-def planned(look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[Probe] = None) -> Plan:
-    """The plan for a host's only entry."""
-    return planning.plan(judged(look, one, shaken))
+def planned(look: Snapshot, one: Optional[GatewaySpec] = None, shaken: Optional[Probe] = None, **known: Any) -> Plan:
+    """The plan for a host's only entry; known: as for judged()."""
+    return planning.plan(judged(look, one, shaken, **known))
+
+
+def plans(
+    specs: Sequence[GatewaySpec], look: Snapshot, shaken: Mapping[str, Probe] = MappingProxyType({})
+) -> List[Plan]:
+    """The plans of all entries of a host, in their order; shaken: what handshakes came to, by entry name."""
+    found = assign.entries_of(specs, look)[0]
+    return [planning.plan(diagnose(each, look, shaken.get(each.spec.name))) for each in found]
 
 
 def told(steps: Iterable[Step]) -> Tuple[Tuple[str, Optional[int]], ...]:

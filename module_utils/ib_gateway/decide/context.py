@@ -98,13 +98,8 @@ class Case(NamedTuple):
         return tuple(each for each in self._idle if each.pid not in known)
 
     def stray_ports(self, process: Process) -> Tuple[int, ...]:
-        """Ports on which a gateway listens that should be up by now, and that may be its API's.
-
-        A port that one of Java's own options names is an agent's: JMX, a debugger, a metrics exporter.
-        """
-        words = " ".join(word for word in process.argv if word.startswith(("-D", "-agent", "-javaagent", "-X")))
-        named = {int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words)}
-        return tuple(port for port in self.entry.listening(process) if port not in named)
+        """Ports on which a gateway listens that should be up by now, and that may be its API's."""
+        return stray_ports(self.entry, process)
 
     @property
     def maybe(self) -> Tuple[Process, ...]:
@@ -173,6 +168,16 @@ class Case(NamedTuple):
 
 #: A rule makes the findings that it finds in one entry's facts.
 Rule = Callable[[Case], Iterator[Finding]]
+
+
+def stray_ports(entry: Entry, process: Process) -> Tuple[int, ...]:
+    """Ports on which a gateway listens and that may be its API's.
+
+    A port that one of Java's own options names is an agent's: JMX, a debugger, a metrics exporter.
+    """
+    words = " ".join(word for word in process.argv if word.startswith(("-D", "-agent", "-javaagent", "-X")))
+    named = {int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words)}
+    return tuple(port for port in entry.listening(process) if port not in named)
 
 
 def lost(client: Client) -> bool:

@@ -13,6 +13,7 @@ from ..base.findings import UNHEALTHY
 from ..base.host import Process
 from ..base.plan import RESTART, RUNGS, START, STOP_GATEWAY, WAIT, Diagnosis, Entry, Plan, Step
 from . import targets
+from .context import stray_ports
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
 
 #: Findings with which nothing is done, and why.
@@ -140,7 +141,8 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
 def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:
     """(a step for each gateway that is one too many, for whose sake others are left).
 
-    One that serves somebody is never surplus, and one that has just started may be a restart under way.
+    One that serves somebody is never surplus, nor is one beside the gateway that stays which listens on a port that may
+    be an API's, and one that has just started may be a restart under way.
     """
     steps: List[Step] = []
     spared: List[str] = []
@@ -156,6 +158,10 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
         ]
         if keep is not None and process.age < entry.spec.start_timeout:
             served.append("the login of pid %d, which started %d s ago" % (process.pid, process.age))
+        if keep is not None:
+            served.extend(
+                "whoever uses port %d of pid %d" % (each, process.pid) for each in stray_ports(entry, process)
+            )
         if process.pid == 1 or process.own_run:
             served.append("all that pid %d carries, this run among it" % process.pid)
         spared.extend(served)

@@ -9,6 +9,7 @@ from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, S
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.spec import Container, GatewaySpec
+from ansible.module_utils.ib_gateway.base.unit import UnitState
 from unit.facts import (
     ALIEN,
     FOLDER,
@@ -52,8 +53,7 @@ def reasons(plan: Plan) -> str:
 
 LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
     "healthy: nothing": (FINE, probe(), ()),
-    "gateway_not_running: start": (snapshot(), None, (("start", None),)),
-    "gateway_not_running: restart a unit that is up without one": (snapshot(units={UNIT: 500.0}), None, RESTART),
+    "gateway_not_running: look again after a while, then start": (snapshot(), None, (("wait", None), ("start", None))),
     "gateway_starting: wait for a unit that is coming up": (snapshot(units={UNIT: 5.0}), None, (("wait", None),)),
     "gateway_starting: wait": (snapshot(gateway(age=30.0, unit=UNIT)), None, (("wait", None),)),
     "duplicate_gateways: stop the surplus": (
@@ -134,6 +134,28 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
 @pytest.mark.parametrize(("look", "shaken", "least"), LEAST.values(), ids=LEAST)
 def test_each_finding_has_its_least_disruptive_step(look: Snapshot, shaken: Optional[Probe], least: Told) -> None:
     assert steps(look, shaken=shaken) == least
+
+
+@pytest.mark.parametrize(
+    ("state", "steps"),
+    [
+        (UnitState(UNIT, active="inactive"), ["start"]),
+        (UnitState(UNIT, active="failed"), ["start"]),
+        (UnitState(UNIT, active="failed", result="start-limit-hit"), ["start"]),
+        (UnitState(UNIT, active="active", sub="running"), ["wait"]),
+        (UnitState(UNIT, active="activating", sub="auto-restart"), ["wait"]),
+        (UnitState(UNIT, active="deactivating", sub="stop-sigterm"), ["wait"]),
+        (UnitState(UNIT, active="active", sub="exited", remains_after_exit=True), ["wait", "restart"]),
+        (UnitState(UNIT, active="activating", sub="auto-restart", result="exit-code", restarts=9), []),
+    ],
+    ids=lambda each: "%s (%s)" % (each.active, each.sub) if isinstance(each, UnitState) else "",
+)
+def test_what_the_unit_says_decides_whether_a_missing_gateway_is_started_at_once(
+    state: UnitState, steps: List[str]
+) -> None:
+    found = planned(snapshot(), unit_state=state).steps
+    assert [each.action for each in found] == steps
+    assert all(each.only_if_persists for each in found[1:])
 
 
 @pytest.mark.parametrize("look", [FINE, snapshot(OURS, listener(), script(), connection(SCRIPT))])

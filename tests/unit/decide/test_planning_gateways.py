@@ -8,6 +8,7 @@ import pytest
 from ansible.module_utils.ib_gateway.base.host import Process
 from ansible.module_utils.ib_gateway.base.plan import RUNGS
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.base.unit import UnitState
 from unit.facts import (
     BOOT,
     GATEWAY,
@@ -137,12 +138,12 @@ def test_a_step_names_its_process_by_its_whole_identity() -> None:
 
 def test_a_start_names_its_means_and_no_command() -> None:
     means = {"gateway": "live", "port": 4001, "timeout": 120}
-    assert planned(snapshot(), COMMAND).steps[0].target == means
-    assert planned(snapshot()).steps[0].target == {**means, "service": UNIT}
+    assert planned(snapshot(), COMMAND).steps[-1].target == means
+    assert planned(snapshot()).steps[-1].target == {**means, "service": UNIT}
 
 
-def test_a_unit_that_is_up_without_a_gateway_is_restarted_as_it_is() -> None:
-    target = planned(snapshot(units={UNIT: 500.0})).steps[0].target
+def test_a_unit_that_is_active_without_any_process_is_restarted_since_a_start_would_do_nothing() -> None:
+    target = planned(snapshot(), unit_state=UnitState(UNIT, active="active", sub="exited")).steps[-1].target
     assert (target["by"], target["gateway"]) == ("unit", "live") and "process" not in target
 
 
