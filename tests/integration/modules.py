@@ -12,7 +12,6 @@ from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 
-
 #: What a look loads only where something is wrong.
 LATE = ("decide.planning", "decide.soak", "lifecycle.outlook")
 

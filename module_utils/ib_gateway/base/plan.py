@@ -73,7 +73,8 @@ class Entry(NamedTuple):
     processes and none of them is a gateway.
 
     Of an entry that something is wrong with: start_blocker, why a start of it must fail, with the cure; unit_state,
-    what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher.
+    what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher;
+    confined_to, the only account whose processes this run may end, None for a run that may end any.
     """
 
     spec: GatewaySpec
@@ -86,6 +87,7 @@ class Entry(NamedTuple):
     start_blocker: Optional[str] = None
     unit_state: Optional[UnitState] = None
     unit_members: Tuple[UnitMember, ...] = ()
+    confined_to: Optional[str] = None
 
     def in_unit(self, process: Process) -> bool:
         """Whether a process belongs to the entry's unit."""
