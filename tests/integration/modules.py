@@ -12,6 +12,9 @@ from typing import Any
 
 from ansible.module_utils.testing import patch_module_args
 
+#: What a look loads only where something is wrong.
+LATE = ("decide.planning", "decide.soak", "lifecycle.outlook")
+
 
 def run_module(name: str, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:
     """What a module returns for these options; a failed module's result has `failed`."""
@@ -26,7 +29,7 @@ def run_module(name: str, check: bool = False, diff: bool = False, **options: An
 def run_module_as(prepare: Callable[[], None], name: str, **options: Any) -> dict[str, Any]:
     """run_module() in a child process that first does `prepare`, to lose rights or to see less."""
     importlib.import_module(name)  # the child may not be able to read the interpreter's files any more
-    ours = ("linux", "sockets", "portable", "handshake", "session", "outlook")
+    ours = ("observe.linux", "observe.portable", "api.handshake", "api.session", "state.repair_status", *LATE)
     for late in (
         "pwd",
         "fcntl",

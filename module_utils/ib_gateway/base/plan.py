@@ -61,7 +61,8 @@ class Entry(NamedTuple):
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
 
     Of an entry that something is wrong with: start_blocker, why a start of it must fail, with the cure; unit_state,
-    what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher.
+    what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher;
+    confined_to, the only account whose processes this run may end, None for a run that may end any.
     """
 
     spec: GatewaySpec
@@ -81,6 +82,7 @@ class Entry(NamedTuple):
     unit_members: Tuple[UnitMember, ...] = ()
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
+    confined_to: Optional[str] = None
 
     def in_unit(self, process: Process) -> bool:
         """Whether a process belongs to the entry's unit."""

@@ -67,6 +67,29 @@ _SPARES_LIVE_CLIENTS = (findings.ACCEPT_QUEUE_FULL.code, *HANDSHAKE_FAULTS, find
 
 def plan(diagnosis: Diagnosis) -> Plan:
     """The steps that would bring this entry's gateway to health, and what is withheld."""
+    found = _steps(diagnosis)
+    barred = _barred(diagnosis.entry, found.steps)
+    if barred is None:
+        return found
+    waits = tuple(step for step in found.steps if step.action == WAIT)
+    return Plan(steps=waits, withheld=(*found.withheld, barred))
+
+
+def _barred(entry: Entry, steps: Sequence[Step]) -> Optional[str]:
+    """Why this run cannot take all of the steps, and so takes none; None where it can."""
+    named = [step.target.get("process") or step.target for step in steps if step.action != WAIT]
+    others = [each for each in named if entry.confined_to and each.get("user") not in (None, entry.confined_to)]
+    if not others:
+        return None
+    whom = ", ".join("pid %d of %s" % (each["pid"], each["user"]) for each in others)
+    return "nothing is done on %s: it takes %s to end, and this run is as %s: run with become" % (
+        entry.spec.name,
+        whom,
+        entry.confined_to,
+    )
+
+
+def _steps(diagnosis: Diagnosis) -> Plan:
     entry, codes = diagnosis.entry, diagnosis.codes
     for code, reason in _NOTHING_HELPS.items():
         if code in codes:

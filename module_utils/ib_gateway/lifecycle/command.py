@@ -24,6 +24,7 @@ class CommandFacts(NamedTuple):
 
     program: None where it was not looked at. folder_trouble: why it cannot be run where it is to be. display_given:
     whether it gets a DISPLAY. ran_without: whether the gateway that runs now has none, so that none is needed.
+    ends_with_login: whether systemd would end it when this run logs out.
     """
 
     user: str
@@ -34,6 +35,7 @@ class CommandFacts(NamedTuple):
     folder_trouble: Optional[str] = None
     display_given: bool = False
     ran_without: bool = False
+    ends_with_login: bool = False
 
 
 def blocker(facts: CommandFacts) -> Optional[str]:
@@ -51,6 +53,11 @@ def blocker(facts: CommandFacts) -> Optional[str]:
         return (
             "start_command would start a gateway without a display, and it would end at once with HeadlessException: "
             "give DISPLAY in the entry's start_environment, or start it through xvfb-run"
+        )
+    if facts.ends_with_login:
+        return "it would end when %s logs out (KillUserProcesses=yes): loginctl enable-linger %s" % (
+            facts.user,
+            facts.user,
         )
     return None
 
@@ -120,6 +127,7 @@ def _facts(one: Asked) -> CommandFacts:
         program=program.examine(spec.start_command, folder, account, given),
         folder_trouble="%s %s" % (folder, trouble) if trouble else None,
         display_given="DISPLAY" in given,
+        ends_with_login=detach.ends_with_login(account),
         ran_without=_runs_without_display(environment.known(spec.name, account, pid)),
     )
 

@@ -46,6 +46,19 @@ def start(
     )
 
 
+def ends_with_login(account: Account) -> bool:
+    """Whether systemd ends what this run starts when the account's last login ends."""
+    if not os.path.isdir(_BOOTED) or os.geteuid() == 0 or _whose(account) is not None:
+        return False
+    manager = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"]
+    command = ["busctl", "--system", "get-property", *manager, "KillUserProcesses"]
+    try:
+        told = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=5, check=False).stdout
+    except (OSError, subprocess.SubprocessError):
+        return False
+    return told.split() == [b"b", b"true"]
+
+
 def _scope(name: str, account: Account) -> List[str]:
     """The words before a command that give it a scope of its own; none where there is no systemd to ask.
 

@@ -20,11 +20,12 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
     """The diagnoses; the entries of those that call for something know now whether a start can succeed."""
     indexes = [index for index, each in enumerate(found) if each.codes and each.entry.spec.startable]
     asked = [Asked(found[index].entry.spec, _running(found[index].entry)) for index in indexes]
-    told = list(found)
+    confined_to = None if snapshot.visibility.privileged else snapshot.visibility.user
+    told = [each._replace(entry=each.entry._replace(confined_to=confined_to)) if each.codes else each for each in found]
     for index, outlook in zip(indexes, outlooks(asked)):
-        entry = informed(found[index].entry, outlook)
+        entry = informed(told[index].entry, outlook)
         blind = blind_afterwards(entry, snapshot.visibility)
-        told[index] = found[index]._replace(entry=entry._replace(start_blocker=blind or outlook.blocker))
+        told[index] = told[index]._replace(entry=entry._replace(start_blocker=blind or outlook.blocker))
     return told
 
 

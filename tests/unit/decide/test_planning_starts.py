@@ -56,6 +56,17 @@ def test_a_start_that_cannot_succeed_keeps_everything_as_it_is(look: Snapshot, s
     assert found.steps == () and len(found.withheld) == 1 and MASKED in found.withheld[0]
 
 
+def test_who_may_not_end_all_that_has_to_end_ends_nothing() -> None:
+    """An ordinary account does the whole repair, or no step of it."""
+    other = judged(snapshot(gateway(), gateway(SECOND, user="quant"), listener()), spec(user=None))
+    assert told(plan(other).steps) == (("stop_gateway", SECOND),)
+    confined = other.entry._replace(confined_to="trader")
+    found = plan(other._replace(entry=confined))
+    assert found.steps == () and "pid %d of quant" % SECOND in found.withheld[-1]
+    both = snapshot(gateway(), gateway(SECOND), listener())
+    assert planned(both, confined_to="trader") == planned(both)
+
+
 def test_a_repair_without_a_start_does_not_depend_on_one() -> None:
     surplus = snapshot(gateway(), gateway(SECOND), listener())
     assert told(planned(surplus, start_blocker=MASKED).steps) == (("stop_gateway", SECOND),)

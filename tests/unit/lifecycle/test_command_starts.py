@@ -60,6 +60,7 @@ def outlook(*command: str, **more: Any) -> Outlook:
         ),
         (FINE._replace(folder_trouble="/srv/live is closed to account trader"), "/srv/live is closed"),
         (FINE._replace(program=Program("/opt/x", None, NEEDS)), "give DISPLAY in the entry's start_environment"),
+        (FINE._replace(ends_with_login=True), "it would end when trader logs out (KillUserProcesses=yes): loginctl"),
     ],
 )
 def test_a_start_that_must_fail_is_told_with_its_cure(found: CommandFacts, says: str) -> None:

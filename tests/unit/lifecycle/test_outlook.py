@@ -37,7 +37,7 @@ def test_only_entries_with_a_fault_and_the_means_to_start_are_asked_about(asked:
     told = outlook.foresee(found, off)
     assert len(asked) == 1 and asked[0] == Asked(spec(), None)
     assert [each.entry.start_blocker for each in told] == [None, "it is masked", None]
-    assert (told[0], told[2]) == (found[0], found[2])
+    assert (told[0], told[2]) == (found[0], found[2]) and told[1].entry.confined_to is None
 
 
 def test_the_gateway_that_serves_is_the_one_whose_environment_is_asked_for(asked: List[Asked]) -> None:
@@ -69,5 +69,6 @@ def test_who_could_not_see_afterwards_does_not_start_anything(user: str, says: s
     look = snapshot(gateway(user=user or "trader"), sight=ORDINARY)
     told = outlook.foresee([judged(look, spec(user=user))], look)[0].entry.start_blocker or ""
     assert (says in told and "could not see" in told) if says else told == "it is masked"
+    assert outlook.foresee([judged(look, spec(user=user))], look)[0].entry.confined_to == "trader"
     as_root = look._replace(visibility=ORDINARY._replace(privileged=True))
     assert outlook.foresee([judged(look, spec(user=user))], as_root)[0].entry.start_blocker == "it is masked"
