@@ -98,9 +98,9 @@ note:
 
 from typing import Any, Dict
 
+from ansible.module_utils.ib_gateway.module.runner import Module, run
 from ansible.module_utils.ib_gateway.state import lease, repair_state
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
-from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION, Warrant
 
 ARGUMENTS = {
     "warrant": dict(WARRANT_OPTION, required=True),
@@ -109,17 +109,18 @@ ARGUMENTS = {
 }
 
 
-def work(module: BooksModule) -> Dict[str, Any]:
+def work(module: Module) -> Dict[str, Any]:
     """Begins."""
     seconds = module.params["lease"]
     if not 0 < seconds <= lease.MOST_SECONDS:
         module.give_up("the option lease is %g; give seconds above 0, at most %g" % (seconds, lease.MOST_SECONDS))
-    return repair_state.begin(module.warrant(), module.params["gateways"], seconds, module.check_mode)
+    return repair_state.begin(Warrant.required(module.params), module.params["gateways"], seconds, module.check_mode)
 
 
 def main() -> None:
     """Runs the module."""
-    run(BooksModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, work, reads=repair_state.READS, expected=repair_state.EXPECTED)
 
 
 if __name__ == "__main__":

@@ -97,9 +97,9 @@ latched:
 
 from typing import Any, Dict
 
+from ansible.module_utils.ib_gateway.module.runner import Module, run
 from ansible.module_utils.ib_gateway.state import repair_state
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
-from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
+from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION, Warrant
 
 ARGUMENTS = {
     "warrant": dict(WARRANT_OPTION, required=True),
@@ -116,14 +116,15 @@ ARGUMENTS = {
 }
 
 
-def work(module: BooksModule) -> Dict[str, Any]:
+def work(module: Module) -> Dict[str, Any]:
     """Ends."""
-    return repair_state.end(module.warrant(), module.params["results"], module.check_mode)
+    return repair_state.end(Warrant.required(module.params), module.params["results"], module.check_mode)
 
 
 def main() -> None:
     """Runs the module."""
-    run(BooksModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, work, reads=repair_state.READS, expected=repair_state.EXPECTED)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,13 @@ class Warrant:
         problem = _problem(warrant)
         return replace(warrant, forbidden=problem) if problem else warrant
 
+    @classmethod
+    def required(cls, params: Mapping[str, Any]) -> Warrant:
+        """The warrant of a module whose option `warrant` is required."""
+        warrant = cls.from_params(params["warrant"])
+        assert warrant is not None
+        return warrant
+
 
 def _problem(warrant: Warrant) -> str:
     """Which value of a warrant cannot be right, in words; '' when all can. NaN never can."""

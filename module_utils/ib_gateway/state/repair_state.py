@@ -6,11 +6,8 @@ Nothing here touches a gateway or decides about one. What stands in the way is r
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..base.redaction import plain_text
 from . import journal, lease, repair_status
 from .admission import Warrant, observe_only
 from .journal import JournalUnusable
@@ -34,30 +31,9 @@ from .store import Busy, Ledger
 _PATIENCE = 5.0
 
 
-class BooksModule(AnsibleModule):  # type: ignore[misc]
-    """A module that keeps books: it sees no gateway's entry, so it has no start_command to keep out of logs."""
-
-    def give_up(self, text: str, **more: Any) -> NoReturn:
-        """Ends the module with a message that says what failed and what to do."""
-        self.fail_json(msg=text, **more)
-        raise AssertionError("fail_json does not return")
-
-    def warrant(self) -> Warrant:
-        """The option `warrant`, which is required."""
-        warrant = Warrant.from_params(self.params["warrant"])
-        assert warrant is not None
-        return warrant
-
-
-def run(module: BooksModule, work: Callable[[BooksModule], Dict[str, Any]]) -> None:
-    """Runs a module's work and returns its result; changed is false unless the work says otherwise."""
-    try:
-        result = work(module)
-    except (Busy, JournalUnusable) as error:
-        module.give_up(str(error))
-    except (OSError, ValueError) as error:
-        module.give_up("the books of this host cannot be used: %s" % plain_text(str(error)))
-    module.exit_json(**{"changed": False, **result})
+#: What a module says that cannot read or write what is kept here.
+READS = "the state of repairs on this host"
+EXPECTED = (Busy, JournalUnusable)
 
 
 # --- begin -----------------------------------------------------------------------------------------------------------
