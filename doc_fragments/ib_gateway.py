@@ -98,15 +98,16 @@ options:
         default: false
 """
 
-    WARRANT = r"""
+    AUTHORIZATION = r"""
 options:
-  warrant:
+  authorization:
     description:
       - What the controller allows this run to do on this host, and in whose name.
       - With it, each act is checked against the plan, the host's pause file, the limits and what earlier runs have
         left, and written to the host's journal before it is done and after.
       - Without it nothing is checked but the identity of what is acted on, and nothing is journalled.
     type: dict
+    aliases: [warrant]
     suboptions:
       run:
         description: A text that is this run's own, the same for all its modules, such as a UUID.
@@ -122,10 +123,11 @@ options:
           - Empty for C(/var/lib/ib-gateway-repair) as root, C(~/.local/state/ib-gateway-repair) as another account.
         type: str
         default: ''
-      forbidden:
+      blocked_reason:
         description: Why nothing may be done at all just now. Empty when there is no such reason.
         type: str
         default: ''
+        aliases: [forbidden]
       max_age:
         description: How many seconds a plan may be old when it is acted on.
         type: float

@@ -16,9 +16,13 @@ description:
   - Refuses connections of the run's own processes, and those that others hold than the plan named.
   - Serves gateways in the host's own network namespace only.
   - Where the kernel or the account cannot cut connections the row is returned as RV(unsupported), which is no failure.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
     done. O(gateways) is needed then.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
 attributes:
   diff_mode:
     support: full
@@ -102,7 +106,7 @@ EXAMPLES = r"""
   ib_connection_drop:
     connections: "{{ steps | map(attribute='target') }}"
     gateways: "{{ ib_gateways }}"
-    warrant: "{{ warrant }}"
+    authorization: "{{ authorization }}"
 """
 
 RETURN = r"""
@@ -143,7 +147,7 @@ unsupported:
   elements: dict
   contains: *outcome
 withheld:
-  description: What the warrant did not allow. No connection of these gateways was touched.
+  description: What the authorization did not allow. No connection of these gateways was touched.
   returned: success
   type: list
   elements: dict
@@ -174,7 +178,7 @@ from ansible.module_utils.ib_gateway.act import action_session, drop_connection
 from ansible.module_utils.ib_gateway.base.plan import DROP_CONNECTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 _PROCESS: Dict[str, Any] = {
     "pid": {"type": "int", "required": True},
@@ -202,7 +206,7 @@ ARGUMENTS: Dict[str, Any] = {
         },
     },
     "gateways": action_session.OPTIONAL_GATEWAYS,
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
 _JOURNALLED = {

@@ -16,9 +16,13 @@ description:
   - Each gateway is dealt with on its own. What fails for one does not keep the others from being restarted; the module
     fails when something failed and no gateway was restarted.
   - Does not wait for the port, unless it is to look afterwards (O(then_look)). M(ib_gateway_wait) does.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
     done.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
 attributes:
   diff_mode:
     support: full
@@ -138,7 +142,7 @@ EXAMPLES = r"""
   ib_gateway_restart:
     restarts: "{{ steps }}"
     gateways: "{{ ib_gateways }}"
-    warrant: "{{ warrant }}"
+    authorization: "{{ authorization }}"
 """
 
 RETURN = r"""
@@ -182,7 +186,7 @@ not_restarted:
   elements: dict
   contains: *outcome
 withheld:
-  description: What the warrant did not allow. These gateways were not touched.
+  description: What the authorization did not allow. These gateways were not touched.
   returned: success
   type: list
   elements: dict
@@ -214,7 +218,7 @@ from ansible.module_utils.ib_gateway.base.plan import RESTART
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 _PROCESS: Dict[str, Any] = {
     "pid": {"type": "int", "required": True},
@@ -255,7 +259,7 @@ ARGUMENTS: Dict[str, Any] = {
     "grace_period": {"type": "float", "default": 10.0},
     "timeout": {"type": "float", "default": 180.0},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
 _LONGEST_GRACE = 600.0

@@ -14,9 +14,13 @@ description:
   - Each gateway is dealt with on its own. What fails for one does not keep the others from being started; the module
     fails when something failed and no gateway was started.
   - Does not wait for the port, unless it is to look afterwards (O(then_look)). M(ib_gateway_wait) does.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
     done.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
 attributes:
   diff_mode:
     support: full
@@ -83,7 +87,7 @@ not_started:
     unit: {description: The unit. V(null) for a start_command., type: str, returned: always, sample: null}
     reason: {description: Why., type: str, returned: always, sample: this host has no account trader}
 withheld:
-  description: What the warrant did not allow. These gateways were not touched.
+  description: What the authorization did not allow. These gateways were not touched.
   returned: success
   type: list
   elements: dict
@@ -116,14 +120,14 @@ from ansible.module_utils.ib_gateway.base.plan import START, Entry
 from ansible.module_utils.ib_gateway.lifecycle import start_gateway
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,
     "only": {"type": "list", "elements": "str", "required": True},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "timeout": {"type": "float", "default": 180.0},
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
 _LONGEST_TIMEOUT = 3600.0

@@ -12,9 +12,13 @@ description:
   - A process for which a systemd unit exists is ended by stopping that unit.
   - A process that has ended before is left alone, also when its pid belongs to another process by now.
   - Refuses pid 1, the run's own processes, and processes that have become another program since the plan was made.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
     done. O(gateways) is needed then, and each process names its gateway and its role.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
 attributes:
   diff_mode:
     support: full
@@ -86,11 +90,11 @@ EXAMPLES = r"""
         boot_id: 1b4e28ba-2fa1-11d2-883f-0016d3cca427
         role: client
 
-- name: Stop what the plan says, as far as the warrant allows
+- name: Stop what the plan says, as far as the authorization allows
   ib_process_stop:
     processes: "{{ steps | map(attribute='target') }}"
     gateways: "{{ ib_gateways }}"
-    warrant: "{{ warrant }}"
+    authorization: "{{ authorization }}"
 """
 
 RETURN = r"""
@@ -135,7 +139,7 @@ refused:
   elements: dict
   contains: *outcome
 withheld:
-  description: What the warrant did not allow. No process was touched for these gateways.
+  description: What the authorization did not allow. No process was touched for these gateways.
   returned: success
   type: list
   elements: dict
@@ -166,7 +170,7 @@ from ansible.module_utils.ib_gateway.act import action_session, stop_process
 from ansible.module_utils.ib_gateway.base.plan import STOP_CLIENT, STOP_GATEWAY
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS = {
     "processes": {
@@ -189,7 +193,7 @@ ARGUMENTS = {
     "grace_period": {"type": "float", "default": 10.0},
     "force": {"type": "bool", "default": False},
     "gateways": action_session.OPTIONAL_GATEWAYS,
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
 
@@ -218,14 +222,14 @@ def work(module: GatewayModule) -> Dict[str, Any]:
 def _admitted(
     module: GatewayModule, acts: action_session.Acts, targets: List[stop_process.Target]
 ) -> List[Tuple[str, stop_process.Target]]:
-    """What the warrant allows: (the action it is, the process)."""
-    if acts.under_warrant:
+    """What the authorization allows: (the action it is, the process)."""
+    if acts.under_authorization:
         names = {spec.name for spec in acts.specs}
         for target in targets:
             if target.gateway not in names or target.role is None:
                 module.give_up(
                     "the option processes holds pid %d without a role, or without a gateway that is one of the option "
-                    "gateways; under a warrant both are needed" % target.pid
+                    "gateways; under an authorization both are needed" % target.pid
                 )
     found: List[Tuple[str, stop_process.Target]] = []
     for action, role in ((STOP_CLIENT, "client"), (STOP_GATEWAY, "gateway"), (STOP_CLIENT, None)):

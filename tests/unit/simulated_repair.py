@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optio
 from ansible.module_utils.ib_fleet.document import escalation
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule
 from ansible.module_utils.ib_gateway.state import repair_state, repair_status
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION, Warrant
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION, Authorization
 from unit.simulated_host import SimHost
 from unit.simulated_parts import PORTS, Killed
 
@@ -128,19 +128,19 @@ class Run:
         acted = repaired and bool(self.begun.get("begun"))
         self.proof = self._look(**({"looks": 3, "soak": 10.0} if acted else {}))
         yield
-        if repaired or repair_status.outlook(self.state_dir)["latched"]:
+        if repaired or repair_status.read_status(self.state_dir)["latched"]:
             self.phase = "end"
             if not repaired:
-                repair_state.begin(self.warrant(), [], 300.0, False)
+                repair_state.begin(self.authorization(), [], 300.0, False)
                 yield
-            self.ended = repair_state.end(self.warrant(), filters["ib_results"](self.proof), False)
+            self.ended = repair_state.end(self.authorization(), filters["ib_results"](self.proof), False)
         self.phase = "over"
 
     def _repair(self) -> Iterator[None]:
         self.phase = "begin"
         names = filters["ib_step_names"](escalation.steps(self.health))
         seconds = filters["ib_lease_seconds"](self.entries, 30.0)
-        self.begun = repair_state.begin(self.warrant(), names, seconds, False)
+        self.begun = repair_state.begin(self.authorization(), names, seconds, False)
         yield
         climb = filters["ib_climb"](self.health, None, self.begun["refused"])
         while self.begun["begun"] and climb["rung"]:
@@ -170,27 +170,27 @@ class Run:
         self.host.touch()
         self.host.pass_time(seconds)
 
-    def warrant_option(self) -> Row:
+    def authorization_option(self) -> Row:
         """What every acting module is handed."""
         return {
             "run": self.name,
             "by": "alice@control pid %s" % self.name,
             "state_dir": self.state_dir,
-            "forbidden": "; ".join(filter(None, (self.frozen, self.forbids()))),
+            "blocked_reason": "; ".join(filter(None, (self.frozen, self.forbids()))),
             "plans": filters["ib_plan_marks"](self.health),
             "limits": {},
         }
 
-    def warrant(self) -> Warrant:
+    def authorization(self) -> Authorization:
         """The same, as a module has it."""
-        found = Warrant.from_params(filled(WARRANT_OPTION["options"], self.warrant_option()))
+        found = Authorization.from_params(filled(AUTHORIZATION_OPTION["options"], self.authorization_option()))
         assert found is not None
         return found
 
     def _act(self, module: Any, **options: Any) -> Row:
         given = {
             "gateways": self.entries,
-            "warrant": self.warrant_option(),
+            "authorization": self.authorization_option(),
             "then_look": {"known_served": escalation.known_served(self.health)},
             **options,
         }

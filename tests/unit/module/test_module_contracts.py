@@ -83,7 +83,7 @@ def victim() -> Iterator[Dict[str, Any]]:
 def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Dict[str, Any]:
     """Options with which a module has something to return on any host and does no harm on it; folder: to write in."""
     books = {"state_dir": str(folder / "state"), "reason": "x"}
-    warrant = {"run": "r", "by": "b", "state_dir": str(folder / "state")}
+    authorization = {"run": "r", "by": "b", "state_dir": str(folder / "state")}
     nobody = {"name": "nobody", "trading_mode": "paper", "port": port, "config_dir": "/nonexistent"}
     gateways = [dict(nobody, start_command=["/nonexistent/start"])]
     ended = {"by": "identity", "process": dict(victim, started_ticks=1)}
@@ -100,8 +100,8 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
         "ib_gateway_restart": {"gateways": gateways, "restarts": [{"gateway": "nobody", "target": ended}]},
         "ib_gateway_wait": {"gateways": gateways, "only": ["nobody"], "timeout": 0},
         "ib_listener_info": {"ports": [port]},
-        "ib_repair_begin": {"warrant": warrant, "gateways": ["nobody"]},
-        "ib_repair_end": {"warrant": warrant, "results": []},
+        "ib_repair_begin": {"authorization": authorization, "gateways": ["nobody"]},
+        "ib_repair_end": {"authorization": authorization, "results": []},
         "ib_repair_pause": {**books, "minutes": 1},
         "ib_repair_release": books,
         "ib_process_stop": {"processes": [dict(victim, boot_id="another"), dict(victim, started_ticks=1), victim]},
@@ -251,16 +251,16 @@ RESTART = {"gateway": "live", "target": {"by": "identity"}}
         ("ib_process_stop", {"processes": [{"pid": 1}]}, "started_ticks"),
         ("ib_process_stop", {"processes": [dict(STOP, role="relay")]}, "role"),
         ("ib_process_stop", {"processes": [STOP], "grace_period": -1}, "grace_period"),
-        ("ib_process_stop", {"processes": [STOP], "warrant": {"run": "r", "by": "b"}}, "gateways"),
+        ("ib_process_stop", {"processes": [STOP], "authorization": {"run": "r", "by": "b"}}, "gateways"),
         (
             "ib_process_stop",
-            {"processes": [STOP], "gateways": [ENTRY], "warrant": {"run": "r", "by": "b"}},
+            {"processes": [STOP], "gateways": [ENTRY], "authorization": {"run": "r", "by": "b"}},
             "processes",
         ),
         ("ib_connection_drop", {"connections": [dict(DROP, client="localhost")]}, "connections"),
         ("ib_connection_drop", {"connections": [dict(DROP, port=0)]}, "connections"),
         ("ib_connection_drop", {"connections": [dict(DROP, cookie=1 << 64)]}, "connections"),
-        ("ib_connection_drop", {"connections": [DROP], "warrant": {"run": "r", "by": "b"}}, "gateways"),
+        ("ib_connection_drop", {"connections": [DROP], "authorization": {"run": "r", "by": "b"}}, "gateways"),
         ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [dict(RESTART, gateway="other")]}, "restarts"),
         ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [RESTART]}, "start_command"),
         ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [RESTART]}, "restarts"),

@@ -122,7 +122,7 @@ def test_the_controllers_pause_file_forbids_with_its_reason(tmp_path: Path) -> N
     assert str(file) in filters["ib_paused"](str(file))
 
 
-def test_the_warrants_marks_are_those_of_the_newest_look() -> None:
+def test_the_authorizations_marks_are_those_of_the_newest_look() -> None:
     plan = DOWN["gateways"][0]["plan"]
     assert filters["ib_plan_marks"](DOWN) == [
         {
