@@ -172,6 +172,44 @@ options:
             default: 60.0
 """
 
+    STEPS = r"""
+options:
+  steps:
+    description:
+      - Steps of a plan, as M(ib_gateway_health) returns them. The module takes those of its own actions only.
+      - Each is a dictionary of the shape below. What its target has to have depends on the action.
+    type: list
+    elements: dict
+    suboptions:
+      action:
+        description: The action. May be left out where the module does only one.
+        type: str
+      gateway:
+        description: The name of the entry.
+        type: str
+        required: true
+      target:
+        description: Whom the step means, exactly. All of it is proven again before anything is done.
+        type: dict
+        required: true
+      reason:
+        description: Why the step was planned. For people.
+        type: str
+        default: ''
+      disruption:
+        description: What the step costs. For people.
+        type: str
+        default: ''
+      finding:
+        description: The code of the finding that it is for.
+        type: str
+        default: ''
+      only_if_persists:
+        description: Whether it is for the case that the steps before it do not help.
+        type: bool
+        default: false
+"""
+
     THEN_LOOK = r"""
 options:
   then_look:

@@ -66,7 +66,7 @@ def test_a_healthy_host_and_a_sweep_write_no_journal(desk: Desk) -> None:
 
 def test_check_mode_writes_no_journal_and_starts_nothing(desk: Desk) -> None:
     run = remediate(desk, "--check")
-    assert "would have started live" in run.output
+    assert "would start live by its start_command" in run.output and "would have" not in run.output
     assert not (desk.folder / "state").exists() and desk.java() == []
 
 

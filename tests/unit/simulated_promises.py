@@ -173,7 +173,7 @@ class Promises:
         if not announced:
             return
         step = announced[-1]
-        self._hold("an act is on its rung", step["action"] == run.phase, step["action"], run.phase)
+        self._hold("an act is of the action that the run is at", step["action"] == run.phase, step["action"], run.phase)
         lease = json.loads((self.state_dir / "lease.json").read_text())
         self._hold("the host is this run's", lease["run"] == run.name, lease, run.name)
         if run.name not in self._order:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 
+from ..base.actions import DROP_CONNECTION, STOP_CLIENT
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
-from ..base.plan import DROP_CONNECTION, STOP_CLIENT, Entry, Step
+from ..base.plan import Entry, Step
 from . import targets
 
 HANDSHAKE_FAULTS = ("handshake_refused", "handshake_silent", "handshake_dropped", "handshake_stalled")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Mapping, NamedTuple, Optional, Set, Tuple, Type
 
-from ..base.plan import RESTART
+from ..base.actions import RESTART
 from .authorization import Authorization, PlanFingerprint
 from .journal import ABSENT, JournalUnusable
 from .limits import latch_text, latched, verdict

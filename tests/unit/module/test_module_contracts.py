@@ -219,6 +219,8 @@ ENDS = {"port": 4001, "client": "127.0.0.1", "client_port": 50_000, "server": "1
 DROP = {"gateway": "live", **ENDS, "gateway_process": STOP, "client_processes": [STOP]}
 BY_COMMAND = dict(ENTRY, start_command=["/nonexistent/start"])
 RESTART = {"gateway": "live", "target": {"by": "identity"}}
+STEP = {"action": "stop_client", "gateway": "live", "target": STOP}
+DROP_STEP = {"action": "drop_connection", "gateway": "live", "target": DROP}
 
 
 @pytest.mark.timeout(3)  # a wrong option is refused, not waited for
@@ -261,11 +263,29 @@ RESTART = {"gateway": "live", "target": {"by": "identity"}}
         ("ib_connection_drop", {"connections": [dict(DROP, port=0)]}, "connections"),
         ("ib_connection_drop", {"connections": [dict(DROP, cookie=1 << 64)]}, "connections"),
         ("ib_connection_drop", {"connections": [DROP], "authorization": {"run": "r", "by": "b"}}, "gateways"),
-        ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [dict(RESTART, gateway="other")]}, "restarts"),
+        ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [dict(RESTART, gateway="other")]}, "steps"),
         ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [RESTART]}, "start_command"),
-        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [RESTART]}, "restarts"),
+        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [RESTART]}, "steps"),
         ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [dict(RESTART, target={"by": "unit"})]}, "unit"),
         ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [], "timeout": 0}, "timeout"),
+        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "steps": [dict(RESTART, target={"by": "hand"})]}, "steps"),
+        ("ib_process_stop", {}, "steps"),
+        ("ib_process_stop", {"steps": [dict(STEP, target={"pid": 2})]}, "steps[0].target.started_ticks"),
+        ("ib_process_stop", {"steps": [dict(STEP, target=dict(STOP, pid=True))]}, "steps[0].target.pid"),
+        ("ib_process_stop", {"steps": [dict(STEP, target=dict(STOP, allow_kill="no"))]}, "steps[0].target.allow_kill"),
+        ("ib_process_stop", {"steps": [dict(STEP, action="restart")]}, "steps[0].action"),
+        ("ib_process_stop", {"steps": [{"gateway": "live", "target": STOP}]}, "steps[0].action"),
+        ("ib_process_stop", {"steps": [STEP], "processes": [STOP]}, "steps"),
+        ("ib_connection_drop", {"steps": [dict(DROP_STEP, target=dict(DROP, client_processes=STOP))]}, "processes"),
+        ("ib_connection_drop", {"steps": [dict(DROP_STEP, target=dict(DROP, client="localhost"))]}, "steps"),
+        ("ib_connection_drop", {"connections": [ENDS]}, "connections"),
+        ("ib_gateway_start", {"gateways": [ENTRY], "steps": [{"gateway": "other", "target": {}}]}, "steps"),
+        ("ib_gateway_wait", {"gateways": [ENTRY], "steps": [{"gateway": "live", "target": {}}]}, "steps[0].target.for"),
+        (
+            "ib_gateway_wait",
+            {"gateways": [ENTRY], "upstream_wait": 0, "steps": [{"gateway": "live", "target": {"for": "upstream"}}]},
+            "upstream_wait",
+        ),
     ],
 )
 def test_a_bad_option_fails_with_a_message_that_names_it(name: str, options: Dict[str, Any], option: str) -> None:
