@@ -65,15 +65,16 @@ attributes:
         }
     )
 
-    WARRANT = r"""
+    AUTHORIZATION = r"""
 options:
-  warrant:
+  authorization:
     description:
       - What the controller allows this run to do on this host, and in whose name.
       - With it, each act is checked against the plan, the host's pause file, the limits and what earlier runs have
         left, and written to the host's journal before it is done and after.
       - Without it nothing is checked but the identity of what is acted on, and nothing is journalled.
     type: dict
+    aliases: [warrant]
     suboptions:
       run:
         description: A text that is this run's own, the same for all its modules, such as a UUID.
@@ -89,10 +90,11 @@ options:
           - Empty for C(/var/lib/ib-gateway-repair) as root, C(~/.local/state/ib-gateway-repair) as another account.
         type: str
         default: ''
-      forbidden:
+      blocked_reason:
         description: Why nothing may be done at all just now. Empty when there is no such reason.
         type: str
         default: ''
+        aliases: [forbidden]
       max_age:
         description: How many seconds a plan may be old when it is acted on.
         type: float
@@ -135,6 +137,44 @@ options:
             description: How many seconds the next repair waits after the last one. Doubled by each within the hour.
             type: float
             default: 60.0
+"""
+
+    STEPS = r"""
+options:
+  steps:
+    description:
+      - Steps of a plan, as M(ib_gateway_health) returns them. The module takes those of its own actions only.
+      - Each is a dictionary of the shape below. What its target has to have depends on the action.
+    type: list
+    elements: dict
+    suboptions:
+      action:
+        description: The action. May be left out where the module does only one.
+        type: str
+      gateway:
+        description: The name of the entry.
+        type: str
+        required: true
+      target:
+        description: Whom the step means, exactly. All of it is proven again before anything is done.
+        type: dict
+        required: true
+      reason:
+        description: Why the step was planned. For people.
+        type: str
+        default: ''
+      disruption:
+        description: What the step costs. For people.
+        type: str
+        default: ''
+      finding:
+        description: The code of the finding that it is for.
+        type: str
+        default: ''
+      only_if_persists:
+        description: Whether it is for the case that the steps before it do not help.
+        type: bool
+        default: false
 """
 
     THEN_LOOK = r"""

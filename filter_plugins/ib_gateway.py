@@ -20,8 +20,8 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.document import escalation, latest  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.run import fleet_guard, reset_windows  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.document import latest, plan_text  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
 from ansible.module_utils.ib_gateway.base import inventory, keys  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
 
@@ -76,14 +76,17 @@ def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, 
     return found
 
 
-def climb(told: Mapping[str, Any], before: Mapping[str, Any] | None = None, held: Sequence[Any] = ()) -> dict[str, Any]:
-    """The rung to take now, as ladder.climb has it, and under `look` the newest look that says so.
+def next_step(
+    result: Mapping[str, Any], before: Mapping[str, Any] | None = None, blocked: Sequence[Any] = ()
+) -> dict[str, Any]:
+    """The action to take now, as escalation.next_step has it, and under `look` the newest look that says so.
 
-    told: a look; or what a module that acted returned, with its look in `health`, None where that failed: then nothing
-    more is climbed. before: what this returned last. held: what was refused before any module, [{gateway}].
+    result: a look; or what a module that acted returned, with its look in `health`, None where that failed: then the
+    repair is over. before: what this returned last. blocked: what was refused before any module, [{gateway}].
     """
-    look = told.get("health", told)
-    return {**escalation.climb(look, before, [*held, *told.get("withheld", ())]), "look": look}
+    look = result.get("health", result)
+    refused = [each for each in result.get("outcomes", ()) if not each["admitted"]]
+    return {**escalation.next_step(look, before, [*blocked, *refused], result), "look": look}
 
 
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
@@ -203,8 +206,9 @@ class FilterModule:
             "ib_steps": escalation.steps,
             "ib_reset_window": reset_window,
             "ib_known_served": escalation.known_served,
-            "ib_climb": climb,
-            "ib_plan_lines": escalation.lines,
+            "ib_next_step": next_step,
+            "ib_assume_stopped": escalation.assume_stopped,
+            "ib_plan_lines": plan_text.lines,
             "ib_window_problems": window_problems,
             "ib_plan_marks": plan_marks,
             "ib_results": results,

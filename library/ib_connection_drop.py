@@ -16,9 +16,14 @@ description:
   - Refuses connections of the run's own processes, and those that others hold than the plan named.
   - Serves gateways in the host's own network namespace only.
   - Where the kernel or the account cannot cut connections the row is returned as RV(unsupported), which is no failure.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
     done. O(gateways) is needed then.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
+  - ib_gateway.steps
 attributes:
   diff_mode:
     support: full
@@ -26,70 +31,9 @@ attributes:
     platforms: Linux
 options:
   connections:
-    description: The connections, as the C(drop_connection) steps of a plan name them in C(target).
+    description: The targets of C(drop_connection) steps by themselves. Give these or O(steps).
     type: list
     elements: dict
-    required: true
-    suboptions:
-      gateway:
-        description: The name of the entry whose connection it is.
-        type: str
-        required: true
-      port:
-        description: The API port.
-        type: int
-        required: true
-      client:
-        description: The client's address.
-        type: str
-        required: true
-      client_port:
-        description: The client's port.
-        type: int
-        required: true
-      server:
-        description: The gateway's address.
-        type: str
-        required: true
-      cookie:
-        description: The kernel's number for the gateway's socket. Without it the connection is refused.
-        type: int
-      gateway_process:
-        description: The gateway that must hold the one end, and nobody else.
-        type: dict
-        required: true
-        suboptions: &process
-          pid:
-            description: Process id.
-            type: int
-            required: true
-          started_ticks:
-            description: Its start in clock ticks after boot.
-            type: int
-            required: true
-          boot_id:
-            description: The boot it belongs to.
-            type: str
-            required: true
-          role:
-            description: What the plan saw in it. For people; which end it holds says what it must be.
-            type: str
-          argv_digest:
-            description: The hash over its redacted command line that must still hold. Not checked when left out.
-            type: str
-          user:
-            description: The account the plan saw. For people; not checked.
-            type: str
-          command:
-            description: The redacted command line the plan saw. For people; not checked.
-            type: list
-            elements: str
-      client_processes:
-        description: The processes that must hold the other end, all of them, and nobody else.
-        type: list
-        elements: dict
-        required: true
-        suboptions: *process
 requirements: [Linux 4.5 on the host with INET_DIAG_DESTROY, CAP_NET_ADMIN]
 author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
 seealso:
@@ -100,14 +44,44 @@ seealso:
 EXAMPLES = r"""
 - name: Cut the connections that the plan names
   ib_connection_drop:
-    connections: "{{ steps | map(attribute='target') }}"
+    steps: "{{ steps }}"
     gateways: "{{ ib_gateways }}"
-    warrant: "{{ warrant }}"
+    authorization: "{{ authorization }}"
 """
 
 RETURN = r"""
+outcomes:
+  description: What became of each step, in one shape for every action.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action: {description: The action., type: str, returned: always, sample: drop_connection}
+    gateway: {description: The entry's name., type: str, returned: always, sample: live}
+    target:
+      description: Whom the step met, of its target what a person needs.
+      type: dict
+      returned: always
+      sample: {port: 4001, client: 127.0.0.1, client_port: 50123, cookie: 4242}
+    result:
+      description:
+        - V(done); V(would) in check mode; V(already) when it was so before; V(refused) when it was not begun.
+        - V(failed); V(unknown) when it was begun and nobody knows how it ended.
+      type: str
+      returned: always
+      sample: done
+    reason: {description: What happened or why not., type: str, returned: always, sample: it had ended before}
+    admitted:
+      description: Whether O(authorization) allowed it. Always true without one.
+      type: bool
+      returned: always
+      sample: true
+    signals: {description: The signals sent., type: list, elements: str, returned: always, sample: []}
+    unit: {description: The systemd unit that did it., type: str, returned: always, sample: null}
+    ended: {description: The pid of the process that ended., type: int, returned: always, sample: null}
+    pid: {description: The pid of the process that was started., type: int, returned: always, sample: null}
 dropped:
-  description: The connections that were cut, or in check mode would be.
+  description: Of the outcomes the connections that were cut, or in check mode would be.
   returned: success
   type: list
   elements: dict
@@ -143,7 +117,7 @@ unsupported:
   elements: dict
   contains: *outcome
 withheld:
-  description: What the warrant did not allow. No connection of these gateways was touched.
+  description: What the authorization did not allow. No connection of these gateways was touched.
   returned: success
   type: list
   elements: dict
@@ -171,97 +145,85 @@ waited:
 from typing import Any, Dict, List
 
 from ansible.module_utils.ib_gateway.act import action_session, drop_connection
-from ansible.module_utils.ib_gateway.base.plan import DROP_CONNECTION
+from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
+from ansible.module_utils.ib_gateway.base.actions import DROP_CONNECTION
+from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, REFUSED, WOULD, Outcome
+from ansible.module_utils.ib_gateway.base.plan import Step
+from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
-_PROCESS: Dict[str, Any] = {
-    "pid": {"type": "int", "required": True},
-    "started_ticks": {"type": "int", "required": True},
-    "boot_id": {"type": "str", "required": True},
-    "role": {"type": "str"},
-    "argv_digest": {"type": "str"},
-    "user": {"type": "str"},
-    "command": {"type": "list", "elements": "str"},
-}
 ARGUMENTS: Dict[str, Any] = {
-    "connections": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "gateway": {"type": "str", "required": True},
-            "port": {"type": "int", "required": True},
-            "client": {"type": "str", "required": True},
-            "client_port": {"type": "int", "required": True},
-            "server": {"type": "str", "required": True},
-            "cookie": {"type": "int"},
-            "gateway_process": {"type": "dict", "required": True, "options": _PROCESS},
-            "client_processes": {"type": "list", "elements": "dict", "required": True, "options": _PROCESS},
-        },
-    },
+    "steps": STEPS_OPTION,
+    "connections": {"type": "list", "elements": "dict"},
     "gateways": action_session.OPTIONAL_GATEWAYS,
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
-_JOURNALLED = {
-    drop_connection.DROPPED: action_session.DONE,
-    drop_connection.ALREADY_GONE: action_session.DONE,
-    drop_connection.REFUSED: action_session.REFUSED,
-    drop_connection.UNSUPPORTED: action_session.REFUSED,
+_RESULTS = {
+    drop_connection.DROPPED: DONE,
+    drop_connection.ALREADY_GONE: ALREADY,
+    drop_connection.REFUSED: REFUSED,
+    drop_connection.UNSUPPORTED: REFUSED,
 }
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Cuts the connections, and returns what became of each."""
     assess.check(module, module.params["then_look"])
-    cuts = [drop_connection.Cut.named(each) for each in module.params["connections"]]
-    for cut in cuts:
-        _check(module, cut)
-    with action_session.Acts(module) as acts:
-        admitted = acts.admit(DROP_CONNECTION, [cut.gateway for cut in cuts])
-        outcomes = [_drop(module, acts, cut) for cut in cuts if cut.gateway in admitted]
-        withheld = acts.withheld
-    found: Dict[str, Any] = {name: [] for name in drop_connection.RESULTS}
-    for outcome in outcomes:
-        found[outcome.result].append(_row(outcome))
-    dropped: List[Dict[str, Any]] = found[drop_connection.DROPPED]
-    found.update(changed=bool(dropped), withheld=withheld)
+    rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in drop_connection.RESULTS}
+    with ActionSession(module) as session:
+        steps = _steps(module)
+        for step in steps:
+            _check(module, drop_connection.Cut.named({**step.target, "gateway": step.gateway}))
+        for step in session.admit(steps):
+            _drop(module, session, step, rows)
+        found = {**session.returned(), **rows}
     if module._diff:
-        found["diff"] = {"before": "".join(map(_line, dropped)), "after": ""}
-    return {**found, **assess.after_acts(module, acts.specs, bool(dropped))}
+        found["diff"] = {"before": "".join(map(_line, rows[drop_connection.DROPPED])), "after": ""}
+    return {**found, **assess.after_acts(module, session.specs, found["changed"])}
+
+
+def _steps(module: GatewayModule) -> List[Step]:
+    """The steps; of connections by themselves those that would name them."""
+    for target in module.params["connections"] or ():
+        if not isinstance(target.get("gateway"), str):
+            module.give_up("the option connections holds a connection without the name of its gateway")
+    named = [{"gateway": each["gateway"], "target": each} for each in module.params["connections"] or ()]
+    if named:
+        module.params["steps"] = named
+    return action_session.steps_of(module, DROP_CONNECTION)
 
 
 def _check(module: GatewayModule, cut: drop_connection.Cut) -> None:
+    option = "connections" if module.params["connections"] else "steps"
     if not (0 < cut.port < 65536 and 0 < cut.client_port < 65536 and 0 <= (cut.cookie or 0) < 1 << 64):
-        module.give_up("the option connections holds a port or a cookie that is out of range")
+        module.give_up("the option %s holds a port or a cookie that is out of range" % option)
     for address in (cut.client, cut.server):
         if not drop_connection.is_address(address):
-            module.give_up("the option connections holds %r, which is no address" % address[:100])
+            module.give_up("the option %s holds %r, which is no address" % (option, address[:100]))
 
 
-def _drop(module: GatewayModule, acts: action_session.Acts, cut: drop_connection.Cut) -> drop_connection.Outcome:
-    """Cuts one; it is written down before, and when it is done."""
-    begun: List[action_session.Act] = []
+def _drop(module: GatewayModule, session: ActionSession, step: Step, rows: Dict[str, List[Dict[str, Any]]]) -> None:
+    """Cuts one; it is recorded before, and when it is done."""
+    cut = drop_connection.Cut.named({**step.target, "gateway": step.gateway})
+    pids = [each.pid for each in cut.client_processes]
 
-    def announce(cut: drop_connection.Cut) -> None:
-        summary = {
-            "port": cut.port,
-            "client_port": cut.client_port,
-            "cookie": cut.cookie,
-            "pids": [each.pid for each in cut.client_processes],
-        }
-        begun.append(acts.begin(DROP_CONNECTION, cut.gateway, summary))
+    def do(announce: Announce) -> Outcome:
+        def announced(cut: drop_connection.Cut) -> None:
+            announce({"port": cut.port, "client_port": cut.client_port, "cookie": cut.cookie, "pids": pids})
 
-    outcome = drop_connection.drop(cut, dry_run=module.check_mode, announce=announce)
-    for act in begun:
-        acts.end(act, _JOURNALLED[outcome.result], outcome.reason)
-    return outcome
+        answer = drop_connection.drop(cut, dry_run=module.check_mode, announce=announced)
+        rows[answer.result].append(_row(answer))
+        result = WOULD if module.check_mode and answer.result == drop_connection.DROPPED else _RESULTS[answer.result]
+        return action_session.outcome_of(step, result, answer.reason)
+
+    session.take(step, do)
 
 
-def _row(outcome: drop_connection.Outcome) -> Dict[str, Any]:
-    cut = outcome.cut
+def _row(answer: drop_connection.Answer) -> Dict[str, Any]:
+    cut = answer.cut
     return {
         "gateway": cut.gateway,
         "port": cut.port,
@@ -270,7 +232,7 @@ def _row(outcome: drop_connection.Outcome) -> Dict[str, Any]:
         "server": cut.server,
         "cookie": cut.cookie,
         "pids": [each.pid for each in cut.client_processes],
-        "reason": outcome.reason,
+        "reason": answer.reason,
     }
 
 
@@ -281,7 +243,13 @@ def _line(row: Dict[str, Any]) -> str:
 
 def main() -> None:
     """Runs the module."""
-    module = GatewayModule(argument_spec=ARGUMENTS, required_by=action_session.REQUIRED_BY, supports_check_mode=True)
+    module = GatewayModule(
+        argument_spec=ARGUMENTS,
+        required_by=action_session.REQUIRED_BY,
+        required_one_of=[["steps", "connections"]],
+        mutually_exclusive=[["steps", "connections"]],
+        supports_check_mode=True,
+    )
     run(module, work, assess.waits(lambda _params: 0.0))
 
 

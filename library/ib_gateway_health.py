@@ -378,9 +378,9 @@ class _Engine:
 
 
 def _repairs(state_dir: str) -> Dict[str, Any]:
-    from ansible.module_utils.ib_gateway.state.repair_status import outlook
+    from ansible.module_utils.ib_gateway.state.repair_status import read_status
 
-    return outlook(state_dir)
+    return read_status(state_dir)
 
 
 def _waits(params: Dict[str, Any]) -> float:

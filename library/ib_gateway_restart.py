@@ -16,102 +16,28 @@ description:
   - Each gateway is dealt with on its own. What fails for one does not keep the others from being restarted; the module
     fails when something failed and no gateway was restarted.
   - Does not wait for the port, unless it is to look afterwards (O(then_look)). M(ib_gateway_wait) does.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
     done.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
+  - ib_gateway.steps
 attributes:
   diff_mode:
     support: full
 options:
   gateways:
     required: true
-  restarts:
-    description: The C(restart) steps of a plan from M(ib_gateway_health).
-    type: list
-    elements: dict
+  steps:
+    description:
+      - The C(restart) steps of a plan from M(ib_gateway_health).
+      - The target says how. With C(by) V(unit) the entry's unit restarts it. With C(by) V(identity) the C(process) of
+        the target is ended, and the entry started anew. Without a C(process) only a unit that is up without a
+        gateway is restarted.
     required: true
-    suboptions:
-      gateway:
-        description: The name of the entry.
-        type: str
-        required: true
-      target:
-        description: What the step means.
-        type: dict
-        required: true
-        suboptions:
-          by:
-            description:
-              - V(unit) has the entry's unit restart it. V(identity) ends O(restarts[].target.process) and starts anew.
-            type: str
-            choices: [unit, identity]
-            required: true
-          process:
-            description: The process to be ended. Without it only a unit that is up without a gateway is restarted.
-            type: dict
-            suboptions:
-              pid:
-                description: Process id.
-                type: int
-                required: true
-              started_ticks:
-                description: Its start in clock ticks after boot.
-                type: int
-                required: true
-              boot_id:
-                description: The boot it belongs to.
-                type: str
-                required: true
-              role:
-                description: What the plan saw in it. It must be a gateway in any case.
-                type: str
-              argv_digest:
-                description: The hash over its redacted command line that must still hold. Not checked when left out.
-                type: str
-              unit:
-                description: The unit of its own through which it is ended when it is not restarted by one.
-                type: str
-              allow_kill:
-                description: Whether to send SIGKILL to it when it has not ended in O(grace_period).
-                type: bool
-                default: false
-              gateway:
-                description: The entry's name. For people; not checked.
-                type: str
-              user:
-                description: The account the plan saw. For people; not checked.
-                type: str
-              command:
-                description: The redacted command line the plan saw. For people; not checked.
-                type: list
-                elements: str
-          gateway:
-            description: The entry's name. For people; not checked.
-            type: str
-          port:
-            description: The port it shall listen on. For people; not checked.
-            type: int
-          timeout:
-            description: The entry's start_timeout. For people; not checked.
-            type: int
-          service:
-            description: The entry's service. For people; the entry counts.
-            type: str
-      action:
-        description: Of the step. For people; not checked.
-        type: str
-      reason:
-        description: Of the step. For people; not checked.
-        type: str
-      disruption:
-        description: Of the step. For people; not checked.
-        type: str
-      finding:
-        description: Of the step. For people; not checked.
-        type: str
-      only_if_persists:
-        description: Of the step. For people; not checked.
-        type: bool
+    aliases: [restarts]
   grace_period:
     description: Seconds in which a process may end after SIGTERM.
     type: float
@@ -136,14 +62,44 @@ seealso:
 EXAMPLES = r"""
 - name: Restart the gateways that the plan names
   ib_gateway_restart:
-    restarts: "{{ steps }}"
+    steps: "{{ steps }}"
     gateways: "{{ ib_gateways }}"
-    warrant: "{{ warrant }}"
+    authorization: "{{ authorization }}"
 """
 
 RETURN = r"""
+outcomes:
+  description: What became of each step, in one shape for every action.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action: {description: The action., type: str, returned: always, sample: restart}
+    gateway: {description: The entry's name., type: str, returned: always, sample: live}
+    target:
+      description: Whom the step met, of its target what a person needs.
+      type: dict
+      returned: always
+      sample: {by: unit, service: ibgateway}
+    result:
+      description:
+        - V(done); V(would) in check mode; V(already) when it was so before; V(refused) when it was not begun.
+        - V(failed); V(unknown) when it was begun and nobody knows how it ended.
+      type: str
+      returned: always
+      sample: done
+    reason: {description: What happened or why not., type: str, returned: always, sample: restarted by its unit}
+    admitted:
+      description: Whether O(authorization) allowed it. Always true without one.
+      type: bool
+      returned: always
+      sample: true
+    signals: {description: The signals sent., type: list, elements: str, returned: always, sample: []}
+    unit: {description: The systemd unit that did it., type: str, returned: always, sample: null}
+    ended: {description: The pid of the process that ended., type: int, returned: always, sample: 4711}
+    pid: {description: The pid of the process that was started., type: int, returned: always, sample: null}
 restarted:
-  description: What was restarted, or in check mode would be.
+  description: Of the outcomes what was restarted, or in check mode would be.
   returned: success
   type: list
   elements: dict
@@ -187,7 +143,7 @@ not_restarted:
   elements: dict
   contains: *outcome
 withheld:
-  description: What the warrant did not allow. These gateways were not touched.
+  description: What the authorization did not allow. These gateways were not touched.
   returned: success
   type: list
   elements: dict
@@ -212,55 +168,26 @@ waited:
     answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
-from typing import Any, Dict, List, Mapping
+from typing import Any, Dict, List
 
 from ansible.module_utils.ib_gateway.act import action_session, restart_gateway
-from ansible.module_utils.ib_gateway.base.plan import RESTART
+from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
+from ansible.module_utils.ib_gateway.base.actions import RESTART
+from ansible.module_utils.ib_gateway.base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
+from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
-_PROCESS: Dict[str, Any] = {
-    "pid": {"type": "int", "required": True},
-    "started_ticks": {"type": "int", "required": True},
-    "boot_id": {"type": "str", "required": True},
-    "role": {"type": "str"},
-    "argv_digest": {"type": "str"},
-    "unit": {"type": "str"},
-    "allow_kill": {"type": "bool", "default": False},
-    "gateway": {"type": "str"},
-    "user": {"type": "str"},
-    "command": {"type": "list", "elements": "str"},
-}
-_TARGET: Dict[str, Any] = {
-    "by": {"type": "str", "choices": ["unit", "identity"], "required": True},
-    "process": {"type": "dict", "options": _PROCESS},
-    "gateway": {"type": "str"},
-    "port": {"type": "int"},
-    "timeout": {"type": "int"},
-    "service": {"type": "str"},
-}
 ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,
-    "restarts": {
-        "type": "list",
-        "elements": "dict",
-        "required": True,
-        "options": {
-            "gateway": {"type": "str", "required": True},
-            "target": {"type": "dict", "required": True, "options": _TARGET},
-            "action": {"type": "str"},
-            "reason": {"type": "str"},
-            "disruption": {"type": "str"},
-            "finding": {"type": "str"},
-            "only_if_persists": {"type": "bool"},
-        },
-    },
+    "steps": dict(STEPS_OPTION, required=True, aliases=["restarts"]),
     "grace_period": {"type": "float", "default": 10.0},
     "timeout": {"type": "float", "default": 180.0},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
 _LONGEST_GRACE = 600.0
@@ -277,65 +204,77 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         module.check_mode,
         options["assume_stopped"],
     )
-    found: Dict[str, Any] = {name: [] for name in restart_gateway.RESULTS}
-    with action_session.Acts(module) as acts:
-        specs = _specs(module, acts)
-        admitted = acts.admit(RESTART, [each["gateway"] for each in options["restarts"]])
-        for step in options["restarts"]:
-            name = step["gateway"]
-            if name in admitted and acts.still(RESTART, acts.look()[name]):
-                outcome = _restart(acts, step, specs[name], way)
-                found[outcome.result].append(_row(specs[name], outcome))
-                found["changed"] = found.get("changed", False) or outcome.acted
-        found["withheld"] = acts.withheld
+    rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in restart_gateway.RESULTS}
+    acted = False
+    with ActionSession(module) as session:
+        steps = action_session.steps_of(module, RESTART)
+        specs = _specs(module, session, steps)
+        for step in session.admit(steps):
+            if session.still(step, session.look()[step.gateway]):
+                found = _restart(session, step, specs[step.gateway], way)
+                rows[found.result].append(_row(specs[step.gateway], found))
+                acted = acted or found.acted
+        result = {**session.returned(acted), **rows}
     if module._diff:
-        found["diff"] = {"before": "", "after": "".join(map(_line, found[restart_gateway.RESTARTED]))}
-    _tell_failures(module, found)
-    names = [row["name"] for row in found["restarted"]]
-    return {**found, **assess.after_acts(module, acts.specs, found.get("changed", False), names)}
+        result["diff"] = {"before": "", "after": "".join(map(_line, rows[restart_gateway.RESTARTED]))}
+    _tell_failures(module, result)
+    names = [row["name"] for row in rows[restart_gateway.RESTARTED]]
+    return {**result, **assess.after_acts(module, session.specs, acted, names)}
 
 
-def _specs(module: GatewayModule, acts: action_session.Acts) -> Dict[str, GatewaySpec]:
+def _specs(module: GatewayModule, session: ActionSession, steps: List[Step]) -> Dict[str, GatewaySpec]:
     """The entries with the words of their start_commands; ends the module when a step cannot be taken with them."""
-    specs = {spec.name: module.with_command(spec) for spec in acts.specs}
-    for step in module.params["restarts"]:
-        spec, target = specs.get(step["gateway"]), step["target"]
+    specs = {spec.name: module.with_command(spec) for spec in session.specs}
+    for step in steps:
+        spec, target = specs.get(step.gateway), step.target
         if spec is None:
-            module.give_up("the option restarts names %r, and no entry of gateways has that name" % step["gateway"])
+            module.give_up("the option steps names %r, and no entry of gateways has that name" % step.gateway)
+        if target["by"] not in ("unit", "identity"):
+            module.give_up(
+                "the option steps has %s restarted by %r; known are unit and identity" % (spec.name, target["by"])
+            )
         if not spec.startable:
             module.give_up("entry %s cannot be started: %s" % (spec.name, spec.why_not_startable))
         if target["by"] == "unit" and not spec.service:
-            module.give_up("the option restarts has %s restarted by its unit, and its entry has no service" % spec.name)
-        if target["by"] == "identity" and not target["process"]:
-            module.give_up("the option restarts names no process of %s to be ended" % spec.name)
+            module.give_up("the option steps has %s restarted by its unit, and its entry has no service" % spec.name)
+        if target["by"] == "identity" and not target.get("process"):
+            module.give_up("the option steps names no process of %s to be ended" % spec.name)
     return specs
 
 
 def _restart(
-    acts: action_session.Acts, step: Mapping[str, Any], spec: GatewaySpec, way: restart_gateway.Way
+    session: ActionSession, step: Step, spec: GatewaySpec, way: restart_gateway.Way
 ) -> restart_gateway.Outcome:
-    """Restarts one; it is written down before, and when it is done."""
-    order = restart_gateway.Order.named(step["target"])
-    begun: List[action_session.Act] = []
+    """Restarts one; it is recorded before, and when it is done."""
+    order = restart_gateway.Order.named(step.target)
+    came: List[restart_gateway.Outcome] = []
 
-    def announce() -> None:
-        process = step["target"]["process"] or {}
-        summary = action_session.summary_of(order.process, process.get("command") or ()) if order.process else {}
-        begun.append(acts.begin(RESTART, spec.name, dict(summary, unit=spec.any_unit)))
+    def do(announce: Announce) -> Outcome:
+        def announced() -> None:
+            process = step.target.get("process") or {}
+            summary = action_session.summary_of(order.process, process.get("command") or ()) if order.process else {}
+            announce(dict(summary, unit=spec.any_unit))
 
-    outcome = restart_gateway.restart(order, spec, lambda: acts.look()[spec.name], way, announce)
-    for act in begun:
-        acts.end(act, _in_the_journal(outcome), outcome.reason)
-    return outcome
+        came.append(restart_gateway.restart(order, spec, lambda: session.look()[spec.name], way, announced))
+        found = came[0]
+        more = {"unit": spec.any_unit, "ended": found.ended, "pid": found.pid}
+        return action_session.outcome_of(_by(step, spec), _result(found, way.dry_run), found.reason, **more)
+
+    session.take(step, do)
+    return came[0]
 
 
-def _in_the_journal(outcome: restart_gateway.Outcome) -> str:
-    if outcome.pending:
-        return action_session.UNSURE
-    if outcome.result == restart_gateway.RESTARTED:
-        return action_session.DONE
-    refused = outcome.result == restart_gateway.REFUSED and not outcome.asked
-    return action_session.REFUSED if refused else action_session.FAILED
+def _by(step: Step, spec: GatewaySpec) -> Step:
+    """A step with what restarts its entry, as the entry has it."""
+    return step._replace(target={**step.target, "service": spec.service, "port": spec.port})
+
+
+def _result(found: restart_gateway.Outcome, dry_run: bool) -> str:
+    if found.pending:
+        return UNSURE
+    if found.result == restart_gateway.RESTARTED:
+        return WOULD if dry_run else DONE
+    return REFUSED if found.result == restart_gateway.REFUSED and not found.asked else FAILED
 
 
 def _row(spec: GatewaySpec, outcome: restart_gateway.Outcome) -> Dict[str, Any]:
@@ -363,7 +302,7 @@ def _tell_failures(module: GatewayModule, found: Dict[str, Any]) -> None:
 
 
 def _waits(params: Dict[str, Any]) -> float:
-    return float((params["grace_period"] + params["timeout"]) * len(params["restarts"]))
+    return float((params["grace_period"] + params["timeout"]) * len(params["steps"]))
 
 
 def main() -> None:

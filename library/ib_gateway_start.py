@@ -14,9 +14,14 @@ description:
   - Each gateway is dealt with on its own. What fails for one does not keep the others from being started; the module
     fails when something failed and no gateway was started.
   - Does not wait for the port, unless it is to look afterwards (O(then_look)). M(ib_gateway_wait) does.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
     done.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
+  - ib_gateway.steps
 attributes:
   diff_mode:
     support: full
@@ -24,10 +29,11 @@ options:
   gateways:
     required: true
   only:
-    description: The names of the entries to start. The others are only known so that processes are told apart.
+    description:
+      - The names of the entries to start, without the steps that name them. Give these or O(steps).
+      - The others are only known so that processes are told apart.
     type: list
     elements: str
-    required: true
   assume_stopped:
     description:
       - Pids of gateways to be taken as ended.
@@ -52,8 +58,38 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+outcomes:
+  description: What became of each step, in one shape for every action.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action: {description: The action., type: str, returned: always, sample: start}
+    gateway: {description: The entry's name., type: str, returned: always, sample: live}
+    target:
+      description: Whom the step met, of its target what a person needs.
+      type: dict
+      returned: always
+      sample: {port: 4001, service: ibgateway}
+    result:
+      description:
+        - V(done); V(would) in check mode; V(already) when it was so before; V(refused) when it was not begun.
+        - V(failed); V(unknown) when it was begun and nobody knows how it ended.
+      type: str
+      returned: always
+      sample: done
+    reason: {description: What happened or why not., type: str, returned: always, sample: started by its unit}
+    admitted:
+      description: Whether O(authorization) allowed it. Always true without one.
+      type: bool
+      returned: always
+      sample: true
+    signals: {description: The signals sent., type: list, elements: str, returned: always, sample: []}
+    unit: {description: The systemd unit that did it., type: str, returned: always, sample: null}
+    ended: {description: The pid of the process that ended., type: int, returned: always, sample: null}
+    pid: {description: The pid of the process that was started., type: int, returned: always, sample: null}
 started:
-  description: What was started, or in check mode would be.
+  description: Of the outcomes what was started, or in check mode would be.
   returned: success
   type: list
   elements: dict
@@ -90,7 +126,7 @@ not_started:
     unit: {description: The unit. V(null) for a start_command., type: str, returned: always, sample: null}
     reason: {description: Why., type: str, returned: always, sample: this host has no account trader}
 withheld:
-  description: What the warrant did not allow. These gateways were not touched.
+  description: What the authorization did not allow. These gateways were not touched.
   returned: success
   type: list
   elements: dict
@@ -115,24 +151,29 @@ waited:
     answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from ansible.module_utils.ib_gateway.act import action_session
+from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
 from ansible.module_utils.ib_gateway.act.stop_process import Refused
-from ansible.module_utils.ib_gateway.base.plan import START, Entry
+from ansible.module_utils.ib_gateway.base.actions import START
+from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
+from ansible.module_utils.ib_gateway.base.plan import Entry, Step
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,
-    "only": {"type": "list", "elements": "str", "required": True},
+    "steps": STEPS_OPTION,
+    "only": {"type": "list", "elements": "str"},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "timeout": {"type": "float", "default": 180.0},
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
 _LONGEST_TIMEOUT = 3600.0
@@ -142,74 +183,101 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     """Starts what is not running, one after the other."""
     module.seconds("timeout", _LONGEST_TIMEOUT)
     assess.check(module, module.params["then_look"])
-    found: Dict[str, Any] = {"changed": False, "started": [], "already_running": [], "not_started": []}
-    with action_session.Acts(module) as acts:
-        wanted = module.chosen("only", acts.specs)
-        for spec in acts.specs:
-            if spec.name in wanted and not spec.startable:
-                module.give_up("entry %s cannot be started: %s" % (spec.name, spec.why_not_startable))
-        for name in acts.admit(START, wanted):
-            entry = acts.look()[name]
-            if acts.still(START, entry):
-                _deal_with(module, acts, entry, found)
-        found["withheld"] = acts.withheld
+    rows: Dict[str, List[Dict[str, Any]]] = {"started": [], "already_running": [], "not_started": []}
+    with ActionSession(module) as session:
+        for step in session.admit(_steps(module, session)):
+            entry = session.look()[step.gateway]
+            if session.still(step, entry):
+                _start(module, session, step, entry, rows)
+        # What systemd is still at has changed the host, although nobody knows yet how it ends.
+        acted = any(each.result in (DONE, WOULD, UNSURE) for each in session.outcomes)
+        found = {**session.returned(acted), **rows}
     if module._diff:
-        found["diff"] = {"before": "", "after": "".join(map(_line, found["started"]))}
-    failures = ["gateway %s was not started: %s" % (row["name"], row["reason"]) for row in found["not_started"]]
-    if failures and not found["started"]:
+        found["diff"] = {"before": "", "after": "".join(map(_line, rows["started"]))}
+    failures = ["gateway %s was not started: %s" % (row["name"], row["reason"]) for row in rows["not_started"]]
+    if failures and not rows["started"]:
         module.give_up("; ".join(failures), **found)
     for failure in failures:
         module.warn(failure)
-    names = [row["name"] for row in found["started"]]
-    return {**found, **assess.after_acts(module, acts.specs, found["changed"], names)}
+    names = [row["name"] for row in rows["started"]]
+    return {**found, **assess.after_acts(module, session.specs, acted, names)}
 
 
-def _deal_with(module: GatewayModule, acts: action_session.Acts, entry: Entry, found: Dict[str, Any]) -> None:
+def _steps(module: GatewayModule, session: ActionSession) -> List[Step]:
+    """The steps, one for each entry that is to start; ends the module when one cannot be started."""
+    steps = action_session.steps_of(module, START)
+    option = "steps" if steps else "only"
+    steps += [Step(START, name, {}, "", "") for name in module.params["only"] or ()]
+    specs = {spec.name: spec for spec in session.specs}
+    for step in steps:
+        if step.gateway not in specs:
+            module.give_up("the option %s names %r, and no entry of gateways has that name" % (option, step.gateway))
+        if not specs[step.gateway].startable:
+            module.give_up("entry %s has neither service nor start_command: nothing can start it" % step.gateway)
+    once = {step.gateway: _by(step, specs[step.gateway]) for step in steps}
+    return list(once.values())
+
+
+def _by(step: Step, spec: GatewaySpec) -> Step:
+    """A step with what starts its entry, as the entry has it."""
+    return step._replace(target={**step.target, "service": spec.service, "port": spec.port})
+
+
+def _start(
+    module: GatewayModule, session: ActionSession, step: Step, entry: Entry, rows: Dict[str, List[Dict[str, Any]]]
+) -> None:
     """Starts one gateway unless it runs, and adds what became of it to what is returned."""
-    name, unit = entry.spec.name, entry.spec.any_unit
+    spec, unit = module.with_command(entry.spec), entry.spec.any_unit
     pids = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
     pids = [pid for pid in pids if not (module.check_mode and pid in module.params["assume_stopped"])]
     if pids:
-        found["already_running"].append({"name": name, "pids": pids})
+        session.add(step, ALREADY, "a gateway is running: pid %s" % ", ".join(map(str, pids)))
+        rows["already_running"].append({"name": spec.name, "pids": pids})
         return
-    spec, started = module.with_command(entry.spec), Started(None, "")
     blocker = outlooks([Asked(spec)])[0].blocker
-    try:
+    came: List[Started] = []
+
+    def do(announce: Announce) -> Outcome:
         if blocker:
-            raise CannotStart(blocker)
-        if not module.check_mode:
-            started = _start(module, acts, spec)
-    except (CannotStart, Refused) as error:
-        found["changed"] = found["changed"] or getattr(error, "pending", False)
-        found["not_started"].append({"name": name, "unit": unit, "reason": str(error)})
-        return
-    found["changed"] = True
-    found["started"].append({"name": name, "pid": started.pid, "unit": unit, "log": started.log or None})
+            return action_session.outcome_of(step, FAILED, blocker, unit=unit)
+        if module.check_mode:
+            return action_session.outcome_of(step, WOULD, "no gateway is running", unit=unit)
+        try:
+            announce({"unit": unit, "user": spec.user})
+            patience = Patience(module.params["timeout"], lambda: bool(session.look()[spec.name].owners()))
+            came.append(lifecycle(spec).start(patience))
+        except Refused as refusal:
+            return action_session.outcome_of(step, REFUSED, str(refusal), unit=unit)
+        except CannotStart as error:
+            return action_session.outcome_of(step, UNSURE if error.pending else FAILED, str(error), unit=unit)
+        reason = "started by its unit" if unit else "started as pid %d" % (came[0].pid or 0)
+        return action_session.outcome_of(step, DONE, reason, unit=unit, pid=came[0].pid)
 
-
-def _start(module: GatewayModule, acts: action_session.Acts, spec: GatewaySpec) -> Started:
-    """Starts one; it is written down before, and when it is done."""
-    act = acts.begin(START, spec.name, {"unit": spec.any_unit, "user": spec.user})
-    gateway = lifecycle(spec)
-    try:
-        started = gateway.start(Patience(module.params["timeout"], lambda: bool(acts.look()[spec.name].owners())))
-    except CannotStart as error:
-        acts.end(act, action_session.UNSURE if error.pending else action_session.FAILED, str(error))
-        raise
-    acts.end(
-        act, action_session.DONE, "started by its unit" if spec.any_unit else "started as pid %d" % (started.pid or 0)
-    )
-    return started
+    outcome = session.take(step, do)
+    if outcome.result in (DONE, WOULD):
+        log = came[0].log if came else ""
+        rows["started"].append({"name": spec.name, "pid": outcome.pid, "unit": unit, "log": log or None})
+    else:
+        rows["not_started"].append({"name": spec.name, "unit": unit, "reason": outcome.reason})
 
 
 def _line(row: Dict[str, Any]) -> str:
     return "gateway %s, started by %s\n" % (row["name"], "unit " + row["unit"] if row["unit"] else "its start_command")
 
 
+def _waits(params: Dict[str, Any]) -> float:
+    return float(params["timeout"] * len(params["steps"] or params["only"] or ()))
+
+
 def main() -> None:
     """Runs the module."""
-    module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, assess.waits(lambda params: params["timeout"] * len(params["only"]), starts=True))
+    module = GatewayModule(
+        argument_spec=ARGUMENTS,
+        required_one_of=[["steps", "only"]],
+        mutually_exclusive=[["steps", "only"]],
+        supports_check_mode=True,
+    )
+    run(module, work, assess.waits(_waits, starts=True))
 
 
 if __name__ == "__main__":

@@ -12,18 +12,24 @@ description:
   - A process for which a systemd unit exists is ended by stopping that unit.
   - A process that has ended before is left alone, also when its pid belongs to another process by now.
   - Refuses pid 1, the run's own processes, and processes that have become another program since the plan was made.
-  - With a O(warrant) nothing is done that it does not allow, and every act is written down on the host before it is
-    done. O(gateways) is needed then, and each process names its gateway and its role.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.gateways, ib_gateway.warrant, ib_gateway.then_look]
+  - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is
+    done. O(gateways) is needed then, and each of O(processes) names its gateway and its role.
+extends_documentation_fragment:
+  - ib_gateway.attributes
+  - ib_gateway.gateways
+  - ib_gateway.authorization
+  - ib_gateway.then_look
+  - ib_gateway.steps
 attributes:
   diff_mode:
     support: full
 options:
   processes:
-    description: The processes, as the steps of a plan from M(ib_gateway_health) name them in C(target).
+    description:
+      - The processes by themselves, without the steps that name them. Give these or O(steps).
+      - One whose role is gateway is stopped as a C(stop_gateway) step would, any other as C(stop_client).
     type: list
     elements: dict
-    required: true
     suboptions:
       pid:
         description: Process id.
@@ -86,16 +92,46 @@ EXAMPLES = r"""
         boot_id: 1b4e28ba-2fa1-11d2-883f-0016d3cca427
         role: client
 
-- name: Stop what the plan says, as far as the warrant allows
+- name: Stop what the plan says, as far as the authorization allows
   ib_process_stop:
-    processes: "{{ steps | map(attribute='target') }}"
+    steps: "{{ steps }}"
     gateways: "{{ ib_gateways }}"
-    warrant: "{{ warrant }}"
+    authorization: "{{ authorization }}"
 """
 
 RETURN = r"""
+outcomes:
+  description: What became of each step, in one shape for every action.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    action: {description: The action., type: str, returned: always, sample: stop_client}
+    gateway: {description: The entry's name., type: str, returned: always, sample: live}
+    target:
+      description: Whom the step met, of its target what a person needs.
+      type: dict
+      returned: always
+      sample: {pid: 815, user: trader, command: [python3, bot.py]}
+    result:
+      description:
+        - V(done); V(would) in check mode; V(already) when it was so before; V(refused) when it was not begun.
+        - V(failed); V(unknown) when it was begun and nobody knows how it ended.
+      type: str
+      returned: always
+      sample: done
+    reason: {description: What happened or why not., type: str, returned: always, sample: ended after SIGTERM}
+    admitted:
+      description: Whether O(authorization) allowed it. Always true without one.
+      type: bool
+      returned: always
+      sample: true
+    signals: {description: The signals sent., type: list, elements: str, returned: always, sample: [SIGTERM]}
+    unit: {description: The systemd unit that did it., type: str, returned: always, sample: null}
+    ended: {description: The pid of the process that ended., type: int, returned: always, sample: 815}
+    pid: {description: The pid of the process that was started., type: int, returned: always, sample: null}
 stopped:
-  description: The processes that have ended, or in check mode would be asked to.
+  description: Of the outcomes the processes that have ended, or in check mode would be asked to.
   returned: success
   type: list
   elements: dict
@@ -135,7 +171,7 @@ refused:
   elements: dict
   contains: *outcome
 withheld:
-  description: What the warrant did not allow. No process was touched for these gateways.
+  description: What the authorization did not allow. No process was touched for these gateways.
   returned: success
   type: list
   elements: dict
@@ -160,19 +196,23 @@ waited:
     answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.ib_gateway.act import action_session, stop_process
-from ansible.module_utils.ib_gateway.base.plan import STOP_CLIENT, STOP_GATEWAY
+from ansible.module_utils.ib_gateway.act.action_session import ActionSession
+from ansible.module_utils.ib_gateway.base.actions import STOP_CLIENT, STOP_GATEWAY
+from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, WOULD, Outcome
+from ansible.module_utils.ib_gateway.base.plan import Step
+from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
-ARGUMENTS = {
+ARGUMENTS: Dict[str, Any] = {
+    "steps": STEPS_OPTION,
     "processes": {
         "type": "list",
         "elements": "dict",
-        "required": True,
         "options": {
             "pid": {"type": "int", "required": True},
             "started_ticks": {"type": "int", "required": True},
@@ -189,11 +229,15 @@ ARGUMENTS = {
     "grace_period": {"type": "float", "default": 10.0},
     "force": {"type": "bool", "default": False},
     "gateways": action_session.OPTIONAL_GATEWAYS,
-    "warrant": WARRANT_OPTION,
+    "authorization": AUTHORIZATION_OPTION,
     "then_look": assess.AFTER_OPTION,
 }
 
 _LONGEST_GRACE = 600.0
+#: What a process of a step's must still be.
+_ROLES = {STOP_CLIENT: "client", STOP_GATEWAY: "gateway"}
+
+Named = Tuple[Step, stop_process.Target]
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
@@ -201,79 +245,92 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     options = module.params
     module.seconds("grace_period", _LONGEST_GRACE)
     assess.check(module, options["then_look"])
-    targets = [stop_process.Target.named(each) for each in options["processes"]]
-    with action_session.Acts(module) as acts:
-        outcomes = _stop(module, acts, _admitted(module, acts, targets))
-        withheld = acts.withheld
-    sorted_out: Dict[str, List[Dict[str, Any]]] = {name: [] for name in stop_process.RESULTS}
-    for outcome in outcomes:
-        sorted_out[outcome.result].append(_row(outcome))
-    stopped = sorted_out[stop_process.STOPPED]
-    found: Dict[str, Any] = dict(sorted_out, withheld=withheld, changed=bool(stopped))
+    with ActionSession(module) as session:
+        named = _named(module, session)
+        admitted = session.admit([step for step, _target in named])
+        rows = _stop(module, session, [each for each in named if each[0] in admitted])
+        found = {**session.returned(), **rows}
     if module._diff:
-        found["diff"] = {"before": "".join(map(_line, stopped)), "after": ""}
-    return {**found, **assess.after_acts(module, acts.specs, bool(stopped))}
+        found["diff"] = {"before": "".join(map(_line, rows["stopped"])), "after": ""}
+    return {**found, **assess.after_acts(module, session.specs, found["changed"])}
 
 
-def _admitted(
-    module: GatewayModule, acts: action_session.Acts, targets: List[stop_process.Target]
-) -> List[Tuple[str, stop_process.Target]]:
-    """What the warrant allows: (the action it is, the process)."""
-    if acts.under_warrant:
-        names = {spec.name for spec in acts.specs}
-        for target in targets:
-            if target.gateway not in names or target.role is None:
-                module.give_up(
-                    "the option processes holds pid %d without a role, or without a gateway that is one of the option "
-                    "gateways; under a warrant both are needed" % target.pid
-                )
-    found: List[Tuple[str, stop_process.Target]] = []
-    for action, role in ((STOP_CLIENT, "client"), (STOP_GATEWAY, "gateway"), (STOP_CLIENT, None)):
-        meant = [target for target in targets if target.role == role]
-        admitted = acts.admit(action, [target.gateway or "" for target in meant])
-        found.extend((action, target) for target in meant if (target.gateway or "") in admitted)
-    return sorted(found, key=lambda each: targets.index(each[1]))
+def _named(module: GatewayModule, session: ActionSession) -> List[Named]:
+    """The steps, and the process that each one means."""
+    found = [
+        (step, stop_process.Target.named({**step.target, "gateway": step.gateway, "role": _ROLES[step.action]}))
+        for step in action_session.steps_of(module, STOP_CLIENT, STOP_GATEWAY)
+    ]
+    for each in module.params["processes"] or ():
+        action = STOP_GATEWAY if each["role"] == "gateway" else STOP_CLIENT
+        found.append((Step(action, each["gateway"] or "", each, "", ""), stop_process.Target.named(each)))
+    names = {spec.name for spec in session.specs}
+    for step, target in found if session.authorized else ():
+        if step.gateway not in names or target.role is None:
+            option = "steps" if module.params["steps"] else "processes"
+            module.give_up(
+                "the option %s holds pid %d without a role, or without a gateway that is one of the option gateways; "
+                "with an authorization both are needed" % (option, target.pid)
+            )
+    return found
 
 
-def _stop(
-    module: GatewayModule, acts: action_session.Acts, admitted: List[Tuple[str, stop_process.Target]]
-) -> List[stop_process.Outcome]:
-    """Stops them all together; each is written down before it is asked to end, and when it has."""
-    actions = {target.pid: action for action, target in admitted}
-    commands = {each["pid"]: each["command"] or () for each in module.params["processes"]}
-    begun: Dict[Tuple[int, Any], action_session.Act] = {}
+def _stop(module: GatewayModule, session: ActionSession, named: List[Named]) -> Dict[str, List[Dict[str, Any]]]:
+    """Stops them all together; each is recorded before it is asked to end, and when it has.
+
+    Returns rows by what the process came to, as who names processes by themselves expects them.
+    """
+    steps = {(target.pid, target.gateway): step for step, target in named}
+    begun: Dict[Tuple[int, Optional[str]], int] = {}
 
     def announce(target: stop_process.Target) -> None:
-        summary = action_session.summary_of(target, commands[target.pid])
-        begun[target.pid, target.gateway] = acts.begin(actions[target.pid], target.gateway, summary)
+        step = steps[target.pid, target.gateway]
+        summary = action_session.summary_of(target, step.target.get("command") or ())
+        begun[target.pid, target.gateway] = session.begin(step.action, step.gateway, summary)
 
-    outcomes = stop_process.stop(
-        [target for _action, target in admitted],
+    endings = stop_process.stop(
+        [target for _step, target in named],
         module.params["grace_period"],
         module.params["force"],
         dry_run=module.check_mode,
         announce=announce,
     )
-    for outcome in outcomes:
-        act = begun.pop((outcome.target.pid, outcome.target.gateway), None)
-        if act is not None:
-            result = action_session.FAILED if outcome.signals or outcome.unit else action_session.REFUSED
-            acts.end(act, action_session.DONE if outcome.result != stop_process.REFUSED else result, outcome.reason)
-    return outcomes
+    rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in stop_process.RESULTS}
+    for (step, target), ending in zip(named, endings):
+        outcome = _outcome(step, ending, module.check_mode)
+        session.outcomes.append(outcome)
+        rows[ending.result].append(_row(ending))
+        token = begun.pop((target.pid, target.gateway), None)
+        if token is not None:
+            session.end(token, outcome.in_the_journal, outcome.reason)
+    return rows
 
 
-def _row(outcome: stop_process.Outcome) -> Dict[str, Any]:
-    target = outcome.target
+def _outcome(step: Step, ending: stop_process.Ending, check_mode: bool) -> Outcome:
+    if ending.result == stop_process.STOPPED:
+        result = WOULD if check_mode else DONE
+    elif ending.result == stop_process.ALREADY_GONE:
+        result = ALREADY
+    else:
+        result = FAILED if ending.signals or ending.unit else REFUSED
+    outcome = action_session.outcome_of(step, result, ending.reason, signals=ending.signals, unit=ending.unit)
+    seen: Mapping[str, Any] = {"command": list(ending.command), "user": ending.user} if ending.command else {}
+    ended = ending.target.pid if result == DONE else None
+    return outcome._replace(target={**outcome.target, **seen}, ended=ended)
+
+
+def _row(ending: stop_process.Ending) -> Dict[str, Any]:
+    target = ending.target
     return {
         "gateway": target.gateway,
         "pid": target.pid,
         "started_ticks": target.started_ticks,
         "boot_id": target.boot_id,
-        "reason": outcome.reason,
-        "command": list(outcome.command),
-        "user": outcome.user,
-        "signals": list(outcome.signals),
-        "unit": outcome.unit,
+        "reason": ending.reason,
+        "command": list(ending.command),
+        "user": ending.user,
+        "signals": list(ending.signals),
+        "unit": ending.unit,
     }
 
 
@@ -283,7 +340,13 @@ def _line(row: Dict[str, Any]) -> str:
 
 def main() -> None:
     """Runs the module."""
-    module = GatewayModule(argument_spec=ARGUMENTS, required_by=action_session.REQUIRED_BY, supports_check_mode=True)
+    module = GatewayModule(
+        argument_spec=ARGUMENTS,
+        required_by=action_session.REQUIRED_BY,
+        required_one_of=[["steps", "processes"]],
+        mutually_exclusive=[["steps", "processes"]],
+        supports_check_mode=True,
+    )
     run(module, work, assess.waits(lambda params: params["grace_period"]))
 
 

@@ -14,9 +14,9 @@ description:
   - What stands in the way is returned as a reason; the module does not fail for it. Reports no change, because keeping
     books changes no gateway.
   - Without any gateway it takes the lease all the same, so that M(ib_repair_end) can lift the latches of healthy ones.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.warrant]
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.authorization]
 options:
-  warrant:
+  authorization:
     required: true
   gateways:
     description: The names of the gateways that have steps to be taken.
@@ -39,7 +39,7 @@ EXAMPLES = r"""
 - name: Begin a repair of the live gateway
   ib_repair_begin:
     gateways: [live]
-    warrant:
+    authorization:
       run: 0b6e1c1e-8d6c-4a4e-9a53-5b6f0f6f1d11
       by: alice@control pid 4711
   register: begin
@@ -98,28 +98,31 @@ note:
 
 from typing import Any, Dict
 
+from ansible.module_utils.ib_gateway.module.runner import Module, run
 from ansible.module_utils.ib_gateway.state import lease, repair_state
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
-from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION, Authorization
 
 ARGUMENTS = {
-    "warrant": dict(WARRANT_OPTION, required=True),
+    "authorization": dict(AUTHORIZATION_OPTION, required=True),
     "gateways": {"type": "list", "elements": "str", "default": []},
     "lease": {"type": "float", "default": lease.SECONDS},
 }
 
 
-def work(module: BooksModule) -> Dict[str, Any]:
+def work(module: Module) -> Dict[str, Any]:
     """Begins."""
     seconds = module.params["lease"]
     if not 0 < seconds <= lease.MOST_SECONDS:
         module.give_up("the option lease is %g; give seconds above 0, at most %g" % (seconds, lease.MOST_SECONDS))
-    return repair_state.begin(module.warrant(), module.params["gateways"], seconds, module.check_mode)
+    return repair_state.begin(
+        Authorization.required(module.params), module.params["gateways"], seconds, module.check_mode
+    )
 
 
 def main() -> None:
     """Runs the module."""
-    run(BooksModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, work, reads=repair_state.READS, expected=repair_state.EXPECTED)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ description:
   - Lifts the latch of a gateway that is healthy, also when this run did nothing to it.
   - Gives the host's lease back. Does nothing for a run that has not begun with M(ib_repair_begin).
   - Reports no change, because keeping books changes no gateway. Does nothing in check mode.
-extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.warrant]
+extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.authorization]
 options:
-  warrant:
+  authorization:
     required: true
   results:
     description: What the proof after the repair said of each gateway of this host.
@@ -50,7 +50,7 @@ EXAMPLES = r"""
       - gateway: live
         healthy: true
         summary: API session ready through ib_insync
-    warrant:
+    authorization:
       run: 0b6e1c1e-8d6c-4a4e-9a53-5b6f0f6f1d11
       by: alice@control pid 4711
 """
@@ -97,12 +97,12 @@ latched:
 
 from typing import Any, Dict
 
+from ansible.module_utils.ib_gateway.module.runner import Module, run
 from ansible.module_utils.ib_gateway.state import repair_state
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION
-from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION, Authorization
 
 ARGUMENTS = {
-    "warrant": dict(WARRANT_OPTION, required=True),
+    "authorization": dict(AUTHORIZATION_OPTION, required=True),
     "results": {
         "type": "list",
         "elements": "dict",
@@ -116,14 +116,15 @@ ARGUMENTS = {
 }
 
 
-def work(module: BooksModule) -> Dict[str, Any]:
+def work(module: Module) -> Dict[str, Any]:
     """Ends."""
-    return repair_state.end(module.warrant(), module.params["results"], module.check_mode)
+    return repair_state.end(Authorization.required(module.params), module.params["results"], module.check_mode)
 
 
 def main() -> None:
     """Runs the module."""
-    run(BooksModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, work, reads=repair_state.READS, expected=repair_state.EXPECTED)
 
 
 if __name__ == "__main__":

@@ -66,9 +66,9 @@ import os
 import time
 from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway.state import pause
+from ansible.module_utils.ib_gateway.module.runner import Module, run
+from ansible.module_utils.ib_gateway.state import pause, repair_state
 from ansible.module_utils.ib_gateway.state.records import clean, epoch, rfc3339
-from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
 from ansible.module_utils.ib_gateway.state.state_folder import Folder, default_folder
 
 ARGUMENTS = {
@@ -83,7 +83,7 @@ ARGUMENTS = {
 _MOST_MINUTES = 366 * 24 * 60.0
 
 
-def work(module: BooksModule) -> Dict[str, Any]:
+def work(module: Module) -> Dict[str, Any]:
     """Pauses, or lets repairs go on."""
     options = module.params
     now = time.time()
@@ -103,8 +103,9 @@ def work(module: BooksModule) -> Dict[str, Any]:
                 pause.remove(path)
             else:
                 pause.write(path, wanted.reason, epoch(wanted.until), 0o644 if own else 0o600)
-    except OSError as error:
-        module.give_up("the pause file %s cannot be changed: %s" % (clean(path), error.strerror))
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or clean(str(error))
+        module.give_up("the pause file %s cannot be changed: %s" % (clean(path), why))
     return {"changed": changed, "file": path, "paused": wanted.text if wanted else ""}
 
 
@@ -116,7 +117,7 @@ def _is_there(path: str) -> bool:
     return True
 
 
-def _wanted(module: BooksModule, now: float) -> pause.Pause:
+def _wanted(module: Module, now: float) -> pause.Pause:
     """The pause that the options ask for; ends the module when they are not one."""
     reason, until, minutes = clean(module.params["reason"]), module.params["until"], module.params["minutes"]
     if not reason:
@@ -138,12 +139,8 @@ def main() -> None:
     """Runs the module."""
     exclusive = [["until", "minutes"]]
     needed = [["state", "present", ["until", "minutes"], True]]
-    run(
-        BooksModule(
-            argument_spec=ARGUMENTS, mutually_exclusive=exclusive, required_if=needed, supports_check_mode=True
-        ),
-        work,
-    )
+    module = Module(argument_spec=ARGUMENTS, mutually_exclusive=exclusive, required_if=needed, supports_check_mode=True)
+    run(module, work, reads=repair_state.READS, expected=repair_state.EXPECTED)
 
 
 if __name__ == "__main__":

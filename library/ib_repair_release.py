@@ -73,9 +73,9 @@ set_aside:
 
 from typing import Any, Dict
 
+from ansible.module_utils.ib_gateway.module.runner import Module, run
 from ansible.module_utils.ib_gateway.state import repair_state
 from ansible.module_utils.ib_gateway.state.records import clean
-from ansible.module_utils.ib_gateway.state.repair_state import BooksModule, run
 
 ARGUMENTS = {
     "gateways": {"type": "list", "elements": "str", "default": []},
@@ -86,7 +86,7 @@ ARGUMENTS = {
 }
 
 
-def work(module: BooksModule) -> Dict[str, Any]:
+def work(module: Module) -> Dict[str, Any]:
     """Releases."""
     options = module.params
     if not clean(options["reason"]):
@@ -103,7 +103,8 @@ def work(module: BooksModule) -> Dict[str, Any]:
 
 def main() -> None:
     """Runs the module."""
-    run(BooksModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    module = Module(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run(module, work, reads=repair_state.READS, expected=repair_state.EXPECTED)
 
 
 if __name__ == "__main__":

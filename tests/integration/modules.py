@@ -29,7 +29,16 @@ def run_module(name: str, check: bool = False, diff: bool = False, **options: An
 def run_module_as(prepare: Callable[[], None], name: str, **options: Any) -> dict[str, Any]:
     """run_module() in a child process that first does `prepare`, to lose rights or to see less."""
     importlib.import_module(name)  # the child may not be able to read the interpreter's files any more
-    ours = ("observe.linux", "observe.portable", "api.handshake", "api.session", "state.repair_status", *LATE)
+    ours = (
+        "observe.linux",
+        "observe.sockets",
+        "observe.portable",
+        "api.handshake",
+        "api.session",
+        "decide.planning",
+        "state.repair_status",
+        *LATE,
+    )
     for late in (
         "pwd",
         "fcntl",

@@ -1,4 +1,4 @@
-"""One repair of a desk, step by step as the roles do it: a plan, a warrant, a journal to read afterwards."""
+"""One repair of a desk, step by step as the roles do it: a plan, an authorization, a journal to read afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from integration.modules import run_module
 
 
 class Repair:
-    """Looks, and hands modules what the plan names, under a warrant of its own run."""
+    """Looks, and hands modules what the plan names, under an authorization of its own run."""
 
     def __init__(self, desk: Desk, *entries: dict[str, Any], run: str = "run-1") -> None:
         self.entries = list(entries) or [desk.entry()]
@@ -24,7 +24,7 @@ class Repair:
         self.look()
 
     def look(self) -> dict[str, Any]:
-        """A fresh look; the plans of the warrant are its plans from now on."""
+        """A fresh look; the plans of the authorization are its plans from now on."""
         self.health = run_module("ib_gateway_health", gateways=self.entries, probe="never")
         assert "gateways" in self.health, self.health
         return self.health
@@ -38,7 +38,7 @@ class Repair:
         return [step["target"] for step in self.steps(action)]
 
     @property
-    def warrant(self) -> dict[str, Any]:
+    def authorization(self) -> dict[str, Any]:
         """What the controller would hand to an acting module."""
         plans = [
             {
@@ -54,13 +54,13 @@ class Repair:
     def begin(self) -> Repair:
         """Takes the host's lease."""
         names = [each["name"] for each in self.entries]
-        found = run_module("ib_repair_begin", warrant=self.warrant, gateways=names)
+        found = run_module("ib_repair_begin", authorization=self.authorization, gateways=names)
         assert found["begun"], found
         return self
 
     def act(self, module: str, check: bool = False, **options: Any) -> dict[str, Any]:
-        """Runs an acting module under the warrant."""
-        return run_module(module, check, gateways=self.entries, warrant=self.warrant, **options)
+        """Runs an acting module under the authorization."""
+        return run_module(module, check, gateways=self.entries, authorization=self.authorization, **options)
 
     def journal(self) -> list[dict[str, Any]]:
         """The records of what was meant and what became of it, in their order."""

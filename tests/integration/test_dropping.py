@@ -195,7 +195,7 @@ def test_without_the_right_to_it_a_cut_is_unsupported_and_no_failure(desk: Desk,
     assert pids_connected(desk) == {each.pid for each in scripts}
 
 
-# --- under a warrant -------------------------------------------------------------------------------------------------
+# --- under an authorization ------------------------------------------------------------------------------------------
 
 
 def test_a_cut_is_written_down_before_it_is_made_and_when_it_is(desk: Desk) -> None:

@@ -66,7 +66,7 @@ def test_a_healthy_host_and_a_sweep_write_no_journal(desk: Desk) -> None:
 
 def test_check_mode_writes_no_journal_and_starts_nothing(desk: Desk) -> None:
     run = remediate(desk, "--check")
-    assert "would have started live" in run.output
+    assert "would start live by its start_command" in run.output and "would have" not in run.output
     assert not (desk.folder / "state").exists() and desk.java() == []
 
 
@@ -165,12 +165,12 @@ def test_limits_that_cannot_be_right_end_the_run_before_any_host_is_touched(
 
 
 def test_a_host_that_another_run_repairs_is_left_to_it(desk: Desk) -> None:
-    warrant = {"run": "other-run", "by": "alice@control pid 7", "state_dir": str(desk.folder / "state")}
-    assert run_module("ib_repair_begin", warrant=warrant, gateways=["live"])["begun"]
+    authorization = {"run": "other-run", "by": "alice@control pid 7", "state_dir": str(desk.folder / "state")}
+    assert run_module("ib_repair_begin", authorization=authorization, gateways=["live"])["begun"]
     run = remediate(desk)
     assert nothing_was_done(run, desk)
     assert "alice@control pid 7" in run.host()["repair"]["reason"]
-    assert run_module("ib_repair_end", warrant=warrant, results=[])["ended"]
+    assert run_module("ib_repair_end", authorization=authorization, results=[])["ended"]
     after = remediate(desk)
     assert after.rc == 0, after.output
 

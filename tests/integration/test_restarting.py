@@ -239,7 +239,7 @@ def test_what_systemd_says_is_passed_on(desk: Desk, monkeypatch: pytest.MonkeyPa
     assert found["failed"] and "masked" in found["msg"] and not found["changed"] and alive(old.pid)
 
 
-# --- under a warrant -------------------------------------------------------------------------------------------------
+# --- under an authorization ------------------------------------------------------------------------------------------
 
 
 def test_a_restart_is_one_act_in_the_journal(desk: Desk) -> None:

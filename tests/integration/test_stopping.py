@@ -259,7 +259,7 @@ def test_one_gateway_that_does_not_start_does_not_keep_the_others_down(desk: Des
         psutil.Process(found["started"][0]["pid"]).kill()
 
 
-# --- under a warrant -------------------------------------------------------------------------------------------------
+# --- under an authorization ------------------------------------------------------------------------------------------
 
 
 def test_a_stop_is_written_down_before_and_after(desk: Desk) -> None:
@@ -273,7 +273,7 @@ def test_a_stop_is_written_down_before_and_after(desk: Desk) -> None:
     assert run.journal()[0]["target"]["pid"] == surplus.pid
 
 
-def test_a_check_under_a_warrant_writes_nothing(desk: Desk) -> None:
+def test_a_check_under_a_authorization_writes_nothing(desk: Desk) -> None:
     desk.gateway()
     surplus = desk.gateway("no-listener")
     run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()

@@ -10,7 +10,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.state import journal, repair_state, state_folder
-from ansible.module_utils.ib_gateway.state.admission import Guard, Warrant
+from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
+from ansible.module_utils.ib_gateway.state.authorization import Authorization
 from ansible.module_utils.ib_gateway.state.journal import Journal
 from ansible.module_utils.ib_gateway.state.records import Moment, Record
 from ansible.module_utils.ib_gateway.state.state_folder import Folder
@@ -20,7 +21,7 @@ DIGEST = "d" * 64
 
 
 def params(state_dir: Path, run: str = "r1", **more: Any) -> Dict[str, Any]:
-    """A value of the option `warrant` with fresh plans for live and paper."""
+    """A value of the option `authorization` with fresh plans for live and paper."""
     now = journal.moment()
     plans = [
         {"gateway": name, "digest": DIGEST, "boot_id": now.boot_id, "made_at": now.boottime}
@@ -30,31 +31,31 @@ def params(state_dir: Path, run: str = "r1", **more: Any) -> Dict[str, Any]:
     return {**found, "limits": {"repairs_per_hour": 100, "restarts_per_hour": 100, "backoff": 0.0}, **more}
 
 
-def warrant(state_dir: Path, run: str = "r1", **more: Any) -> Warrant:
-    """A warrant that allows everything."""
-    found = Warrant.from_params(params(state_dir, run, **more))
+def authorization(state_dir: Path, run: str = "r1", **more: Any) -> Authorization:
+    """An authorization that allows everything."""
+    found = Authorization.from_params(params(state_dir, run, **more))
     assert found is not None
     return found
 
 
 def begin(state_dir: Path, run: str = "r1", gateways: Any = ("live",), **more: Any) -> Dict[str, Any]:
     """What beginning a repair returns."""
-    return repair_state.begin(warrant(state_dir, run, **more), list(gateways), 900.0, False)
+    return repair_state.begin(authorization(state_dir, run, **more), list(gateways), 900.0, False)
 
 
 def act(state_dir: Path, run: str = "r1", action: str = "stop_client", gateway: str = "live") -> int:
     """One act with its outcome; the intent's number."""
-    with Guard(warrant(state_dir, run), False) as guard:
-        assert guard.admit(action, gateway, DIGEST) is None
-        token = guard.intend(action, gateway, {"pid": 815})
-        assert guard.outcome(token, "done", "ended") is None
+    with AdmissionCheck(authorization(state_dir, run), False) as check:
+        assert check.admit(action, gateway, DIGEST) is None
+        token = check.intend(action, gateway, {"pid": 815})
+        assert check.outcome(token, "done", "ended") is None
     return token
 
 
 def end(state_dir: Path, run: str = "r1", **healthy: bool) -> Dict[str, Any]:
     """What ending a repair returns; healthy: by gateway."""
     results = [{"gateway": name, "healthy": each, "summary": "as seen"} for name, each in healthy.items()]
-    return repair_state.end(warrant(state_dir, run), results, False)
+    return repair_state.end(authorization(state_dir, run), results, False)
 
 
 def failed_repair(state_dir: Path, run: str = "r1", gateway: str = "live") -> None:

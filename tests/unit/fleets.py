@@ -10,6 +10,7 @@ from ansible.module_utils.ib_audit.reading.model import SEVERITIES
 from ansible.module_utils.ib_audit.report import document as report
 from ansible.module_utils.ib_audit.rules.catalogue import NOT_AUDITED, RULES
 from ansible.module_utils.ib_fleet.document import fleet_document
+from ansible.module_utils.ib_gateway.base.outcome import Outcome
 from unit.decide.test_planning import LEAST
 from unit.facts import SCRIPT, gateway, health, listener, probe, script, snapshot, spec
 
@@ -20,7 +21,6 @@ UNREACHABLE = {
     "changed": False,
 }
 FAILED = {"failed": True, "msg": "the module failed", "changed": False}
-STOPPED = {"pid": SCRIPT, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
 GROUPS = ("trading_hosts", "london", "new_york", "tokyo")
 #: Every way a host name or a piece of evidence may try to get out of where it is put.
 HOSTILE = (
@@ -36,6 +36,24 @@ HOSTILE = (
     "'; DROP TABLE hosts; --",
     "&lt;b&gt; %s %(x)s",
 )
+
+
+def outcome(action: str, target: Dict[str, Any], result: str = "done", **more: Any) -> Dict[str, Any]:
+    """What became of one step, as a module returns it."""
+    found = Outcome(action, "live", target, result, "ended after SIGTERM").as_dict()
+    return {**found, **more}
+
+
+def stopped(result: str = "done", **target: Any) -> Dict[str, Any]:
+    """The outcome of a script that was to be stopped."""
+    whom = {"pid": SCRIPT, "user": "trader", "command": ["python3", "bot.py"], **target}
+    return outcome("stop_client", whom, result)
+
+
+def repaired(*taken: Dict[str, Any], **failed: Any) -> Dict[str, Any]:
+    """What a repair leaves among a host's facts. taken: {action, ...}. failed: the result of a module that failed."""
+    now = {"log": list(taken), "action": failed.pop("action", None)}
+    return {"ib_gateway_repair_escalation": now, **({"ib_gateway_repair_result": failed} if failed else {})}
 
 
 @lru_cache(maxsize=1)
@@ -139,7 +157,7 @@ def hostile() -> Dict[str, Any]:
             each["status"], each["verdict"] = "unhealthy", "not_listening"
             each["plan"] = {"steps": [], "withheld": [text]}
         look["status"] = "unhealthy"
-        act = {"changed": True, "stopped": [{**STOPPED, "command": [text], "user": text}]}
-        hosts.append(host(text, look, groups=(text,), ib_gateway_repair_stop_client=act))
+        done = {"action": "stop_client", "changed": True, "outcomes": [stopped(command=[text], user=text)]}
+        hosts.append(host(text, look, groups=(text,), **repaired(done)))
         hosts.append(host("away " + text, {"unreachable": True, "msg": text}))
     return document(*hosts)

@@ -57,22 +57,22 @@ class Promises:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[None]:
-        """The guard's yes and its intents are heard of."""
-        admit, intend = admission.Guard.admit, admission.Guard.intend
+        """The check's yes and its intents are heard of."""
+        admit, intend = admission.AdmissionCheck.admit, admission.AdmissionCheck.intend
 
-        def admitting(guard: Any, action: str, gateway: str, digest: Optional[str]) -> Optional[str]:
-            reason = admit(guard, action, gateway, digest)
+        def admitting(check: Any, action: str, gateway: str, digest: Optional[str]) -> Optional[str]:
+            reason = admit(check, action, gateway, digest)
             if reason is None:
                 self._admitted(gateway)
             return reason
 
-        def intending(guard: Any, action: str, gateway: str, target: Any) -> int:
-            token = intend(guard, action, gateway, target)
+        def intending(check: Any, action: str, gateway: str, target: Any) -> int:
+            token = intend(check, action, gateway, target)
             self._intended(gateway, action)
             return token
 
-        with mock.patch.object(admission.Guard, "admit", admitting), mock.patch.object(
-            admission.Guard, "intend", intending
+        with mock.patch.object(admission.AdmissionCheck, "admit", admitting), mock.patch.object(
+            admission.AdmissionCheck, "intend", intending
         ):
             yield
 
@@ -116,7 +116,7 @@ class Promises:
     def _planned(self, run: Run) -> None:
         self._plans[run.name] = (self.host.clock, self.host.boots, self._seen)
 
-    # --- the guard ---
+    # --- the check ---
 
     def _admitted(self, gateway: str) -> None:
         run = self._run
@@ -173,7 +173,7 @@ class Promises:
         if not announced:
             return
         step = announced[-1]
-        self._hold("an act is on its rung", step["action"] == run.phase, step["action"], run.phase)
+        self._hold("an act is of the action that the run is at", step["action"] == run.phase, step["action"], run.phase)
         lease = json.loads((self.state_dir / "lease.json").read_text())
         self._hold("the host is this run's", lease["run"] == run.name, lease, run.name)
         if run.name not in self._order:

@@ -8,18 +8,16 @@ from __future__ import annotations
 import importlib
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence
 
-from ansible.module_utils.ib_fleet.document import escalation
+from ansible.module_utils.ib_fleet.run import escalation
+from ansible.module_utils.ib_gateway.base.actions import BY_NAME
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule
 from ansible.module_utils.ib_gateway.state import repair_state, repair_status
-from ansible.module_utils.ib_gateway.state.admission import WARRANT_OPTION, Warrant
+from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION, Authorization
 from unit.simulated_host import SimHost
 from unit.simulated_parts import PORTS, Killed
 
 filters = importlib.import_module("ib_gateway").FilterModule().filters()
-HEALTH, DROP, STOP, START, RESTART = (
-    importlib.import_module(name)
-    for name in ("ib_gateway_health", "ib_connection_drop", "ib_process_stop", "ib_gateway_start", "ib_gateway_restart")
-)
+HEALTH = importlib.import_module("ib_gateway_health")
 Row = Dict[str, Any]
 
 
@@ -129,74 +127,64 @@ class Run:
         acted = repaired and bool(self.begun.get("begun"))
         self.proof = self._look(**({"looks": 3, "soak": 10.0} if acted else {}))
         yield
-        if repaired or repair_status.outlook(self.state_dir)["latched"]:
+        if repaired or repair_status.read_status(self.state_dir)["latched"]:
             self.phase = "end"
             if not repaired:
-                repair_state.begin(self.warrant(), [], 300.0, False)
+                repair_state.begin(self.authorization(), [], 300.0, False)
                 yield
-            self.ended = repair_state.end(self.warrant(), filters["ib_results"](self.proof), False)
+            self.ended = repair_state.end(self.authorization(), filters["ib_results"](self.proof), False)
         self.phase = "over"
 
     def _repair(self) -> Iterator[None]:
         self.phase = "begin"
         names = filters["ib_step_names"](escalation.steps(self.health))
         seconds = filters["ib_lease_seconds"](self.entries, 30.0)
-        self.begun = repair_state.begin(self.warrant(), names, seconds, False)
+        self.begun = repair_state.begin(self.authorization(), names, seconds, False)
         yield
-        climb = filters["ib_climb"](self.health, None, self.begun["refused"])
-        while self.begun["begun"] and climb["rung"]:
-            self.phase, self.steps = climb["rung"], climb["steps"]
-            if climb["rung"] == "wait":
+        now = filters["ib_next_step"](self.health, None, self.begun["refused"])
+        while self.begun["begun"] and now["action"]:
+            self.phase, self.steps = now["action"], now["steps"]
+            if now["action"] == "wait":
                 self._wait(max(each["target"].get("timeout", 30) for each in self.steps))
                 yield
-                result = self._look(known_served=escalation.known_served(self.health))
+                result = {"health": self._look(known_served=escalation.known_served(self.health))}
             else:
-                result = self._take(climb["rung"])
+                result = self._act(importlib.import_module(BY_NAME[now["action"]].module))
             yield
-            climb = filters["ib_climb"](result, climb)
-
-    def _take(self, rung: str) -> Row:
-        """One rung's task file."""
-        targets = [each["target"] for each in self.steps]
-        if rung == "drop_connection":
-            return self._act(DROP, connections=targets)
-        if rung in ("stop_client", "stop_gateway"):
-            return self._act(STOP, processes=targets)
-        if rung == "start":
-            return self._act(START, only=filters["ib_step_names"](self.steps))
-        return self._act(RESTART, restarts=self.steps)
+            now = filters["ib_next_step"](result, now)
 
     def _wait(self, seconds: float) -> None:
         """ib_gateway_wait: looks whether somebody listens, and touches nothing."""
         self.host.touch()
         self.host.pass_time(seconds)
 
-    def warrant_option(self) -> Row:
+    def authorization_option(self) -> Row:
         """What every acting module is handed."""
         return {
             "run": self.name,
             "by": "alice@control pid %s" % self.name,
             "state_dir": self.state_dir,
-            "forbidden": "; ".join(filter(None, (self.frozen, self.forbids()))),
+            "blocked_reason": "; ".join(filter(None, (self.frozen, self.forbids()))),
             "plans": filters["ib_plan_marks"](self.health),
             "limits": {},
         }
 
-    def warrant(self) -> Warrant:
+    def authorization(self) -> Authorization:
         """The same, as a module has it."""
-        found = Warrant.from_params(filled(WARRANT_OPTION["options"], self.warrant_option()))
+        found = Authorization.from_params(filled(AUTHORIZATION_OPTION["options"], self.authorization_option()))
         assert found is not None
         return found
 
-    def _act(self, module: Any, **options: Any) -> Row:
+    def _act(self, module: Any) -> Row:
+        """What step.yml does for an action that touches something."""
         given = {
             "gateways": self.entries,
-            "warrant": self.warrant_option(),
+            "authorization": self.authorization_option(),
             "then_look": {"known_served": escalation.known_served(self.health)},
-            **options,
+            "steps": self.steps,
         }
         result = self._work(module, given)
-        self.results.append({"rung": self.phase, **result})
+        self.results.append({"action": self.phase, **result})
         if result["health"]:
             self.health = result["health"]
             self.looked(self)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ...ib_gateway.base import findings
+from ...ib_gateway.base.actions import describe
+from ...ib_gateway.base.outcome import WOULD
 from . import blockers, latest, repair_log
-from .escalation import describe
 from .text import visible
 
 SCHEMA = "ib-fleet/1"
@@ -171,20 +172,20 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
     few = len(fleet["hosts"]) <= _TOLD_EACH
     for host in fleet["hosts"]:
         if few or host["status"] != "healthy" or host["done"] or _change(host) or blockers.urgent(host):
-            found.extend(_host_lines(host, fleet["check_mode"]))
+            found.extend(_host_lines(host))
     return [_harmless(line) for line in found]
 
 
-def _host_lines(host: Mapping[str, Any], check_mode: bool) -> List[str]:
+def _host_lines(host: Mapping[str, Any]) -> List[str]:
     found = ["%s: %s%s" % (host["name"], host["status"], _change(host))]
     found.extend("  %s: %s" % (each.kind, each.text) for each in blockers.of(host))
     for act in host["done"]:
-        found.extend("  done: " + line for line in repair_log.told(act, check_mode))
+        found.extend("  " + line for line in repair_log.told(act))
     health = host["after"] or host["before"]
     if health is None:
         return [*found, "  %s" % host["reason"]]
     found.extend("  " + line for line in _health_lines(health))
-    found.extend("  " + line for line in _open_steps(health))
+    found.extend("  " + line for line in _open_steps(health, host["done"]))
     return found
 
 
@@ -219,12 +220,14 @@ def strangers(health: Mapping[str, Any]) -> List[str]:
     ]
 
 
-def _open_steps(health: Mapping[str, Any]) -> List[str]:
-    """What would still mend it: a sweep's plan, a plan_only entry's, or what a repair left."""
+def _open_steps(health: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) -> List[str]:
+    """What would still mend it: a sweep's plan, a plan_only entry's, or what a repair left; not what is foretold."""
+    foretold = {describe(each) for act in done for each in act.get("outcomes", ()) if each["result"] == WOULD}
     found: List[str] = []
     for gateway in health["gateways"]:
         for step in gateway["plan"]["steps"]:
-            found.append("  would help: %s: %s" % (describe(step), step["reason"]))
+            if describe(step) not in foretold:
+                found.append("  planned: %s: %s" % (describe(step), step["reason"]))
     return found
 
 

@@ -1,17 +1,13 @@
-"""What a repair did, from what its modules registered to the lines a person reads. Pure; runs on the controller."""
+"""What a repair did, from what its modules returned to the lines a person reads. Pure; runs on the controller."""
 
 from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from ...ib_gateway.base.plan import DROP_CONNECTION, RUNGS, WAIT
-from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.actions import tell
 
-#: What registers a result, and the step it is of, in the order in which a repair takes them. Cuts come in two rounds.
-_REGISTERED = (
-    ("ib_gateway_repair_first_cuts", DROP_CONNECTION),
-    *(("ib_gateway_repair_%s" % rung, rung) for rung in RUNGS if rung != WAIT),
-)
+_ESCALATION, _RESULT = "ib_gateway_repair_escalation", "ib_gateway_repair_result"
+#: What modules return beside the outcomes, as documents have had it from the beginning.
 _LISTS = (
     "dropped",
     "unsupported",
@@ -28,20 +24,25 @@ _LISTS = (
 
 
 def done(facts: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """What the repair did on a host, in the order it was done: {action, changed, error?} and lists by outcome."""
-    found = []
-    for name, action in _REGISTERED:
-        result = facts.get(name)
-        if isinstance(result, Mapping) and not result.get("skipped"):
-            found.append(_act(action, result))
+    """What the repair did on a host, in the order it was done: {action, changed, outcomes, error?} and lists."""
+    now, last = facts.get(_ESCALATION), facts.get(_RESULT)
+    if not isinstance(now, Mapping):
+        return []
+    found = [_row(each["action"], each) for each in now["log"]]
+    if now["action"] and isinstance(last, Mapping) and (last.get("failed") or last.get("unreachable")):
+        found.append(_row(now["action"], last))  # the module that failed ended the repair, so nobody has logged it
     return found
 
 
-def _act(action: str, result: Mapping[str, Any]) -> Dict[str, Any]:
-    row: Dict[str, Any] = {"action": action, "changed": bool(result.get("changed"))}
+def _row(action: str, result: Mapping[str, Any]) -> Dict[str, Any]:
+    row: Dict[str, Any] = {
+        "action": action,
+        "changed": bool(result.get("changed")),
+        "outcomes": [dict(each) for each in result.get("outcomes") or ()],
+    }
     row.update({key: list(result[key]) for key in _LISTS if result.get(key)})
-    if result.get("failed"):
-        row["error"] = str(result.get("msg", "failed"))
+    if result.get("failed") or result.get("unreachable"):
+        row["error"] = str(result.get("msg") or "it failed, and gave no reason")
     return row
 
 
@@ -71,40 +72,11 @@ def _ended(end: Mapping[str, Any]) -> Dict[str, Any]:
     }
 
 
-def told(act: Mapping[str, Any], check_mode: bool) -> List[str]:
-    """What was done, a line for each process, connection or gateway."""
-    would = "would have " if check_mode else ""
-    found = []
-    for row in act.get("dropped", ()):
-        found.append("%scut the connection of %s" % (would, _peer(row)))
-    for row in act.get("stopped", ()):
-        found.append("%sstopped pid %d of %s: %s" % (would, row["pid"], row["user"], short(row["command"])))
-    for row in act.get("refused", ()):
-        found.append("left %s alone: %s" % (_whom(row), row["reason"]))
-    for row in act.get("unsupported", ()):
-        found.append("did not cut the connection of %s: %s" % (_peer(row), row["reason"]))
-    for row in act.get("started", ()):
-        found.append("%sstarted %s%s" % (would, row["name"], _by(row)))
-    for row in act.get("restarted", ()):
-        found.append("%srestarted %s%s" % (would, row["name"], _by(row)))
-    for key in ("not_started", "not_restarted"):
-        found.extend("%s %s: %s" % (key.replace("_", " "), row["name"], row["reason"]) for row in act.get(key, ()))
-    for row in act.get("withheld", ()):
-        found.append("did not %s on %s: %s" % (row["action"], row["gateway"], row["reason"]))
+def told(act: Mapping[str, Any]) -> List[str]:
+    """What an action came to, a line for each process, connection or gateway."""
+    found = [tell(each) for each in act.get("outcomes", ())]
+    if "outcomes" not in act and act["changed"]:  # written by a version that had no outcomes
+        found.append("done: %s" % act["action"].replace("_", " "))
     if act.get("error"):
-        found.append("failed: %s" % act["error"])
+        found.append("failed: %s: %s" % (act["action"].replace("_", " "), act["error"]))
     return found
-
-
-def _by(row: Mapping[str, Any]) -> str:
-    return " by unit %s" % row["unit"] if row.get("unit") else ""
-
-
-def _whom(row: Mapping[str, Any]) -> str:
-    if row.get("pid"):
-        return "pid %d" % row["pid"]
-    return "the connection of %s" % _peer(row) if row.get("client_port") else str(row.get("name"))
-
-
-def _peer(row: Mapping[str, Any]) -> str:
-    return "%s:%d to port %d" % (row["client"], row["client_port"], row["port"])

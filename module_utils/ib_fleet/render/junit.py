@@ -11,8 +11,8 @@ from typing import Any
 from junitparser import Error, Failure, JUnitXml, TestCase, TestSuite
 
 from ...ib_gateway.base import findings
+from ...ib_gateway.base.actions import describe
 from ..document import blockers
-from ..document.escalation import describe
 from ..document.latest import NOT_SEEN, gateways
 from ..document.text import visible
 
@@ -80,6 +80,6 @@ def _details(finding: Mapping[str, Any], gateway: Mapping[str, Any]) -> Iterator
     for key, value in finding["evidence"].items():
         yield f"{key}: {value}"
     for step in finding["steps"]:
-        yield f"would help: {describe(step)}: {step['reason']}"
+        yield f"planned: {describe(step)}: {step['reason']}"
     for reason in gateway["plan"]["withheld"]:
         yield f"not done: {reason}"

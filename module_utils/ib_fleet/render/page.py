@@ -39,7 +39,7 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = R
     style = Markup((folder / "files" / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - the project's own file
     code = [(folder / "files" / name).read_text(encoding="utf-8") for name in ("tables.js", "page.js")]
     script = Markup("\n".join(code))  # noqa: S704 - likewise
-    hosts = [view_models.host(each, fleet["check_mode"], past.points.get(each["name"], ())) for each in fleet["hosts"]]
+    hosts = [view_models.host(each, past.points.get(each["name"], ())) for each in fleet["hosts"]]
     hosts.sort(key=lambda each: (-STATUSES.index(each.status), each.name))
     return template(folder).render(
         fleet=fleet,

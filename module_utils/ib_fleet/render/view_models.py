@@ -10,10 +10,10 @@ from typing import Any, Optional
 
 from markupsafe import Markup
 
+from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.probe import STAGES
 from ...ib_gateway.base.redaction import short
 from ..document import blockers
-from ..document.escalation import describe
 from ..document.fleet_document import strangers
 from ..document.latest import gateways
 from ..document.repair_log import told
@@ -101,7 +101,7 @@ class Host:
     flags: Sequence[str]
 
 
-def host(found: Mapping[str, Any], check_mode: bool, points: Sequence[Point]) -> Host:
+def host(found: Mapping[str, Any], points: Sequence[Point]) -> Host:
     """A host of a fleet document. points: its past, oldest first."""
     before, after = found["before"], found["after"]
     stands = blockers.of(found)
@@ -121,7 +121,7 @@ def host(found: Mapping[str, Any], check_mode: bool, points: Sequence[Point]) ->
         rows=rows
         or [Row("", found["status"], found["verdict"], "", "", "", "", ("",) * len(STAGES), "", sorted({*words}))],
         looks=[look for look in looks if look],
-        done=[line for act in found["done"] for line in told(act, check_mode)],
+        done=[line for act in found["done"] for line in told(act)],
         strip=charts.strip(moments),
         line=charts.line(moments),
         handshake=charts.span(moments),

@@ -18,27 +18,18 @@ from ansible.plugins.loader import module_loader
 from ansible.template import Templar
 from ansible.utils.multiprocessing import context
 
+from ...ib_gateway.base import actions
+
 LOOK = "ib_gateway_health"
 #: Seconds. Workers wait for what is being packed, so it may not be for ever: then the kernel ends it, and they pack.
 LIMIT = 30
-#: What a repair sends before its first rung and after its last.
+#: What a repair sends before its first step and after its last.
 _BEFORE, _AFTER = "ib_repair_begin", "ib_repair_end"
-#: By the action of a step, what its rung sends.
-RUNGS = {
-    "wait": "ib_gateway_wait",
-    "drop_connection": "ib_connection_drop",
-    "stop_client": "ib_process_stop",
-    "stop_gateway": "ib_process_stop",
-    "start": "ib_gateway_start",
-    "restart": "ib_gateway_restart",
-}
 
 
-def for_repair(actions: Iterable[str]) -> list[str]:
+def for_repair(names: Iterable[str]) -> list[str]:
     """What a repair with steps of these actions sends, in the order in which it does."""
-    wanted = set(actions)
-    rungs = [module for action, module in RUNGS.items() if action in wanted]
-    return list(dict.fromkeys([_BEFORE, *rungs, _AFTER]))
+    return [_BEFORE, *actions.modules_of(names), _AFTER]
 
 
 def start(modules: Iterable[str]) -> BaseProcess:

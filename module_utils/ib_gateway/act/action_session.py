@@ -1,68 +1,76 @@
-"""What every module that acts shares: its warrant, a fresh look before the first act, and a record around each act.
+"""What every module that acts shares: the steps it takes, their admission, a record around each act, the outcomes.
 
-Without a warrant everything is admitted and nothing is written down; the proofs of identity hold all the same.
+Without an authorization everything is admitted and nothing is recorded; the proofs of identity hold all the same.
 """
 
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Type
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
-from ..base.plan import Entry
+from ..base.actions import BY_NAME
+from ..base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
+from ..base.plan import Entry, Step
 from ..base.redaction import redact_argv, short
 from ..base.spec import GatewaySpec
+from ..base.steps import brief, read
 from ..decide import fingerprint
 from ..decide.assign import entries_of
 from ..lifecycle import places
 from ..module.look import look_for
 from ..module.runner import GATEWAYS_OPTION, GatewayModule
-from ..state.admission import Guard, Warrant
+from ..state.admission import AdmissionCheck
+from ..state.authorization import Authorization
 from ..state.journal import JournalUnusable
 from .stop_process import Refused, Target
 
-#: The `gateways` option of modules that need the entries only under a warrant.
+#: The `gateways` option of modules that need the entries only under an authorization.
 OPTIONAL_GATEWAYS: Dict[str, Any] = {key: value for key, value in GATEWAYS_OPTION.items() if key != "required"}
 #: Without the entries nobody can tell whether the host is still as the plan saw it, nor what came of an act.
-REQUIRED_BY = {"warrant": ["gateways"], "then_look": ["gateways"]}
+REQUIRED_BY = {"authorization": ["gateways"], "then_look": ["gateways"]}
 
-# What became of an act, in the words of the journal.
-DONE, REFUSED, FAILED, UNSURE = "done", "refused", "failed", "unknown"
-
-
-class Act:
-    """One act that was announced and has not ended yet. token: the guard's."""
-
-    def __init__(self, token: int) -> None:
-        self.token = token
+#: Records that a step is about to be taken: what it meets, without secrets (numbers, names, a redacted command line).
+#: Raises Refused when that cannot be recorded: then the step must not be taken.
+Announce = Callable[[Mapping[str, Any]], None]
 
 
-class Acts:
-    """A module's acts, in a `with`: what is still open when it is left in an error is written down as failed."""
+def steps_of(module: GatewayModule, *actions: str) -> List[Step]:
+    """The option `steps`, empty where it was left out; ends the module when one is not of its actions or incomplete."""
+    steps, problems = read(module.params["steps"] or (), actions)
+    if problems:
+        module.give_up("the option steps cannot be used: %s" % "; ".join(problems), problems=problems)
+    return steps
+
+
+class ActionSession:
+    """A module's acts, in a `with`: what is still open when it is left in an error is recorded as failed.
+
+    outcomes: what became of the steps, in the order in which that was known.
+    """
 
     def __init__(self, module: GatewayModule) -> None:
         self._module = module
-        warrant = Warrant.from_params(module.params["warrant"])
-        self._under_warrant = warrant is not None
-        self._guard = Guard(warrant, module.check_mode)
-        places.use(warrant.state_dir if warrant else "")
+        authorization = Authorization.from_params(module.params["authorization"])
+        self._authorized = authorization is not None
+        self._admission = AdmissionCheck(authorization, module.check_mode)
+        places.use(authorization.state_dir if authorization else "")
         self._specs: List[GatewaySpec] = module.specs() if module.params["gateways"] is not None else []
-        self._open: List[Act] = []
+        self._open: List[int] = []
         self._digests: Mapping[str, str] = {}
-        #: What the warrant did not allow: {gateway, action, reason}.
-        self.withheld: List[Dict[str, str]] = []
+        self.outcomes: List[Outcome] = []
 
-    def __enter__(self) -> Acts:
-        self._guard.__enter__()
+    def __enter__(self) -> ActionSession:
+        self._admission.__enter__()
         return self
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
     ) -> None:
-        """Closes what is open, and lets go of the guard."""
+        """Closes what is open, and the admission check."""
         why = "the module ended before it was done (%s: %s)" % (kind.__name__.lstrip("_"), error) if kind else ""
-        for act in list(self._open):
-            self.end(act, FAILED if kind else UNSURE, why)
-        self._guard.__exit__(kind, error, trace)
+        for token in list(self._open):
+            self.end(token, FAILED if kind else UNSURE, why)
+        self._admission.__exit__(kind, error, trace)
 
     @property
     def specs(self) -> List[GatewaySpec]:
@@ -70,56 +78,91 @@ class Acts:
         return self._specs
 
     @property
-    def under_warrant(self) -> bool:
-        """Whether a warrant was given."""
-        return self._under_warrant
+    def authorized(self) -> bool:
+        """Whether an authorization was given."""
+        return self._authorized
 
     def look(self) -> Dict[str, Entry]:
         """The entries beside what is on the host now, by name. Raises OSError."""
         return {entry.spec.name: entry for entry in entries_of(self._specs, look_for(self._specs))[0]}
 
-    def admit(self, action: str, names: Sequence[str]) -> List[str]:
-        """Those of these gateways on which the action may be taken; the others are withheld, each with its reason.
+    # --- admission ---
 
-        To be called before the first act of the module, because its own acts change the evidence.
+    def admit(self, steps: Sequence[Step]) -> List[Step]:
+        """Those of the steps that may be taken; the others have their outcome: refused, not admitted.
+
+        To be called before the module does anything, because its own acts change the evidence.
         """
-        wanted = list(dict.fromkeys(names))
-        if not self._under_warrant or not wanted:
-            return wanted
+        if not self._authorized or not steps:
+            return list(steps)
         if not self._digests:
             self._digests = fingerprint.digests(list(self.look().values()))
-        return [name for name in wanted if self._admitted(action, name, self._digests.get(name))]
+        wanted = dict.fromkeys((step.action, step.gateway) for step in steps)
+        reasons = {each: self._admission.admit(*each, self._digests.get(each[1])) for each in wanted}
+        return [step for step in steps if self._admitted(step, reasons[step.action, step.gateway])]
 
-    def still(self, action: str, entry: Entry) -> bool:
-        """Whether an admitted gateway may still be acted on, now that others have been: its evidence is the same."""
-        name = entry.spec.name
+    def still(self, step: Step, entry: Entry) -> bool:
+        """Whether an admitted step may still be taken, now that others have been: the evidence is the same."""
         now = fingerprint.digest(entry)
-        return not self._under_warrant or now == self._digests.get(name) or self._admitted(action, name, now)
+        if not self._authorized or now == self._digests.get(step.gateway):
+            return True
+        return self._admitted(step, self._admission.admit(step.action, step.gateway, now))
 
-    def _admitted(self, action: str, name: str, digest: Optional[str]) -> bool:
-        reason = self._guard.admit(action, name, digest)
+    def _admitted(self, step: Step, reason: Optional[str]) -> bool:
         if reason is not None:
-            self.withheld.append({"gateway": name, "action": action, "reason": reason})
+            self.add(step, REFUSED, reason, admitted=False)
         return reason is None
 
-    def begin(self, action: str, gateway: Optional[str], summary: Mapping[str, Any]) -> Act:
-        """Writes down that an act is about to be done. Raises Refused when that cannot be: it must not be done then.
+    # --- records ---
 
-        summary: whom it meets, without secrets: numbers, names, a redacted command line.
-        """
+    def take(self, step: Step, do: Callable[[Announce], Outcome]) -> Outcome:
+        """Takes one step; it is recorded before, and when it is done. do: does it, and announces that right before."""
+        begun: List[int] = []
+        outcome = do(lambda summary: begun.append(self.begin(step.action, step.gateway, summary)))
+        for token in begun:
+            self.end(token, outcome.in_the_journal, outcome.reason)
+        self.outcomes.append(outcome)
+        return outcome
+
+    def begin(self, action: str, gateway: str, summary: Mapping[str, Any]) -> int:
+        """Records that an act is about to be done; the token for its end. Raises Refused when that cannot be."""
         try:
-            act = Act(self._guard.intend(action, gateway or "", summary) if self._under_warrant else 0)
+            token = self._admission.intend(action, gateway, summary) if self._authorized else 0
         except JournalUnusable as error:
-            raise Refused("nothing is done that cannot be written down: %s" % error) from None
-        self._open.append(act)
-        return act
+            raise Refused("nothing is done that cannot be recorded: %s" % error) from None
+        self._open.append(token)
+        return token
 
-    def end(self, act: Act, result: str, detail: str) -> None:
-        """Writes down what became of an act."""
-        self._open.remove(act)
-        trouble = self._guard.outcome(act.token, result, detail) if self._under_warrant else None
+    def end(self, token: int, result: str, detail: str) -> None:
+        """Records what became of an act."""
+        self._open.remove(token)
+        trouble = self._admission.outcome(token, result, detail) if self._authorized else None
         if trouble:
-            self._module.warn("what was done could not be written down: %s" % trouble)
+            self._module.warn("what was done could not be recorded: %s" % trouble)
+
+    # --- outcomes ---
+
+    def add(self, step: Step, result: str, reason: str, **more: Any) -> Outcome:
+        """Adds the outcome of a step that was not taken through take()."""
+        self.outcomes.append(outcome_of(step, result, reason, **more))
+        return self.outcomes[-1]
+
+    def returned(self, changed: Optional[bool] = None) -> Dict[str, Any]:
+        """What every acting module returns. changed: whether anything was, where the outcomes alone do not tell."""
+        acted = any(each.result in (DONE, WOULD) for each in self.outcomes)
+        return {
+            "changed": acted if changed is None else changed,
+            "outcomes": [each.as_dict() for each in self.outcomes],
+            "withheld": [
+                {"gateway": each.gateway, "action": each.action, "reason": each.reason}
+                for each in {(one.action, one.gateway): one for one in self.outcomes if not one.admitted}.values()
+            ],
+        }
+
+
+def outcome_of(step: Step, result: str, reason: str, **more: Any) -> Outcome:
+    """The outcome of a step; its target is what a person or a later step needs of the step's own."""
+    return Outcome(step.action, step.gateway, brief(step.target, BY_NAME[step.action].needs), result, reason, **more)
 
 
 def summary_of(target: Target, command: Sequence[str] = ()) -> Dict[str, Any]:

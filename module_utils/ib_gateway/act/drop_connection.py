@@ -67,7 +67,7 @@ class Cut:
             client=normalise(plan["client"]),
             client_port=plan["client_port"],
             server=normalise(plan["server"]),
-            cookie=plan["cookie"],
+            cookie=plan.get("cookie"),
             gateway_process=Target.named({**plan["gateway_process"], "role": "gateway"}),
             client_processes=tuple(Target.named({**each, "role": "client"}) for each in plan["client_processes"]),
         )
@@ -79,7 +79,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Answer:
     """What became of one connection. result: dropped, already_gone, refused or unsupported."""
 
     cut: Cut
@@ -108,7 +108,7 @@ def is_address(text: str) -> bool:
     return True
 
 
-def drop(cut: Cut, dry_run: bool = False, announce: Announce = _silently) -> Outcome:
+def drop(cut: Cut, dry_run: bool = False, announce: Announce = _silently) -> Answer:
     """Cuts one connection, on a proof of its own.
 
     dry_run: does everything but the announcement and the cut; the outcome is then what would be. Raises OSError when
@@ -118,17 +118,17 @@ def drop(cut: Cut, dry_run: bool = False, announce: Announce = _silently) -> Out
         _prove_able()
         prove(cut)
         if dry_run:
-            return Outcome(cut, DROPPED, "would be cut")
+            return Answer(cut, DROPPED, "would be cut")
         announce(cut)
         prove(cut)  # to announce it takes a moment, in which the connection may change hands
         _destroy(cut)
     except Gone as gone:
-        return Outcome(cut, ALREADY_GONE, str(gone))
+        return Answer(cut, ALREADY_GONE, str(gone))
     except Refused as refusal:
-        return Outcome(cut, REFUSED, str(refusal))
+        return Answer(cut, REFUSED, str(refusal))
     except _Unsupported as reason:
-        return Outcome(cut, UNSUPPORTED, str(reason))
-    return Outcome(cut, DROPPED, "cut at the gateway's end; the script goes on without it")
+        return Answer(cut, UNSUPPORTED, str(reason))
+    return Answer(cut, DROPPED, "cut at the gateway's end; the script goes on without it")
 
 
 # --- proof -----------------------------------------------------------------------------------------------------------

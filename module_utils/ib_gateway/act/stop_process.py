@@ -62,7 +62,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """What became of one target. result: stopped, already_gone or refused; signals: names, in the order sent.
 
     unit: the unit that was stopped in place of a signal, or None.
@@ -99,13 +99,13 @@ def stop(
     force: bool,
     dry_run: bool = False,
     announce: Announce = _silently,
-) -> List[Outcome]:
+) -> List[Ending]:
     """Asks every target to end, waits together for at most grace_period seconds, then kills where that is allowed.
 
     Allowed it is for a target that says so, and with force for all. dry_run: does everything but the signals and the
     announcements; the outcome is then what would be. Outcomes come in the targets' order.
     """
-    outcomes: Dict[int, Outcome] = {}
+    outcomes: Dict[int, Ending] = {}
     held: Dict[int, int] = {}
     try:
         for index, named in enumerate(targets):
@@ -135,12 +135,12 @@ def stop(
     return [outcomes[index] for index in range(len(targets))]
 
 
-def _outcome(target: Target, result: str, reason: str) -> Outcome:
+def _outcome(target: Target, result: str, reason: str) -> Ending:
     argv = (
         processes.read_argv(target.pid) if result != ALREADY_GONE and _identity_of(target.pid) == _named(target) else ()
     )
     uid = processes.read_real_uid(target.pid) if argv else None
-    return Outcome(
+    return Ending(
         target=target,
         result=result,
         reason=reason,
@@ -295,7 +295,7 @@ def _await(held: Dict[int, int], seconds: float) -> List[int]:
     return sorted(waiting.values())
 
 
-def _insist(asked: Outcome, descriptor: int, grace_period: float, may_kill: bool) -> Outcome:
+def _insist(asked: Ending, descriptor: int, grace_period: float, may_kill: bool) -> Ending:
     """What becomes of a process that was asked to end and has not."""
     target = asked.target
     if target.unit:

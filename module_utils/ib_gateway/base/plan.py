@@ -9,28 +9,9 @@ from .probe import Probe
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .unit import UnitMember, UnitState
 
-# Steps, least disruptive first. The order is the ladder that a repair climbs.
-WAIT = "wait"
-DROP_CONNECTION = "drop_connection"
-STOP_CLIENT = "stop_client"
-STOP_GATEWAY = "stop_gateway"
-START = "start"
-RESTART = "restart"
-RUNGS = (WAIT, DROP_CONNECTION, STOP_CLIENT, STOP_GATEWAY, START, RESTART)
-
-#: What a step costs, in the words a person reads before it is taken.
-DISRUPTION = {
-    WAIT: "none",
-    DROP_CONNECTION: "one API session ends; the script that held it goes on",
-    STOP_CLIENT: "one script loses its API session",
-    STOP_GATEWAY: "a gateway process ends; the one that is kept goes on",
-    START: "a login, with a second factor on most accounts",
-    RESTART: "every API session of this gateway ends; a login, with a second factor on most accounts",
-}
-
 
 class Step(NamedTuple):
-    """One thing a repair may do. target: whom exactly, always with `gateway`, the entry's name.
+    """One thing a repair may do, by an action of actions.py. target: whom exactly, with `gateway`, the entry's name.
 
     A process is named by {pid, started_ticks, boot_id, role, argv_digest, ...}, a connection by both of its ends, its
     cookie and the processes that hold it.
@@ -44,11 +25,6 @@ class Step(NamedTuple):
     reason: str
     finding: str
     only_if_persists: bool = False
-
-    @property
-    def disruption(self) -> str:
-        """What the step costs, in words."""
-        return DISRUPTION[self.action]
 
 
 class Entry(NamedTuple):

@@ -10,8 +10,9 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base import findings
+from ..base.actions import DROP_CONNECTION, STOP_CLIENT
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
-from ..base.plan import DROP_CONNECTION, STOP_CLIENT, Entry, Step
+from ..base.plan import Entry, Step
 from . import targets
 from .context import lost
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..base import findings
+from ..base.actions import RESTART, START, STOP_GATEWAY, WAIT
 from ..base.findings import UNHEALTHY
 from ..base.host import Process
-from ..base.plan import RESTART, RUNGS, START, STOP_GATEWAY, WAIT, Diagnosis, Entry, Plan, Step
+from ..base.plan import Diagnosis, Entry, Plan, Step
+from ..base.steps import in_order
 from . import targets
 from .context import stray_ports
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
@@ -113,8 +115,7 @@ def _steps(diagnosis: Diagnosis) -> Plan:
 
 
 def _in_order(clients: List[Step], kept: List[str], gateways: List[Step], refused: List[str]) -> Plan:
-    steps = sorted(clients + gateways, key=lambda step: RUNGS.index(step.action))
-    return Plan(steps=tuple(steps), withheld=tuple(kept + refused))
+    return Plan(steps=tuple(in_order(clients + gateways)), withheld=tuple(kept + refused))
 
 
 def _unproven_stale(diagnosis: Diagnosis) -> bool:

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import Client, Listener, Process, Snapshot, Visibility
-from ..base.plan import RUNGS, Diagnosis, Plan, Step
+from ..base.plan import Diagnosis, Plan
 from ..base.probe import Probe
 from ..decide import fingerprint
 
@@ -122,27 +122,23 @@ def api(probe: Optional[Probe]) -> Optional[Dict[str, Any]]:
     return found
 
 
-def step(each: Step) -> Dict[str, Any]:
-    """One step of a plan."""
-    return {
-        "action": each.action,
-        "gateway": each.gateway,
-        "target": dict(each.target),
-        "reason": each.reason,
-        "disruption": each.disruption,
-        "finding": each.finding,
-        "only_if_persists": each.only_if_persists,
-    }
+def steps(plan: Plan) -> List[Dict[str, Any]]:
+    """The steps of a plan, least disruptive first. Most looks plan nothing, so what it takes is loaded on need."""
+    if not plan.steps:
+        return []
+    from ..base.steps import as_dict, in_order
+
+    return [as_dict(each) for each in in_order(plan.steps)]
 
 
-def finding(each: Finding, steps: Sequence[Step]) -> Dict[str, Any]:
+def finding(each: Finding, planned: Sequence[Mapping[str, Any]]) -> Dict[str, Any]:
     """A finding, with those steps of the plan that are taken because of it."""
     return {
         "code": each.code,
         "severity": each.severity,
         "summary": each.summary,
         "evidence": dict(each.evidence),
-        "steps": [step(one) for one in steps if one.finding == each.code],
+        "steps": [one for one in planned if one["finding"] == each.code],
     }
 
 
@@ -154,7 +150,7 @@ def judgement(
     made_at: when the look began that the plan rests on: {boot_id, boottime: seconds on CLOCK_BOOTTIME}.
     """
     entry = diagnosis.entry
-    spec = entry.spec
+    spec, planned = entry.spec, steps(plan)
     return {
         "name": spec.name,
         "trading_mode": spec.trading_mode,
@@ -163,7 +159,7 @@ def judgement(
         "status": diagnosis.status,
         "verdict": diagnosis.verdict,
         "summary": _summary(diagnosis),
-        "findings": [finding(each, plan.steps) for each in diagnosis.findings],
+        "findings": [finding(each, planned) for each in diagnosis.findings],
         "processes": [gateway(process, entry.listening(process)) for process in entry.processes],
         "served_before": [
             {"pid": process.pid, "started_ticks": process.started_ticks}
@@ -174,7 +170,7 @@ def judgement(
         "clients": [client(each) for each in entry.clients],
         "api": api(diagnosis.probe),
         "plan": {
-            "steps": [step(each) for each in sorted(plan.steps, key=lambda one: RUNGS.index(one.action))],
+            "steps": planned,
             "withheld": list(plan.withheld),
             "digest": fingerprint.digest(entry),
             "made_at": dict(made_at),

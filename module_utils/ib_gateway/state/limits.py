@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..base.plan import RESTART
+from ..base.actions import RESTART
 from . import records as journal_records
 from .records import Moment, Record, age, clean, rfc3339
 
@@ -49,7 +49,7 @@ class _Repair:
 def verdict(records: Sequence[Record], gateway: str, action: str, run: str, now: Moment, rules: Rules) -> Optional[str]:
     """Why a run must not take this action on this gateway now, and when it may; None when it may.
 
-    action: a rung's name, or '' for a repair that is about to begin. A run that has begun to repair the gateway is not
+    action: its name, or '' for a repair that is about to begin. A run that has begun to repair the gateway is not
     held up by its own acts, but for a second restart.
     """
     intents = [each for each in records if each.kind == journal_records.INTENT and each.gateway == gateway]

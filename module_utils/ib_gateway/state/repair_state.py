@@ -6,64 +6,39 @@ Nothing here touches a gateway or decides about one. What stands in the way is r
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible.module_utils.basic import AnsibleModule
-
-from ..base.redaction import plain_text
 from . import journal, lease, repair_status
-from .admission import Warrant, observe_only
+from .admission import gateway_blocked, host_blocked, observe_only
+from .authorization import Authorization
 from .journal import JournalUnusable
-from .limits import acted_on, begun, latch_text, latched, unfinished, verdict
+from .limits import acted_on, begun, latched, unfinished
 from .records import (
     BEGIN,
-    DEFER,
     END,
     FAILURE,
     OUTCOME,
-    REFUSE,
     RELEASE,
     SUCCESS,
     UNKNOWN,
     is_gateway_name,
 )
 from .state_folder import Folder
-from .store import Busy, Ledger
+from .store import Busy, StateStore
 
 #: Seconds that an end and a person wait for the lock; both matter more than the moment.
 _PATIENCE = 5.0
 
 
-class BooksModule(AnsibleModule):  # type: ignore[misc]
-    """A module that keeps books: it sees no gateway's entry, so it has no start_command to keep out of logs."""
-
-    def give_up(self, text: str, **more: Any) -> NoReturn:
-        """Ends the module with a message that says what failed and what to do."""
-        self.fail_json(msg=text, **more)
-        raise AssertionError("fail_json does not return")
-
-    def warrant(self) -> Warrant:
-        """The option `warrant`, which is required."""
-        warrant = Warrant.from_params(self.params["warrant"])
-        assert warrant is not None
-        return warrant
-
-
-def run(module: BooksModule, work: Callable[[BooksModule], Dict[str, Any]]) -> None:
-    """Runs a module's work and returns its result; changed is false unless the work says otherwise."""
-    try:
-        result = work(module)
-    except (Busy, JournalUnusable) as error:
-        module.give_up(str(error))
-    except (OSError, ValueError) as error:
-        module.give_up("the books of this host cannot be used: %s" % plain_text(str(error)))
-    module.exit_json(**{"changed": False, **result})
+#: What a module says that cannot read or write what is kept here.
+READS = "the state of repairs on this host"
+EXPECTED = (Busy, JournalUnusable)
 
 
 # --- begin -----------------------------------------------------------------------------------------------------------
 
 
-def begin(warrant: Warrant, gateways: Sequence[str], seconds: float, check_mode: bool) -> Dict[str, Any]:
+def begin(authorization: Authorization, gateways: Sequence[str], seconds: float, check_mode: bool) -> Dict[str, Any]:
     """Takes the lease for a repair of these gateways; what ib_repair_begin returns.
 
     seconds: how long the lease stands without an act. It is not taken when something stands in the way of every
@@ -79,9 +54,9 @@ def begin(warrant: Warrant, gateways: Sequence[str], seconds: float, check_mode:
         "note": "",
     }
     try:
-        with Ledger(warrant.state_dir, warrant.run, warrant.by, write=not check_mode) as ledger:
-            found.update(journal=ledger.journal.state, note=repair_status.note(ledger.journal))
-            _begin(ledger, warrant, gateways, seconds, found)
+        with StateStore(authorization.state_dir, authorization.run, authorization.by, write=not check_mode) as store:
+            found.update(journal=store.journal.state, note=repair_status.note(store.journal))
+            _begin(store, authorization, gateways, seconds, found)
     except Busy as busy:
         found["reason"] = str(busy)
     except JournalUnusable as unusable:
@@ -91,25 +66,27 @@ def begin(warrant: Warrant, gateways: Sequence[str], seconds: float, check_mode:
     return found
 
 
-def _begin(ledger: Ledger, warrant: Warrant, gateways: Sequence[str], seconds: float, found: Dict[str, Any]) -> None:
+def _begin(
+    store: StateStore, authorization: Authorization, gateways: Sequence[str], seconds: float, found: Dict[str, Any]
+) -> None:
     """Raises JournalUnusable. The journal is written before the lease: a lease without a begin would serve nobody."""
-    later = ledger.held_by_another() or warrant.forbidden or ledger.paused()
-    if later:
+    blocked = host_blocked(store, authorization)
+    if blocked:
         for gateway in filter(is_gateway_name, gateways):
-            ledger.add(DEFER, gateway=gateway, reason=later)
-        found["reason"] = later
+            store.add(blocked.kind, gateway=gateway, reason=blocked.reason)
+        found["reason"] = blocked.reason
         return
-    _judge(ledger, warrant, gateways, found)
-    _close_unfinished(ledger, warrant.run, found)
+    _admit(store, authorization, gateways, found)
+    _close_unfinished(store, authorization.run, found)
     if gateways and not found["allowed"]:
         return
-    over = ledger.lease
+    over = store.lease
     taken = ""
-    if over is not None and over.run != warrant.run:
-        why = lease.void(over, ledger.now())
+    if over is not None and over.run != authorization.run:
+        why = lease.void(over, store.now())
         taken = "took over the lease of %s since %s: %s" % (over.by or "nobody", over.since or "never", why)
-    ledger.add(BEGIN, reason=taken, target={"gateways": found["allowed"]})
-    ledger.take_lease(seconds)
+    store.add(BEGIN, reason=taken, target={"gateways": found["allowed"]})
+    store.take_lease(seconds)
     found["begun"] = True
     found["note"] = "; ".join(filter(None, (found["note"], taken)))
 
@@ -118,28 +95,23 @@ def _row(gateway: str, reason: str) -> Dict[str, Any]:
     return {"gateway": gateway, "reason": reason}
 
 
-def _judge(ledger: Ledger, warrant: Warrant, gateways: Sequence[str], found: Dict[str, Any]) -> None:
-    locked = latched(ledger.journal.records)
+def _admit(store: StateStore, authorization: Authorization, gateways: Sequence[str], found: Dict[str, Any]) -> None:
     for gateway in gateways:
-        if not is_gateway_name(gateway):
-            found["refused"].append(_row(gateway, "this is no name of a gateway"))
-            continue
-        never = latch_text(locked[gateway]) if gateway in locked else None
-        later = verdict(ledger.journal.records, gateway, "", warrant.run, ledger.now(), warrant.rules)
-        reason = never or later
-        if reason is None:
+        blocked = gateway_blocked(store, authorization, gateway, "")
+        if blocked is None:
             found["allowed"].append(gateway)
             continue
-        found["refused"].append(_row(gateway, reason))
-        ledger.add(REFUSE if never else DEFER, gateway=gateway, reason=reason)
+        found["refused"].append(_row(gateway, blocked.reason))
+        if is_gateway_name(gateway):
+            store.add(blocked.kind, gateway=gateway, reason=blocked.reason)
 
 
-def _close_unfinished(ledger: Ledger, run: str, found: Dict[str, Any]) -> None:
+def _close_unfinished(store: StateStore, run: str, found: Dict[str, Any]) -> None:
     """Shows the acts of earlier runs whose outcome nobody wrote down, and writes down that it is not known."""
-    left = [each for each in unfinished(ledger.journal.records) if each.run != run]
+    left = [each for each in unfinished(store.journal.records) if each.run != run]
     found["unfinished"] = repair_status.acts(left)
     for each in left:
-        ledger.add(
+        store.add(
             OUTCOME,
             gateway=each.gateway,
             action=each.action,
@@ -152,7 +124,7 @@ def _close_unfinished(ledger: Ledger, run: str, found: Dict[str, Any]) -> None:
 # --- end -------------------------------------------------------------------------------------------------------------
 
 
-def end(warrant: Warrant, results: Sequence[Mapping[str, Any]], check_mode: bool) -> Dict[str, Any]:
+def end(authorization: Authorization, results: Sequence[Mapping[str, Any]], check_mode: bool) -> Dict[str, Any]:
     """Ends a run's repair of this host and gives the lease back; what ib_repair_end returns. Never raises.
 
     results: {gateway, healthy, summary}. A gateway that was acted on and is not among them was not proven healthy.
@@ -166,9 +138,11 @@ def end(warrant: Warrant, results: Sequence[Mapping[str, Any]], check_mode: bool
         "latched": [],
     }
     try:
-        with Ledger(warrant.state_dir, warrant.run, warrant.by, write=not check_mode, patience=_PATIENCE) as ledger:
-            _end(ledger, warrant, results, check_mode, found)
-            found["latched"] = _latched_rows(ledger)
+        with StateStore(
+            authorization.state_dir, authorization.run, authorization.by, write=not check_mode, patience=_PATIENCE
+        ) as store:
+            _end(store, authorization, results, check_mode, found)
+            found["latched"] = _latched_rows(store)
     except Busy as busy:
         found["reason"] = str(busy)
     except JournalUnusable as unusable:
@@ -177,32 +151,36 @@ def end(warrant: Warrant, results: Sequence[Mapping[str, Any]], check_mode: bool
 
 
 def _end(
-    ledger: Ledger, warrant: Warrant, results: Sequence[Mapping[str, Any]], check_mode: bool, found: Dict[str, Any]
+    store: StateStore,
+    authorization: Authorization,
+    results: Sequence[Mapping[str, Any]],
+    check_mode: bool,
+    found: Dict[str, Any],
 ) -> None:
     """Raises JournalUnusable."""
-    records = ledger.journal.records
-    if check_mode or not begun(records, warrant.run):
+    records = store.journal.records
+    if check_mode or not begun(records, authorization.run):
         found["reason"] = (
             "check mode: nothing was begun" if check_mode else "this run has not begun a repair of this host"
         )
         return
-    mine = ledger.is_mine()
+    mine = store.is_mine()
     if not mine:
         # Somebody else may be at work by now. That this run did not succeed still holds; that all is well may not.
         found["reason"] = "the lease was given back or taken over, so nothing is called a success"
-    acted, locked = acted_on(records, warrant.run), latched(records)
+    acted, locked = acted_on(records, authorization.run), latched(records)
     by_name = {str(each["gateway"]): each for each in results}
     healed = [gateway for gateway in sorted(locked) if gateway not in acted and _proof(by_name.get(gateway))[0]]
     for gateway in (*acted, *healed):
         healthy, summary = _proof(by_name.get(gateway))
         if healthy and not mine:
             continue
-        ledger.add(END, gateway=gateway, result=SUCCESS if healthy else FAILURE, reason=summary)
+        store.add(END, gateway=gateway, result=SUCCESS if healthy else FAILURE, reason=summary)
         if gateway in acted:
             found["succeeded" if healthy else "unsuccessful"].append(gateway)
         if gateway in locked and healthy:
             found["lifted"].append(gateway)
-    ledger.release_lease()
+    store.release_lease()
     found["ended"] = mine
 
 
@@ -213,10 +191,10 @@ def _proof(result: Optional[Mapping[str, Any]]) -> Tuple[bool, str]:
     return bool(result["healthy"]), str(result.get("summary") or "")
 
 
-def _latched_rows(ledger: Ledger) -> List[Dict[str, Any]]:
+def _latched_rows(store: StateStore) -> List[Dict[str, Any]]:
     return [
         {"gateway": gateway, "since": latch.since, "reason": latch.reason}
-        for gateway, latch in sorted(latched(ledger.journal.records).items())
+        for gateway, latch in sorted(latched(store.journal.records).items())
     ]
 
 
@@ -235,20 +213,20 @@ def release(
         _reset(state_dir, by, reason, check_mode, found)
         if found["changed"] and check_mode:
             return found
-    with Ledger(state_dir, "", by, write=False) as ledger:
-        found["journal"] = ledger.journal.state
-        if not _chosen(ledger, gateways):
+    with StateStore(state_dir, "", by, write=False) as store:
+        found["journal"] = store.journal.state
+        if not _chosen(store, gateways):
             return found
-    with Ledger(state_dir, "", by, write=not check_mode, patience=_PATIENCE) as ledger:
-        for gateway in _chosen(ledger, gateways):
-            ledger.add(RELEASE, gateway=gateway, reason=reason)
+    with StateStore(state_dir, "", by, write=not check_mode, patience=_PATIENCE) as store:
+        for gateway in _chosen(store, gateways):
+            store.add(RELEASE, gateway=gateway, reason=reason)
             found["released"].append(gateway)
     found["changed"] = found["changed"] or bool(found["released"])
     return found
 
 
-def _chosen(ledger: Ledger, gateways: Sequence[str]) -> List[str]:
-    return [each for each in sorted(latched(ledger.journal.records)) if each in gateways or not gateways]
+def _chosen(store: StateStore, gateways: Sequence[str]) -> List[str]:
+    return [each for each in sorted(latched(store.journal.records)) if each in gateways or not gateways]
 
 
 def _reset(state_dir: str, by: str, reason: str, check_mode: bool, found: Dict[str, Any]) -> None:

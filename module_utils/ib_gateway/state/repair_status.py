@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .records import Moment, Record
 
 
-def outlook(state_dir: str) -> Dict[str, Any]:
+def read_status(state_dir: str) -> Dict[str, Any]:
     """The books in a folder ('' for the default): reading only, never raises.
 
     {journal: absent, ok or unusable; note: what is worth knowing about it, or ''; paused: a text or None; latched:

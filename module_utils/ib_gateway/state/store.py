@@ -21,10 +21,10 @@ class Busy(Exception):
     """Another run holds the lock; the text says who and since when."""
 
 
-class Ledger:
+class StateStore:
     """The books of one host; use as a context manager. Entering raises JournalUnusable or Busy.
 
-    write: takes the lock for as long as the ledger is open, and makes the folder when there is none. Without it nothing
+    write: takes the lock for as long as the store is open, and makes the folder when there is none. Without it nothing
     at all is written or made, and the books are read as they stand.
     """
 
@@ -40,7 +40,7 @@ class Ledger:
         self._lock: Optional[int] = None
         self.folder: Optional[Folder] = None
 
-    def __enter__(self) -> Ledger:
+    def __enter__(self) -> StateStore:
         self.folder = Folder.open(self._state_dir, create=self._write)
         try:
             self._read()

@@ -67,7 +67,7 @@ class Host:
             yield
 
 
-def drop(host: Host, cut: Cut = CUT, **more: Any) -> drop_connection.Outcome:
+def drop(host: Host, cut: Cut = CUT, **more: Any) -> drop_connection.Answer:
     with host.rules():
         return drop_connection.drop(cut, **more)
 

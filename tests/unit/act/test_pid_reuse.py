@@ -25,7 +25,7 @@ MOST_CALLS = 60
 
 def stop(
     handovers: Set[int], stubborn: bool, allow_kill: bool, stranger: Tuple[str, ...] = SCRIPT
-) -> Tuple[FakeKernel, stop_process.Outcome]:
+) -> Tuple[FakeKernel, stop_process.Ending]:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT, stubborn), handovers, stranger)
     target = stop_process.Target(
         PID, 1000, BOOT, "client", argv_digest(SCRIPT, host_key.digest_key()), allow_kill=allow_kill

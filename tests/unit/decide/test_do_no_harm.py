@@ -259,10 +259,10 @@ def may_be_of(one: Process, entry: GatewaySpec, look: Snapshot) -> bool:
         return False
     if (kind.trading_mode or entry.trading_mode) != entry.trading_mode:
         return False
-    if one.user not in (entry.user or "trader", "root") and one.unit != entry.unit:
-        # Without user in the entry, nothing but the folder's owner, or being the only account, makes one its account.
-        if entry.user or entry.config_dir:
-            return False
+    # Without user in the entry, nothing but the folder's owner, or being the only account, makes one its account.
+    stranger = one.user not in (entry.user or "trader", "root") and one.unit != entry.unit
+    if stranger and (entry.user or entry.config_dir):
+        return False
     served = [port for port in listening(look, one) if port not in (7462, 7463, 7464, 7465, 4444)]
     if served and entry.port not in served:
         return False

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import pytest
+from ansible.module_utils.ib_gateway.base.actions import ORDER
 from ansible.module_utils.ib_gateway.base.host import Process
-from ansible.module_utils.ib_gateway.base.plan import RUNGS
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.unit import UnitState
 from unit.facts import (
@@ -162,7 +162,7 @@ def test_every_target_names_its_gateway() -> None:
         planned(snapshot(OURS, listener()), shaken=probe("stalled")),
         planned(snapshot(OURS, listener(), script(), connection(SCRIPT, cookie=7, idle=700.0), connection(9))),
     ]
-    assert {step.action for plan in looks for step in plan.steps} == set(RUNGS)
+    assert {step.action for plan in looks for step in plan.steps} == set(ORDER)
     assert {step.target["gateway"] for plan in looks for step in plan.steps} == {"live"}
 
 

@@ -1,4 +1,4 @@
-"""How a repair climbs a host's plan: least disruptive rung first, each at most once, and how a person reads it."""
+"""How a repair escalates: the least disruptive action first, each once at most; and how a person reads the plan."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import itertools
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_fleet.document import escalation
-from ansible.module_utils.ib_gateway.base.plan import RUNGS
+from ansible.module_utils.ib_fleet.document import plan_text
+from ansible.module_utils.ib_fleet.run import escalation
+from ansible.module_utils.ib_gateway.base import actions
+from ansible.module_utils.ib_gateway.base.actions import ORDER
+from ansible.module_utils.ib_gateway.base.redaction import short
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import (
@@ -40,15 +43,15 @@ def step(action: str, name: str = "live") -> Dict[str, Any]:
 
 
 def raw(*steps: Dict[str, Any], remediation: str = "auto") -> Dict[str, Any]:
-    """A health result with these steps and nothing else that the ladder asks for."""
+    """A health result with these steps and nothing else that the choice asks for."""
     return {"gateways": [{"name": "live", "remediation": remediation, "plan": {"steps": list(steps)}}]}
 
 
 # --- which steps -----------------------------------------------------------------------------------------------------
 
 
-def test_the_rungs_go_from_the_least_to_the_most_disruptive() -> None:
-    assert RUNGS == ("wait", "drop_connection", "stop_client", "stop_gateway", "start", "restart")
+def test_the_actions_go_from_the_least_to_the_most_disruptive() -> None:
+    assert ORDER == ("wait", "drop_connection", "stop_client", "stop_gateway", "start", "restart")
 
 
 def test_the_steps_of_all_entries_count() -> None:
@@ -62,67 +65,67 @@ def test_an_entry_that_is_plan_only_gives_no_steps() -> None:
 
 
 @pytest.mark.parametrize("nothing", [None, {}, {"gateways": []}, {"msg": "unreachable", "unreachable": True}])
-def test_a_host_without_a_look_gives_no_steps_and_no_rung(nothing: Any) -> None:
+def test_a_host_without_a_look_gives_no_steps_and_no_action(nothing: Any) -> None:
     assert escalation.steps(nothing) == []
-    assert escalation.climb(nothing)["rung"] is None
-    assert escalation.lines(nothing) == []
+    assert escalation.next_step(nothing)["action"] is None
+    assert plan_text.lines(nothing) == []
 
 
-# --- which rung ------------------------------------------------------------------------------------------------------
+# --- which action ----------------------------------------------------------------------------------------------------
 
 
-def taken(*rungs: str) -> Dict[str, Any]:
-    """What is remembered of a climb that has taken these rungs, on none of which it met anybody."""
-    return {**escalation.climb(None), "taken": list(rungs[:-1]), "rung": rungs[-1]}
+def taken(*names: str) -> Dict[str, Any]:
+    """What is remembered of a repair that has taken these actions, by none of which it met anybody."""
+    return {**escalation.next_step(None), "taken": list(names[:-1]), "action": names[-1]}
 
 
-def rung(found: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
-    return found["rung"], [each["gateway"] for each in found["steps"]]
+def chosen(found: Dict[str, Any]) -> Tuple[Optional[str], List[str]]:
+    return found["action"], [each["gateway"] for each in found["steps"]]
 
 
-def test_a_climb_begins_at_the_lowest_rung_that_any_entry_needs_and_takes_all_its_steps() -> None:
-    assert rung(escalation.climb(health(STALLED, DOWN, STARTING))) == ("wait", ["slow"])
-    assert rung(escalation.climb(health(STALLED, DOWN))) == ("start", ["live"])
-    assert rung(escalation.climb(health(STALLED))) == ("restart", ["stalled"])
-    assert rung(escalation.climb(health(CROWDED, STALLED))) == ("stop_client", ["crowded"])
-    assert rung(escalation.climb(raw(step("start"), step("start", "paper")))) == ("start", ["live", "paper"])
-    assert rung(escalation.climb(health(FINE))) == (None, [])
+def test_a_repair_begins_with_the_least_disruptive_action_that_any_entry_needs_and_takes_all_its_steps() -> None:
+    assert chosen(escalation.next_step(health(STALLED, DOWN, STARTING))) == ("wait", ["slow"])
+    assert chosen(escalation.next_step(health(STALLED, DOWN))) == ("start", ["live"])
+    assert chosen(escalation.next_step(health(STALLED))) == ("restart", ["stalled"])
+    assert chosen(escalation.next_step(health(CROWDED, STALLED))) == ("stop_client", ["crowded"])
+    assert chosen(escalation.next_step(raw(step("start"), step("start", "paper")))) == ("start", ["live", "paper"])
+    assert chosen(escalation.next_step(health(FINE))) == (None, [])
 
 
-def test_the_next_rung_is_above_the_last_one() -> None:
+def test_the_next_action_is_more_disruptive_than_the_last_one() -> None:
     every = raw(step("wait"), cut(1), stop(2, False), step("stop_gateway"), step("start"), step("restart"))
-    for below, above in itertools.pairwise(RUNGS):
-        rungs = [below] * (2 if below == "drop_connection" else 1)
-        assert escalation.climb(every, taken(*rungs))["rung"] == above
-    assert escalation.climb(every, taken("restart"))["rung"] is None
+    for below, above in itertools.pairwise(ORDER):
+        names = [below] * (2 if below == "drop_connection" else 1)
+        assert escalation.next_step(every, taken(*names))["action"] == above
+    assert escalation.next_step(every, taken("restart"))["action"] is None
 
 
-def test_a_rung_is_not_climbed_twice_although_its_fault_is_still_there() -> None:
-    assert escalation.climb(health(CROWDED), taken("stop_client"))["rung"] is None
-    assert escalation.climb(health(STALLED), taken("restart"))["rung"] is None
+def test_an_action_is_not_taken_twice_although_its_fault_is_still_there() -> None:
+    assert escalation.next_step(health(CROWDED), taken("stop_client"))["action"] is None
+    assert escalation.next_step(health(STALLED), taken("restart"))["action"] is None
 
 
-def test_a_rung_below_is_not_climbed_again() -> None:
-    assert escalation.climb(raw(step("wait"), stop(1, False)), taken("start"))["rung"] is None
+def test_a_less_disruptive_action_is_not_taken_afterwards() -> None:
+    assert escalation.next_step(raw(step("wait"), stop(1, False)), taken("start"))["action"] is None
 
 
-def test_a_rung_whose_only_steps_are_plan_only_is_no_rung() -> None:
-    assert escalation.climb(raw(step("restart"), remediation="plan_only"))["rung"] is None
+def test_an_action_whose_only_steps_are_plan_only_is_not_taken() -> None:
+    assert escalation.next_step(raw(step("restart"), remediation="plan_only"))["action"] is None
 
 
 def test_what_was_started_in_a_run_is_not_restarted_in_it() -> None:
-    first = escalation.climb(raw(step("start")))
-    assert rung(escalation.climb(raw(step("restart")), first)) == (None, [])
-    assert rung(escalation.climb(raw(step("restart"), step("restart", "paper")), first)) == ("restart", ["paper"])
+    first = escalation.next_step(raw(step("start")))
+    assert chosen(escalation.next_step(raw(step("restart")), first)) == (None, [])
+    assert chosen(escalation.next_step(raw(step("restart"), step("restart", "paper")), first)) == ("restart", ["paper"])
 
 
 def test_nothing_more_is_done_to_an_entry_on_which_the_host_refused_a_step() -> None:
     both = raw(step("stop_gateway"), step("start"), step("start", "paper"))
-    first = escalation.climb(both)
-    second = escalation.climb(both, first, [{"gateway": "live"}])
-    assert rung(second) == ("start", ["paper"])
-    assert rung(escalation.climb(raw(step("restart")), second)) == (None, [])
-    assert rung(escalation.climb(both, None, [{"gateway": "live"}])) == ("start", ["paper"])
+    first = escalation.next_step(both)
+    second = escalation.next_step(both, first, [{"gateway": "live"}])
+    assert chosen(second) == ("start", ["paper"])
+    assert chosen(escalation.next_step(raw(step("restart")), second)) == (None, [])
+    assert chosen(escalation.next_step(both, None, [{"gateway": "live"}])) == ("start", ["paper"])
 
 
 def cut(*pids: int, port: int = 50123) -> Dict[str, Any]:
@@ -141,41 +144,41 @@ def pids(found: Dict[str, Any]) -> List[int]:
 
 def test_a_script_whose_connection_was_to_be_cut_is_stopped_if_that_did_not_help() -> None:
     crowd = raw(cut(1), cut(2), stop(1), stop(2))
-    first = escalation.climb(crowd)
-    assert (first["rung"], len(first["steps"])) == ("drop_connection", 2)
-    second = escalation.climb(crowd, first)
-    assert (second["rung"], pids(second)) == ("stop_client", [1, 2])
+    first = escalation.next_step(crowd)
+    assert (first["action"], len(first["steps"])) == ("drop_connection", 2)
+    second = escalation.next_step(crowd, first)
+    assert (second["action"], pids(second)) == ("stop_client", [1, 2])
 
 
 def test_who_connects_while_connections_are_cut_is_cut_too_and_only_he() -> None:
-    first = escalation.climb(raw(cut(1), stop(1)))
-    second = escalation.climb(raw(cut(1, port=50999), cut(2), stop(1), stop(2)), first)
-    assert second["rung"] == "drop_connection"
+    first = escalation.next_step(raw(cut(1), stop(1)))
+    second = escalation.next_step(raw(cut(1, port=50999), cut(2), stop(1), stop(2)), first)
+    assert second["action"] == "drop_connection"
     assert [each["target"]["client_processes"][0]["pid"] for each in second["steps"]] == [2]
-    third = escalation.climb(raw(cut(1), cut(2), stop(1), stop(2)), second)
-    assert (third["rung"], pids(third)) == ("stop_client", [1, 2])
+    third = escalation.next_step(raw(cut(1), cut(2), stop(1), stop(2)), second)
+    assert (third["action"], pids(third)) == ("stop_client", [1, 2])
 
 
 def test_who_connects_after_the_second_round_of_cuts_is_left_to_the_next_run() -> None:
-    first = escalation.climb(raw(cut(1), stop(1)))
-    second = escalation.climb(raw(cut(2), stop(2)), first)
-    third = escalation.climb(raw(cut(2), cut(3), stop(2), stop(3)), second)
-    assert (third["rung"], pids(third)) == ("stop_client", [2])
-    assert escalation.climb(raw(cut(3), stop(3)), second)["rung"] is None
+    first = escalation.next_step(raw(cut(1), stop(1)))
+    second = escalation.next_step(raw(cut(2), stop(2)), first)
+    third = escalation.next_step(raw(cut(2), cut(3), stop(2), stop(3)), second)
+    assert (third["action"], pids(third)) == ("stop_client", [2])
+    assert escalation.next_step(raw(cut(3), stop(3)), second)["action"] is None
 
 
 def test_a_script_that_has_the_number_of_one_that_was_cut_is_another_script() -> None:
-    first = escalation.climb(raw(cut(1), stop(1)))
-    assert escalation.climb(raw(stop(1, ticks=11)), first)["rung"] is None
+    first = escalation.next_step(raw(cut(1), stop(1)))
+    assert escalation.next_step(raw(stop(1, ticks=11)), first)["action"] is None
 
 
 def test_a_script_that_is_not_to_be_cut_at_all_is_stopped_uncut() -> None:
-    assert pids(escalation.climb(raw(stop(1, only_if_persists=False)))) == [1]
+    assert pids(escalation.next_step(raw(stop(1, only_if_persists=False)))) == [1]
 
 
 def test_a_connection_that_somebody_new_holds_as_well_is_cut_again() -> None:
-    first = escalation.climb(raw(cut(1)))
-    assert escalation.climb(raw(cut(1, 2)), first)["rung"] == "drop_connection"
+    first = escalation.next_step(raw(cut(1)))
+    assert escalation.next_step(raw(cut(1, 2)), first)["action"] == "drop_connection"
 
 
 STEPS = st.one_of(
@@ -196,50 +199,50 @@ HEALTHS = st.lists(
 
 @settings(deadline=None)
 @given(HEALTHS)
-def test_whatever_the_looks_say_a_climb_goes_up_and_ends(looks: List[Dict[str, Any]]) -> None:
-    climbed: List[str] = []
+def test_whatever_the_looks_say_a_repair_escalates_and_ends(looks: List[Dict[str, Any]]) -> None:
+    escalated: List[str] = []
     cut_before: List[List[int]] = []
-    now = escalation.climb(looks[0])
+    now = escalation.next_step(looks[0])
     for look in looks[1:]:
-        if now["rung"] is None:
+        if now["action"] is None:
             break
-        climbed.append(now["rung"])
+        escalated.append(now["action"])
         for each in now["steps"]:
             if each["action"] == "stop_client":
                 assert [each["target"]["pid"], each["target"]["started_ticks"]] in cut_before
             if each["action"] == "drop_connection":
                 cut_before += [[who["pid"], who["started_ticks"]] for who in each["target"]["client_processes"]]
-        now = escalation.climb(look, now)
-    assert now["rung"] is None
-    assert climbed == sorted(climbed, key=RUNGS.index)
-    assert len([each for each in climbed if each != "drop_connection"]) == len(set(climbed) - {"drop_connection"})
-    assert climbed.count("drop_connection") <= 2
+        now = escalation.next_step(look, now)
+    assert now["action"] is None
+    assert escalated == sorted(escalated, key=ORDER.index)
+    assert len([each for each in escalated if each != "drop_connection"]) == len(set(escalated) - {"drop_connection"})
+    assert escalated.count("drop_connection") <= 2
 
 
 # --- in words --------------------------------------------------------------------------------------------------------
 
 
 def test_a_plan_is_told_line_by_line() -> None:
-    assert escalation.lines(health(FINE)) == []
-    assert escalation.lines(health(DOWN, FINE)) == [
+    assert plan_text.lines(health(FINE)) == []
+    assert plan_text.lines(health(DOWN, FINE)) == [
         "live is unhealthy: no gateway process for live is running",
         "  start live by unit ibgateway.service: no gateway is running",
     ]
 
 
 def test_a_plan_that_is_only_shown_says_so() -> None:
-    lines = escalation.lines(health((spec(remediation="plan_only"), snapshot(), None)))
+    lines = plan_text.lines(health((spec(remediation="plan_only"), snapshot(), None)))
     assert lines[1].endswith("(plan_only: shown, not done)")
 
 
 def test_what_is_withheld_is_told_with_its_reason() -> None:
-    lines = escalation.lines(health((spec(service=None), snapshot(), None)))
+    lines = plan_text.lines(health((spec(service=None), snapshot(), None)))
     assert lines[1].startswith("  not done: ") and "start_command" in lines[1]
 
 
 def test_a_step_that_waits_for_another_one_says_so() -> None:
     duplicate = (spec(), snapshot(gateway(**UNIT), gateway(SECOND), listener()), probe("stalled"))
-    lines = escalation.lines(health(duplicate))
+    lines = plan_text.lines(health(duplicate))
     assert lines[1].startswith("  stop gateway pid %d of trader (/opt/jre/bin/java" % SECOND)
     assert lines[2].startswith("  if it persists, restart live")
 
@@ -265,12 +268,27 @@ CUT = (
     ],
 )
 def test_each_step_is_described_in_words(look: Tuple[Any, Any, Any], words: str) -> None:
-    assert [escalation.describe(each) for each in escalation.steps(health(look))] == [words]
+    assert [actions.describe(each) for each in escalation.steps(health(look))] == [words]
 
 
 def test_a_cut_is_described_by_who_holds_the_connection() -> None:
-    assert [escalation.describe(each) for each in escalation.steps(health(CUT))] == [
+    assert [actions.describe(each) for each in escalation.steps(health(CUT))] == [
         "cut the connection of pid %d of trader (python3 bot.py) to port 4001" % SCRIPT,
         "stop script pid %d of trader (python3 bot.py)" % SCRIPT,
     ]
-    assert escalation.climb(health(CUT))["rung"] == "drop_connection"
+    assert escalation.next_step(health(CUT))["action"] == "drop_connection"
+
+
+def test_in_check_mode_the_gateways_that_would_have_been_stopped_are_taken_as_stopped() -> None:
+    first = escalation.next_step(raw(step("stop_gateway")))
+    ended = {"action": "stop_gateway", "gateway": "live", "target": {"pid": 7}, "result": "would", "reason": ""}
+    result = {"outcomes": [ended, {**ended, "result": "refused", "target": {"pid": 8}}], "health": {}, "invocation": {}}
+    second = escalation.next_step(None, first, (), result)
+    assert second["log"] == [{"action": "stop_gateway", "outcomes": result["outcomes"]}]
+    assert escalation.assume_stopped(second) == [7] and escalation.assume_stopped(None) == []
+
+
+def test_a_long_command_is_cut_to_a_line() -> None:
+    assert short(["python3", "bot.py"]) == "python3 bot.py"
+    assert short(["x" * 200]) == "x" * 97 + "..."
+    assert len(short(["x"] * 4711, 40)) == 40

@@ -9,6 +9,7 @@ import pytest
 from ansible.module_utils.ib_fleet.document import fleet_document
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from unit import fleets
 from unit.facts import SCRIPT, SECOND, gateway, health, listener, probe, script, snapshot, spec
 
 HEALTHY = health((spec(), snapshot(gateway(), listener()), probe()))
@@ -101,9 +102,6 @@ def test_a_result_without_gateways_is_never_healthy(result: Dict[str, Any]) -> N
     assert host(HEALTHY, result)["status"] in (("unknown", "unreachable") if result else ("healthy",))
 
 
-STOPPED = {"pid": SCRIPT, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
-
-
 # --- the document ----------------------------------------------------------------------------------------------------
 
 
@@ -171,13 +169,22 @@ def test_a_host_that_was_not_judged_says_why(look: Optional[Dict[str, Any]], rea
 @pytest.mark.parametrize(
     ("check_mode", "line"),
     [
-        (False, "  done: stopped pid %d of trader: python3 bot.py" % SCRIPT),
-        (True, "  done: would have stopped pid %d of trader: python3 bot.py" % SCRIPT),
+        (False, "  done: stopped script pid %d of trader (python3 bot.py)" % SCRIPT),
+        (True, "  would stop script pid %d of trader (python3 bot.py)" % SCRIPT),
     ],
 )
 def test_an_act_is_told_in_words(check_mode: bool, line: str) -> None:
-    act = {"changed": True, "stopped": [STOPPED]}
-    assert lines(host(DOWN, HEALTHY, ib_gateway_repair_stop_client=act), check_mode=check_mode)[2] == line
+    act = {"action": "stop_client", "changed": True, "outcomes": [fleets.stopped("would" if check_mode else "done")]}
+    assert lines(host(DOWN, HEALTHY, **fleets.repaired(act)), check_mode=check_mode)[2] == line
+
+
+def test_what_check_mode_foretells_is_not_told_once_more_as_planned() -> None:
+    (step,) = DOWN["gateways"][0]["plan"]["steps"]
+    outcome = fleets.outcome("start", step["target"], "would", gateway=step["gateway"])
+    act = {"action": "start", "changed": True, "outcomes": [outcome]}
+    found = lines(host(DOWN, DOWN, **fleets.repaired(act)), check_mode=True)
+    assert [line for line in found if "start" in line] == ["  would start live by unit ibgateway.service"]
+    assert any("  planned: start live" in line for line in lines(host(DOWN)))
 
 
 def test_findings_withheld_steps_strangers_and_the_missing_library_are_told() -> None:

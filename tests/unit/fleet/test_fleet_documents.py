@@ -18,18 +18,27 @@ from unit import fleets
 
 LOOKS = sorted(fleets.looks())
 RESULTS = st.one_of(st.none(), st.just(fleets.FAILED), st.just(fleets.UNREACHABLE), st.sampled_from(LOOKS))
-ACTS = st.dictionaries(
-    st.sampled_from(["ib_gateway_repair_stop_client", "ib_gateway_repair_start", "ib_gateway_repair_restart"]),
-    st.sampled_from([{"changed": True, "stopped": [fleets.STOPPED]}, fleets.FAILED, {"skipped": True}]),
+ROW = {"pid": 815, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
+ACTS = st.lists(
+    st.sampled_from(
+        [
+            {"action": "stop_client", "changed": True, "outcomes": [fleets.stopped()], "stopped": [ROW]},
+            {"action": "start", "changed": True, "outcomes": [fleets.outcome("start", {"service": None}, "would")]},
+            {"action": "wait", "changed": False, "outcomes": []},
+        ]
+    ),
+    max_size=3,
 )
+FAILED = st.sampled_from([{}, {**fleets.FAILED, "action": "restart"}, {**fleets.UNREACHABLE, "action": "start"}])
 
 
 @st.composite
 def hosts(draw: st.DrawFn) -> Dict[str, Any]:
     """Any host a run can leave: whatever its name, whatever each look came to, whatever was done."""
     looks = [draw(RESULTS) for _ in range(2)]
+    acts = fleets.repaired(*draw(ACTS), **draw(FAILED))
     before, after = (fleets.looks()[each] if isinstance(each, str) else each for each in looks)
-    return fleets.host(draw(st.text(min_size=1)), before, after, draw(st.lists(st.text())), **draw(ACTS))
+    return fleets.host(draw(st.text(min_size=1)), before, after, draw(st.lists(st.text())), **acts)
 
 
 def test_the_schema_is_a_schema() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Dict, Set
 
 import pytest
 from ansible.module_utils.ib_fleet.store import documents
+from ansible.module_utils.ib_gateway.base.actions import ORDER
 from unit.module_runs import PROJECT
 
 PAGE = (PROJECT / "docs" / "fleet-json.md").read_text(encoding="utf-8")
@@ -43,7 +44,11 @@ def test_every_section_is_about_an_object_of_the_schema() -> None:
 
 @pytest.mark.parametrize(
     ("key", "schema"),
-    [("kind", FLEET["properties"]["kind"]), ("action", FLEET["$defs"]["step"]["properties"]["action"])],
+    [
+        ("kind", FLEET["properties"]["kind"]),
+        ("action", {"enum": ORDER}),
+        ("result", FLEET["$defs"]["outcome"]["properties"]["result"]),
+    ],
 )
 def test_every_value_of_a_closed_list_is_named(key: str, schema: Any) -> None:
     (row,) = [

@@ -1,4 +1,4 @@
-"""What a repair did is told rung by rung, and what was refused as plainly as what was done."""
+"""What a repair did is told step by step, and what was refused as plainly as what was done."""
 
 from __future__ import annotations
 
@@ -6,79 +6,91 @@ from typing import Any, Dict, List
 
 import pytest
 from ansible.module_utils.ib_fleet.document import repair_log
+from ansible.module_utils.ib_gateway.base.actions import ACTIONS, Action
+from unit.fleets import outcome, repaired, stopped
 
-STOPPED = {"pid": 815, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
-REFUSED = {"pid": 816, "user": "trader", "command": ["java"], "reason": "it is no gateway any more"}
-CUT = {"client": "127.0.0.1", "client_port": 50123, "port": 4001, "reason": "cut"}
-WITHHELD = {"gateway": "live", "action": "restart", "reason": "2 restarts within the hour"}
-
-
-def told(name: str, check_mode: bool = False, **result: Any) -> List[str]:
-    """The lines of one registered result."""
-    found = repair_log.done({"ib_gateway_repair_%s" % name: result})
-    return [line for act in found for line in repair_log.told(act, check_mode)]
-
-
-def test_acts_stand_in_the_order_of_the_rungs_and_waits_are_none() -> None:
-    facts = {
-        "ib_gateway_repair_start": {"changed": True, "started": [{"name": "live", "pid": 1}]},
-        "ib_gateway_repair_stop_client": {"changed": True, "stopped": [STOPPED], "refused": [], "already_gone": []},
-        "ib_gateway_repair_drop_connection": {"changed": True, "dropped": [CUT]},
-        "ib_gateway_repair_wait": {"changed": False},
-    }
-    assert repair_log.done(facts) == [
-        {"action": "drop_connection", "changed": True, "dropped": [CUT]},
-        {"action": "stop_client", "changed": True, "stopped": [STOPPED]},
-        {"action": "start", "changed": True, "started": [{"name": "live", "pid": 1}]},
-    ]
+HOLDER = {"pid": 815, "user": "trader", "command": ["python3", "bot.py"]}
+CUT = {"client": "127.0.0.1", "client_port": 50123, "port": 4001, "client_processes": [HOLDER]}
+#: A target for each action, as an outcome has it.
+TARGETS: Dict[str, Dict[str, Any]] = {
+    "wait": {"for": "listener", "port": 4001},
+    "drop_connection": CUT,
+    "stop_client": HOLDER,
+    "stop_gateway": {"pid": 816, "user": "trader", "command": ["java"]},
+    "start": {"service": None},
+    "restart": {"service": "gw.service", "by": "unit"},
+}
+LINES = {
+    "wait": "waited for port 4001 to open",
+    "drop_connection": "cut the connection of pid 815 of trader (python3 bot.py) to port 4001",
+    "stop_client": "stopped script pid 815 of trader (python3 bot.py)",
+    "stop_gateway": "stopped gateway pid 816 of trader (java)",
+    "start": "started live by its start_command",
+    "restart": "restarted live by unit gw.service",
+}
+every_action = pytest.mark.parametrize("action", ACTIONS, ids=lambda each: each.name)
 
 
-def test_both_rounds_of_cuts_are_told() -> None:
-    facts = {
-        "ib_gateway_repair_drop_connection": {"changed": True, "dropped": [{**CUT, "client_port": 50999}]},
-        "ib_gateway_repair_first_cuts": {"changed": True, "dropped": [CUT]},
-    }
-    assert [each["dropped"][0]["client_port"] for each in repair_log.done(facts)] == [50123, 50999]
-    assert [each["action"] for each in repair_log.done(facts)] == ["drop_connection", "drop_connection"]
+def told(*outcomes: Dict[str, Any], **more: Any) -> List[str]:
+    """The lines about one action with these outcomes."""
+    facts = repaired({"action": outcomes[0]["action"], "changed": True, "outcomes": list(outcomes), **more})
+    return [line for act in repair_log.done(facts) for line in repair_log.told(act)]
 
 
-def test_what_was_skipped_was_not_done() -> None:
-    assert repair_log.done({"ib_gateway_repair_start": {"skipped": True, "changed": False}}) == []
-    assert repair_log.done({}) == []
+def test_what_was_done_stands_in_the_order_in_which_it_was_done_both_rounds_of_cuts_included() -> None:
+    first, second = (outcome("drop_connection", {**CUT, "client_port": port}) for port in (50123, 50999))
+    stop = {"action": "stop_client", "changed": True, "outcomes": [stopped()], "stopped": [{"pid": 815}], "refused": []}
+    facts = repaired(
+        {"action": "drop_connection", "changed": True, "outcomes": [first]},
+        {"action": "drop_connection", "changed": True, "outcomes": [second]},
+        stop,
+    )
+    found = repair_log.done(facts)
+    assert [each["action"] for each in found] == ["drop_connection", "drop_connection", "stop_client"]
+    assert [each["outcomes"][0]["target"]["client_port"] for each in found[:2]] == [50123, 50999]
+    assert found[2] == {"action": "stop_client", "changed": True, "outcomes": [stopped()], "stopped": [{"pid": 815}]}
 
 
-def test_an_act_that_failed_says_so() -> None:
-    assert told("start", failed=True, msg="the module failed") == ["failed: the module failed"]
+def test_where_no_repair_was_begun_nothing_was_done() -> None:
+    assert repair_log.done({}) == [] == repair_log.done(repaired())
 
 
+@pytest.mark.parametrize("how", ["failed", "unreachable"])
+def test_an_action_whose_module_failed_says_so(how: str) -> None:
+    facts = repaired(action="start", **{how: True, "msg": "the module ended"})
+    (act,) = repair_log.done(facts)
+    assert act == {"action": "start", "changed": False, "outcomes": [], "error": "the module ended"}
+    assert repair_log.told(act) == ["failed: start: the module ended"]
+
+
+@every_action
+def test_what_was_done_is_told_as_done_and_in_check_mode_as_what_would_be(action: Action) -> None:
+    target = TARGETS[action.name]
+    assert told(outcome(action.name, target)) == ["done: " + LINES[action.name]]
+    (line,) = told(outcome(action.name, target, "would"))
+    assert line == "would " + LINES[action.name].replace(action.past, action.infinitive)
+    assert line.count("would") == 1 and "done" not in line
+
+
+@every_action
 @pytest.mark.parametrize(
-    ("result", "line"),
+    ("result", "begins"),
     [
-        ({"stopped": [STOPPED]}, "stopped pid 815 of trader: python3 bot.py"),
-        ({"dropped": [CUT]}, "cut the connection of 127.0.0.1:50123 to port 4001"),
-        ({"started": [{"name": "live", "unit": None}]}, "started live"),
-        ({"restarted": [{"name": "live", "unit": "gw.service"}]}, "restarted live by unit gw.service"),
+        ("already", "not needed: "),
+        ("refused", "refused: "),
+        ("failed", "failed: "),
+        ("unknown", "not known whether done: "),
     ],
 )
-def test_what_was_done_is_said_as_such_and_in_check_mode_as_what_would_be(result: Dict[str, Any], line: str) -> None:
-    assert told("restart", **result) == [line]
-    assert told("restart", check_mode=True, **result) == ["would have " + line]
+def test_what_was_not_done_is_told_with_its_reason(action: Action, result: str, begins: str) -> None:
+    (line,) = told(outcome(action.name, TARGETS[action.name], result, reason="no such unit"))
+    assert line.startswith(begins + action.infinitive + " ") and line.endswith(": no such unit")
+    assert "would" not in line
 
 
-@pytest.mark.parametrize(
-    ("result", "line"),
-    [
-        ({"refused": [REFUSED]}, "left pid 816 alone: it is no gateway any more"),
-        ({"refused": [dict(CUT, reason="gone")]}, "left the connection of 127.0.0.1:50123 to port 4001 alone: gone"),
-        ({"refused": [{"name": "live", "reason": "no such unit"}]}, "left live alone: no such unit"),
-        ({"unsupported": [CUT]}, "did not cut the connection of 127.0.0.1:50123 to port 4001: cut"),
-        ({"not_started": [{"name": "live", "reason": "no such account"}]}, "not started live: no such account"),
-        ({"not_restarted": [{"name": "live", "reason": "timed out"}]}, "not restarted live: timed out"),
-        ({"withheld": [WITHHELD]}, "did not restart on live: 2 restarts within the hour"),
-    ],
-)
-def test_what_was_not_done_is_told_with_its_reason(result: Dict[str, Any], line: str) -> None:
-    assert told("restart", **result) == [line] == told("restart", check_mode=True, **result)
+def test_an_action_of_another_version_is_told_by_its_name() -> None:
+    assert told(outcome("thaw", {}, "refused", reason="x")) == ["refused: thaw live: x"]
+    assert repair_log.told({"action": "stop_client", "changed": True}) == ["done: stop client"]
 
 
 def test_a_host_on_which_no_repair_was_tried_has_none() -> None:

@@ -56,7 +56,7 @@ def test_what_is_unhealthy_fails_its_own_check_with_the_evidence() -> None:
     failed = {name: kinds for name, kinds in outcomes(suite).items() if kinds}
     assert failed == {"not_listening": [Failure]}
     failure = next(case for case in suite if case.name == "not_listening").result[0]
-    assert failure.type == "unhealthy" and "port: 4001" in failure.text and "would help: restart" in failure.text
+    assert failure.type == "unhealthy" and "port: 4001" in failure.text and "planned: restart" in failure.text
 
 
 @pytest.mark.parametrize(

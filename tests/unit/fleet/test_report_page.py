@@ -131,15 +131,15 @@ def test_the_language_the_headings_and_the_table_serve_a_screen_reader() -> None
 
 def test_a_host_s_section_tells_what_was_found_planned_done_and_proven_in_this_order() -> None:
     broken = fleets.looks()["not_listening: stop what holds it, then restart"]
-    act = {"changed": True, "stopped": [fleets.STOPPED]}
+    act = {"action": "stop_client", "changed": True, "outcomes": [fleets.stopped()]}
     document = fleets.document(
-        fleets.host("desk", broken, fleets.looks()["good"], ib_gateway_repair_stop_client=act), kind="remediate"
+        fleets.host("desk", broken, fleets.looks()["good"], **fleets.repaired(act)), kind="remediate"
     )
     text = " ".join(" ".join(read(document).text).split())
     body = text[text.index("What was found", text.index("Hosts", text.index("Handshake, ms"))) :]
     wanted = ["What was found", "not_listening", "Plan", "Stop script pid 815", "What was done", "What was proven"]
     assert sorted(wanted, key=body.index) == wanted
-    assert "was unhealthy" in text and "stopped pid 815 of trader: python3 bot.py" in body
+    assert "was unhealthy" in text and "done: stopped script pid 815 of trader (python3 bot.py)" in body
 
 
 def test_the_worst_hosts_come_first() -> None:

@@ -83,7 +83,7 @@ def victim() -> Iterator[Dict[str, Any]]:
 def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Dict[str, Any]:
     """Options with which a module has something to return on any host and does no harm on it; folder: to write in."""
     books = {"state_dir": str(folder / "state"), "reason": "x"}
-    warrant = {"run": "r", "by": "b", "state_dir": str(folder / "state")}
+    authorization = {"run": "r", "by": "b", "state_dir": str(folder / "state")}
     nobody = {"name": "nobody", "trading_mode": "paper", "port": port, "config_dir": "/nonexistent"}
     gateways = [dict(nobody, start_command=[sys.executable, "-c", "pass"])]
     ended = {"by": "identity", "process": dict(victim, started_ticks=1)}
@@ -100,8 +100,8 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
         "ib_gateway_restart": {"gateways": gateways, "restarts": [{"gateway": "nobody", "target": ended}]},
         "ib_gateway_wait": {"gateways": gateways, "only": ["nobody"], "timeout": 0},
         "ib_listener_info": {"ports": [port]},
-        "ib_repair_begin": {"warrant": warrant, "gateways": ["nobody"]},
-        "ib_repair_end": {"warrant": warrant, "results": []},
+        "ib_repair_begin": {"authorization": authorization, "gateways": ["nobody"]},
+        "ib_repair_end": {"authorization": authorization, "results": []},
         "ib_repair_pause": {**books, "minutes": 1},
         "ib_repair_release": books,
         "ib_process_stop": {"processes": [dict(victim, boot_id="another"), dict(victim, started_ticks=1), victim]},
@@ -219,6 +219,8 @@ ENDS = {"port": 4001, "client": "127.0.0.1", "client_port": 50_000, "server": "1
 DROP = {"gateway": "live", **ENDS, "gateway_process": STOP, "client_processes": [STOP]}
 BY_COMMAND = dict(ENTRY, start_command=["/nonexistent/start"])
 RESTART = {"gateway": "live", "target": {"by": "identity"}}
+STEP = {"action": "stop_client", "gateway": "live", "target": STOP}
+DROP_STEP = {"action": "drop_connection", "gateway": "live", "target": DROP}
 
 
 @pytest.mark.timeout(3)  # a wrong option is refused, not waited for
@@ -251,21 +253,39 @@ RESTART = {"gateway": "live", "target": {"by": "identity"}}
         ("ib_process_stop", {"processes": [{"pid": 1}]}, "started_ticks"),
         ("ib_process_stop", {"processes": [dict(STOP, role="relay")]}, "role"),
         ("ib_process_stop", {"processes": [STOP], "grace_period": -1}, "grace_period"),
-        ("ib_process_stop", {"processes": [STOP], "warrant": {"run": "r", "by": "b"}}, "gateways"),
+        ("ib_process_stop", {"processes": [STOP], "authorization": {"run": "r", "by": "b"}}, "gateways"),
         (
             "ib_process_stop",
-            {"processes": [STOP], "gateways": [ENTRY], "warrant": {"run": "r", "by": "b"}},
+            {"processes": [STOP], "gateways": [ENTRY], "authorization": {"run": "r", "by": "b"}},
             "processes",
         ),
         ("ib_connection_drop", {"connections": [dict(DROP, client="localhost")]}, "connections"),
         ("ib_connection_drop", {"connections": [dict(DROP, port=0)]}, "connections"),
         ("ib_connection_drop", {"connections": [dict(DROP, cookie=1 << 64)]}, "connections"),
-        ("ib_connection_drop", {"connections": [DROP], "warrant": {"run": "r", "by": "b"}}, "gateways"),
-        ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [dict(RESTART, gateway="other")]}, "restarts"),
+        ("ib_connection_drop", {"connections": [DROP], "authorization": {"run": "r", "by": "b"}}, "gateways"),
+        ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [dict(RESTART, gateway="other")]}, "steps"),
         ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [RESTART]}, "start_command"),
-        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [RESTART]}, "restarts"),
+        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [RESTART]}, "steps"),
         ("ib_gateway_restart", {"gateways": [BY_COMMAND], "restarts": [dict(RESTART, target={"by": "unit"})]}, "unit"),
         ("ib_gateway_restart", {"gateways": [ENTRY], "restarts": [], "timeout": 0}, "timeout"),
+        ("ib_gateway_restart", {"gateways": [BY_COMMAND], "steps": [dict(RESTART, target={"by": "hand"})]}, "steps"),
+        ("ib_process_stop", {}, "steps"),
+        ("ib_process_stop", {"steps": [dict(STEP, target={"pid": 2})]}, "steps[0].target.started_ticks"),
+        ("ib_process_stop", {"steps": [dict(STEP, target=dict(STOP, pid=True))]}, "steps[0].target.pid"),
+        ("ib_process_stop", {"steps": [dict(STEP, target=dict(STOP, allow_kill="no"))]}, "steps[0].target.allow_kill"),
+        ("ib_process_stop", {"steps": [dict(STEP, action="restart")]}, "steps[0].action"),
+        ("ib_process_stop", {"steps": [{"gateway": "live", "target": STOP}]}, "steps[0].action"),
+        ("ib_process_stop", {"steps": [STEP], "processes": [STOP]}, "steps"),
+        ("ib_connection_drop", {"steps": [dict(DROP_STEP, target=dict(DROP, client_processes=STOP))]}, "processes"),
+        ("ib_connection_drop", {"steps": [dict(DROP_STEP, target=dict(DROP, client="localhost"))]}, "steps"),
+        ("ib_connection_drop", {"connections": [ENDS]}, "connections"),
+        ("ib_gateway_start", {"gateways": [ENTRY], "steps": [{"gateway": "other", "target": {}}]}, "steps"),
+        ("ib_gateway_wait", {"gateways": [ENTRY], "steps": [{"gateway": "live", "target": {}}]}, "steps[0].target.for"),
+        (
+            "ib_gateway_wait",
+            {"gateways": [ENTRY], "upstream_wait": 0, "steps": [{"gateway": "live", "target": {"for": "upstream"}}]},
+            "upstream_wait",
+        ),
     ],
 )
 def test_a_bad_option_fails_with_a_message_that_names_it(name: str, options: Dict[str, Any], option: str) -> None:

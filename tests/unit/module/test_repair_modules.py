@@ -10,8 +10,8 @@ from typing import Any, Dict, List
 import pytest
 from ansible.module_utils.ib_gateway.state import journal
 from ansible.module_utils.ib_gateway.state.limits import latched
-from ansible.module_utils.ib_gateway.state.repair_status import outlook
-from ansible.module_utils.ib_gateway.state.store import Ledger
+from ansible.module_utils.ib_gateway.state.repair_status import read_status
+from ansible.module_utils.ib_gateway.state.store import StateStore
 from unit import books
 from unit.books import act, failed_repair, kinds, params, read, state_dir
 from unit.module_runs import ANSIBLE_S_OWN, contradictions, differing, documented, run
@@ -31,14 +31,16 @@ def returned(name: str, options: Dict[str, Any], check_mode: bool = False) -> Di
 
 
 def begin(state_dir: Path, run_id: str = "r1", gateways: Any = ("live",), **more: Any) -> Dict[str, Any]:
-    found = returned("ib_repair_begin", {"warrant": params(state_dir, run_id, **more), "gateways": list(gateways)})
+    found = returned(
+        "ib_repair_begin", {"authorization": params(state_dir, run_id, **more), "gateways": list(gateways)}
+    )
     assert found["changed"] is False
     return found
 
 
 def end(state_dir: Path, run_id: str = "r1", **healthy: bool) -> Dict[str, Any]:
     results = [{"gateway": name, "healthy": each, "summary": "as seen"} for name, each in healthy.items()]
-    found = returned("ib_repair_end", {"warrant": params(state_dir, run_id), "results": results})
+    found = returned("ib_repair_end", {"authorization": params(state_dir, run_id), "results": results})
     assert found["changed"] is False
     return found
 
@@ -62,7 +64,7 @@ def test_a_repair_that_was_proven_ends_in_success(state_dir: Path) -> None:
     ended = end(state_dir, live=True, paper=False)
     assert ended["ended"] and ended["succeeded"] == ["live"] and ended["unsuccessful"] == [] and ended["latched"] == []
     assert kinds(state_dir) == ["begin", "intent", "outcome", "end"]
-    assert outlook(str(state_dir))["lease"] is None
+    assert read_status(str(state_dir))["lease"] is None
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,7 @@ def test_a_repair_that_was_not_proven_latches(state_dir: Path, healthy: Dict[str
     assert ended["unsuccessful"] == ["live"] and [each["gateway"] for each in ended["latched"]] == ["live"]
     refused = begin(state_dir, "r2")
     assert not refused["begun"] and refused["reason"] == "" and "latched since" in refused["refused"][0]["reason"]
-    assert outlook(str(state_dir))["lease"] is None and kinds(state_dir)[-1] == "refuse"
+    assert read_status(str(state_dir))["lease"] is None and kinds(state_dir)[-1] == "refuse"
     assert contradictions(refused["refused"], documented("ib_repair_begin")[1]["refused"], "refused") == []
 
 
@@ -111,7 +113,7 @@ def test_a_run_whose_lease_was_taken_over_can_still_fail_but_not_succeed(state_d
     begin(state_dir, "r2", [])
     ended = end(state_dir, live=True, paper=False)
     assert not ended["ended"] and ended["succeeded"] == [] and ended["unsuccessful"] == ["paper"]
-    assert outlook(str(state_dir))["lease"] is not None
+    assert read_status(str(state_dir))["lease"] is not None
 
 
 def test_a_refused_gateway_does_not_keep_the_others(state_dir: Path) -> None:
@@ -125,10 +127,15 @@ def test_a_refused_gateway_does_not_keep_the_others(state_dir: Path) -> None:
 def test_a_storm_or_a_pause_lets_nobody_begin(state_dir: Path, forbidden: str) -> None:
     if not forbidden:
         pause(state_dir, reason="a person works here", minutes=5)
-    found = begin(state_dir, forbidden=forbidden)
+    found = begin(state_dir, blocked_reason=forbidden)
     assert not found["begun"] and found["allowed"] == [] and found["refused"][0]["reason"] == found["reason"]
     assert found["reason"] == forbidden or "a person works here" in found["reason"]
-    assert kinds(state_dir) == ["defer"] and outlook(str(state_dir))["lease"] is None
+    assert kinds(state_dir) == ["defer"] and read_status(str(state_dir))["lease"] is None
+
+
+def test_the_names_that_options_had_before_still_serve(state_dir: Path) -> None:
+    options = {"warrant": {**params(state_dir), "forbidden": "storm"}, "gateways": ["live"]}
+    assert returned("ib_repair_begin", options)["reason"] == "storm"
 
 
 def test_backoff_is_told_with_the_time_at_which_it_is_over(state_dir: Path) -> None:
@@ -142,8 +149,8 @@ def test_backoff_is_told_with_the_time_at_which_it_is_over(state_dir: Path) -> N
 @pytest.mark.parametrize("name", ["ib_repair_begin", "ib_repair_end", "ib_repair_release", "ib_repair_pause"])
 def test_check_mode_makes_no_folder(state_dir: Path, name: str) -> None:
     options: Dict[str, Dict[str, Any]] = {
-        "ib_repair_begin": {"warrant": params(state_dir), "gateways": ["live"]},
-        "ib_repair_end": {"warrant": params(state_dir), "results": []},
+        "ib_repair_begin": {"authorization": params(state_dir), "gateways": ["live"]},
+        "ib_repair_end": {"authorization": params(state_dir), "results": []},
         "ib_repair_release": {"state_dir": str(state_dir), "reason": "x", "reset_journal": True},
         "ib_repair_pause": {"state_dir": str(state_dir), "reason": "x", "minutes": 1},
     }
@@ -155,10 +162,10 @@ def test_check_mode_makes_no_folder(state_dir: Path, name: str) -> None:
 def test_a_full_begin_and_end_in_check_mode_leave_every_byte_as_it_was(state_dir: Path) -> None:
     failed_repair(state_dir, "r0")
     before = {each.name: each.read_bytes() for each in state_dir.iterdir()}
-    found = returned("ib_repair_begin", {"warrant": params(state_dir), "gateways": ["live", "paper"]}, True)
+    found = returned("ib_repair_begin", {"authorization": params(state_dir), "gateways": ["live", "paper"]}, True)
     assert found["begun"] and found["allowed"] == ["paper"]
     results = [{"gateway": "live", "healthy": True}]
-    assert not returned("ib_repair_end", {"warrant": params(state_dir), "results": results}, True)["ended"]
+    assert not returned("ib_repair_end", {"authorization": params(state_dir), "results": results}, True)["ended"]
     assert release(state_dir, check_mode=True)["released"] == ["live"]
     assert before == {each.name: each.read_bytes() for each in state_dir.iterdir()}
 
@@ -231,7 +238,7 @@ def test_a_person_is_told_who_works_on_the_host(state_dir: Path, monkeypatch: py
     monkeypatch.setattr("ansible.module_utils.ib_gateway.state.repair_state._PATIENCE", 0.1)
     failed_repair(state_dir, "r0")
     begin(state_dir, "r1", [])
-    with Ledger(str(state_dir), "r1", "", write=True):
+    with StateStore(str(state_dir), "r1", "", write=True):
         for more in ({}, {"reset_journal": True}):  # type: Dict[str, Any]
             found = run("ib_repair_release", {"state_dir": str(state_dir), "reason": "x", **more})
             assert found["failed"] and "being repaired by alice@control pid 7" in found["msg"]
@@ -247,12 +254,12 @@ def test_a_pause_is_set_changed_and_ended(state_dir: Path) -> None:
     assert pause(state_dir, check_mode=True, **until)["changed"] is True and not state_dir.exists()
     found = pause(state_dir, **until)
     assert found["changed"] is True and found["file"] == str(state_dir / "pause.json")
-    assert found["paused"] == "paused until 2099-01-01T00:00:00Z: broker moves" == outlook(str(state_dir))["paused"]
+    assert found["paused"] == "paused until 2099-01-01T00:00:00Z: broker moves" == read_status(str(state_dir))["paused"]
     assert pause(state_dir, **until)["changed"] is False
     assert pause(state_dir, reason="other", until=until["until"])["changed"] is True
     assert pause(state_dir, reason="other", minutes=5)["changed"] is True
     assert pause(state_dir, check_mode=True, state="absent")["changed"] is True
-    assert pause(state_dir, state="absent")["changed"] is True and outlook(str(state_dir))["paused"] is None
+    assert pause(state_dir, state="absent")["changed"] is True and read_status(str(state_dir))["paused"] is None
     assert pause(state_dir, state="absent")["changed"] is False
 
 
@@ -266,16 +273,16 @@ def test_the_pause_of_a_controller_is_any_file_and_readable_for_its_people(tmp_p
 
 def test_a_pause_can_be_set_while_a_repair_holds_the_lock(state_dir: Path) -> None:
     books.begin(state_dir)
-    with Ledger(str(state_dir), "r1", "", write=True):
+    with StateStore(str(state_dir), "r1", "", write=True):
         assert pause(state_dir, reason="stop", minutes=5)["changed"] is True
 
 
 WRONG: List[Any] = [
-    ("ib_repair_begin", {}, "warrant"),
-    ("ib_repair_begin", {"warrant": {"run": "r1"}}, "by"),
-    ("ib_repair_begin", {"warrant": {"run": "r1", "by": "x"}, "lease": 0}, "lease"),
-    ("ib_repair_begin", {"warrant": {"run": "r1", "by": "x"}, "lease": float("nan")}, "lease"),
-    ("ib_repair_end", {"warrant": {"run": "r1", "by": "x"}, "results": [{"gateway": "live"}]}, "healthy"),
+    ("ib_repair_begin", {}, "authorization"),
+    ("ib_repair_begin", {"authorization": {"run": "r1"}}, "by"),
+    ("ib_repair_begin", {"authorization": {"run": "r1", "by": "x"}, "lease": 0}, "lease"),
+    ("ib_repair_begin", {"authorization": {"run": "r1", "by": "x"}, "lease": float("nan")}, "lease"),
+    ("ib_repair_end", {"authorization": {"run": "r1", "by": "x"}, "results": [{"gateway": "live"}]}, "healthy"),
     ("ib_repair_release", {"reason": " "}, "reason"),
     ("ib_repair_release", {"reason": "x", "state_dir": "here"}, "state_dir"),
     ("ib_repair_pause", {"reason": "x"}, "until"),

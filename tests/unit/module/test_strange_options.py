@@ -15,7 +15,8 @@ import pytest
 from ansible.module_utils.ib_gateway.act import drop_connection
 from ansible.module_utils.ib_gateway.lifecycle import systemctl
 from ansible.module_utils.ib_gateway.state import state_folder
-from ansible.module_utils.ib_gateway.state.admission import Guard, Warrant
+from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
+from ansible.module_utils.ib_gateway.state.authorization import Authorization
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from unit.books import StoppingCalls, begin, kinds, state_dir
@@ -28,14 +29,14 @@ FLOATS = st.floats() | st.integers(-5, 5).map(float)
 TEXTS = st.one_of(st.text(max_size=12), st.sampled_from(["", "live", "\x00", "a" * 500, "\x1b[31m"]))
 RAW = TEXTS | st.just("\ud800")  # Ansible itself lets no half of a character through to a module
 
-# --- the warrant -----------------------------------------------------------------------------------------------------
+# --- the authorization -----------------------------------------------------------------------------------------------
 
 PLANS = st.fixed_dictionaries({"gateway": TEXTS, "digest": TEXTS, "boot_id": TEXTS, "made_at": FLOATS})
 LIMITS = st.fixed_dictionaries({"repairs_per_hour": NUMBERS, "restarts_per_hour": NUMBERS, "backoff": FLOATS})
-WARRANTS = st.fixed_dictionaries(
+AUTHORIZATIONS = st.fixed_dictionaries(
     {"run": st.one_of(st.just("r1"), TEXTS), "by": TEXTS},
     optional={
-        "forbidden": TEXTS,
+        "blocked_reason": TEXTS,
         "max_age": FLOATS,
         "plans": st.lists(PLANS, max_size=3),
         "limits": st.one_of(st.none(), LIMITS),
@@ -44,19 +45,19 @@ WARRANTS = st.fixed_dictionaries(
 
 
 @few
-@given(WARRANTS, RAW, st.sampled_from(["restart", "stop_client", "\x00", ""]), st.one_of(st.none(), RAW))
+@given(AUTHORIZATIONS, RAW, st.sampled_from(["restart", "stop_client", "\x00", ""]), st.one_of(st.none(), RAW))
 @example(
     {"run": "r1", "by": "x", "limits": {"repairs_per_hour": 1, "restarts_per_hour": 1, "backoff": 1e308}}, *["live"] * 3
 )
-def test_no_warrant_whatever_makes_the_guard_raise_or_admit_an_act_without_a_plan(
+def test_no_authorization_whatever_makes_the_check_raise_or_admit_an_act_without_a_plan(
     state_dir: Path, options: Dict[str, Any], gateway: str, action: str, digest: Any
 ) -> None:
-    found = Warrant.from_params({**options, "state_dir": str(state_dir)})
+    found = Authorization.from_params({**options, "state_dir": str(state_dir)})
     assert found is not None
     begin(state_dir)
     for check_mode in (True, False):
-        with Guard(found, check_mode) as guard:
-            reason = guard.admit(action, gateway, digest)
+        with AdmissionCheck(found, check_mode) as check:
+            reason = check.admit(action, gateway, digest)
             planned = {each["gateway"]: each["digest"] for each in options.get("plans", ())}
             assert reason is None or (reason and not any(ord(each) < 32 for each in reason))
             assert reason is not None or planned.get(gateway) == digest
@@ -64,16 +65,22 @@ def test_no_warrant_whatever_makes_the_guard_raise_or_admit_an_act_without_a_pla
 
 
 @few
-@given(WARRANTS)
-def test_a_repair_begins_or_says_why_not_whatever_its_warrant_is(state_dir: Path, options: Dict[str, Any]) -> None:
-    found = run("ib_repair_begin", {"warrant": {**options, "state_dir": str(state_dir)}, "gateways": ["live", "\x00"]})
+@given(AUTHORIZATIONS)
+def test_a_repair_begins_or_says_why_not_whatever_its_authorization_is(
+    state_dir: Path, options: Dict[str, Any]
+) -> None:
+    found = run(
+        "ib_repair_begin", {"authorization": {**options, "state_dir": str(state_dir)}, "gateways": ["live", "\x00"]}
+    )
     assert "Traceback" not in str(found)
     assert (found.get("failed") and found["msg"]) or found["begun"] or found["reason"] or found["refused"]
 
 
 @pytest.mark.parametrize("where", ["relative", "/", "//", "/x\x00y", "/dev/null", "/proc/self/fd"])
 def test_a_state_folder_that_cannot_be_one_is_a_reason_and_no_traceback(where: str) -> None:
-    found = run("ib_repair_begin", {"warrant": {"run": "r1", "by": "x", "state_dir": where}, "gateways": ["live"]})
+    found = run(
+        "ib_repair_begin", {"authorization": {"run": "r1", "by": "x", "state_dir": where}, "gateways": ["live"]}
+    )
     assert not found.get("failed") and not found["begun"] and "observe only" in found["reason"]
 
 

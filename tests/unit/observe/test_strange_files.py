@@ -13,14 +13,14 @@ from unittest import mock
 import pytest
 from ansible.module_utils.ib_gateway.observe import linux, processes, sockets
 from ansible.module_utils.ib_gateway.state import journal, lease
-from ansible.module_utils.ib_gateway.state.admission import Guard
+from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
 from ansible.module_utils.ib_gateway.state.records import format_line
-from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.state_folder import Folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from unit.books import NOW, StoppingCalls, begin, record, signed, warrant
+from unit.books import NOW, StoppingCalls, authorization, begin, record, signed
 
 quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(
@@ -40,15 +40,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def never_a_traceback(folder: Path) -> Dict[str, Any]:
-    """Looks at the books, begins, and asks the guard; what the look says."""
-    looked = outlook(str(folder))
+    """Looks at the books, begins, and asks the check; what the look says."""
+    looked = read_status(str(folder))
     assert looked["journal"] in ("ok", "absent", "unusable") and str(looked["note"]).isprintable()
     begun = begin(folder)
     assert begun["begun"] or begun["reason"] or begun["refused"]
     if looked["journal"] == "unusable":
         assert not begun["begun"] and begun["reason"].startswith("observe only: ")
-    with Guard(warrant(folder), False) as guard:
-        reason = guard.admit("restart", "live", "d" * 64)
+    with AdmissionCheck(authorization(folder), False) as check:
+        reason = check.admit("restart", "live", "d" * 64)
     assert reason is None or reason
     assert looked["journal"] != "unusable" or reason
     return looked
@@ -210,4 +210,4 @@ def test_unusable_books_are_the_only_error_of_a_folder(folder: Path) -> None:
     with mock.patch.object(os, "open", side_effect=PermissionError(13, "Permission denied")):
         with pytest.raises(JournalUnusable, match="Permission denied; run with become"):
             Folder.open(str(folder))
-        assert outlook(str(folder))["journal"] == "unusable"
+        assert read_status(str(folder))["journal"] == "unusable"

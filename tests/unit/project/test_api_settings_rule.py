@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_fleet.document import escalation
+from ansible.module_utils.ib_fleet.document import plan_text
 from ansible.module_utils.ib_gateway.base.host import Snapshot
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from unit.decide.test_planning import LEAST
@@ -121,7 +121,7 @@ def test_no_judgement_or_plan_asks_for_it_when_its_texts_are_put_together(
 ) -> None:
     found = health((spec(), look, shaken), (spec(name="second", service=None), look, shaken))
     assert offences(json.dumps(found)) == []
-    assert offences(". ".join(escalation.lines(found))) == []
+    assert offences(". ".join(plan_text.lines(found))) == []
 
 
 def test_every_text_was_read() -> None:
@@ -132,7 +132,7 @@ def test_every_text_was_read() -> None:
         "library/ib_gateway_health.py",
         "filter_plugins/ib_gateway.py",
         "doc_fragments/ib_gateway.py",
-        "roles/ib_gateway_repair/tasks/restart.yml",
+        "roles/ib_gateway_repair/tasks/step.yml",
         "roles/ib_gateway_diagnose/meta/argument_specs.yml",
         "playbooks/remediate.yml",
         "inventory/example/hosts.yml",

@@ -46,22 +46,23 @@ def test_a_proof_is_written_down_where_somebody_was_repaired_or_a_latch_holds() 
 
 
 def test_a_climb_goes_on_from_the_look_that_a_module_took_after_its_act() -> None:
-    first = filters["ib_climb"](DOWN)
-    assert (first["rung"], first["look"]) == ("start", DOWN)
-    over = filters["ib_climb"]({"changed": True, "health": WELL, "withheld": []}, first)
-    assert (over["rung"], over["look"], over["taken"]) == (None, WELL, ["start"])
+    first = filters["ib_next_step"](DOWN)
+    assert (first["action"], first["look"]) == ("start", DOWN)
+    over = filters["ib_next_step"]({"changed": True, "health": WELL, "withheld": []}, first)
+    assert (over["action"], over["look"], over["taken"]) == (None, WELL, ["start"])
 
 
-def test_a_climb_ends_where_nobody_saw_what_came_of_the_last_rung() -> None:
-    first = filters["ib_climb"](DOWN)
-    assert filters["ib_climb"]({"changed": True, "health": None}, first)["rung"] is None
+def test_a_repair_ends_where_nobody_saw_what_came_of_the_last_action() -> None:
+    first = filters["ib_next_step"](DOWN)
+    assert filters["ib_next_step"]({"changed": True, "health": None}, first)["action"] is None
 
 
-def test_what_was_refused_before_or_on_the_last_rung_is_left_alone() -> None:
-    assert filters["ib_climb"](DOWN, None, [{"gateway": "live"}])["rung"] is None
-    waited = {**filters["ib_climb"](DOWN), "rung": "wait", "steps": []}
-    assert filters["ib_climb"]({"health": DOWN, "withheld": []}, waited)["rung"] == "start"
-    assert filters["ib_climb"]({"health": DOWN, "withheld": [{"gateway": "live"}]}, waited)["rung"] is None
+def test_what_was_refused_before_or_by_the_last_action_is_left_alone() -> None:
+    assert filters["ib_next_step"](DOWN, None, [{"gateway": "live"}])["action"] is None
+    waited = {**filters["ib_next_step"](DOWN), "action": "wait", "steps": []}
+    assert filters["ib_next_step"]({"health": DOWN, "outcomes": []}, waited)["action"] == "start"
+    refused = {"gateway": "live", "admitted": False}
+    assert filters["ib_next_step"]({"health": DOWN, "outcomes": [refused]}, waited)["action"] is None
 
 
 def test_a_storm_is_judged_over_all_declared_hosts() -> None:
@@ -122,7 +123,7 @@ def test_the_controllers_pause_file_forbids_with_its_reason(tmp_path: Path) -> N
     assert str(file) in filters["ib_paused"](str(file))
 
 
-def test_the_warrants_marks_are_those_of_the_newest_look() -> None:
+def test_the_authorizations_marks_are_those_of_the_newest_look() -> None:
     plan = DOWN["gateways"][0]["plan"]
     assert filters["ib_plan_marks"](DOWN) == [
         {

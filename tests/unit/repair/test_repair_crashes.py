@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from unit.simulated_calls import in_place
 from unit.simulated_host import SimHost
 from unit.simulated_parts import SimProcess
@@ -121,8 +121,8 @@ def test_after_a_crash_at_any_side_effect_the_next_run_mends_the_host_with_one_a
         assert desk.healthy(), where
         assert all(each["status"] == "healthy" for each in run.proof["gateways"]), where
         assert all(desk.acts[name] <= usual[name] + 1 for name in usual), where
-        assert run.ended.get("unsuccessful", []) == [] and outlook(desk.state_dir)["latched"] == [], where
-        assert not run.ended or outlook(desk.state_dir)["lease"] is None, where
+        assert run.ended.get("unsuccessful", []) == [] and read_status(desk.state_dir)["latched"] == [], where
+        assert not run.ended or read_status(desk.state_dir)["lease"] is None, where
     assert moments > 50
 
 
@@ -135,13 +135,13 @@ def test_an_act_that_a_crash_left_open_is_shown_until_the_next_repair_and_never_
         assert len(open_now) <= 1, k
         left += len(open_now)
         desk.host.pass_time(3000)
-        looked = outlook(desk.state_dir)
+        looked = read_status(desk.state_dir)
         assert looked["journal"] in ("ok", "absent") and told(looked["unfinished"]) == open_now, k
         for gateway in desk.host.gateways("third"):
             desk.host.die(gateway)  # so that there is something to repair, whatever the first run has reached
         run = desk.run("r2")
         assert told(run.begun["unfinished"]) == open_now, (k, run.begun, desk.host.effects[k - 1])
-        assert desk.open_intents("r1") == [] and outlook(desk.state_dir)["unfinished"] == [], k
+        assert desk.open_intents("r1") == [] and read_status(desk.state_dir)["unfinished"] == [], k
         desk.host.pass_time(3000)
         for gateway in desk.host.gateways("third"):
             desk.host.die(gateway)
@@ -157,7 +157,7 @@ def told(rows: List[Dict[str, Any]]) -> List[Tuple[str, str, str]]:
 def test_while_the_lease_of_a_killed_run_stands_nobody_acts(tmp_path: Path) -> None:
     held = 0
     for k, desk in killed_at_each_effect(tmp_path, False, "after"):
-        if outlook(desk.state_dir)["lease"] is None:
+        if read_status(desk.state_dir)["lease"] is None:
             continue
         before = Counter(desk.acts)
         run = desk.run("r2")

@@ -1,4 +1,4 @@
-"""The guard: in which order it looks, what it writes down before and after an act, and what check mode leaves alone."""
+"""The check: in which order it looks, what it writes down before and after an act, and what check mode leaves alone."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import Any, Dict, List
 
 import pytest
 from ansible.module_utils.ib_gateway.state import journal, pause
-from ansible.module_utils.ib_gateway.state.admission import Guard, Warrant
+from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
+from ansible.module_utils.ib_gateway.state.authorization import Authorization
 from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
-from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from unit.books import (
     DIGEST,
     FULL,
     FailingCalls,
     StoppingCalls,
     act,
+    authorization,
     begin,
     crashing,
     end,
@@ -26,7 +28,6 @@ from unit.books import (
     params,
     read,
     state_dir,
-    warrant,
 )
 
 __all__ = ["crashing", "state_dir"]
@@ -36,9 +37,9 @@ BOOT = journal.moment().boot_id
 def admitted(
     state_dir: Path, action: str = "restart", digest: Any = DIGEST, check_mode: bool = False, **more: Any
 ) -> Any:
-    """What the guard says to one act of run r1."""
-    with Guard(warrant(state_dir, **more), check_mode) as guard:
-        return guard.admit(action, "live", digest)
+    """What the check says to one act of run r1."""
+    with AdmissionCheck(authorization(state_dir, **more), check_mode) as check:
+        return check.admit(action, "live", digest)
 
 
 def plan(**more: Any) -> List[Dict[str, Any]]:
@@ -50,22 +51,22 @@ def put_pause(state_dir: Path) -> None:
     pause.write(str(state_dir / pause.FILE), "a person works here", journal.moment().at + 60)
 
 
-# --- the warrant -----------------------------------------------------------------------------------------------------
+# --- the authorization -----------------------------------------------------------------------------------------------
 
 
-def test_without_a_warrant_everything_passes_and_nothing_is_written(tmp_path: Path) -> None:
-    assert Warrant.from_params(None) is None
-    with Guard(None, False) as guard:
-        assert guard.admit("restart", "live", None) is None
-        assert guard.outcome(guard.intend("restart", "live", {}), "done") is None
+def test_without_a_authorization_everything_passes_and_nothing_is_written(tmp_path: Path) -> None:
+    assert Authorization.from_params(None) is None
+    with AdmissionCheck(None, False) as check:
+        assert check.admit("restart", "live", None) is None
+        assert check.outcome(check.intend("restart", "live", {}), "done") is None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_warrant_has_what_its_option_says(state_dir: Path) -> None:
-    found = warrant(state_dir, forbidden="storm\x1b", max_age=5.0)
+def test_a_authorization_has_what_its_option_says(state_dir: Path) -> None:
+    found = authorization(state_dir, blocked_reason="storm\x1b", max_age=5.0)
     assert (found.run, found.by, found.state_dir) == ("r1", "alice@control pid 7", str(state_dir))
-    assert found.forbidden == "storm" and found.max_age == 5.0 and set(found.plans) == {"live", "paper"}
-    bare = Warrant.from_params({"run": "r1", "by": "alice", "limits": None})
+    assert found.blocked_reason == "storm" and found.max_age == 5.0 and set(found.plans) == {"live", "paper"}
+    bare = Authorization.from_params({"run": "r1", "by": "alice", "limits": None})
     assert bare is not None and bare.rules.repairs_per_hour == 3 and bare.rules.restarts_per_hour == 2
     assert bare.rules.backoff == 60.0 and bare.max_age == 60.0
 
@@ -83,11 +84,13 @@ def test_a_warrant_has_what_its_option_says(state_dir: Path) -> None:
     ],
     ids=str,
 )
-def test_a_warrant_that_cannot_be_right_forbids_everything_and_says_why(state_dir: Path, wrong: Dict[str, Any]) -> None:
-    found = Warrant.from_params({**params(state_dir), **wrong})
-    assert found is not None and "the option warrant." in found.forbidden
-    with Guard(found, True) as guard:
-        assert guard.admit("restart", "live", DIGEST) == found.forbidden
+def test_a_authorization_that_cannot_be_right_forbids_everything_and_says_why(
+    state_dir: Path, wrong: Dict[str, Any]
+) -> None:
+    found = Authorization.from_params({**params(state_dir), **wrong})
+    assert found is not None and "the option authorization." in found.blocked_reason
+    with AdmissionCheck(found, True) as check:
+        assert check.admit("restart", "live", DIGEST) == found.blocked_reason
 
 
 # --- admit -----------------------------------------------------------------------------------------------------------
@@ -102,7 +105,7 @@ def test_nothing_is_admitted_to_a_run_that_has_not_begun(state_dir: Path) -> Non
 
 
 REASONS: Dict[str, Any] = {
-    "forbidden": ({"forbidden": "storm: 5 of 9 hosts"}, DIGEST, "storm: 5 of 9 hosts", "defer"),
+    "blocked_reason": ({"blocked_reason": "storm: 5 of 9 hosts"}, DIGEST, "storm: 5 of 9 hosts", "defer"),
     "no plan": ({"plans": []}, DIGEST, "no plan", "refuse"),
     "another boot": ({"plans": plan(boot_id="x")}, DIGEST, "restarted since the plan", "refuse"),
     "no boot": ({"plans": plan(boot_id="")}, DIGEST, "restarted since the plan", "refuse"),
@@ -131,23 +134,23 @@ def test_what_is_not_admitted_has_its_reason_and_is_written_down(
 
 def test_a_pause_holds_from_the_moment_it_is_there(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        assert guard.admit("stop_client", "live", DIGEST) is None
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert check.admit("stop_client", "live", DIGEST) is None
         put_pause(state_dir)
-        assert "paused until" in str(guard.admit("restart", "live", DIGEST))
+        assert "paused until" in str(check.admit("restart", "live", DIGEST))
         (state_dir / pause.FILE).write_text("soon")
-        assert "not understood" in str(guard.admit("restart", "live", DIGEST))
+        assert "not understood" in str(check.admit("restart", "live", DIGEST))
     assert kinds(state_dir) == ["begin", "defer", "defer"]
-    assert outlook(str(state_dir))["paused"].startswith("paused, because")
+    assert read_status(str(state_dir))["paused"].startswith("paused, because")
 
 
 def test_the_order_is_forbidden_pause_plan_evidence_latch_limits(state_dir: Path) -> None:
     failed_repair(state_dir, "r0")
     begin(state_dir, "r1", [])
     put_pause(state_dir)
-    wrong: Dict[str, Any] = {"forbidden": "storm", "plans": plan(digest="e"), "limits": {"repairs_per_hour": 0}}
+    wrong: Dict[str, Any] = {"blocked_reason": "storm", "plans": plan(digest="e"), "limits": {"repairs_per_hour": 0}}
     assert admitted(state_dir, **wrong) == "storm"
-    del wrong["forbidden"]
+    del wrong["blocked_reason"]
     assert "paused" in admitted(state_dir, **wrong)
     (state_dir / pause.FILE).unlink()
     assert "evidence" in admitted(state_dir, **wrong)
@@ -162,10 +165,10 @@ def test_the_order_is_forbidden_pause_plan_evidence_latch_limits(state_dir: Path
 @pytest.mark.parametrize("name", ["", "no name", "\x1b[31m", "-x", "x" * 201])
 def test_what_is_no_name_is_not_admitted(state_dir: Path, name: str) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        assert "is no name of a gateway" in str(guard.admit("restart", name, DIGEST))
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert "is no name of a gateway" in str(check.admit("restart", name, DIGEST))
         with pytest.raises(JournalUnusable):
-            guard.intend("restart", name, {})
+            check.intend("restart", name, {})
     assert kinds(state_dir) == ["begin"]
 
 
@@ -190,12 +193,12 @@ def test_each_gateway_has_limits_of_its_own(state_dir: Path) -> None:
 
 def test_an_act_is_on_disk_before_it_is_done_and_after(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        assert guard.admit("restart", "live", DIGEST) is None
-        token = guard.intend("restart", "live", {"pid": 815, "unit": "gw.service"})
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert check.admit("restart", "live", DIGEST) is None
+        token = check.intend("restart", "live", {"pid": 815, "unit": "gw.service"})
         intent = json.loads((state_dir / journal.FILE).read_bytes().splitlines()[-1])
         assert intent["target"] == {"pid": 815, "unit": "gw.service"} and intent["n"] == token
-        assert guard.outcome(token, "failed", "it said --password hunter2\n") is None
+        assert check.outcome(token, "failed", "it said --password hunter2\n") is None
     last = read(state_dir).records[-1]
     assert (last.kind, last.result, last.intent, last.gateway, last.action) == (
         "outcome",
@@ -209,72 +212,72 @@ def test_an_act_is_on_disk_before_it_is_done_and_after(state_dir: Path) -> None:
 
 def test_what_was_not_admitted_cannot_be_done(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
+    with AdmissionCheck(authorization(state_dir), False) as check:
         with pytest.raises(JournalUnusable, match="was not admitted"):
-            guard.intend("restart", "live", {})
-        assert guard.admit("restart", "live", DIGEST) is None
+            check.intend("restart", "live", {})
+        assert check.admit("restart", "live", DIGEST) is None
         with pytest.raises(JournalUnusable, match="was not admitted"):
-            guard.intend("restart", "paper", {})
-        assert guard.admit("restart", "live", "another") is not None
+            check.intend("restart", "paper", {})
+        assert check.admit("restart", "live", "another") is not None
         with pytest.raises(JournalUnusable, match="was not admitted"):
-            guard.intend("restart", "live", {})
+            check.intend("restart", "live", {})
     assert "intent" not in kinds(state_dir)
 
 
 def test_one_admission_serves_several_targets_but_one_restart(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        guard.admit("stop_client", "live", DIGEST)
-        assert guard.intend("stop_client", "live", {}) != guard.intend("stop_client", "live", {})
-        guard.admit("restart", "live", DIGEST)
-        guard.intend("restart", "live", {})
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        check.admit("stop_client", "live", DIGEST)
+        assert check.intend("stop_client", "live", {}) != check.intend("stop_client", "live", {})
+        check.admit("restart", "live", DIGEST)
+        check.intend("restart", "live", {})
         with pytest.raises(JournalUnusable, match="was not admitted"):
-            guard.intend("restart", "live", {})
+            check.intend("restart", "live", {})
 
 
 def test_an_unknown_result_is_unknown_and_a_wrong_token_is_told(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        guard.admit("restart", "live", DIGEST)
-        guard.outcome(guard.intend("restart", "live", {}), "splendid")
-        assert "no intent has the number 77" in str(guard.outcome(77, "done"))
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        check.admit("restart", "live", DIGEST)
+        check.outcome(check.intend("restart", "live", {}), "splendid")
+        assert "no intent has the number 77" in str(check.outcome(77, "done"))
     assert read(state_dir).records[-1].result == "unknown"
 
 
 def test_an_act_that_raises_stays_without_an_outcome_and_the_next_run_shows_it_once(state_dir: Path) -> None:
     begin(state_dir)
-    with pytest.raises(KeyboardInterrupt), Guard(warrant(state_dir), False) as guard:
-        guard.admit("restart", "live", DIGEST)
-        guard.intend("restart", "live", {})
+    with pytest.raises(KeyboardInterrupt), AdmissionCheck(authorization(state_dir), False) as check:
+        check.admit("restart", "live", DIGEST)
+        check.intend("restart", "live", {})
         raise KeyboardInterrupt
-    assert outlook(str(state_dir))["unfinished"] == [], "the run is under way"
+    assert read_status(str(state_dir))["unfinished"] == [], "the run is under way"
     assert begin(state_dir)["unfinished"] == [] and "outcome" not in kinds(state_dir), "it still is"
     (state_dir / "lease.json").unlink()
-    seen = outlook(str(state_dir))["unfinished"]
+    seen = read_status(str(state_dir))["unfinished"]
     assert [(each["gateway"], each["action"], each["run"]) for each in seen] == [("live", "restart", "r1")]
     assert begin(state_dir, "r2", [])["unfinished"] == seen
-    assert begin(state_dir, "r2", [])["unfinished"] == [] == outlook(str(state_dir))["unfinished"]
+    assert begin(state_dir, "r2", [])["unfinished"] == [] == read_status(str(state_dir))["unfinished"]
     assert [each.result for each in read(state_dir).records if each.kind == "outcome"] == ["unknown"]
 
 
 def test_an_outcome_that_cannot_be_written_is_told_and_nothing_more_is_admitted(state_dir: Path, crashing: Any) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        guard.admit("restart", "live", DIGEST)
-        token = guard.intend("restart", "live", {})
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        check.admit("restart", "live", DIGEST)
+        token = check.intend("restart", "live", {})
         crashing(FailingCalls(*FULL))
-        assert "No space left" in str(guard.outcome(token, "done"))
+        assert "No space left" in str(check.outcome(token, "done"))
         crashing(StoppingCalls())
-        assert "observe only" in str(guard.admit("stop_client", "live", DIGEST))
+        assert "observe only" in str(check.admit("stop_client", "live", DIGEST))
     assert [each.n for each in read(state_dir).records if each.kind == "intent"] == [token]
 
 
 def test_a_refusal_that_cannot_be_written_is_a_refusal_all_the_same(state_dir: Path, crashing: Any) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
+    with AdmissionCheck(authorization(state_dir), False) as check:
         crashing(FailingCalls(*FULL))
-        assert "evidence" in str(guard.admit("restart", "live", "x"))
-        assert "observe only" in str(guard.admit("restart", "live", DIGEST))
+        assert "evidence" in str(check.admit("restart", "live", "x"))
+        assert "observe only" in str(check.admit("restart", "live", DIGEST))
 
 
 def test_a_lease_that_cannot_be_renewed_lets_nothing_be_done(state_dir: Path, crashing: Any) -> None:
@@ -287,10 +290,10 @@ def test_a_lease_that_cannot_be_renewed_lets_nothing_be_done(state_dir: Path, cr
 
 
 def test_check_mode_makes_nothing_where_there_is_nothing(state_dir: Path) -> None:
-    with Guard(warrant(state_dir), True) as guard:
-        assert guard.admit("restart", "live", DIGEST) is None
-        assert guard.outcome(guard.intend("restart", "live", {}), "done") is None
-        assert "evidence" in str(guard.admit("restart", "live", "x"))
+    with AdmissionCheck(authorization(state_dir), True) as check:
+        assert check.admit("restart", "live", DIGEST) is None
+        assert check.outcome(check.intend("restart", "live", {}), "done") is None
+        assert "evidence" in str(check.admit("restart", "live", "x"))
     assert not state_dir.exists()
 
 
@@ -300,11 +303,11 @@ def test_check_mode_checks_and_leaves_every_byte_as_it_was(state_dir: Path) -> N
     before = {each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in state_dir.iterdir()}
     assert "latched since" in admitted(state_dir, check_mode=True)
     assert "being repaired by" in str(
-        Guard(warrant(state_dir, "r2"), True).__enter__().admit("restart", "live", DIGEST)
+        AdmissionCheck(authorization(state_dir, "r2"), True).__enter__().admit("restart", "live", DIGEST)
     )
-    with Guard(warrant(state_dir), True) as guard:
-        assert guard.admit("restart", "paper", DIGEST) is None
-        assert guard.intend("restart", "paper", {}) == 0
+    with AdmissionCheck(authorization(state_dir), True) as check:
+        assert check.admit("restart", "paper", DIGEST) is None
+        assert check.intend("restart", "paper", {}) == 0
     assert before == {each.name: (each.read_bytes(), each.stat().st_mtime_ns) for each in state_dir.iterdir()}
     (state_dir / journal.FILE).unlink()
     assert "observe only" in admitted(state_dir, check_mode=True)
@@ -312,5 +315,5 @@ def test_check_mode_checks_and_leaves_every_byte_as_it_was(state_dir: Path) -> N
 
 def test_check_mode_does_not_need_the_lock(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False):
+    with AdmissionCheck(authorization(state_dir), False):
         assert admitted(state_dir, check_mode=True) is None

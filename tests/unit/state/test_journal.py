@@ -10,23 +10,23 @@ from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.state import journal
-from ansible.module_utils.ib_gateway.state.admission import Guard
+from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
 from ansible.module_utils.ib_gateway.state.records import LONGEST, format_line, parse_line
-from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.state_folder import Folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from unit.books import (
     DIGEST,
     NOW,
+    authorization,
     begin,
     failed_repair,
     read,
     record,
     signed,
     state_dir,
-    warrant,
 )
 
 __all__ = ["state_dir"]
@@ -36,7 +36,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to give files
 
 def unusable(state_dir: Path) -> str:
     """The text of the failure to use the books; the same that a begin and a look give."""
-    note = outlook(str(state_dir))
+    note = read_status(str(state_dir))
     begun = begin(state_dir)
     assert note["journal"] == journal.UNUSABLE and not begun["begun"]
     assert begun["reason"] == "observe only: " + note["note"]
@@ -73,7 +73,7 @@ def test_a_line_has_the_promised_form(state_dir: Path) -> None:
 
 
 def test_a_host_that_never_had_one_is_fine(state_dir: Path) -> None:
-    assert outlook(str(state_dir)) == {
+    assert read_status(str(state_dir)) == {
         "journal": "absent",
         "note": "",
         "paused": None,
@@ -83,7 +83,7 @@ def test_a_host_that_never_had_one_is_fine(state_dir: Path) -> None:
     }
     assert not state_dir.exists()
     state_dir.mkdir(0o700)
-    assert outlook(str(state_dir))["journal"] == "absent" and list(state_dir.iterdir()) == []
+    assert read_status(str(state_dir))["journal"] == "absent" and list(state_dir.iterdir()) == []
 
 
 @pytest.mark.parametrize("umask", [0, 0o777])
@@ -102,10 +102,10 @@ def test_folder_and_files_are_their_owner_s_alone_whatever_the_umask(state_dir: 
 def test_texts_of_people_are_cut_and_cleaned(state_dir: Path) -> None:
     by = "mallory\x1b[31m\n\u202e --password hunter2 U1234567 \ud800 " + "x" * 5000
     assert begin(state_dir, gateways=["live"])["begun"]
-    with Guard(warrant(state_dir), False) as guard:
-        assert guard.admit("stop_client", "live", DIGEST) is None
-        token = guard.intend("stop_client", "live", {by: by, "argv": ["a", "--pw", "hunter2"], "deep": [[[[[1]]]]]})
-        guard.outcome(token, "done", by)
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert check.admit("stop_client", "live", DIGEST) is None
+        token = check.intend("stop_client", "live", {by: by, "argv": ["a", "--pw", "hunter2"], "deep": [[[[[1]]]]]})
+        check.outcome(token, "done", by)
     data = (state_dir / journal.FILE).read_text(encoding="ascii")
     assert "hunter2" not in data and "U1234567" not in data and "\\u001b" not in data and "x" * 301 not in data
     assert read(state_dir).state == journal.OK
@@ -113,9 +113,9 @@ def test_texts_of_people_are_cut_and_cleaned(state_dir: Path) -> None:
 
 def test_a_target_that_is_too_long_is_left_out_and_the_record_still_written(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        guard.admit("stop_client", "live", DIGEST)
-        token = guard.intend(
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        check.admit("stop_client", "live", DIGEST)
+        token = check.intend(
             "stop_client", "live", {str(n): {str(m): "\U0001f600" * 200 for m in range(30)} for n in range(30)}
         )
     found = next(each for each in read(state_dir).records if each.n == token)
@@ -199,7 +199,7 @@ def test_no_byte_can_be_changed_unseen(tmp_path_factory: pytest.TempPathFactory,
     place %= len(data) - 1  # without the last newline the last record is torn, which is something else
     data[place] ^= value
     (folder / journal.FILE).write_bytes(bytes(data))
-    assert outlook(str(folder))["journal"] == journal.UNUSABLE
+    assert read_status(str(folder))["journal"] == journal.UNUSABLE
 
 
 def test_a_line_that_was_taken_out_is_missed(state_dir: Path) -> None:
@@ -214,8 +214,8 @@ def test_a_lost_journal_means_observe_only(state_dir: Path) -> None:
     written(state_dir).unlink()
     text = unusable(state_dir)
     assert "has been lost" in text and RESET in text
-    with Guard(warrant(state_dir), False) as guard:
-        assert "observe only" in str(guard.admit("restart", "live", DIGEST))
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert "observe only" in str(check.admit("restart", "live", DIGEST))
     assert not (state_dir / journal.FILE).exists()
 
 
@@ -239,7 +239,7 @@ def test_what_is_no_regular_file_is_refused(state_dir: Path, name: str, make: An
     assert "observe only: %s %s" % (state_dir / name, text) in reason
     assert "run again" in reason or RESET in reason
     if name != journal.LOCK:
-        assert outlook(str(state_dir))["journal"] == journal.UNUSABLE
+        assert read_status(str(state_dir))["journal"] == journal.UNUSABLE
 
 
 def test_a_journal_of_many_megabytes_is_not_read(state_dir: Path) -> None:
@@ -270,12 +270,12 @@ def test_what_others_may_write_to_is_refused(state_dir: Path, name: str, bit: in
 def test_a_folder_that_is_a_symlink_is_refused(state_dir: Path, tmp_path: Path, ending: str) -> None:
     written(state_dir)
     (tmp_path / "link").symlink_to(state_dir)
-    assert "is a symlink, not a folder" in outlook(str(tmp_path / "link") + ending)["note"]
+    assert "is a symlink, not a folder" in read_status(str(tmp_path / "link") + ending)["note"]
 
 
 @pytest.mark.parametrize("path", ["relative/path", "/", "//", "/srv\0x", "/dev/null", "/dev/null/x"])
 def test_what_is_no_folder_of_our_own_is_refused(path: str) -> None:
-    found = outlook(path)
+    found = read_status(path)
     assert found["journal"] == journal.UNUSABLE and found["note"].isprintable()
 
 
@@ -300,5 +300,5 @@ def test_a_look_where_there_are_no_books_costs_one_failed_open(monkeypatch: pyte
         return real(path, *arguments, **named)
 
     monkeypatch.setattr(os, "open", counted)
-    outlook("/nonexistent/folder")
+    read_status("/nonexistent/folder")
     assert opened == ["/nonexistent/folder"]

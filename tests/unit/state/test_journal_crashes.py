@@ -10,11 +10,11 @@ from typing import Any, List, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.state import journal
-from ansible.module_utils.ib_gateway.state.admission import Guard
+from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
 from ansible.module_utils.ib_gateway.state.limits import latched, unfinished
 from ansible.module_utils.ib_gateway.state.records import format_line, parse_line
-from ansible.module_utils.ib_gateway.state.repair_status import outlook
+from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.state_folder import Folder
 from unit.books import (
     DIGEST,
@@ -23,6 +23,7 @@ from unit.books import (
     FailingCalls,
     StoppingCalls,
     act,
+    authorization,
     begin,
     crashing,
     end,
@@ -32,7 +33,6 @@ from unit.books import (
     record,
     signed,
     state_dir,
-    warrant,
 )
 
 __all__ = ["crashing", "state_dir"]
@@ -55,16 +55,16 @@ __all__ = ["crashing", "state_dir"]
 def test_what_cannot_be_written_is_not_half_written(state_dir: Path, crashing: Any, failing: Any, text: str) -> None:
     begin(state_dir)
     before = (state_dir / journal.FILE).read_bytes()
-    with Guard(warrant(state_dir), False) as guard:
-        assert guard.admit("restart", "live", DIGEST) is None
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert check.admit("restart", "live", DIGEST) is None
         crashing(failing)
         with pytest.raises(JournalUnusable, match="run again") as raised:
-            guard.intend("restart", "live", {})
+            check.intend("restart", "live", {})
         assert text in str(raised.value) and str(state_dir) in str(raised.value)
         crashing(StoppingCalls())
-        assert "observe only" in str(guard.admit("stop_client", "live", DIGEST))
+        assert "observe only" in str(check.admit("stop_client", "live", DIGEST))
         with pytest.raises(JournalUnusable):
-            guard.intend("restart", "live", {})
+            check.intend("restart", "live", {})
     assert (state_dir / journal.FILE).read_bytes() == before
     assert sorted(os.listdir(state_dir)) == ["journal.id", "journal.jsonl", "lease.json", "lock"]
 
@@ -75,18 +75,18 @@ def test_a_first_journal_that_cannot_be_written_is_none(state_dir: Path, crashin
     found = begin(state_dir)
     assert not found["begun"] and "No space left" in found["reason"] and found["journal"] == journal.UNUSABLE
     crashing(StoppingCalls())
-    assert outlook(str(state_dir))["journal"] in (journal.ABSENT, journal.OK)
+    assert read_status(str(state_dir))["journal"] in (journal.ABSENT, journal.OK)
     assert begin(state_dir)["begun"]
 
 
 def test_a_journal_that_another_hand_wrote_to_meanwhile_is_left_alone(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        guard.admit("restart", "live", DIGEST)
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        check.admit("restart", "live", DIGEST)
         with (state_dir / journal.FILE).open("ab") as file:
             file.write(b"hello\n")
         with pytest.raises(JournalUnusable, match="another hand"):
-            guard.intend("restart", "live", {})
+            check.intend("restart", "live", {})
 
 
 # --- crashes ---------------------------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ def test_a_torn_last_line_is_told_and_cut_off_at_the_next_append(state_dir: Path
     file = state_dir / journal.FILE
     data = file.read_bytes()
     file.write_bytes(data + data.splitlines(True)[-1][:cut])
-    found = outlook(str(state_dir))
+    found = read_status(str(state_dir))
     assert (
         found["journal"] == "ok"
         and "torn" in found["note"]
@@ -114,11 +114,11 @@ def climb(state_dir: Path, done: List[str]) -> None:
     for run, gateway in (("r1", "live"), ("r2", "paper")):
         if begin(state_dir, run, [gateway])["begun"]:
             done.append("begin " + run)
-        with Guard(warrant(state_dir, run), False) as guard:
-            assert guard.admit("restart", gateway, DIGEST) is None
-            token = guard.intend("restart", gateway, {"pid": 1})
+        with AdmissionCheck(authorization(state_dir, run), False) as check:
+            assert check.admit("restart", gateway, DIGEST) is None
+            token = check.intend("restart", gateway, {"pid": 1})
             done.append("intent " + run)
-            if guard.outcome(token, "done") is None:
+            if check.outcome(token, "done") is None:
                 done.append("outcome " + run)
         if end(state_dir, run, **{gateway: False})["unsuccessful"]:
             done.append("latch " + gateway)
@@ -149,7 +149,7 @@ def test_a_crash_between_any_two_system_calls_loses_nothing(
             break
         except Crash:
             crashing(StoppingCalls())
-        found = outlook(str(folder))
+        found = read_status(str(folder))
         assert found["journal"] in ("ok", "absent"), (k, calls.log, found)
         known = promised(folder) if found["journal"] == "ok" else []
         over = {"begin r1"} if "begin r2" in known else set()  # what has ended may be forgotten
@@ -170,10 +170,10 @@ def test_a_crash_between_any_two_system_calls_loses_nothing(
 
 def test_everything_is_on_disk_before_it_is_relied_on(state_dir: Path, crashing: Any) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        guard.admit("restart", "live", DIGEST)
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        check.admit("restart", "live", DIGEST)
         crashing(calls := StoppingCalls())
-        guard.intend("restart", "live", {})
+        check.intend("restart", "live", {})
     assert calls.log == ["open", "write", "fsync"]
     folder = Folder.open(str(state_dir))
     assert folder is not None

@@ -9,11 +9,11 @@ from typing import Any, Dict
 
 import pytest
 from ansible.module_utils.ib_gateway.state import journal, lease
-from ansible.module_utils.ib_gateway.state.admission import Guard
+from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.lease import Lease, held_text, void
-from ansible.module_utils.ib_gateway.state.repair_status import outlook
-from ansible.module_utils.ib_gateway.state.store import Busy, Ledger
-from unit.books import BOOT, DIGEST, NOW, begin, end, kinds, read, state_dir, warrant
+from ansible.module_utils.ib_gateway.state.repair_status import read_status
+from ansible.module_utils.ib_gateway.state.store import Busy, StateStore
+from unit.books import BOOT, DIGEST, NOW, authorization, begin, end, kinds, read, state_dir
 
 __all__ = ["state_dir"]
 ONE = Lease("r1", "alice@control pid 7", "2026-11-22T18:00:00Z", BOOT, NOW.boottime, 900.0)
@@ -39,27 +39,27 @@ def test_a_lease_stands_for_its_seconds_of_this_boot_whatever_the_wall_clock_say
 
 def test_a_second_run_is_told_who_repairs_the_host_and_since_when(state_dir: Path) -> None:
     assert begin(state_dir)["begun"]
-    held = outlook(str(state_dir))["lease"]
+    held = read_status(str(state_dir))["lease"]
     found = begin(state_dir, "r2")
     text = "this host is being repaired by alice@control pid 7 since %s (run r1)" % held["since"]
     assert not found["begun"] and found["reason"] == text and held["by"] == "alice@control pid 7"
     assert found["refused"] == [{"gateway": "live", "reason": text}] and found["allowed"] == []
     assert kinds(state_dir) == ["begin", "defer"]
-    with Guard(warrant(state_dir, "r2"), False) as guard:
-        assert guard.admit("restart", "live", DIGEST) == text
-    with Guard(warrant(state_dir, "r2"), True) as guard:
-        assert guard.admit("restart", "live", DIGEST) == text
+    with AdmissionCheck(authorization(state_dir, "r2"), False) as check:
+        assert check.admit("restart", "live", DIGEST) == text
+    with AdmissionCheck(authorization(state_dir, "r2"), True) as check:
+        assert check.admit("restart", "live", DIGEST) == text
 
 
 def test_the_same_run_may_begin_again(state_dir: Path) -> None:
     begin(state_dir)
-    since = outlook(str(state_dir))["lease"]["since"]
-    assert begin(state_dir)["begun"] and outlook(str(state_dir))["lease"]["since"] == since
+    since = read_status(str(state_dir))["lease"]["since"]
+    assert begin(state_dir)["begun"] and read_status(str(state_dir))["lease"]["since"] == since
 
 
 def test_a_lease_that_was_given_back_is_free(state_dir: Path) -> None:
     begin(state_dir)
-    assert end(state_dir)["ended"] and outlook(str(state_dir))["lease"] is None
+    assert end(state_dir)["ended"] and read_status(str(state_dir))["lease"] is None
     assert begin(state_dir, "r2")["note"] == ""
 
 
@@ -77,11 +77,11 @@ def test_a_void_lease_is_taken_over_and_that_is_written_down(state_dir: Path, mo
     assert found["begun"] and why in found["note"] and "alice@control pid 7" in found["note"]
     assert why in read(state_dir).records[-1].reason
     # The first run does nothing more, and does not take the lease of the second one away.
-    with Guard(warrant(state_dir, "r1"), False) as guard:
-        assert "is being repaired by" in str(guard.admit("restart", "live", DIGEST))
+    with AdmissionCheck(authorization(state_dir, "r1"), False) as check:
+        assert "is being repaired by" in str(check.admit("restart", "live", DIGEST))
     assert not end(state_dir, "r1", live=True)["ended"]
-    with Guard(warrant(state_dir, "r2"), False) as guard:
-        assert guard.admit("restart", "live", DIGEST) is None
+    with AdmissionCheck(authorization(state_dir, "r2"), False) as check:
+        assert check.admit("restart", "live", DIGEST) is None
 
 
 STRANGE = [b"", b"{", b"\xff", b"[]", b"[" * 60_000, b'{"run":"\x1b"}', b'{"run":1}', b"\0" * 9]
@@ -91,8 +91,8 @@ STRANGE = [b"", b"{", b"\xff", b"[]", b"[" * 60_000, b'{"run":"\x1b"}', b'{"run"
 def test_a_lease_that_says_nothing_sensible_holds_nobody_off(state_dir: Path, data: bytes) -> None:
     begin(state_dir)
     (state_dir / lease.FILE).write_bytes(data)
-    with Guard(warrant(state_dir), False) as guard:
-        assert "has not begun" in str(guard.admit("restart", "live", DIGEST))
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert "has not begun" in str(check.admit("restart", "live", DIGEST))
     found = begin(state_dir, "r2")
     assert found["begun"] and "could not be read" in found["note"]
 
@@ -107,21 +107,23 @@ def test_a_lease_with_a_value_out_of_range_holds_nobody_off(state_dir: Path, wro
 def test_each_act_renews_the_lease(state_dir: Path) -> None:
     begin(state_dir)
     rewrite(state_dir, boottime=0.5)
-    with Guard(warrant(state_dir), False) as guard:
-        assert guard.admit("restart", "live", DIGEST) is None, "still ours, as long as nobody has taken it"
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        assert check.admit("restart", "live", DIGEST) is None, "still ours, as long as nobody has taken it"
     assert abs(json.loads((state_dir / lease.FILE).read_text())["boottime"] - journal.moment().boottime) < 60
 
 
 def test_whoever_does_not_get_the_lock_is_told_who_has_it(state_dir: Path) -> None:
     begin(state_dir)
-    with Guard(warrant(state_dir), False) as guard:
-        with pytest.raises(Busy, match="being repaired by alice@control pid 7"), Ledger(str(state_dir), "r2", "", True):
+    with AdmissionCheck(authorization(state_dir), False) as check:
+        with pytest.raises(Busy, match="being repaired by alice@control pid 7"), StateStore(
+            str(state_dir), "r2", "", True
+        ):
             pass
         found = begin(state_dir, "r2")
         assert not found["begun"] and "(run r1)" in found["reason"]
-        with Guard(warrant(state_dir), False) as second:
+        with AdmissionCheck(authorization(state_dir), False) as second:
             assert "(run r1)" in str(second.admit("restart", "live", DIGEST))
-        assert guard.admit("restart", "live", DIGEST) is None
+        assert check.admit("restart", "live", DIGEST) is None
     assert not begin(state_dir, "r2")["begun"] and begin(state_dir, "r1")["begun"]
 
 

@@ -1,0 +1,104 @@
+"""How a repair escalates: which step of a host's plan comes next. Pure; works on what ib_gateway_health returns."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ...ib_gateway.base.actions import BY_NAME, DROP_CONNECTION, ORDER, RESTART, START, STOP_CLIENT, STOP_GATEWAY
+from ...ib_gateway.base.outcome import WOULD
+
+Health = Mapping[str, Any]
+
+
+def steps(health: Optional[Health]) -> List[Dict[str, Any]]:
+    """The steps that may be acted on, over all entries of a host. Entries that are plan_only give none."""
+    return [
+        step
+        for gateway in (health or {}).get("gateways", ())
+        if gateway["remediation"] != "plan_only"
+        for step in gateway["plan"]["steps"]
+    ]
+
+
+def known_served(health: Optional[Health]) -> List[Dict[str, int]]:
+    """The gateways of a look that were seen to have served: what the next look of the same run has to know."""
+    return [dict(process) for gateway in (health or {}).get("gateways", ()) for process in gateway["served_before"]]
+
+
+def next_step(
+    health: Optional[Health],
+    before: Optional[Mapping[str, Any]] = None,
+    blocked: Sequence[Mapping[str, Any]] = (),
+    result: Optional[Mapping[str, Any]] = None,
+) -> Dict[str, Any]:
+    """The action to take now: the least disruptive one above those taken that the newest look's plan has a step of.
+
+    health: the newest look. before: what this returned for the action that was just taken; None at the beginning.
+    blocked: what was not admitted since, [{gateway}]: nothing more is done to those entries in this run. result: what
+    the module returned that was just run.
+
+    Returns {action, steps, taken, left_alone, started, cut, log}: the action, None when the repair is over; its steps;
+    and what the run has to remember: the actions taken, the entries that were left alone and started, the [pid,
+    started_ticks] whose connection was to be cut, and what each action came to, [{action, ...result}]. Each action is
+    taken once, whatever the looks in between say, so that a run ends and a restart happens once or not at all. Only
+    connections are cut in two rounds: a script that connects during the first has its own cut in the second, and
+    nobody is stopped whose connection was not cut before.
+    """
+    last = before or {"action": None, "steps": [], "taken": [], "left_alone": [], "started": [], "cut": [], "log": []}
+    taken = last["steps"]
+    now: Dict[str, Any] = {
+        "taken": last["taken"] + ([last["action"]] if last["action"] else []),
+        "left_alone": last["left_alone"] + [each["gateway"] for each in blocked],
+        "started": last["started"] + [each["gateway"] for each in taken if each["action"] == START],
+        "cut": last["cut"] + [who for each in taken if each["action"] == DROP_CONNECTION for who in _holders(each)],
+        "log": last["log"] + ([_entry(last["action"], result)] if last["action"] and result is not None else []),
+    }
+    possible = [step for step in steps(health) if _may_be_taken(step, now)]
+    above = _above(now["taken"])
+    action = next((each for each in above if any(step["action"] == each for step in possible)), None)
+    return {**now, "action": action, "steps": [step for step in possible if step["action"] == action]}
+
+
+def _entry(action: str, result: Mapping[str, Any]) -> Dict[str, Any]:
+    """What an action came to, without the look that followed it."""
+    return {"action": action, **{key: value for key, value in result.items() if key not in ("health", "invocation")}}
+
+
+def _above(taken: Sequence[str]) -> Sequence[str]:
+    """The actions that may still be taken, least disruptive first."""
+    if not taken:
+        return ORDER
+    again = taken.count(taken[-1]) < BY_NAME[taken[-1]].most_times
+    return ORDER[ORDER.index(taken[-1]) + (0 if again else 1) :]
+
+
+def _may_be_taken(step: Mapping[str, Any], past: Mapping[str, Any]) -> bool:
+    """Whether what this run has done before leaves the step open."""
+    if step["gateway"] in past["left_alone"]:
+        return False
+    if step["action"] == RESTART:  # what was started is not restarted too: a second login for the same cure
+        return step["gateway"] not in past["started"]
+    if step["action"] == DROP_CONNECTION:
+        return any(who not in past["cut"] for who in _holders(step))
+    if step["action"] == STOP_CLIENT and step["only_if_persists"]:  # its connection is cut before it is signalled
+        return _who(step["target"]) in past["cut"]
+    return True
+
+
+def _holders(step: Mapping[str, Any]) -> List[List[int]]:
+    """The processes that hold the connection that a step is to cut."""
+    return [_who(each) for each in step["target"]["client_processes"]]
+
+
+def _who(process: Mapping[str, Any]) -> List[int]:
+    return [process["pid"], process["started_ticks"]]
+
+
+def assume_stopped(now: Optional[Mapping[str, Any]]) -> List[int]:
+    """The pids of gateways that a run in earnest would have stopped by now: what a step in check mode has to assume."""
+    return [
+        outcome["target"]["pid"]
+        for each in (now or {}).get("log", ())
+        for outcome in each.get("outcomes", ())
+        if outcome["action"] == STOP_GATEWAY and outcome["result"] == WOULD
+    ]

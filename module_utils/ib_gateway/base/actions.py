@@ -1,0 +1,196 @@
+"""The registry of actions: all that is known of each thing a repair may do, in one declaration each.
+
+Plans, modules, the role and the report take order, words and needs from here. A new action is a declaration in ACTIONS,
+a rule in decide/planning.py that plans it, and the module that does it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Tuple
+
+from .outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD
+from .redaction import short
+
+WAIT = "wait"
+DROP_CONNECTION = "drop_connection"
+STOP_CLIENT = "stop_client"
+STOP_GATEWAY = "stop_gateway"
+START = "start"
+RESTART = "restart"
+
+# What an action needs from the target of its step: key to type. A key with ? may be missing or null; [x] is a list.
+_PROCESS: Mapping[str, Any] = {
+    "pid": int,
+    "started_ticks": int,
+    "boot_id": str,
+    "role?": str,
+    "argv_digest?": str,
+    "unit?": str,
+    "allow_kill?": bool,
+    "user?": str,
+    "command?": [str],
+}
+_CONNECTION: Mapping[str, Any] = {
+    "port": int,
+    "client": str,
+    "client_port": int,
+    "server": str,
+    "cookie?": int,
+    "gateway_process": _PROCESS,
+    "client_processes": [_PROCESS],
+}
+_ENTRY: Mapping[str, Any] = {"port?": int, "timeout?": int, "service?": str}
+_RESTART: Mapping[str, Any] = {**_ENTRY, "by": str, "process?": _PROCESS}
+_AWAITED: Mapping[str, Any] = {"for": str, "port?": int, "timeout?": int}
+
+#: In words: whom a step meets, by the entry's name and the step's or the outcome's target.
+Whom = Callable[[str, Mapping[str, Any]], str]
+
+
+def _process(_gateway: str, target: Mapping[str, Any]) -> str:
+    command = short(target.get("command") or ())
+    of = " of %s" % target["user"] if target.get("user") else ""
+    return "pid %d%s%s" % (target["pid"], of, " (%s)" % command if command else "")
+
+
+def _connection(gateway: str, target: Mapping[str, Any]) -> str:
+    holders = " and ".join(_process(gateway, each) for each in target["client_processes"])
+    return "%s to port %d" % (holders or "%s:%d" % (target["client"], target["client_port"]), target["port"])
+
+
+def _entry(gateway: str, target: Mapping[str, Any]) -> str:
+    return "%s by %s" % (gateway, "unit %s" % target["service"] if target.get("service") else "its start_command")
+
+
+def _awaited(gateway: str, target: Mapping[str, Any]) -> str:
+    if target["for"] == "upstream":
+        return "the broker's link"
+    return "port %d to open" % target["port"] if target.get("port") else "%s to listen" % gateway
+
+
+class Action(NamedTuple):
+    """One thing a repair may do.
+
+    module: the Ansible module that does it. It takes the steps, gateways and then_look, and of what the role has to
+    say those options that are named here. disruption: what it costs, in the words a person reads before. infinitive and
+    past: what is done, as a verb that is followed by whom it meets. needs: see above. most_times: how often a run may
+    take it.
+    """
+
+    name: str
+    module: str
+    options: Tuple[str, ...]
+    disruption: str
+    infinitive: str
+    past: str
+    whom: Whom
+    needs: Mapping[str, Any]
+    most_times: int = 1
+
+
+#: Least disruptive first. The order is the one in which a repair escalates.
+ACTIONS: Tuple[Action, ...] = (
+    Action(
+        WAIT,
+        "ib_gateway_wait",
+        ("upstream_wait",),
+        "none",
+        "wait for",
+        "waited for",
+        _awaited,
+        _AWAITED,
+    ),
+    Action(
+        DROP_CONNECTION,
+        "ib_connection_drop",
+        ("authorization",),
+        "one API session ends; the script that held it goes on",
+        "cut the connection of",
+        "cut the connection of",
+        _connection,
+        _CONNECTION,
+        # A script that connects while the first connections are cut has its own cut in a second round; nobody is
+        # stopped whose connection was not cut first.
+        most_times=2,
+    ),
+    Action(
+        STOP_CLIENT,
+        "ib_process_stop",
+        ("authorization", "grace_period"),
+        "one script loses its API session",
+        "stop script",
+        "stopped script",
+        _process,
+        _PROCESS,
+    ),
+    Action(
+        STOP_GATEWAY,
+        "ib_process_stop",
+        ("authorization", "grace_period"),
+        "a gateway process ends; the one that is kept goes on",
+        "stop gateway",
+        "stopped gateway",
+        _process,
+        _PROCESS,
+    ),
+    Action(
+        START,
+        "ib_gateway_start",
+        ("authorization", "assume_stopped"),
+        "a login, with a second factor on most accounts",
+        "start",
+        "started",
+        _entry,
+        _ENTRY,
+    ),
+    Action(
+        RESTART,
+        "ib_gateway_restart",
+        ("authorization", "grace_period", "assume_stopped"),
+        "every API session of this gateway ends; a login, with a second factor on most accounts",
+        "restart",
+        "restarted",
+        _entry,
+        _RESTART,
+    ),
+)
+BY_NAME: Dict[str, Action] = {action.name: action for action in ACTIONS}
+#: The names, least disruptive first.
+ORDER: Tuple[str, ...] = tuple(BY_NAME)
+
+
+def modules_of(names: Iterable[str]) -> List[str]:
+    """The modules that do these actions, each once, in the order in which a repair sends them."""
+    wanted = set(names)
+    return list(dict.fromkeys(action.module for action in ACTIONS if action.name in wanted))
+
+
+# --- in words --------------------------------------------------------------------------------------------------------
+
+
+def describe(step: Mapping[str, Any]) -> str:
+    """A step as a plan shows it: what is done, and to whom."""
+    action = BY_NAME.get(step["action"])
+    if action is None:  # of another version of this project
+        return "%s %s" % (step["action"].replace("_", " "), step["gateway"])
+    return "%s %s" % (action.infinitive, action.whom(step["gateway"], step["target"]))
+
+
+#: How a line about an outcome begins.
+_BEGINS = {
+    DONE: "done",
+    ALREADY: "not needed",
+    REFUSED: "refused",
+    FAILED: "failed",
+    UNSURE: "not known whether done",
+}
+
+
+def tell(outcome: Mapping[str, Any]) -> str:
+    """An outcome as a report shows it. In check mode a line says `would`, and no other line does."""
+    if outcome["result"] == WOULD:
+        return "would %s" % describe(outcome)
+    action = BY_NAME.get(outcome["action"])
+    if outcome["result"] == DONE and action is not None:
+        return "done: %s %s" % (action.past, action.whom(outcome["gateway"], outcome["target"]))
+    return "%s: %s: %s" % (_BEGINS[outcome["result"]], describe(outcome), outcome["reason"])
