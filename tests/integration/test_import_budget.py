@@ -39,6 +39,8 @@ STANDARD = {"ib_client_audit": {"difflib", "glob", "heapq", "_heapq"}}  # shows 
 
 _BASE = "base.classify base.command_line base.host base.inventory base.plan base.probe base.redaction base.spec"
 SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
+#: What a plan with steps takes.
+STEPS = "base.actions base.command_line base.outcome base.steps"
 RULES = "decide.assign decide.context decide.diagnosis decide.rules_api decide.rules_host module.look observe.snapshot"
 #: What modules that look may load of the project: tables and rules, nothing that opens a session or acts.
 LOOKS = {
@@ -46,7 +48,7 @@ LOOKS = {
     "ib_gateway_info": f"{SHARED} decide.assign observe.snapshot",
     "ib_client_info": f"{SHARED} decide.assign observe.snapshot",
     "ib_listener_info": f"{SHARED} observe.snapshot",
-    "ib_gateway_wait": f"{SHARED} {RULES}",
+    "ib_gateway_wait": f"{SHARED} {RULES} {STEPS} module.assess module.steps",
     "ib_api_probe": f"{SHARED} api.lazy_import api.dialogue api.handshake api.session api.wire",
 }
 #: What reads this system; loaded when the look begins.
@@ -163,6 +165,7 @@ def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more()
         "decide.eviction",
         "decide.planning",
         "decide.targets",
+        *STEPS.split(),
     }
     assert foreign(names) <= ACCOUNTS
 
