@@ -21,7 +21,10 @@ def open_log(name: str, account: Account) -> Tuple[int, str]:
     root, folder = os.geteuid() == 0, places.log_folder(account.home)
     path = os.path.join(folder, name + ".log")
     try:
-        os.makedirs(folder, mode=0o755 if root else 0o700, exist_ok=True)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, mode=0o700)
+            if root:
+                os.chmod(folder, 0o755)  # whatever this run's umask: the file's account has to get there
         with contextlib.suppress(FileNotFoundError):
             _keep_end(path)
         # O_APPEND: whoever has to make room may cut the file while the gateway writes.

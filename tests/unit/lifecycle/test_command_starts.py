@@ -212,6 +212,17 @@ def test_a_command_that_fails_at_once_names_the_file_with_what_it_said(tmp_path:
     assert (log.read_text(), Path(str(log) + ".1").read_text()) == ("again\n", "HeadlessException\n")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's runs write the output of other accounts")
+def test_the_output_s_folder_lets_its_account_through_whatever_the_umask(tmp_path: Path, state_dir: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with pytest.raises(CannotStart):
+            lifecycle(named(script(tmp_path, "#!/bin/sh\nexit 3\n"))).start(Patience(5.0))
+    finally:
+        os.umask(before)
+    assert (state_dir / "output").stat().st_mode & 0o777 == 0o755
+
+
 def test_of_an_earlier_output_only_the_end_is_kept(tmp_path: Path, state_dir: Path) -> None:
     log = state_dir / "output" / "live.log"
     log.parent.mkdir(parents=True)
