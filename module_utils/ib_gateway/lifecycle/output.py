@@ -24,7 +24,8 @@ def open_log(name: str, account: Account) -> Tuple[int, str]:
         if not os.path.isdir(folder):
             os.makedirs(folder, mode=0o700)
             if root:
-                os.chmod(folder, 0o755)  # whatever this run's umask: the file's account has to get there
+                # Whatever this run's umask: the account whose output it is has to get there.
+                os.chmod(folder, 0o755)  # noqa: S103 - it holds names of entries; each file is its account's own
         with contextlib.suppress(FileNotFoundError):
             _keep_end(path)
         # O_APPEND: whoever has to make room may cut the file while the gateway writes.
