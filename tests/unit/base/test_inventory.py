@@ -107,7 +107,7 @@ def test_the_default_port_follows_product_and_mode(product: str, mode: str, port
     [
         ({}, None, False),
         ({"service": "g"}, "unit", True),
-        ({"service": "g", "service_scope": "user", "user": "trader"}, "user_unit", False),
+        ({"service": "g", "service_scope": "user", "user": "trader"}, "user_unit", True),
         ({"start_command": ["/opt/start"]}, "command", True),
         ({"container": {"engine": "docker", "name": "ib"}}, "container", False),
     ],
