@@ -69,7 +69,7 @@ def crowded(folder: Path) -> Scene:
 
 
 def deaf(folder: Path) -> Scene:
-    """A gateway that listens no more and still holds a connection whose client has gone, and a unit that does not run."""
+    """A gateway that has closed its port and holds a connection whose client has gone, and a unit that does not run."""
     scene = Scene(folder, entry("live", allow_kill=True), entry("paper", service=UNIT, start_command=None))
     host = scene.host
     host.carries[UNIT] = "paper"
