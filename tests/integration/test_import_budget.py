@@ -37,8 +37,8 @@ NEVER = {
 #: The standard library beyond what AnsibleModule has loaded anyway: nothing, but for these.
 STANDARD = {"ib_client_audit": {"difflib", "glob", "heapq", "_heapq"}}  # shows changes, finds scripts
 
-_BASE = "base.classify base.command_line base.host base.inventory base.login base.plan base.probe base.redaction base.spec"
-SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
+_BASE = "base.classify base.command_line base.host base.inventory base.login base.plan base.probe base.redaction"
+SHARED = f"{_BASE} base.spec decide.fingerprint module.result module.runner"
 RULES = "decide.assign decide.context decide.diagnosis decide.rules_api decide.rules_host module.look observe.snapshot"
 #: What modules that look may load of the project: tables and rules, nothing that opens a session or acts.
 LOOKS = {
