@@ -37,7 +37,9 @@ NEVER = {
 #: The standard library beyond what AnsibleModule has loaded anyway: nothing, but for these.
 STANDARD = {"ib_client_audit": {"difflib", "glob", "heapq", "_heapq"}}  # shows changes, finds scripts
 
-_BASE = "base.classify base.command_line base.host base.inventory base.plan base.probe base.redaction base.spec"
+_BASE = (
+    "base.classify base.command_line base.host base.inventory base.login base.plan base.probe base.redaction base.spec"
+)
 SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
 #: What a plan with steps takes.
 STEPS = "base.actions base.command_line base.outcome base.steps"
