@@ -6,6 +6,7 @@ import contextlib
 import errno
 import getpass
 import os
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -48,6 +49,18 @@ def write(path: Path, content: str) -> None:
                 os.unlink(temporary)
         kept = "; the one from before is untouched" if path.exists() else ""
         raise ReportError(f"{path.name} was not written to {path.parent}: {why(error)}{kept}") from error
+
+
+def read(path: Path, most: int) -> str:
+    """The text of a file that others may have written. Raises OSError, and ValueError for more than `most` bytes."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not make it wait
+    with open(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is not a regular file")
+        found = stream.read(most + 1)
+    if len(found) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    return found.decode("utf-8")
 
 
 def why(error: OSError) -> str:
