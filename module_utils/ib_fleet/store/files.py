@@ -13,7 +13,9 @@ from pathlib import Path
 
 from ..document.report_error import ReportError
 
-FOLDER_MODE, FILE_MODE = 0o750, 0o640
+#: Whoever is on the controller may see which files there are; their content is for the owner and the group, except for
+#: what is written for another account's collector and holds no secret.
+FOLDER_MODE, FILE_MODE, PUBLIC_MODE = 0o755, 0o640, 0o644
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: What a run that was killed leaves behind is removed by a later one, once nobody can be writing it any more.
@@ -23,12 +25,14 @@ _STALE_AFTER = 3600.0
 def make_folder(folder: Path) -> None:
     """The folder of the reports, made where it is missing."""
     try:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(FOLDER_MODE)  # whatever the umask: a collector that cannot enter is silent about every fault
     except OSError as error:
         raise ReportError(f"the report folder {folder} could not be made: {why(error)}") from error
 
 
-def write(path: Path, content: str) -> None:
+def write(path: Path, content: str, mode: int = FILE_MODE) -> None:
     """Puts a file in its place in one step: whoever reads it sees the one from before or the new one, whole.
 
     The text goes to a temporary file of the same folder, onto the disk, and then takes the name.
@@ -38,7 +42,7 @@ def write(path: Path, content: str) -> None:
         _remove_stale(path)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            os.fchmod(handle, FILE_MODE)
+            os.fchmod(handle, mode)
             stream.write(content)
             stream.flush()
             os.fsync(handle)
