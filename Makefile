@@ -41,7 +41,8 @@ types: $(STAMP)
 	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit \
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
-	  roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/lab bench
+	  action_plugins/checked_module.py roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins \
+	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/lab bench
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 
 ## make unit         the fast part of the tests, seconds

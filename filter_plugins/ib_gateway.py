@@ -21,10 +21,11 @@ if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
 from ansible.module_utils.ib_fleet.document import latest, plan_text  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.run import escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
+from ansible.module_utils.ib_fleet.run import answers, escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
 from ansible.module_utils.ib_gateway.base import inventory, keys  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
 
+_LOOK = "ib_gateway_diagnose_result"
 #: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
 _LEASE_MARGIN = 180.0
 
@@ -63,7 +64,7 @@ def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, 
     """
     found = []
     for host in hosts:
-        look = _looked(hostvars[host])
+        look = _looked(answers.registered(hostvars[host], _LOOK))
         repair = look is not None and bool(escalation.steps(look))
         latched = look is not None and bool((look.get("repairs") or {}).get("latched"))
         groups = {
@@ -92,7 +93,7 @@ def next_step(
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
     """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
     try:
-        looks = [latest.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
+        looks = [latest.seen(answers.registered(hostvars[host], _LOOK)) for host in hosts]
         return fleet_guard.freezes(looks, fleet_guard.brake(**limits))
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
@@ -119,9 +120,8 @@ def blackout(declared: Sequence[Mapping[str, Any]], now: float) -> str:
     return "blackout %s: plan only" % found if found else ""
 
 
-def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found = variables.get("ib_gateway_diagnose_result")
-    return found if isinstance(found, Mapping) and "gateways" in found else None
+def _looked(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return found if found and "gateways" in found else None
 
 
 def reset_window(

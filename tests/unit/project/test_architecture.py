@@ -52,7 +52,7 @@ MAY_IMPORT: Dict[str, Set[str]] = {
     "action_plugins": {"ib_fleet.document", "ib_fleet.store", "ib_fleet.render", "ib_fleet.run"},
 }
 SHARED = PROJECT / "module_utils"
-PLUGINS = ("library", "filter_plugins", "callback_plugins", "roles/*/action_plugins")
+PLUGINS = ("library", "filter_plugins", "callback_plugins", "action_plugins", "roles/*/action_plugins")
 _PREFIX = "ansible.module_utils."
 
 
