@@ -67,7 +67,8 @@ def examine(
 
 def _with_starts(found: List[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
     """The diagnoses; where something is wrong, their entries know whether a start can succeed."""
-    if not any(each.codes for each in found):
+    unsure = not snapshot.visibility.privileged
+    if not any(each.codes and (unsure or each.entry.spec.startable) for each in found):
         return found
     from ..lifecycle.outlook import foresee  # most looks find nothing, and do not load it
 
