@@ -55,7 +55,6 @@ options:
     type: list
     elements: str
     choices: &fixable
-      - port_contradicts_mode
       - hardcoded_client_id
       - random_client_id
       - loop_in_function
@@ -198,7 +197,8 @@ from ansible.module_utils.ib_audit.fixing.repair import FIXABLE, LibraryMissing,
 from ansible.module_utils.ib_audit.fixing.writing import write
 from ansible.module_utils.ib_audit.reading import files, looking
 from ansible.module_utils.ib_audit.reading.model import MAX_SIZE, SEVERITIES, Source, as_dict
-from ansible.module_utils.ib_audit.rules.audit import audit, printable
+from ansible.module_utils.ib_audit.rules.audit import audit
+from ansible.module_utils.ib_audit.rules.problems import printable
 from ansible.module_utils.ib_gateway.model import GatewaySpec
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
 

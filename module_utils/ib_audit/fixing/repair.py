@@ -7,12 +7,17 @@ import dataclasses
 import difflib
 import posixpath
 import sys
+from collections import Counter
 from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
+from typing import Counter as Counted
 
 from ..reading.gateway import GatewaySpec
 from ..reading.model import KIT, Problem, Source
-from ..rules.audit import Audit, Lookup, audit, printable, shown
-from .edits import FIXABLE, KEEP, Edit, Left, plan
+from ..reading.selection import Lookup
+from ..rules.audit import Audit, audit
+from ..rules.problems import printable, shown
+from .edit import Edit, Left
+from .edits import FIXABLE, own_modules, plan
 
 __all__ = ["FIXABLE", "Change", "Left", "LibraryMissing", "Outcome", "mend"]
 _BOM = b"\xef\xbb\xbf"
@@ -54,16 +59,19 @@ def mend(
     rewrite = _rewriter()
     paths = {source.path for source in sources}
 
-    def importable(path: str) -> bool:
+    def is_beside(path: str) -> bool:
         beside = posixpath.join(posixpath.dirname(path), KIT + ".py")
-        return kit or beside in paths or lookup(beside) is not None
+        return beside in paths or lookup(beside) is not None
+
+    def importable(path: str) -> bool:
+        return kit or is_beside(path)
 
     edits, left = plan(before, codes, importable)
     by_path = {source.path: source for source in sources}
     changes: List[Change] = []
     planned: List[Edit] = []
     for path, wanted in sorted(edits.items()):
-        after, reason = _carried_out(rewrite, by_path[path], wanted)
+        after, reason = _carried_out(rewrite, by_path[path], wanted, own_modules(before, path), is_beside(path))
         if reason:
             left.extend(Left(each.problem.code, each.problem.file, each.problem.line, reason) for each in wanted)
             continue
@@ -85,7 +93,9 @@ def _rewriter() -> Any:
     return rewriting.rewrite
 
 
-def _carried_out(rewrite: Any, source: Source, edits: Sequence[Edit]) -> Tuple[bytes, str]:
+def _carried_out(
+    rewrite: Any, source: Source, edits: Sequence[Edit], own: Sequence[str], beside: bool
+) -> Tuple[bytes, str]:
     """(the new text, why there is none)."""
     try:
         source.data.decode("utf-8")
@@ -93,17 +103,21 @@ def _carried_out(rewrite: Any, source: Source, edits: Sequence[Edit]) -> Tuple[b
         return b"", "the file is not in UTF-8"
     if source.data.startswith(_BOM):
         return b"", "the file starts with a byte order mark"
-    real = [each for each in edits if each.action != KEEP]
-    if not real:
-        return b"", "the other calls of the script are left, and one has to stay"
-    after = rewrite(source.data, real)
+    after = rewrite(source.data, edits, own, beside)
     if after is None:
         return b"", "the place could not be found again by LibCST"
     try:
-        ast.parse(after)
-    except (SyntaxError, ValueError):
+        added = _constants(after) - _constants(source.data)
+    except (SyntaxError, ValueError, RecursionError):
         return b"", "the result would not parse"
+    if added:
+        return b"", "the result would hold another number or text than before"
     return after, ""
+
+
+def _constants(data: bytes) -> Counted[str]:
+    """The numbers and texts of a script: a rewrite takes an id out and adds none."""
+    return Counter(repr(node.value) for node in ast.walk(ast.parse(data)) if isinstance(node, ast.Constant))
 
 
 def _judged(

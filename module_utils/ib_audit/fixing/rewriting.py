@@ -10,14 +10,17 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from ..reading.model import KIT
-from .edits import ARGUMENT, MOVE, NUMBER, REMOVE, REPLACE, Edit
+from .edit import ARGUMENT, MOVE, REMOVE, REPLACE, Edit
+from .importing import with_import
 
 Span = Tuple[Tuple[int, int], Tuple[int, int]]
 
 
-def rewrite(data: bytes, edits: Sequence[Edit]) -> Optional[bytes]:
-    """The script with its edits; None where LibCST cannot read it or does not find every place."""
+def rewrite(data: bytes, edits: Sequence[Edit], own: Sequence[str] = (), beside: bool = False) -> Optional[bytes]:
+    """The script with its edits; None where LibCST cannot read it or does not find every place.
+
+    own: the modules it imports from beside it; beside: whether the kit is one of these.
+    """
     try:
         module = cst.parse_module(data)
     except (cst.ParserSyntaxError, RecursionError, UnicodeError):
@@ -30,7 +33,7 @@ def rewrite(data: bytes, edits: Sequence[Edit]) -> Optional[bytes]:
     if rewriter.missing():
         return None
     if any(edit.action in (REPLACE, ARGUMENT) for edit in edits):
-        changed = _with_import(changed)
+        changed = with_import(changed, own, beside)
     return changed.bytes
 
 
@@ -58,9 +61,8 @@ class _Rewriter(cst.CSTTransformer):
         return edit
 
     def leave_Integer(self, original_node: cst.Integer, updated_node: cst.Integer) -> cst.BaseExpression:
-        """A number that is another one."""
-        edit = self._edit(NUMBER, original_node)
-        return self._replaced(original_node, updated_node.with_changes(value=edit.text) if edit else updated_node)
+        """A number in whose place another expression comes."""
+        return self._replaced(original_node, updated_node)
 
     def _replaced(self, original: cst.BaseExpression, updated: cst.BaseExpression) -> cst.BaseExpression:
         edit = self._edit(REPLACE, original)
@@ -155,37 +157,3 @@ def _is_guard(node: cst.If) -> bool:
 
 def _without_blank_lines(node: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
     return node.with_changes(leading_lines=[line for line in node.leading_lines if line.comment])
-
-
-def _with_import(module: cst.Module) -> cst.Module:
-    """The module with an import of the kit after its first imports, unless it has one."""
-    body = list(module.body)
-    place = 0
-    for index, node in enumerate(body):
-        if _imports_kit(node):
-            return module
-        if _is_import(node):
-            place = index + 1
-        elif place or not _is_docstring(node):
-            break
-        else:
-            place = index + 1
-    if any(_imports_kit(node) for node in body):
-        return module
-    body.insert(place, cst.ensure_type(cst.parse_statement("import %s" % KIT), cst.SimpleStatementLine))
-    return module.with_changes(body=body)
-
-
-def _is_import(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.SimpleStatementLine) and all(
-        isinstance(each, (cst.Import, cst.ImportFrom)) for each in node.body
-    )
-
-
-def _imports_kit(node: cst.CSTNode) -> bool:
-    if not isinstance(node, cst.SimpleStatementLine):
-        return False
-    return any(
-        isinstance(each, cst.Import) and any(alias.evaluated_name == KIT and not alias.asname for alias in each.names)
-        for each in node.body
-    )

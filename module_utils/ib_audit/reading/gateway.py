@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ansible.module_utils.ib_gateway.model import (
+    API_PORTS,
     GATEWAY_PORTS,
     LIVE,
     TRADING_MODES,
@@ -13,6 +14,7 @@ from ansible.module_utils.ib_gateway.recognition import matches_any
 from ansible.module_utils.ib_gateway.redaction import HIDDEN, plain_text
 
 __all__ = [
+    "API_PORTS",
     "GATEWAY_PORTS",
     "HIDDEN",
     "LIVE",

@@ -65,7 +65,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Script:
-    """A source that could be parsed."""
+    """A source that could be parsed. notebook: its text are the cells of a notebook, on the lines they have there."""
 
     path: str
     text: str = field(repr=False)
@@ -73,6 +73,7 @@ class Script:
     command: Tuple[str, ...] = ()
     context: bool = False
     processes: Tuple[Running, ...] = ()
+    notebook: bool = False
 
 
 @dataclass(frozen=True)
