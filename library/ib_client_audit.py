@@ -193,6 +193,7 @@ elapsed_ms: {description: How long it took., type: float, returned: success, sam
 import time
 from typing import Any, Dict, List
 
+from ansible.module_utils.ib_audit.analysis.effort import Effort
 from ansible.module_utils.ib_audit.fixing.repair import FIXABLE, LibraryMissing, Outcome, mend
 from ansible.module_utils.ib_audit.fixing.writing import write
 from ansible.module_utils.ib_audit.reading import files, looking
@@ -201,6 +202,11 @@ from ansible.module_utils.ib_audit.rules.audit import audit
 from ansible.module_utils.ib_audit.rules.problems import printable
 from ansible.module_utils.ib_gateway.model import GatewaySpec
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
+
+#: Seconds for the rules on one file, and for one audit of a host; a rewrite takes two or three audits.
+SECONDS_EACH, SECONDS_ALL = 5.0, 40.0
+#: Seconds a call may take on purpose, beside the minute that every module has.
+_PATIENCE = 120.0
 
 ARGUMENTS = {
     "paths": {"type": "list", "elements": "str", "default": []},
@@ -232,7 +238,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     sources = looking.together(named, processes)
     outcome = _mended(module, sources, specs) if options["fix"] else None
     lookup = files.Companions(options["max_size"])
-    found = outcome.after if outcome else audit(sources, specs, lookup)
+    found = outcome.after if outcome else audit(sources, specs, lookup, _effort())
     written: Dict[str, Any] = write(module, outcome) if outcome else {"changed": False, "backups": [], "left": []}
     result: Dict[str, Any] = {
         "changed": written["changed"],
@@ -258,14 +264,19 @@ def _mended(module: GatewayModule, sources: List[Source], specs: List[GatewaySpe
     options = module.params
     lookup = files.Companions(options["max_size"])
     try:
-        return mend(sources, specs, lookup, options["fix_codes"], options["kit_importable"])
+        return mend(sources, specs, lookup, options["fix_codes"], options["kit_importable"], _effort)
     except LibraryMissing as error:
         module.give_up(str(error))
 
 
+def _effort() -> Effort:
+    """The limits of one audit: what is over them is named, and all other files are reported."""
+    return Effort(SECONDS_EACH, time.monotonic, SECONDS_ALL)
+
+
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work, lambda _params: _PATIENCE)
 
 
 if __name__ == "__main__":

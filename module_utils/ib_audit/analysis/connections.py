@@ -26,6 +26,9 @@ _CONNECTING = {
 }
 
 
+_NOTHING: FrozenSet[str] = frozenset()
+
+
 @dataclass(frozen=True)
 class Connection:
     """A call that opens an API connection. complete: every argument is known by name or place.
@@ -94,6 +97,8 @@ def _connection(
     callee = _callee(table, call.func)
     if callee is None or callee.attr not in ("connect", "connectAsync") or _overrides(project, table, callee):
         return None
+    if _is_replaced(project, table, callee):
+        return None
     library, skip = _library(project, table, callee, call, libraries)
     if library is None:
         return None
@@ -101,6 +106,17 @@ def _connection(
     arguments, complete = _arguments(values, table, call, names, skip)
     more = _handed_on(project, table, call)
     return Connection(table, call, library, callee.attr == "connect", arguments, complete or bool(more), more=more)
+
+
+def _is_replaced(project: Project, table: Table, callee: ast.Attribute) -> bool:
+    """Whether the script puts something else in the place of the method, as tests do: ib.connect = Mock()."""
+
+    def stored() -> FrozenSet[str]:
+        return frozenset(
+            node.attr for node in table.nodes() if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        )
+
+    return callee.attr in project.questions.answer(("stored", table.script.path), stored, _NOTHING)
 
 
 def _handed_on(project: Project, table: Table, call: ast.Call) -> Dict[str, List[Argument]]:

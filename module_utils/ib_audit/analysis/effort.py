@@ -26,11 +26,13 @@ class TooCostly(Exception):
 
 
 class Effort:
-    """Counts what each file costs. seconds and clock: an additional limit on the time of each."""
+    """Counts what each file costs. clock: with it, seconds limits the time of each file, and total that of all."""
 
-    def __init__(self, seconds: float = 0.0, clock: Optional[Callable[[], float]] = None) -> None:
+    def __init__(self, seconds: float = 0.0, clock: Optional[Callable[[], float]] = None, total: float = 0.0) -> None:
         self._seconds = seconds if clock else 0.0
+        self._total = total if clock else 0.0
         self._clock = clock or (lambda: 0.0)
+        self._began = self._clock()
         self._left: Dict[str, int] = {}
         self._spent: Dict[str, float] = {}
         self._payer = ""
@@ -62,19 +64,26 @@ class Effort:
         self.given_up.setdefault(path, reason)
         self._left[path] = 0
 
-    def step(self, steps: int = 1) -> None:
-        """Counts steps. Raises TooCostly when the file that pays has none left."""
+    def late(self) -> str:
+        """Why nothing more is begun; empty while there is time."""
+        over = self._total and self._clock() - self._began > self._total
+        return "the audit of this host had taken %g s before it" % self._total if over else ""
+
+    def step(self) -> None:
+        """Counts a step. Raises TooCostly when the file that pays has none left, or no time."""
         path = self._payer
         if not path:
             return
-        left = self._left.get(path, _EACH_FILE) - steps
+        left = self._left.get(path, _EACH_FILE) - 1
         self._left[path] = left
         if left < 0:
             raise TooCostly("following its names costs too much")
-        if self._seconds and (steps > 1 or left % _CLOCK_EVERY == 0):
+        if left % _CLOCK_EVERY == 0:
             spent = self._spent.get(path, 0.0) + self._clock() - self._since
-            if spent > self._seconds:
+            if self._seconds and spent > self._seconds:
                 raise TooCostly("it takes more than %g s" % self._seconds)
+            if self.late():
+                raise TooCostly(self.late())
 
 
 class Questions:

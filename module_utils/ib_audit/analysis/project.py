@@ -32,6 +32,7 @@ class Project(Names):
     def __init__(self, scripts: Sequence[Script], effort: Optional[Effort] = None) -> None:
         super().__init__(scripts, effort)
         self._sites: Dict[ast.AST, List[Tuple[Table, ast.Call]]] = {}
+        self._returns: Dict[ast.AST, List[ast.expr]] = {}
         # Twice: what a parameter is given tells of which class it is, and that which methods are called on it.
         for _ in range(2):
             self._sites = self._all_sites()
@@ -140,10 +141,17 @@ class Project(Names):
                 yield thing
             elif thing.table is not None and isinstance(thing.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield from self._annotated(thing.table, thing.node.returns)
-                for value in returns(thing.node):
+                for value in self.returned(thing.node):
                     yield from self.types(thing.table, value)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("connect", "connectAsync", "__enter__"):
             yield from self.types(table, node.func.value)  # both return the object itself
+
+    def returned(self, function: ast.AST) -> List[ast.expr]:
+        """What a function may return; of very many statements the first."""
+        found = self._returns.get(function)
+        if found is None:
+            found = self._returns[function] = returns(function)[:_MOST_SITES]
+        return found
 
     # --- calls -------------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 
 from . import fallbacks
 from .names import Thing
-from .project import Argument, Project, argument_of, returns, values_in
+from .project import Argument, Project, argument_of, values_in
 from .scopes import ELEMENT, IMPORT, PARAMETER, VALUE, Binding, Table
 
 CONSTANT, CHANCE, PROCESS, UNKNOWN = "constant", "chance", "process", "unknown"
@@ -246,7 +246,7 @@ class Values:
             Argument(home, value)
             for home, function in self._project.called(table, node)
             if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-            for value in returns(function)
+            for value in self._project.returned(function)
         ]
         yield from self._all(found, table, node)
 

@@ -8,9 +8,11 @@ import difflib
 import posixpath
 import sys
 from collections import Counter
-from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
+from functools import partial
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple
 from typing import Counter as Counted
 
+from ..analysis.effort import Effort
 from ..reading.gateway import GatewaySpec
 from ..reading.model import KIT, Problem, Source
 from ..reading.selection import Lookup
@@ -50,10 +52,18 @@ class Outcome:
 
 
 def mend(
-    sources: Sequence[Source], specs: Sequence[GatewaySpec], lookup: Lookup, codes: Sequence[str], kit: bool
+    sources: Sequence[Source],
+    specs: Sequence[GatewaySpec],
+    lookup: Lookup,
+    codes: Sequence[str],
+    kit: bool,
+    effort: Callable[[], Effort] = Effort,
 ) -> Outcome:
-    """Mends what can be mended safely. codes: which problems; kit: whether every script can import it."""
-    before = audit(sources, specs, lookup)
+    """Mends what can be mended safely. codes: which problems; kit: whether every script can import it.
+
+    effort: the limits of one audit; there is one before and at least one after.
+    """
+    before = audit(sources, specs, lookup, effort())
     if not any(problem.code in codes for problem in before.problems):
         return Outcome(before)
     rewrite = _rewriter()
@@ -77,7 +87,8 @@ def mend(
             continue
         changes.append(Change(path, by_path[path].data, after))
         planned.extend(wanted)
-    return _judged(sources, specs, lookup, before, changes, planned, left)
+    again = partial(audit, specs=specs, lookup=lookup)
+    return _judged(sources, lambda mended: again(mended, effort=effort()), before, changes, planned, left)
 
 
 def _rewriter() -> Any:
@@ -122,8 +133,7 @@ def _constants(data: bytes) -> Counted[str]:
 
 def _judged(
     sources: Sequence[Source],
-    specs: Sequence[GatewaySpec],
-    lookup: Lookup,
+    again: Callable[[Sequence[Source]], Audit],
     before: Audit,
     changes: List[Change],
     planned: Sequence[Edit],
@@ -136,7 +146,7 @@ def _judged(
             dataclasses.replace(source, data=texts[source.path]) if source.path in texts else source
             for source in sources
         ]
-        after = audit(mended, specs, lookup)
+        after = again(mended)
         worse = {
             path: code for path, code in sorted(_new(before, after)) if any(path == each for each in _names(changes))
         }

@@ -13,6 +13,10 @@ from .source import parse
 #: A file without one of these words uses no client library, and speaks to this audit nowhere.
 _MARKS = tuple(name.encode() for name in (*LIBRARIES, "nest_asyncio", "ib-audit"))
 _MOST_COMPANIONS = 200
+#: So many imports away from a script that names a library.
+_STEPS = 2
+#: The files by which a copy of a client library is known.
+_COPY = ("client.py", "wrapper.py")
 
 Lookup = Callable[[str], Optional[Source]]
 
@@ -31,15 +35,21 @@ def is_marked(source: Source) -> bool:
     return any(mark in source.data for mark in _MARKS)
 
 
-def select(sources: Sequence[Source], lookup: Optional[Lookup] = None) -> Selection:
-    """Parses every file, and keeps what rules are about. lookup: gives a file that one of them imports."""
+def select(
+    sources: Sequence[Source], lookup: Optional[Lookup] = None, late: Callable[[], str] = lambda: ""
+) -> Selection:
+    """Parses every file, and keeps what rules are about. lookup: gives a file that one of them imports.
+
+    late: why there is no time for a further file, or the empty text.
+    """
     sources = [source for source in sources if posixpath.basename(source.path) != KIT + ".py"]
+    paths = {source.path for source in sources}
     troubles: List[Tuple[Source, str, str]] = []
     marked: Dict[str, Script] = {}
     others: Dict[str, Source] = {}
     near: Dict[str, List[str]] = {source.path: [] for source in sources}
     for source in sources:
-        verdict = parse(source)
+        verdict = parse(source) if not late() else ("file_too_complex", late())
         if not isinstance(verdict, Script):
             if not source.context:
                 troubles.append((source, *verdict))
@@ -49,6 +59,8 @@ def select(sources: Sequence[Source], lookup: Optional[Lookup] = None) -> Select
                 near[source.path].append(path)
                 near[path].append(source.path)
         # The tree of a file that is about something else is not kept: a folder may hold thousands of them.
+        if _is_copy(source.path, paths):
+            continue
         if is_marked(source):
             marked[source.path] = verdict
         else:
@@ -60,15 +72,24 @@ def select(sources: Sequence[Source], lookup: Optional[Lookup] = None) -> Select
     return Selection(tuple(sorted(scripts, key=lambda each: each.path)), tuple(troubles), audited)
 
 
+def _is_copy(path: str, paths: Set[str]) -> bool:
+    """Whether a file is part of a copy of a client library that lies among the scripts."""
+    parts = path.split("/")
+    for index, part in enumerate(parts[:-1]):
+        folder = "/".join(parts[: index + 1])
+        if part in LIBRARIES and all(posixpath.join(folder, name) in paths for name in _COPY):
+            return True
+    return False
+
+
 def _near(marked: Dict[str, Script], others: Dict[str, Source], near: Dict[str, List[str]]) -> Iterator[Script]:
-    """The scripts that name no library and are connected by imports with one that does."""
-    waiting, reached = list(marked), set(marked)
-    while waiting:
-        for path in near[waiting.pop()]:
-            if path in reached:
-                continue
-            reached.add(path)
-            waiting.append(path)
+    """The scripts that name no library and are connected by a few imports with one that does."""
+    reached = set(marked)
+    border = list(marked)
+    for _ in range(_STEPS):
+        border = list(dict.fromkeys(path for one in border for path in near[one] if path not in reached))
+        reached.update(border)
+        for path in border:
             verdict = parse(others[path]) if path in others else None
             if isinstance(verdict, Script):
                 yield verdict

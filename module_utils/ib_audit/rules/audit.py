@@ -54,7 +54,7 @@ def audit(
     effort: the limits of each file; without it those that need no clock.
     """
     effort = effort or Effort()
-    selected = select(sources, lookup)
+    selected = select(sources, lookup, effort.late)
     one = case(selected.scripts, specs, effort)
     found = list(_found(one, effort))
     left, ignored = kept(selected.scripts, found)

@@ -26,10 +26,13 @@ def connect_without_timeout(case: Case, table: Table) -> Iterator[Found]:
                 summary = "no timeout is given: the library's 4 s are short for a gateway that is busy"
                 yield found("connect_without_timeout", table, connection.call, summary)
             continue
-        for value in case.argument(connection, "timeout"):
+        values = case.argument(connection, "timeout")
+        for value in values:
             if value.kind == CONSTANT and not value.constant:
-                summary = "timeout=%r waits for ever" % (value.constant,)
-                yield found("connect_without_timeout", value.table, value.node, summary, ERROR, [at(connection)])
+                certain = all(each.kind == CONSTANT and not each.constant for each in values)
+                summary = "timeout=%r waits for ever%s" % (value.constant, "" if certain else ", where it is used")
+                severity = ERROR if certain else None
+                yield found("connect_without_timeout", value.table, value.node, summary, severity, [at(connection)])
 
 
 def _limited(case: Case, connection: Connection) -> bool:
@@ -60,7 +63,7 @@ def connect_without_error_handling(case: Case, table: Table) -> Iterator[Found]:
             continue
         if _called_elsewhere(case, table, connection.call):
             continue
-        summary = "a gateway that is away, busy or hanging ends the script with a traceback here"
+        summary = "nobody catches the error of a gateway that is away, busy or hanging: it ends in a traceback"
         yield found("connect_without_error_handling", table, connection.call, summary)
 
 

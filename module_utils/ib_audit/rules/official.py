@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from functools import partial
-from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set
+from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..analysis import flow
 from ..analysis.connections import Connection, client_classes
@@ -104,11 +104,16 @@ def wait_without_end(case: Case, table: Table) -> Iterator[Found]:
         if isinstance(node, ast.While) and _waits_for(node, told) and not _has_end(node, told):
             summary = "this waits without a limit for the answer to connect(), which does not raise when it is refused"
             yield found("wait_without_end", table, node, summary)
-    for call in table.calls:
+    waited: Set[Tuple[ast.AST, str]] = set()
+    for call in sorted(table.calls, key=lambda each: (each.lineno, each.col_offset)):
         function = call.func
-        if not isinstance(function, ast.Attribute) or function.attr != "wait" or call.args or call.keywords:
+        if not isinstance(function, ast.Attribute) or function.attr != "wait":
             continue
-        if _named(function.value) in told:
+        # What is waited for later is another answer, whose request was heard.
+        wait = (table.scope(call).node, _named(function.value))
+        first = wait not in waited
+        waited.add(wait)
+        if first and wait[1] in told and not call.args and not call.keywords:
             summary = "this waits without a limit for the answer to connect(): give wait() a timeout"
             yield found("wait_without_end", table, call, summary)
 

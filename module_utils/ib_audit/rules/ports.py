@@ -216,7 +216,7 @@ def mixed_ports(case: Case) -> Iterator[Found]:
     for connection in case.connections:
         if case.is_elsewhere(connection):
             continue
-        values = case.numbers(connection, "port")
+        values = [value for value in case.numbers(connection, "port") if not value.what]
         modes = {case.mode(value.constant) for value in values}
         if len(modes) == 1:  # a script that chooses by itself mixes nothing up
             for value in values:

@@ -37,7 +37,11 @@ def retry_without_backoff(case: Case, table: Table) -> Iterator[Found]:
     """A loop that connects again after a failure at once, or always after the same delay."""
     seen: Set[ast.AST] = set()
     for connection, call, loop in turns(case, table):
-        if loop in seen or not goes_on(case, table, connection, call, loop) or _varies(table, connection, call, loop):
+        if (
+            loop in seen
+            or not goes_on(case, table, connection, call, loop)
+            or not _repeats(table, connection, call, loop)
+        ):
             continue
         seen.add(loop)
         delays = _delays(case, table, call, loop)
@@ -165,12 +169,21 @@ def _leaves(body: List[ast.stmt]) -> bool:
     return False
 
 
-def _varies(table: Table, connection: Connection, call: ast.Call, loop: flow.Loop) -> bool:
-    """Whether each turn tries something else: another host, port or id, so that nothing is repeated."""
+def _repeats(table: Table, connection: Connection, call: ast.Call, loop: flow.Loop) -> bool:
+    """Whether a turn does the same as the one before: no other item of a list, and no other host, port or id."""
+    if not isinstance(loop, ast.While) and not _counts(loop):
+        return False
     given = [*call.args, *[keyword.value for keyword in call.keywords]]
     if connection.call is call:
         given = [each.expression for name, each in connection.arguments.items() if name in ("host", "port", "clientId")]
-    return any(_is_of_loop(table, each, loop) for each in given)
+    return not any(_is_of_loop(table, each, loop) for each in given)
+
+
+def _counts(loop: flow.Loop) -> bool:
+    """Whether a for loop only counts: over a range, or over delays that are written down."""
+    name = str(getattr(getattr(getattr(loop, "iter", None), "func", None), "id", ""))
+    name = name or str(getattr(getattr(getattr(loop, "iter", None), "func", None), "attr", ""))
+    return name in ("range", "count", "repeat") or isinstance(getattr(loop, "iter", None), (ast.Tuple, ast.List))
 
 
 def _is_of_loop(table: Table, node: ast.AST, loop: flow.Loop) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Dict, FrozenSet, Iterator, List, Optional, Tuple
+from typing import Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
 
 from ..analysis import flow
 from ..analysis.connections import Connection
@@ -35,16 +35,19 @@ def shared_client_id(case: Case) -> Iterator[Found]:
         for value in case.numbers(connection, "clientId"):
             uses.setdefault(value.constant, []).append((connection, value))
     targets = {connection.call: _target(case, connection) for connection in case.connections}
+    active = {path for path, table in case.project.tables.items() if table.script.processes or table.script.command}
     for number, found_uses in sorted(uses.items()):
         by_target: Dict[Target, List[Use]] = {}
         for use in found_uses:
             by_target.setdefault(targets[use[0].call], []).append(use)
         for target, own in by_target.items():
             meeting = {other: theirs for other, theirs in by_target.items() if _may_meet(target, other)}
-            yield from _told(number, target, own, meeting)
+            yield from _told(number, target, own, meeting, active)
 
 
-def _told(number: int, target: Target, own: List[Use], meeting: Dict[Target, List[Use]]) -> Iterator[Found]:
+def _told(
+    number: int, target: Target, own: List[Use], meeting: Dict[Target, List[Use]], active: Set[str]
+) -> Iterator[Found]:
     certain = _first_by_script([use for other, uses in meeting.items() if _meet(target, other) for use in uses])
     possible = _first_by_script([use for uses in meeting.values() for use in uses])
     for connection, value in own:
@@ -54,7 +57,8 @@ def _told(number: int, target: Target, own: List[Use], meeting: Dict[Target, Lis
         others = [places for one, places in possible.items() if one != path][:3]
         if not others:
             continue
-        sure = any(one != path for one in certain) and not value.what
+        # That it happens is only certain of scripts that run now.
+        running = [one for one in certain if one != path and one in active] if path in active else []
         summary = "client id %d is also used by %s: whoever connects second is turned away" % (
             number,
             ", ".join(others),
@@ -62,7 +66,9 @@ def _told(number: int, target: Target, own: List[Use], meeting: Dict[Target, Lis
         # Said where this script connects when both take the number from one shared place.
         own_place = value.table is connection.table
         place = (value.table, value.node) if own_place else (connection.table, connection.call)
-        yield found("shared_client_id", *place, summary, None if sure else WARNING, [at(connection)])
+        yield found(
+            "shared_client_id", *place, summary, None if running and not value.what else WARNING, [at(connection)]
+        )
 
 
 def _first_by_script(uses: List[Use]) -> Dict[str, str]:
