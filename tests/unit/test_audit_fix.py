@@ -10,6 +10,7 @@ from ansible.module_utils.ib_audit.reading.model import Source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.audited import PATH, spec
+from unit.rewritten import CLIENT_IDS, whole
 
 pytest.importorskip("libcst", reason="LibCST is not installed: rewrites cannot be tested")
 BOTH = (spec("live", client_patterns=("bot\\.py",)), spec("paper"))
@@ -65,47 +66,9 @@ def test_no_port_host_account_or_mode_is_ever_rewritten(text: str, specs: object
 # --- client ids ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("before", "expected"),
-    [
-        ("IB().connect('h', 4001, 15)", "IB().connect('h', 4001, ib_connect.client_id())"),
-        (
-            "IB().connect('h', clientId = 15, timeout=3)",
-            "IB().connect('h', clientId = ib_connect.client_id(), timeout=3)",
-        ),
-        ("IB().connect('h', 4001)", "IB().connect('h', 4001, clientId=ib_connect.client_id())"),
-        ("IB().connect()", "IB().connect(clientId=ib_connect.client_id())"),
-        ("IB().connect('h', 4001, -1)", "IB().connect('h', 4001, ib_connect.client_id())"),
-        (
-            "IB().connect('h', 4001, int(time.time() % 1000) + random.randint(1, 9))",
-            "IB().connect('h', 4001, ib_connect.client_id())",
-        ),
-        (
-            "ID = 15\nIB().connect('h', 4001, clientId=ID)\nprint(ID)",
-            "ID = ib_connect.client_id()\nIB().connect('h', 4001, clientId=ID)\nprint(ID)",
-        ),
-        (
-            "ID = 15  # mine\nIB().connect('h', 4001, clientId=ID)",
-            "ID = ib_connect.client_id()  # mine\nIB().connect('h', 4001, clientId=ID)",
-        ),
-        (
-            "def go():\n    number = 15\n    IB().connect('h', 4001, number)\ngo()",
-            "def go():\n    number = ib_connect.client_id()\n    IB().connect('h', 4001, number)\ngo()",
-        ),
-        (
-            "import logging\nID = 15\nIB().connect('h', 4001, clientId=ID)\nlogging.info(f'as {ID}')",
-            "import logging\nID = ib_connect.client_id()\nIB().connect('h', 4001, clientId=ID)\n"
-            "logging.info(f'as {ID}')",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("before", "expected"), CLIENT_IDS)
 def test_a_client_id_comes_from_the_kit(before: str, expected: str) -> None:
-    head, end = (
-        '"""A bot."""\nimport %srandom, time\nfrom ib_insync import IB  # the library\n',
-        "\nprint(random, time)\n",
-    )
-    found = after(head % "" + before + end)
-    assert found == head % ("ib_connect\nimport ") + expected + end
+    assert after(whole(before)) == whole(expected, kit=True)
 
 
 GO = "def go():\n    IB().connect('h', 4001, 15)\n"
