@@ -20,8 +20,8 @@ attributes:
 options:
   paths:
     description:
-      - Files, folders and globs on the host. Of a folder all Python files below it, hidden folders and virtual
-        environments left out.
+      - Files, folders and globs on the host. Of a folder all Python files and notebooks below it, hidden folders and
+        virtual environments left out.
     type: list
     elements: str
     default: []
