@@ -146,7 +146,7 @@ clients:
   elements: str
   sample: [/srv/trading/cleanup_positions.py]
 running:
-  description: The processes whose scripts were audited. Empty without O(running=true).
+  description: The processes whose scripts were audited, with what they use now. Empty without O(running=true).
   returned: success
   type: list
   elements: dict
@@ -154,6 +154,46 @@ running:
     pid: {description: Process id., type: int, returned: always, sample: 815}
     user: {description: The account that runs it., type: str, returned: always, sample: trader}
     file: {description: Its script., type: str, returned: always, sample: /srv/trading/cleanup_positions.py}
+    ports:
+      description: The API ports of this host to which it is connected now.
+      type: list
+      elements: int
+      returned: always
+      sample: [4001]
+    holds:
+      description: Those of these ports on which a gateway has given it a session.
+      type: list
+      elements: int
+      returned: always
+      sample: [4001]
+    written_ports:
+      description: The ports that its script and its command line say.
+      type: list
+      elements: int
+      returned: always
+      sample: [4001]
+    client_ids:
+      description: The client ids that its script and its command line say. Empty where they do not say one.
+      type: list
+      elements: int
+      returned: always
+      sample: [15]
+    id_from:
+      description: Where the id comes from, V(script), V(command line), V(default), V(kit), V(chance) or V(unknown).
+      type: str
+      returned: always
+      sample: script
+    shares_with:
+      description: The processes that use the same id at the same gateway.
+      type: list
+      elements: int
+      returned: always
+      sample: [816]
+    told:
+      description: The same in a sentence.
+      type: str
+      returned: always
+      sample: pid 815 (trader) runs /srv/trading/cleanup_positions.py, holds a session on port 4001, client id 15
 ignored: {description: How many problems ignore comments took out., type: int, returned: success, sample: 0}
 fixed:
   description: What was mended, or would be in check mode. Empty without O(fix=true).
@@ -199,7 +239,7 @@ from ansible.module_utils.ib_audit.fixing.writing import write
 from ansible.module_utils.ib_audit.reading import files, looking
 from ansible.module_utils.ib_audit.reading.model import MAX_SIZE, SEVERITIES, Source, as_dict
 from ansible.module_utils.ib_audit.rules.audit import audit
-from ansible.module_utils.ib_audit.rules.problems import printable
+from ansible.module_utils.ib_audit.rules.processes import as_running, join
 from ansible.module_utils.ib_gateway.model import GatewaySpec
 from ansible.module_utils.ib_gateway.module import GATEWAYS_OPTION, GatewayModule, run
 
@@ -240,15 +280,14 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     lookup = files.Companions(options["max_size"])
     found = outcome.after if outcome else audit(sources, specs, lookup, _effort())
     written: Dict[str, Any] = write(module, outcome) if outcome else {"changed": False, "backups": [], "left": []}
+    seen = join(found.case, looking.facts(processes)) if found.case is not None else []
     result: Dict[str, Any] = {
         "changed": written["changed"],
         "problems": [as_dict(problem) for problem in found.problems],
         "summary": {each: sum(one.severity == each for one in found.problems) for each in SEVERITIES},
         "files": found.files,
         "clients": list(found.clients),
-        "running": [
-            {"pid": process.pid, "user": process.user, "file": printable(source.path)} for process, source in processes
-        ],
+        "running": [as_running(each) for each in seen],
         "ignored": found.ignored,
         "fixed": [as_dict(problem) for problem in outcome.fixed] if outcome else [],
         "left": [each._asdict() for each in [*outcome.left, *written["left"]]] if outcome else [],

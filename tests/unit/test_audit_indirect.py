@@ -6,7 +6,7 @@ import textwrap
 from typing import Any, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_audit.reading.looking import separate, together
+from ansible.module_utils.ib_audit.reading.looking import Seen, separate, together
 from ansible.module_utils.ib_audit.reading.model import Problem, Running, Source
 from ansible.module_utils.ib_audit.rules.audit import audit
 from unit.audited import PATH, codes, problems, spec
@@ -193,5 +193,5 @@ def test_the_processes_of_a_script_come_together_and_forked_workers_are_part_of_
         process(pid, "python3", "bot.py", ppid=parent) for pid, parent in ((20, 1), (10, 1), (30, 20))
     )
     assert [each.pid for each in separate([first, second, worker])] == [10, 20]
-    found = together([Source("/srv/a.py")], [(each, Source("/srv/bot.py")) for each in (first, second, worker)])
+    found = together([Source("/srv/a.py")], [Seen(each, Source("/srv/bot.py")) for each in (first, second, worker)])
     assert {source.path: len(source.processes) for source in found} == {"/srv/a.py": 0, "/srv/bot.py": 2}

@@ -48,6 +48,26 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A connection of a process to an API port. served: whether the gateway has given it a session."""
+
+    port: int
+    client_port: int
+    served: bool = True
+
+
+@dataclass(frozen=True)
+class RunningScript:
+    """A process whose script is known, as plain facts. argv: with secrets hidden."""
+
+    pid: int
+    user: str
+    script: str
+    argv: Tuple[str, ...] = ()
+    links: Tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
     """A file as it was read. trouble: why its content is not here, as (problem code, reason); data is then empty.
 

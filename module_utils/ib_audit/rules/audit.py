@@ -10,13 +10,13 @@ from ..analysis.scopes import Table
 from ..reading.gateway import GatewaySpec
 from ..reading.model import Found, Problem, Source
 from ..reading.selection import Lookup, is_marked, select
-from . import elsewhere, failing, ids, lasting, leaving, loop, official, ports, retrying, running, sharing
+from . import blocking, elsewhere, failing, ids, lasting, leaving, loop, official, ports, retrying, sharing
 from .case import Case, case
 from .problems import about_file, kept, printable
 
 FILE_RULES: Tuple[Callable[[Case, Table], Iterator[Found]], ...] = (
     *loop.RULES,
-    *running.RULES,
+    *blocking.RULES,
     *elsewhere.RULES,
     *ids.RULES,
     *sharing.RULES,

@@ -10,8 +10,8 @@ from ..analysis.connections import Connection, client_classes
 from ..analysis.library import BLOCKING
 from ..analysis.scopes import FUNCTIONS, Binding, Table
 from ..reading.model import ASYNC, INSYNC, OFFICIAL, WARNING, Found
+from .blocking import functions, is_patched
 from .case import Case, found
-from .running import functions, is_patched
 
 _CLASSES = frozenset("%s.IB" % name for name in (INSYNC, ASYNC))
 #: Who calls one of these gives a thread its own loop, or hands work over to the right one.

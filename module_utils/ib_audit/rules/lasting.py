@@ -11,9 +11,9 @@ from ..analysis.connections import client_classes
 from ..analysis.library import SUBSCRIBING
 from ..analysis.scopes import FUNCTIONS, Table
 from ..reading.model import ASYNC, INSYNC, KIT, OFFICIAL, Found
+from .blocking import functions, registered
 from .case import Case, found
 from .retrying import turns
-from .running import functions, registered
 
 _FOREVER = frozenset("%s.%s" % (name, method) for name in (INSYNC, ASYNC) for method in ("util.run", "IB.run"))
 #: Names in a script that knows that connections end.

@@ -10,8 +10,8 @@ from ..analysis.connections import Connection
 from ..analysis.scopes import Table
 from ..analysis.values import CONSTANT, Value
 from ..reading.model import WARNING, Found
+from .blocking import functions
 from .case import Case, at, found, where
-from .running import functions
 
 Use = Tuple[Connection, Value]
 #: The hosts and the ports that a connection may lead to; empty where one of them is not written down.
