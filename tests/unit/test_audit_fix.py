@@ -107,11 +107,19 @@ GO = "def go():\n    IB().connect('h', 4001, 15)\n"
         # apps that a server imports
         ("from flask import Flask\napp = Flask(__name__)\nIB().connect('h', 4001, 15)", "a server may import"),
         ("import uvicorn\nIB().connect('h', 4001, 15)", "a server may import"),
-        ("IB().connect(%r, 4001, 15)" % ("x" * 55), "longer"),
+        ("IB().connect(%r, 4001, 15)" % ("x" * 75), "too long"),
     ],
 )
 def test_a_client_id_that_cannot_be_replaced_safely_is_left(text: str, why: str) -> None:
     assert why in reasons("from ib_insync import IB\n" + text)
+
+
+def test_a_line_that_would_become_too_long_is_wrapped() -> None:
+    head = "from ib_insync import IB\n\n\ndef main():\n    ib = IB()\n    "
+    text = head + "ib.connect('127.0.0.1', 4001, clientId=15, timeout=20, readonly=True)\n\n\nmain()\n"
+    wrapped = "ib.connect(\n        '127.0.0.1',\n        4001,\n        clientId=ib_connect.client_id(),\n"
+    wrapped += "        timeout=20,\n        readonly=True,\n    )\n\n\nmain()\n"
+    assert after(text) == "import ib_connect\n" + head + wrapped
 
 
 def test_without_the_kit_no_client_id_is_rewritten() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass
-from typing import NamedTuple, Tuple, Union
+from typing import NamedTuple, Optional, Tuple, Union
 
 from ..analysis.scopes import Table
 from ..reading.model import Problem
@@ -33,6 +33,8 @@ class Edit:
     end: Place
     problem: Problem
     text: str = ""
+    #: The call that gets a line for each argument, because its line would become too long.
+    wrap: Optional[Tuple[Place, Place]] = None
 
 
 #: An edit, or the reason why there is none.

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import List, Optional, Set
+from dataclasses import replace
+from typing import List, Optional, Set, Tuple
 
 from ..analysis import flow
 from ..analysis.connections import Connection, client_classes
 from ..analysis.library import ORDERING
 from ..analysis.scopes import FUNCTIONS, IMPORT, VALUE, Table
 from ..analysis.values import CHANCE, CONSTANT
-from ..reading.model import KIT, Problem
+from ..reading.model import KIT, LIBRARIES, Problem
 from ..rules.case import Case
-from .edit import ARGUMENT, REPLACE, Decision, Edit, place
+from .edit import ARGUMENT, REPLACE, Decision, Edit, Place, place
 
 CODES = ("hardcoded_client_id", "random_client_id")
 _TEXT = "%s.client_id()" % KIT
@@ -43,9 +44,8 @@ _SERVED = frozenset(
 #: Functions that only show what they are given.
 _SHOWING = frozenset(("print", "str", "repr", "len", "id", "isinstance", "type", "bool", "hasattr", "getattr"))
 _LOGGING = frozenset(("debug", "info", "warning", "warn", "error", "critical", "exception", "log", "success"))
-#: Lines up to this length are no news for a linter.
+#: Lines up to this length are no news for any linter.
 _WIDTH = 79
-_WIDEST = 120
 
 
 def decide(case: Case, connection: Connection, problem: Problem) -> Decision:
@@ -62,7 +62,8 @@ def decide(case: Case, connection: Connection, problem: Problem) -> Decision:
         return reason
     decision = _edit(case, connection, problem)
     if isinstance(decision, Edit) and _too_long(table, decision):
-        return "the line would become longer than the others of the script"
+        wrap = _wrap(table, connection.call, decision)
+        return replace(decision, wrap=wrap) if wrap else "its line would become too long"
     return decision
 
 
@@ -125,7 +126,8 @@ def _hands_over(case: Case, table: Table) -> str:
             if not isinstance(call, ast.Call) or call.func is load or not client_classes(case.project, one, load):
                 continue
             name = str(getattr(call.func, "id", getattr(call.func, "attr", "")))
-            if name not in _SHOWING and not case.project.called(one, call):
+            own = any(each.partition(".")[0] in LIBRARIES for each in case.project.dotted(one, call.func))
+            if name not in _SHOWING and not own and name != "__init__" and not case.project.called(one, call):
                 return "the connection is handed to %s(), which is not among the audited scripts" % name
     return ""
 
@@ -196,9 +198,27 @@ def _told_elsewhere(case: Case, connection: Connection) -> str:
 def _too_long(table: Table, edit: Edit) -> bool:
     if edit.start[0] != edit.end[0]:
         return False
-    longest = max(len(line) for line in table.script.text.split("\n"))
+    line = table.line(edit.end[0])
     removed = edit.end[1] - edit.start[1] if edit.action == REPLACE else -2
-    return len(table.line(edit.start[0])) + len(edit.text) - removed > min(max(_WIDTH, longest), _WIDEST)
+    return len(line) <= _WIDTH < len(line) + len(edit.text) - removed or len(line) > _WIDTH
+
+
+def _wrap(table: Table, call: ast.Call, edit: Edit) -> Optional[Tuple[Place, Place]]:
+    """The call to wrap: one that is a whole line of its own, and whose arguments are short enough each."""
+    statement = table.statement(call)
+    start, end = place(table, call)
+    line = table.line(start[0])
+    alone = (
+        place(table, statement)[0][0] == start[0] == end[0] == place(table, statement)[1][0]
+        and "#" not in line[end[1] :]
+    )
+    if not alone or not start <= edit.start <= edit.end <= end or not isinstance(statement, (ast.Expr, ast.Assign)):
+        return None
+    indent = len(line) - len(line.lstrip()) + 4
+    texts = [ast.get_source_segment(table.script.text, each) or "" for each in (*call.args, *call.keywords)]
+    widest = max(len(each) for each in [*texts, "clientId=" + edit.text])
+    head = len(line[: start[1]]) + len(ast.get_source_segment(table.script.text, call.func) or "") + 1
+    return (start, end) if max(indent + widest + 1, head) <= _WIDTH else None
 
 
 # --- where it is written ---------------------------------------------------------------------------------------------

@@ -43,6 +43,7 @@ class _Rewriter(cst.CSTTransformer):
     def __init__(self, edits: Sequence[Edit]) -> None:
         super().__init__()
         self._edits: Dict[Tuple[str, Span], Edit] = {(edit.action, (edit.start, edit.end)): edit for edit in edits}
+        self._wraps = {edit.wrap for edit in edits if edit.wrap}
         self._done: Set[Tuple[str, Span]] = set()
         self._moved: List[cst.SimpleStatementLine] = []
         self._moves = any(edit.action == MOVE for edit in edits)
@@ -52,9 +53,12 @@ class _Rewriter(cst.CSTTransformer):
         """Whether an edit found no place."""
         return set(self._edits) != self._done or (self._moves and not self._inserted)
 
-    def _edit(self, action: str, node: cst.CSTNode) -> Optional[Edit]:
+    def _place(self, node: cst.CSTNode) -> Span:
         place: Any = self.get_metadata(PositionProvider, node)
-        key = (action, ((place.start.line, place.start.column), (place.end.line, place.end.column)))
+        return (place.start.line, place.start.column), (place.end.line, place.end.column)
+
+    def _edit(self, action: str, node: cst.CSTNode) -> Optional[Edit]:
+        key = (action, self._place(node))
         edit = self._edits.get(key)
         if edit is not None:
             self._done.add(key)
@@ -91,10 +95,15 @@ class _Rewriter(cst.CSTTransformer):
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """A call in whose place another one comes, or that gets one more argument."""
         edit = self._edit(ARGUMENT, original_node)
-        if edit is None:
-            return self._replaced(original_node, updated_node)
-        call = cst.ensure_type(cst.parse_expression("f(%s)" % edit.text), cst.Call)
-        return updated_node.with_changes(args=[*_open_ended(updated_node.args), call.args[0]])
+        changed = self._replaced(original_node, updated_node)
+        if edit is not None:
+            call = cst.ensure_type(cst.parse_expression("f(%s)" % edit.text), cst.Call)
+            changed = updated_node.with_changes(args=[*_open_ended(updated_node.args), call.args[0]])
+        return (
+            _wrapped(changed)
+            if isinstance(changed, cst.Call) and self._place(original_node) in self._wraps
+            else changed
+        )
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -134,6 +143,21 @@ class _Rewriter(cst.CSTTransformer):
                 self._inserted = True
                 break
         return updated_node.with_changes(body=body)
+
+
+def _wrapped(call: cst.Call) -> cst.Call:
+    """A call with a line for each argument and a comma after the last one."""
+
+    def line(indent: str) -> cst.ParenthesizedWhitespace:
+        return cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(indent))
+
+    args = [each.with_changes(comma=cst.Comma(whitespace_after=line("    "))) for each in call.args[:-1]]
+    args.append(
+        call.args[-1].with_changes(
+            comma=cst.Comma(whitespace_after=line("")), whitespace_after_arg=cst.SimpleWhitespace("")
+        )
+    )
+    return call.with_changes(whitespace_before_args=line("    "), args=args)
 
 
 def _open_ended(args: Sequence[cst.Arg]) -> List[cst.Arg]:
