@@ -18,6 +18,8 @@ _FIELDS = frozenset(
 _NO_OPTIONS: Dict[str, List[ast.expr]] = {}
 _OPTIONS = frozenset(("click.option", "click.argument", "typer.Option"))
 _GETTERS = ("get", "pop", "setdefault", "getint", "getfloat")
+#: How many names these take: a section and a name, as configparser has it.
+_NAMES_GIVEN = {"getint": 2, "getfloat": 2}
 _KEYWORDS = ("default", "fallback")
 
 
@@ -88,6 +90,22 @@ def of_parameter(project: Project, table: Table, function: Function, name: str) 
 def _destination(flags: List[str]) -> str:
     long = next((flag for flag in flags if flag.startswith("--")), flags[0] if flags else "")
     return long.lstrip("-").replace("-", "_")
+
+
+def keys(node: ast.AST) -> List[str]:
+    """The names that lead to a value in nested settings: cfg["ib"]["port"], cfg.get("ib").get("port"), and the like."""
+    found: List[str] = []
+    while True:
+        if isinstance(node, ast.Subscript):
+            index = node.slice.value if isinstance(node.slice, ast.Index) else node.slice  # type: ignore[attr-defined]
+            texts, node = [_text(index)], node.value
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _GETTERS:
+            texts, node = [_text(each) for each in node.args[: _NAMES_GIVEN.get(node.func.attr, 1)]], node.func.value
+        else:
+            return found
+        if not all(texts):
+            return found
+        found = [*texts, *found]
 
 
 def is_settings(project: Project, table: Table, node: ast.ClassDef) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
+from ..reading.model import Script
+from ..reading.settings import Setting, SettingsFile
 from . import fallbacks
 from .names import Thing
 from .project import Argument, Project, argument_of, values_in
@@ -157,7 +159,30 @@ class Values:
                     found.append(Argument(other, expression))
         return found
 
+    def _written_beside(self, table: Table, keys: Sequence[str], environment: bool) -> Iterator[Value]:
+        """The values that files beside the script give for a name, or for the names that lead to it."""
+        wanted = tuple(key.lower() for key in keys)
+        for file in table.script.settings if wanted else ():
+            for setting in file.settings:
+                names = tuple(key.lower() for key in setting.keys)
+                if file.environment == environment and names[-len(wanted) :] == wanted:
+                    yield Value(CONSTANT, *self._place_in(file, setting), setting.value, "")
+
+    def _place_in(self, file: SettingsFile, setting: Setting) -> Tuple[Table, ast.AST]:
+        """Where a setting is written, as if its file were a script without statements."""
+        key = ("settings", file.path)
+        home = self._project.questions.answer(
+            key, lambda: Table(Script(file.path, file.text, ast.Module([], []))), None
+        ) or Table(Script(file.path, file.text, ast.Module([], [])))
+        node = ast.Constant(setting.value, lineno=setting.line, col_offset=0, end_lineno=setting.line, end_col_offset=0)
+        return home, node
+
     def _subscript(self, table: Table, node: ast.Subscript) -> Iterator[Value]:
+        environment = "os.environ" in self._project.dotted(table, node.value)
+        beside = list(self._written_beside(table, fallbacks.keys(node), environment))
+        if beside and not self.displays(table, node.value):
+            yield from beside
+            return
         index = node.slice.value if isinstance(node.slice, ast.Index) else node.slice  # type: ignore[attr-defined]
         keys = self.constants(table, index)
         yield from self._item(table, node, node.value, keys, None)
@@ -227,7 +252,13 @@ class Values:
             yield from self._item(table, node, node.func.value, keys, default)
         else:
             fallback = fallbacks.of_call(self._project, table, node)
-            if fallback is None:
+            chain = (fallback.key,) if fallback and fallback.source == fallbacks.ENVIRONMENT else fallbacks.keys(node)
+            environment = bool(fallback) and fallback is not None and fallback.source == fallbacks.ENVIRONMENT
+            beside = list(self._written_beside(table, [key for key in chain if key], environment))
+            if beside:
+                yield from beside
+                yield Value(UNKNOWN, table, node)
+            elif fallback is None:
                 yield from self._returned(table, node)
             elif fallback.expression is None:
                 yield Value(UNKNOWN, table, node)

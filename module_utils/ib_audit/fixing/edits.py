@@ -42,7 +42,9 @@ def plan(found: Audit, codes: Sequence[str], kit_importable: Importable) -> Tupl
 
 
 def _decided(case: Case, verdict: Found, problem: Problem, kit_importable: Importable) -> Tuple[Table, Decision]:
-    table = case.project.tables[verdict.place.script.path]
+    table = case.project.tables.get(verdict.place.script.path)
+    if table is None:
+        return verdict.subject[0].table, "it is written in %s" % printable(verdict.place.script.path)
     if table.script.notebook:
         return table, "it is a notebook"
     if verdict.code in loops.CODES:

@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple
 
+from .settings import SettingsFile
+
 #: From the least to the worst. The words are SARIF's levels.
 NOTE = "note"
 WARNING = "warning"
@@ -94,6 +96,8 @@ class Script:
     context: bool = False
     processes: Tuple[Running, ...] = ()
     notebook: bool = False
+    #: The files beside it whose values it may read.
+    settings: Tuple[SettingsFile, ...] = ()
 
 
 @dataclass(frozen=True)

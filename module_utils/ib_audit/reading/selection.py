@@ -7,6 +7,7 @@ import dataclasses
 import posixpath
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
+from . import settings
 from .model import KIT, LIBRARIES, Script, Source
 from .source import parse
 
@@ -15,6 +16,8 @@ _MARKS = tuple(name.encode() for name in (*LIBRARIES, "nest_asyncio", "ib-audit"
 _MOST_COMPANIONS = 200
 #: So many imports away from a script that names a library.
 _STEPS = 2
+_MOST_SETTINGS = 12
+_READS_ENVIRONMENT = ("environ", "getenv", "dotenv", "BaseSettings", "decouple")
 #: The files by which a copy of a client library is known.
 _COPY = ("client.py", "wrapper.py")
 
@@ -68,8 +71,28 @@ def select(
     scripts = [*marked.values(), *_near(marked, others, near)]
     if lookup is not None:
         scripts.extend(_companions(scripts, set(near), lookup))
+        scripts = [_with_settings(script, lookup) for script in scripts]
     audited = sum(not source.context for source in sources)
     return Selection(tuple(sorted(scripts, key=lambda each: each.path)), tuple(troubles), audited)
+
+
+def _with_settings(script: Script, lookup: Lookup) -> Script:
+    """A script with the files beside it that it names, or that give it its environment."""
+    texts = [
+        node.value for node in ast.walk(script.tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    names = settings.names_in(texts)
+    if any(word in script.text for word in _READS_ENVIRONMENT):
+        names.extend(settings.ENVIRONMENT_FILES)
+    found = []
+    for name in names[:_MOST_SETTINGS]:
+        folder = posixpath.dirname(script.path)
+        for path in (posixpath.join(folder, name), posixpath.join(posixpath.dirname(folder), name)):
+            source = lookup(posixpath.normpath(path))
+            if source is not None:
+                found.append(settings.read(source.path, source.data))
+                break
+    return dataclasses.replace(script, settings=tuple(found)) if found else script
 
 
 def _is_copy(path: str, paths: Set[str]) -> bool:

@@ -18,13 +18,15 @@ def hardcoded_client_id(case: Case, table: Table) -> Iterator[Found]:
             number = value.constant
             if value.node is connection.call:
                 summary = "no client id is given: the library uses %d, as every other script that gives none" % number
+            elif value.table.script.path not in case.project.tables:
+                summary = "client id %d is written down in a file that the script reads" % number
             elif value.what:
                 summary = "client id %d is used where %s gives none" % (number, value.what)
             elif number == 0:
                 summary = "client id 0 is written down; it also takes over orders that are entered by hand"
             else:
                 summary = "client id %d is written down%s" % (number, _as_default(value))
-            severity = NOTE if value.what else None
+            severity = NOTE if value.what or value.table.script.path not in case.project.tables else None
             verdict = found("hardcoded_client_id", value.table, value.node, summary, severity, [at(connection)])
             yield about(verdict, connection, value)
 
