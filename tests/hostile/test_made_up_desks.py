@@ -10,7 +10,7 @@ import random
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
 
 import pytest
-from ansible.module_utils.ib_gateway.base.host import ApiConnection, Folder, Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import ApiConnection, Client, Folder, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
@@ -65,9 +65,9 @@ class Making:
             idle=self.chance.choice((1.0, 50.0, 4000.0, 90_000.0)),
             sent=self.chance.choice((0, 60, 5000)),
             received=self.chance.choice((0, 60, 5000)),
-            cookie=self.chance.choice((None, 77)),
-            state=self.chance.choice(("ESTABLISHED", "ESTABLISHED", "ESTABLISHED", "CLOSE_WAIT")),
-            accepted=self.often(0.9),
+            cookie=self.chance.choice((None, 77, 77, 77)),
+            state="ESTABLISHED" if self.often(0.9) else "CLOSE_WAIT",
+            accepted=self.often(0.95),
             **more,
         )
         self.facts.append(made)
@@ -85,7 +85,7 @@ def real_part(making: Making) -> List[Process]:
         making.gateways.add(one.pid)
         if making.often(0.8):
             making.facts.append(listener(4001, one.pid, accept_queue=making.chance.choice((0, 50))))
-        for _ in range(making.chance.choice((0, 1, 2))):
+        for _ in range(making.chance.choice((0, 1, 2, 3))):
             client = making.add(script(making.pid(), user=OWNER, unit=making.chance.choice((None, "bots.service"))))
             making.clients.add(client.pid)
             making.session(one.pid, client, maker=OWNER)
@@ -96,7 +96,7 @@ def real_part(making: Making) -> List[Process]:
 
 def fake_gateways(making: Making) -> None:
     """His own programs with the gateway's command line: on the port, on another address of it, or on none."""
-    for _ in range(making.chance.choice((0, 1, 1, 2))):
+    for _ in range(making.chance.choice((0, 0, 1, 2))):
         folder = making.chance.choice((FOLDER, FOLDER, "/home/mallory", None))
         fake = making.add(
             gateway(
@@ -121,7 +121,7 @@ def fake_gateways(making: Making) -> None:
 
 def parked(making: Making, servers: List[Process]) -> None:
     """Connections that he opened and whose descriptors he gave to others; sessions that others hold beside him."""
-    for _ in range(making.chance.choice((0, 1, 3)) if servers else 0):
+    for _ in range(making.chance.choice((0, 0, 1, 3)) if servers else 0):
         server = making.chance.choice(servers)
         user, unit = making.chance.choice(
             (("messagebus", "dbus.service"), ("root", "systemd-logind.service"), ("root", None), ("bob", None))
@@ -216,6 +216,13 @@ def test_the_oracle_sees_a_project_that_believes_argv(monkeypatch: pytest.Monkey
     desks = [desk(seed) for seed in range(DESKS)]
     believing = [each._replace(spec=dataclasses.replace(each.spec, user=None)) for each in desks]
     assert any(wrong(each) for each in believing)
+
+
+def test_the_oracle_sees_a_project_that_takes_every_holder_of_a_connection_for_its_client(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Client, "parked", property(lambda _client: False))
+    assert any(wrong(desk(seed)) for seed in range(DESKS))
 
 
 def test_two_accounts_that_claim_one_identity_are_unknown_and_nobody_is_touched() -> None:

@@ -181,7 +181,7 @@ def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
     """
     if process.user == "root" or spec.user is not None:
         return True
-    owner = host.folders[spec.config_dir].owner if spec.config_dir in host.folders else None
+    owner = host.folders.get(spec.config_dir or "", Folder("")).owner
     if owner is not None:
         return process.user == owner
     if process.user == host.looked_as:
