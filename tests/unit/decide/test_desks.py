@@ -119,13 +119,13 @@ def test_a_named_script_that_is_not_connected_and_not_this_gateway_s_is_left_alo
 def test_whom_one_entry_protects_no_other_entry_stops() -> None:
     one = spec(config_dir=JTS, client_patterns=("bot",))
     other = spec(name="paper", trading_mode="paper", port=4002, config_dir=JTS, protected_clients=("bot",))
-    pair = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
+    pair: List[Fact] = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
     assert done(snapshot(*pair), one, other) == []
     assert done(snapshot(*pair, connection(BOT, server=SECOND, port=4002)), one, other) == []
 
 
 def test_a_pattern_of_one_entry_never_ends_a_script_that_works_on_another_one_s_gateway() -> None:
-    pair = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
+    pair: List[Fact] = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
     look = snapshot(*pair, connection(BOT, server=SECOND, port=4002))
     assert done(look, spec(config_dir=JTS, client_patterns=("bot",)), PAPER) == []
 
