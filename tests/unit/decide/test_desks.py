@@ -10,7 +10,7 @@ from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.decide.assign import entries_of
-from unit.facts import connection, gateway, judged, listener, plans, probe, process, script, snapshot, spec
+from unit.facts import Fact, connection, gateway, judged, listener, plans, probe, process, script, snapshot, spec
 
 JTS = "/home/trader/Jts"
 LIVE = spec(config_dir=JTS, service=None, start_command=("/opt/ibc/gatewaystart.sh",), max_api_clients=None)
