@@ -45,7 +45,14 @@ def only(look: Snapshot, one: GatewaySpec = LIVE, shaken: Optional[Probe] = None
 
 # --- what works goes on working --------------------------------------------------------------------------------------
 
-WORKING = [script(BOT), script(VIEWER), script(THIRD), connection(BOT), connection(VIEWER), connection(THIRD)]
+WORKING: List[Fact] = [
+    script(BOT),
+    script(VIEWER),
+    script(THIRD),
+    connection(BOT),
+    connection(VIEWER),
+    connection(THIRD),
+]
 PARKED = connection(RELAY, client_user="trader", idle=9e4)
 IN_ORDER: Dict[str, Tuple[Snapshot, Tuple[GatewaySpec, ...]]] = {
     "a TWS beside the gateway, same account and folder": (snapshot(OURS, TWS, listener()), (LIVE,)),

@@ -63,6 +63,7 @@ MAY_IMPORT: Dict[str, Set[str]] = {
         "ib_gateway.module",
         "ib_gateway.act",
         "ib_audit.reading",
+        "ib_audit.analysis",
         "ib_audit.rules",
         "ib_audit.fixing",
     },
