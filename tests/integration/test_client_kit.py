@@ -264,7 +264,7 @@ def test_a_forked_child_that_ends_does_not_end_its_parent_s_session(host: KitHos
         child = os.fork()
         if child == 0:
             ib.disconnect()
-            ib_connect._close_all()
+            ib_connect.close_all()
             os._exit(0)
         os.waitpid(child, 0)
         assert ib.reqCurrentTime() and ib.isConnected()
