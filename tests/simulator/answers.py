@@ -7,6 +7,7 @@ end markers are sent. A request that is not here gets no answer.
 import time
 from typing import Callable, Dict, Iterator, Sequence
 
+from .market import MARKET
 from .protocol import frame, managed_accounts, next_valid_id
 
 FIRST_ORDER_ID = 1
@@ -25,6 +26,8 @@ Answer = Callable[[Fields, Sequence[str]], Iterator[bytes]]
 
 def answer(fields: Fields, accounts: Sequence[str]) -> Iterator[bytes]:
     """The frames that answer one request; a request with too few fields raises IndexError."""
+    if fields[0] in MARKET:
+        return MARKET[fields[0]](fields)
     handler = _ANSWERS.get(fields[0])
     return handler(fields, accounts) if handler else iter(())
 

@@ -483,6 +483,8 @@ def not_misleading(record: logging.LogRecord) -> bool:
 # Profiles: the gateways of the host as scripts name them, and the rule that live must be said.
 
 PROFILES_FILE, PROFILES_VARIABLE = "/etc/ib-connect/profiles.json", "IB_CONNECT_PROFILES"
+#: Below the account's configuration folder, for who installs the package on a host without the role.
+OWN_PROFILES_FILE = ("ib-connect", "profiles.json")
 
 
 class Profile(NamedTuple):
@@ -499,7 +501,7 @@ RANGES = {"port": (1, 65535), "max_api_clients": (1, 32)}
 
 
 def load_profiles(path: Optional[PathName] = None) -> dict[str, Profile]:
-    """The profiles of a file by name. path: IB_CONNECT_PROFILES or /etc/ib-connect/profiles.json where None."""
+    """The profiles of a file by name. path: where None, IB_CONNECT_PROFILES, the host's or the account's own."""
     return read_profiles(path)[0]
 
 
@@ -527,7 +529,7 @@ def find_profile(name: str, live: Optional[bool] = None, path: Optional[PathName
 
 def read_profiles(path: Optional[PathName]) -> tuple[dict[str, Profile], Optional[str], str]:
     """The profiles, the lock folder that the file names, and the file's path."""
-    file = os.fspath(path or os.environ.get(PROFILES_VARIABLE) or PROFILES_FILE)
+    file = os.fspath(path or os.environ.get(PROFILES_VARIABLE) or _default_file())
     try:
         with open(file, encoding="utf-8") as stream:
             raw = json.load(stream)
@@ -541,6 +543,13 @@ def read_profiles(path: Optional[PathName]) -> tuple[dict[str, Profile], Optiona
     if locks is not None and not (isinstance(locks, str) and os.path.isabs(locks)):
         raise ProfileError(f"{file}, key lock_dir: must be an absolute path")
     return {name: parse_profile(file, name, each) for name, each in raw["profiles"].items()}, locks, file
+
+
+def _default_file() -> str:
+    """The host's file; where there is none, the account's own, if that is there."""
+    configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    own = os.path.join(configuration, *OWN_PROFILES_FILE)
+    return own if not os.path.exists(PROFILES_FILE) and os.path.exists(own) else PROFILES_FILE
 
 
 def parse_profile(file: str, name: str, raw: Any) -> Profile:
@@ -698,8 +707,9 @@ class Queue:
 
 #: The first letter of an account number: the mode it belongs to. Others are not judged.
 ACCOUNT_MODES = {"D": "paper", "U": "live", "F": "live", "I": "live"}
-#: Codes without a request that mean nothing bad: data farms that are connected or idle.
-HARMLESS = {*range(2104, 2109), 2158, 2159}
+#: Codes without a request that say nothing of the gateway: data farms that are connected or idle, and what ibapi
+#: itself says about a connection that it could not make.
+SAY_NOTHING = {*range(2104, 2109), 2158, 2159, *range(501, 600)}
 
 
 def mask(account: str) -> str:
@@ -752,7 +762,7 @@ class Watch:
         """That the gateway sent a code; request is -1 where it means the connection."""
         if code == 326:
             self.fail(ClientIdInUse(f"client id {self.client_id} is in use (error 326)"))
-        elif request == -1 and code not in HARMLESS:
+        elif request == -1 and code not in SAY_NOTHING:
             self.notice = code
 
     def closed(self, message: str = "") -> None:
@@ -1268,7 +1278,6 @@ class IbapiSession(Session):
             raise
         finally:
             self._watch = None
-        watch.passed("synchronize", "done")
         self.begun()
         return watch
 

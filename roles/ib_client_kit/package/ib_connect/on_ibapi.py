@@ -76,7 +76,6 @@ class IbapiSession(Session):
             raise
         finally:
             self._watch = None
-        watch.passed("synchronize", "done")
         self.begun()
         return watch
 

@@ -11,6 +11,8 @@ from .common import PathName
 from .errors import LiveNotSaid, ProfileError
 
 PROFILES_FILE, PROFILES_VARIABLE = "/etc/ib-connect/profiles.json", "IB_CONNECT_PROFILES"
+#: Below the account's configuration folder, for who installs the package on a host without the role.
+OWN_PROFILES_FILE = ("ib-connect", "profiles.json")
 
 
 class Profile(NamedTuple):
@@ -27,7 +29,7 @@ RANGES = {"port": (1, 65535), "max_api_clients": (1, 32)}
 
 
 def load_profiles(path: Optional[PathName] = None) -> dict[str, Profile]:
-    """The profiles of a file by name. path: IB_CONNECT_PROFILES or /etc/ib-connect/profiles.json where None."""
+    """The profiles of a file by name. path: where None, IB_CONNECT_PROFILES, the host's or the account's own."""
     return read_profiles(path)[0]
 
 
@@ -55,7 +57,7 @@ def find_profile(name: str, live: Optional[bool] = None, path: Optional[PathName
 
 def read_profiles(path: Optional[PathName]) -> tuple[dict[str, Profile], Optional[str], str]:
     """The profiles, the lock folder that the file names, and the file's path."""
-    file = os.fspath(path or os.environ.get(PROFILES_VARIABLE) or PROFILES_FILE)
+    file = os.fspath(path or os.environ.get(PROFILES_VARIABLE) or _default_file())
     try:
         with open(file, encoding="utf-8") as stream:
             raw = json.load(stream)
@@ -69,6 +71,13 @@ def read_profiles(path: Optional[PathName]) -> tuple[dict[str, Profile], Optiona
     if locks is not None and not (isinstance(locks, str) and os.path.isabs(locks)):
         raise ProfileError(f"{file}, key lock_dir: must be an absolute path")
     return {name: parse_profile(file, name, each) for name, each in raw["profiles"].items()}, locks, file
+
+
+def _default_file() -> str:
+    """The host's file; where there is none, the account's own, if that is there."""
+    configuration = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    own = os.path.join(configuration, *OWN_PROFILES_FILE)
+    return own if not os.path.exists(PROFILES_FILE) and os.path.exists(own) else PROFILES_FILE
 
 
 def parse_profile(file: str, name: str, raw: Any) -> Profile:
