@@ -13,13 +13,15 @@ help:
 ## make setup        build .venv with everything the project needs
 setup: $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt
+$(STAMP): requirements.txt requirements-dev.txt requirements-ibapi9.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.11 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo 'This Python cannot build virtual environments; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --upgrade --target .venv/ibapi-9 \
+	  --requirement requirements-ibapi9.txt
 	@touch $@
 
 ## make demo         break a simulated gateway on this machine, repair it, repair it again; needs no root
@@ -42,6 +44,7 @@ types: $(STAMP)
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
 	  roles/ib_fleet_report/action_plugins roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/lab bench
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
+	$(BIN)/mypy roles/ib_client_kit/package/ib_connect roles/ib_client_kit/package/assemble.py
 
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)

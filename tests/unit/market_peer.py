@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import Callable, List, Sequence
+from typing import Callable, List, Sequence, Tuple
 
 from simulator.answers import answer
-from simulator.protocol import split_fields
-from unit.api_frames import ORDER_ID, notice, raw_frame
+from simulator.protocol import error, parse_hello, server_version, split_fields
+from unit.api_frames import ORDER_ID, raw_frame
 from unit.api_peer import Line, Peer
 
 Request = Sequence[str]
@@ -28,20 +28,21 @@ class Market(Peer):
         self.requests: List[List[Request]] = []
         self.ids: List[str] = []
         self.first_words: Callable[[], bytes] = lambda: raw_frame("15", "1", self.accounts) + ORDER_ID
-        self._open: List[Line] = []
+        self._open: List[Tuple[Line, int]] = []
 
     def _session(self, line: Line) -> None:
-        line.open()
+        version = self._greet(line)
+        line.frame()
         number = line.heard[-1].split(b"\0")[2].decode()
         self.ids.append(number)
         if number in self.refuse:
-            line.say(notice(326, "client id is already in use"))
+            line.say(error(version, -1, 326))
             line.until_closed()
             return
         heard: List[Request] = []
         number_of_session = len(self.requests)
         self.requests.append(heard)
-        self._open.append(line)
+        self._open.append((line, version))
         line.say(self.first_words())
         while True:
             fields = split_fields(line.frame())
@@ -49,15 +50,27 @@ class Market(Peer):
             if number_of_session not in self.mute:
                 line.say(b"".join(answer(fields, self.accounts.rstrip(",").split(","))))
 
+    @staticmethod
+    def _greet(line: Line) -> int:
+        """Takes the hello and gives the highest version that both know."""
+        assert line.read(4) == b"API\0"
+        version = min(176, parse_hello(line.frame()).highest)
+        line.say(server_version(version))
+        return version
+
     def asked(self, session: int, *messages: str) -> List[Request]:
         """The requests of one session that have one of these message ids."""
         return [each for each in self.requests[session] if each[0] in messages] if len(self.requests) > session else []
 
     def say(self, data: bytes) -> None:
         """To the newest session."""
-        self._open[-1].say(data)
+        self._open[-1][0].say(data)
+
+    def tell(self, code: int) -> None:
+        """Sends the newest session a code that means the connection."""
+        self.say(error(self._open[-1][1], -1, code))
 
     def hang_up(self) -> None:
         """Ends the newest session, as a gateway does that restarts."""
         with contextlib.suppress(OSError):
-            self._open[-1].connection.shutdown(socket.SHUT_RDWR)
+            self._open[-1][0].connection.shutdown(socket.SHUT_RDWR)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List
 
 import pytest
-from unit.api_frames import notice, raw_frame
+from unit.api_frames import raw_frame
 from unit.client_kit import ib_connect, lock_folder, profile, write_profiles
 from unit.market_peer import Market
 
@@ -119,6 +119,7 @@ def test_subscriptions_last_over_any_number_of_restarts_and_are_made_once_in_eac
 ) -> None:
     connection = opening()
     subscribe(connection.open(), library)
+    stay_until(connection, lambda: len(market.asked(0, *EVERYTHING)) == 5)
     for session in (1, 2, 3):
         market.hang_up()
         stay_until(connection, lambda session=session: len(market.asked(session, *EVERYTHING)) >= 5)  # type: ignore[misc]
@@ -179,7 +180,7 @@ def test_data_that_the_gateway_has_lost_is_asked_for_again_in_the_same_session(
     ib = connection.open()
     contract, ticker, *_rest = subscribe(ib, library)
     connection.sleep(0)
-    market.say(notice(1101, "restored, data lost"))
+    market.tell(1101)
     stay_until(connection, lambda: len(market.asked(0, *EVERYTHING)) == 10)
     old, new = numbers(market, 0)[:5], numbers(market, 0)[5:]
     assert not {number for _, number in old} & {number for _, number in new}
@@ -190,7 +191,7 @@ def test_data_that_the_gateway_has_lost_is_asked_for_again_in_the_same_session(
 def test_a_notice_that_the_data_were_kept_changes_nothing(market: Market, library: Any, opening: Opening) -> None:
     connection = opening()
     connection.open().reqMktData(library.Stock("AAPL", "SMART", "USD", conId=265598))
-    market.say(notice(1102, "restored, data maintained"))
+    market.tell(1102)
     connection.sleep(0.2)
     assert len(market.asked(0, MARKET_DATA)) == 1
 

@@ -238,6 +238,7 @@ class Subscriptions:
         self.connecting = False
         self.ordered = False  # an order was placed, under the client id of today
         self._kept: list[Subscription] = []
+        self._changing = threading.Lock()  # with ibapi, the script's threads and the session's
         self._plain: dict[str, Callable[..., Any]] = {}
         for name in (*NUMBERED, *UNNUMBERED):
             self._overlay(name, self._asked)
@@ -272,9 +273,9 @@ class Subscriptions:
             return
         number = arguments.pop(next(iter(arguments))) if name in NUMBERED else None
         new = Subscription(name, number, arguments)
-        self._kept = [each for each in self._kept if not self._replaced(each, new)]
-        if name != "reqAccountUpdates" or arguments.get("subscribe"):
-            self._kept.append(new)
+        goes_on = [new] if name != "reqAccountUpdates" or arguments.get("subscribe") else []
+        with self._changing:
+            self._kept = [each for each in self._kept if not self._replaced(each, new)] + goes_on
 
     def _replaced(self, old: Subscription, new: Subscription) -> bool:
         """Whether the new request stands for the old one: what a script subscribes again itself, nobody else does."""
@@ -287,7 +288,8 @@ class Subscriptions:
     def _cancelled(self, name: str, arguments: dict[str, Any]) -> None:
         number = next(iter(arguments.values()), None)
         requests = {request for request, cancel in {**NUMBERED, **UNNUMBERED}.items() if cancel == name}
-        self._kept = [each for each in self._kept if each.name not in requests or each.number != number]
+        with self._changing:
+            self._kept = [each for each in self._kept if each.name not in requests or each.number != number]
 
     def end_of_session(self) -> None:
         """That no answer to what was asked so far will come any more."""
@@ -315,7 +317,13 @@ class Subscriptions:
 
     def forget_stale(self) -> None:
         """That nobody is to ask again for what has not been asked for again."""
-        self._kept = [each for each in self._kept if not each.stale]
+        with self._changing:
+            self._kept = [each for each in self._kept if not each.stale]
+
+    def forget_all(self) -> None:
+        """That the script has begun anew, with an id that has placed no order yet."""
+        with self._changing:
+            self._kept, self.ordered = [], False
 
 
 # --- errors ----------------------------------------------------------------------------------------------------------
@@ -826,6 +834,7 @@ class Session(ABC):
     def __init__(self, client: Any, library: str, profile: Profile, subscriptions: Subscriptions) -> None:
         self.client, self.library, self.profile, self.subscriptions = client, library, profile, subscriptions
         self.kept = False  # by run() or sleep(): then lost data is asked for again too
+        self.renewing = False  # the session that is being made is to get the subscriptions of the one before
         self.left = False  # the script has disconnected itself
         self.failure: Optional[BaseException] = None  # what a callback of the script raised, and so ended the session
         self.gone = asyncio.Event()
@@ -848,8 +857,8 @@ class Session(ABC):
         """Asks the gateway for the time: the cheapest question."""
 
     @abstractmethod
-    def renew(self) -> int:
-        """Subscribes again what was subscribed before; gives how many that were."""
+    def renew(self) -> None:
+        """Subscribes again what was subscribed before and the script has not subscribed again itself."""
 
     @abstractmethod
     async def drop(self) -> None:
@@ -1082,22 +1091,21 @@ class AsyncioSession(Session):
         if self.connected():
             for each in self.subscriptions.stale():
                 self.subscriptions.cancel(each)
-            log.info("the gateway has lost its data: %d subscriptions made again", self.renew())
+            self.renew()
 
     # --- subscriptions ---
 
-    def renew(self) -> int:
+    def renew(self) -> None:
         """See Session. The objects that a script holds are those that are fed again."""
-        renewed = 0
-        for each in self.subscriptions.stale():
+        again = list(self.subscriptions.stale())
+        for each in again:
             number = None
             if each.number is not None:
                 number = self.client.client.getReqId()
                 self._move(each, number)
             self.subscriptions.ask(each, number)
-            renewed += 1
         self.start_anew()
-        return renewed
+        log.info("subscriptions made again: %d", len(again))
 
     def start_anew(self) -> None:
         """See Session."""
@@ -1237,6 +1245,7 @@ class IbapiSession(Session):
 
     def __init__(self, app: Any, profile: Profile) -> None:
         super().__init__(app, "ibapi", profile, Subscriptions(app, numbers_are_the_script_s=True))
+        app.ib_connect_session = self
         self._loop = asyncio.get_event_loop()
         self._watch: Optional[Watch] = None
         self._ended: Optional[asyncio.Future[Optional[BaseException]]] = None
@@ -1251,6 +1260,22 @@ class IbapiSession(Session):
         self._overlay(app.wrapper, "managedAccounts", self._on_accounts)
         self._overlay(app.wrapper, "nextValidId", self._on_order_id)
         self._overlay(app.wrapper, "error", self._on_error)
+
+    @staticmethod
+    def is_on(app: Any) -> bool:
+        """Whether the object has a session, of the kit or of the script's own making."""
+        return bool(app.isConnected())
+
+    @classmethod
+    def of(cls, app: Any, profile: Profile) -> IbapiSession:
+        """The session of this object: one that was closed is used again, since its methods are laid over already."""
+        session = getattr(app, "ib_connect_session", None)
+        if not isinstance(session, cls):
+            return cls(app, profile)
+        session.profile, session.gone, session._loop = profile, asyncio.Event(), asyncio.get_event_loop()
+        session.kept, session.renewing = False, False
+        session.subscriptions.forget_all()
+        return session
 
     @staticmethod
     def _overlay(target: Any, name: str, instead: Callable[..., None]) -> None:
@@ -1303,6 +1328,8 @@ class IbapiSession(Session):
                 self.client.run()
         except Exception as error:
             problem = self.failure = error
+            with contextlib.suppress(Exception):
+                self.client.disconnect()  # which the library leaves out
             if self._accounts is not None:
                 log.exception("a callback of the script failed, which has ended its session")
         self._tell(self._on_thread_end, ended, problem)
@@ -1373,6 +1400,9 @@ class IbapiSession(Session):
         if self._watch is not None:
             self._tell(self._watch.started, self._accounts)
         self._next_valid_id(order_id)
+        # Here, since what the script has subscribed itself by now is not to be subscribed a second time.
+        if self.renewing:
+            self._subscribe_again()
 
     def _on_error(self, plain: Callable[..., None], *given: Any, **named: Any) -> None:
         # (request, code, text, ...) or, since version 10.33, (request, time, code, text, ...)
@@ -1387,7 +1417,7 @@ class IbapiSession(Session):
         if len(numbers) > 1 and numbers[-1] == DATA_LOST and self.kept and self._watch is None:
             for each in self.subscriptions.stale():
                 self.subscriptions.cancel(each)
-            log.info("the gateway has lost its data: %d subscriptions made again", self.renew())
+            self._subscribe_again()
 
     def _on_message(self, plain: Callable[[], None]) -> None:
         self._messages += 1
@@ -1414,13 +1444,15 @@ class IbapiSession(Session):
         """See Session."""
         self.client.reqCurrentTime()
 
-    def renew(self) -> int:
-        """See Session. The numbers that the script gave stay."""
-        renewed = 0
-        for each in self.subscriptions.stale():
+    def renew(self) -> None:
+        """See Session. The session's thread does it, as soon as the script's nextValidId has returned."""
+
+    def _subscribe_again(self) -> None:
+        """The numbers that the script gave stay."""
+        again = list(self.subscriptions.stale())
+        for each in again:
             self.subscriptions.ask(each, each.number)
-            renewed += 1
-        return renewed
+        log.info("subscriptions made again: %d", len(again))
 
     # --- its end ---
 
@@ -1505,6 +1537,8 @@ class Base(Closing):
         """What comes before the clock starts."""
         if self in open_connections:
             raise RuntimeError(f"{self!r} is open")
+        if self._app is not None and IbapiSession.is_on(self._app):
+            raise RuntimeError("the app is connected already: give each connection an EClient object of its own")
         self._module = None if self._app is not None else load_library(self._library)
         self._folder = lock_folder(self._locks, read_profiles(self._profiles)[1])
         open_connections.add(self)
@@ -1538,10 +1572,7 @@ class Base(Closing):
     def _new_session(self) -> Session:
         if self._module is not None:
             return AsyncioSession(self._module, self.profile)
-        # A second open() goes on with what the first one laid over the script's object.
-        if isinstance(self._session, IbapiSession):
-            return self._session
-        return IbapiSession(self._app, self.profile)
+        return IbapiSession.of(self._app, self.profile)
 
     def _take_id(self) -> None:
         # An id that the gateway refused stays leased, so that no neighbour runs into it.
@@ -1591,6 +1622,7 @@ class Base(Closing):
         if not session.connected():
             began = time.monotonic()
             await session.drop()
+            session.renewing = False
             await self._establish(session, began, deadline_of(began, timeout or self._timeout))
             session.start_anew()
         return self.ib
@@ -1613,8 +1645,9 @@ class Base(Closing):
             log.warning("%s: %s; connects again", self._where, why)
             began = time.monotonic()
             await session.drop()
+            session.renewing = True
             await self._establish(session, began, math.inf if self._outage is None else began + self._outage)
-            log.info("%s: subscriptions made again: %d", self._where, session.renew())
+            session.renew()
 
     def _must_be_open(self) -> Session:
         if self not in open_connections or self._session is None:

@@ -87,6 +87,8 @@ class Base(Closing):
         """What comes before the clock starts."""
         if self in open_connections:
             raise RuntimeError(f"{self!r} is open")
+        if self._app is not None and IbapiSession.is_on(self._app):
+            raise RuntimeError("the app is connected already: give each connection an EClient object of its own")
         self._module = None if self._app is not None else load_library(self._library)
         self._folder = lock_folder(self._locks, read_profiles(self._profiles)[1])
         open_connections.add(self)
@@ -120,10 +122,7 @@ class Base(Closing):
     def _new_session(self) -> Session:
         if self._module is not None:
             return AsyncioSession(self._module, self.profile)
-        # A second open() goes on with what the first one laid over the script's object.
-        if isinstance(self._session, IbapiSession):
-            return self._session
-        return IbapiSession(self._app, self.profile)
+        return IbapiSession.of(self._app, self.profile)
 
     def _take_id(self) -> None:
         # An id that the gateway refused stays leased, so that no neighbour runs into it.
@@ -173,6 +172,7 @@ class Base(Closing):
         if not session.connected():
             began = time.monotonic()
             await session.drop()
+            session.renewing = False
             await self._establish(session, began, deadline_of(began, timeout or self._timeout))
             session.start_anew()
         return self.ib
@@ -195,8 +195,9 @@ class Base(Closing):
             log.warning("%s: %s; connects again", self._where, why)
             began = time.monotonic()
             await session.drop()
+            session.renewing = True
             await self._establish(session, began, math.inf if self._outage is None else began + self._outage)
-            log.info("%s: subscriptions made again: %d", self._where, session.renew())
+            session.renew()
 
     def _must_be_open(self) -> Session:
         if self not in open_connections or self._session is None:

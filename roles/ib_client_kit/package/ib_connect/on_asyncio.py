@@ -121,22 +121,21 @@ class AsyncioSession(Session):
         if self.connected():
             for each in self.subscriptions.stale():
                 self.subscriptions.cancel(each)
-            log.info("the gateway has lost its data: %d subscriptions made again", self.renew())
+            self.renew()
 
     # --- subscriptions ---
 
-    def renew(self) -> int:
+    def renew(self) -> None:
         """See Session. The objects that a script holds are those that are fed again."""
-        renewed = 0
-        for each in self.subscriptions.stale():
+        again = list(self.subscriptions.stale())
+        for each in again:
             number = None
             if each.number is not None:
                 number = self.client.client.getReqId()
                 self._move(each, number)
             self.subscriptions.ask(each, number)
-            renewed += 1
         self.start_anew()
-        return renewed
+        log.info("subscriptions made again: %d", len(again))
 
     def start_anew(self) -> None:
         """See Session."""

@@ -35,6 +35,7 @@ class IbapiSession(Session):
 
     def __init__(self, app: Any, profile: Profile) -> None:
         super().__init__(app, "ibapi", profile, Subscriptions(app, numbers_are_the_script_s=True))
+        app.ib_connect_session = self
         self._loop = asyncio.get_event_loop()
         self._watch: Optional[Watch] = None
         self._ended: Optional[asyncio.Future[Optional[BaseException]]] = None
@@ -49,6 +50,22 @@ class IbapiSession(Session):
         self._overlay(app.wrapper, "managedAccounts", self._on_accounts)
         self._overlay(app.wrapper, "nextValidId", self._on_order_id)
         self._overlay(app.wrapper, "error", self._on_error)
+
+    @staticmethod
+    def is_on(app: Any) -> bool:
+        """Whether the object has a session, of the kit or of the script's own making."""
+        return bool(app.isConnected())
+
+    @classmethod
+    def of(cls, app: Any, profile: Profile) -> IbapiSession:
+        """The session of this object: one that was closed is used again, since its methods are laid over already."""
+        session = getattr(app, "ib_connect_session", None)
+        if not isinstance(session, cls):
+            return cls(app, profile)
+        session.profile, session.gone, session._loop = profile, asyncio.Event(), asyncio.get_event_loop()
+        session.kept, session.renewing = False, False
+        session.subscriptions.forget_all()
+        return session
 
     @staticmethod
     def _overlay(target: Any, name: str, instead: Callable[..., None]) -> None:
@@ -101,6 +118,8 @@ class IbapiSession(Session):
                 self.client.run()
         except Exception as error:
             problem = self.failure = error
+            with contextlib.suppress(Exception):
+                self.client.disconnect()  # which the library leaves out
             if self._accounts is not None:
                 log.exception("a callback of the script failed, which has ended its session")
         self._tell(self._on_thread_end, ended, problem)
@@ -171,6 +190,9 @@ class IbapiSession(Session):
         if self._watch is not None:
             self._tell(self._watch.started, self._accounts)
         self._next_valid_id(order_id)
+        # Here, since what the script has subscribed itself by now is not to be subscribed a second time.
+        if self.renewing:
+            self._subscribe_again()
 
     def _on_error(self, plain: Callable[..., None], *given: Any, **named: Any) -> None:
         # (request, code, text, ...) or, since version 10.33, (request, time, code, text, ...)
@@ -185,7 +207,7 @@ class IbapiSession(Session):
         if len(numbers) > 1 and numbers[-1] == DATA_LOST and self.kept and self._watch is None:
             for each in self.subscriptions.stale():
                 self.subscriptions.cancel(each)
-            log.info("the gateway has lost its data: %d subscriptions made again", self.renew())
+            self._subscribe_again()
 
     def _on_message(self, plain: Callable[[], None]) -> None:
         self._messages += 1
@@ -212,13 +234,15 @@ class IbapiSession(Session):
         """See Session."""
         self.client.reqCurrentTime()
 
-    def renew(self) -> int:
-        """See Session. The numbers that the script gave stay."""
-        renewed = 0
-        for each in self.subscriptions.stale():
+    def renew(self) -> None:
+        """See Session. The session's thread does it, as soon as the script's nextValidId has returned."""
+
+    def _subscribe_again(self) -> None:
+        """The numbers that the script gave stay."""
+        again = list(self.subscriptions.stale())
+        for each in again:
             self.subscriptions.ask(each, each.number)
-            renewed += 1
-        return renewed
+        log.info("subscriptions made again: %d", len(again))
 
     # --- its end ---
 

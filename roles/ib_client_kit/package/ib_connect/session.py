@@ -25,6 +25,7 @@ class Session(ABC):
     def __init__(self, client: Any, library: str, profile: Profile, subscriptions: Subscriptions) -> None:
         self.client, self.library, self.profile, self.subscriptions = client, library, profile, subscriptions
         self.kept = False  # by run() or sleep(): then lost data is asked for again too
+        self.renewing = False  # the session that is being made is to get the subscriptions of the one before
         self.left = False  # the script has disconnected itself
         self.failure: Optional[BaseException] = None  # what a callback of the script raised, and so ended the session
         self.gone = asyncio.Event()
@@ -47,8 +48,8 @@ class Session(ABC):
         """Asks the gateway for the time: the cheapest question."""
 
     @abstractmethod
-    def renew(self) -> int:
-        """Subscribes again what was subscribed before; gives how many that were."""
+    def renew(self) -> None:
+        """Subscribes again what was subscribed before and the script has not subscribed again itself."""
 
     @abstractmethod
     async def drop(self) -> None:

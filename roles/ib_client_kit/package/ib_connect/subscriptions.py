@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import threading
 from typing import Any, Callable, Iterator, Optional
 
 #: Requests whose answers go on until they are cancelled, and what cancels them. The names are the same in all
@@ -56,6 +57,7 @@ class Subscriptions:
         self.connecting = False
         self.ordered = False  # an order was placed, under the client id of today
         self._kept: list[Subscription] = []
+        self._changing = threading.Lock()  # with ibapi, the script's threads and the session's
         self._plain: dict[str, Callable[..., Any]] = {}
         for name in (*NUMBERED, *UNNUMBERED):
             self._overlay(name, self._asked)
@@ -90,9 +92,9 @@ class Subscriptions:
             return
         number = arguments.pop(next(iter(arguments))) if name in NUMBERED else None
         new = Subscription(name, number, arguments)
-        self._kept = [each for each in self._kept if not self._replaced(each, new)]
-        if name != "reqAccountUpdates" or arguments.get("subscribe"):
-            self._kept.append(new)
+        goes_on = [new] if name != "reqAccountUpdates" or arguments.get("subscribe") else []
+        with self._changing:
+            self._kept = [each for each in self._kept if not self._replaced(each, new)] + goes_on
 
     def _replaced(self, old: Subscription, new: Subscription) -> bool:
         """Whether the new request stands for the old one: what a script subscribes again itself, nobody else does."""
@@ -105,7 +107,8 @@ class Subscriptions:
     def _cancelled(self, name: str, arguments: dict[str, Any]) -> None:
         number = next(iter(arguments.values()), None)
         requests = {request for request, cancel in {**NUMBERED, **UNNUMBERED}.items() if cancel == name}
-        self._kept = [each for each in self._kept if each.name not in requests or each.number != number]
+        with self._changing:
+            self._kept = [each for each in self._kept if each.name not in requests or each.number != number]
 
     def end_of_session(self) -> None:
         """That no answer to what was asked so far will come any more."""
@@ -133,4 +136,10 @@ class Subscriptions:
 
     def forget_stale(self) -> None:
         """That nobody is to ask again for what has not been asked for again."""
-        self._kept = [each for each in self._kept if not each.stale]
+        with self._changing:
+            self._kept = [each for each in self._kept if not each.stale]
+
+    def forget_all(self) -> None:
+        """That the script has begun anew, with an id that has placed no order yet."""
+        with self._changing:
+            self._kept, self.ordered = [], False
