@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,8 +15,8 @@ from ibapi.client import EClient
 from ibapi.contract import Contract
 from ibapi.wrapper import EWrapper
 from unit.api_frames import ORDER_ID, raw_frame
-from unit.api_peer import Peer, hang_up_after_the_version, say, stall, stay_silent
-from unit.client_kit import ib_connect, lock_folder, profile, write_profiles
+from unit.api_peer import Peer, hang_up_after_the_version, keep_no_time, say, stall, stay_silent
+from unit.client_kit import KIT, ib_connect, lock_folder, profile, write_profiles
 from unit.market_peer import Market
 
 MARKET_DATA, CANCEL_MARKET_DATA, BARS, ACCOUNT, MARKET_DATA_TYPE = "1", "2", "50", "6", "59"
@@ -132,10 +134,11 @@ def test_the_order_id_waits_for_the_accounts_and_then_comes(market: Market, open
     [
         (stay_silent, "Silent", "server_version"),
         (stall, "Stalled", "start_api"),
+        (keep_no_time, "Stalled", "synchronize"),
         (hang_up_after_the_version, "Dropped", "start_api"),
         (say(raw_frame("hello", "there")), "Dropped", "server_version"),
     ],
-    ids=["silent", "stalled", "hangs up", "other protocol"],
+    ids=["silent", "stalled", "silent after the handshake", "hangs up", "other protocol"],
 )
 def test_what_goes_wrong_is_named_within_the_deadline(opening: Opening, script: Any, kind: str, stage: str) -> None:
     with Peer(script) as peer:
@@ -183,7 +186,7 @@ def test_what_is_subscribed_is_subscribed_again_under_the_script_s_own_numbers(
     stay_until(connection, lambda: ("tickPrice", 7, 101.25) in app.calls and market.asked(1, ACCOUNT))
     assert [each[2] for each in market.asked(1, MARKET_DATA)] == ["7"]
     assert [each[2] for each in market.asked(1, BARS)] == ["10"]
-    assert market.asked(1, MARKET_DATA_TYPE) and market.requests[1][0][0] == MARKET_DATA_TYPE
+    assert market.asked(1, MARKET_DATA_TYPE, MARKET_DATA, BARS, ACCOUNT)[0][0] == MARKET_DATA_TYPE
 
 
 def test_what_the_script_subscribes_in_next_valid_id_is_not_asked_for_twice(market: Market, opening: Opening) -> None:
@@ -260,6 +263,49 @@ def test_run_raises_what_a_callback_of_the_script_raised(market: Market, opening
     app.reqCurrentTime()
     with pytest.raises(ZeroDivisionError, match="the script's own"):
         connection.run()
+
+
+def test_what_the_kit_asks_is_not_answered_to_the_script(market: Market, opening: Opening) -> None:
+    app = App()
+    connection = opening(market, app, heartbeat=0.05)
+    connection.open()
+    connection.sleep(0.5)
+    assert len(market.asked(0, "49")) > 1 and "currentTime" not in app.names()
+    app.reqCurrentTime()
+    stay_until(connection, lambda: "currentTime" in app.names())
+
+
+def test_a_script_that_calls_run_as_it_used_to_waits_for_the_end_of_the_session(
+    market: Market, opening: Opening
+) -> None:
+    app = App()
+    opening(market, app).open()
+    old_habit = threading.Thread(target=app.run)
+    old_habit.start()
+    for _ in range(20):
+        app.reqCurrentTime()
+    ends = time.monotonic() + 20
+    while app.names().count("currentTime") < 20 and time.monotonic() < ends:
+        threading.Event().wait(0.01)
+    assert old_habit.is_alive() and app.threads == {"ib_connect"}
+    market.hang_up()
+    old_habit.join(20)
+    assert not old_habit.is_alive()
+
+
+def test_a_script_that_never_closes_ends_all_the_same(market: Market, tmp_path: Path) -> None:
+    write_profiles(tmp_path, paper=profile(market.port, "paper"))
+    program = f"""
+import sys; sys.path.insert(0, {str(KIT)!r})
+import ib_connect
+from ibapi.client import EClient
+from ibapi.wrapper import EWrapper
+folder = {str(tmp_path)!r}
+app = EClient(EWrapper())
+ib_connect.connect("paper", app=app, profiles=folder + "/profiles.json", locks={str(lock_folder(tmp_path))!r}).open()
+"""
+    subprocess.run([sys.executable, "-c", program], timeout=30, check=True, capture_output=True)
+    assert list((tmp_path / "locks").iterdir()) == []
 
 
 def test_a_wrapper_of_its_own_works_as_well(market: Market, opening: Opening) -> None:

@@ -39,17 +39,21 @@ class IbapiSession(Session):
         self._loop = asyncio.get_event_loop()
         self._watch: Optional[Watch] = None
         self._ended: Optional[asyncio.Future[Optional[BaseException]]] = None
+        self._thread: Optional[threading.Thread] = None
         self._accounts: Optional[list[str]] = None
         self._order_id: Optional[int] = None
         self._next_valid_id: Callable[..., None] = app.wrapper.nextValidId
-        self._messages = 0
+        self._messages, self._questions = 0, 0
+        self._alive = asyncio.Event()  # it has told the time, so it answers
         self._settings = {name: getattr(app, name) for name in SETTINGS if getattr(app, name, None)}
         self._overlay(app, "setConnState", self._on_state)
         self._overlay(app, "msgLoopRec", self._on_message)
         self._overlay(app, "disconnect", self._on_disconnect)
         self._overlay(app.wrapper, "managedAccounts", self._on_accounts)
         self._overlay(app.wrapper, "nextValidId", self._on_order_id)
+        self._overlay(app.wrapper, "currentTime", self._on_time)
         self._overlay(app.wrapper, "error", self._on_error)
+        self._overlay(app, "run", self._on_run)
 
     @staticmethod
     def is_on(app: Any) -> bool:
@@ -80,19 +84,25 @@ class IbapiSession(Session):
         watch, began = Watch(self.profile, self.library, client_id), time.monotonic()
         ended: asyncio.Future[Optional[BaseException]] = self._loop.create_future()
         self._watch, self._ended, self._accounts, self._order_id, self.failure = watch, ended, None, None, None
+        self._questions, self._alive = 0, asyncio.Event()
         for name, value in self._settings.items():
             setattr(self.client, name, value)
-        thread = threading.Thread(target=self._live, args=(client_id, ended), name="ib_connect", daemon=True)
-        thread.start()
+        # Its threads are daemons like itself: ibapi's reader would otherwise keep a script from ending.
+        self._thread = threading.Thread(target=self._live, args=(client_id, ended), name="ib_connect", daemon=True)
+        self._thread.start()
         try:
-            await first(ended, watch.ready, min(seconds, handshake))
-            if watch.error or not watch.ready.is_set():
+            ends = began + min(seconds, handshake)
+            await first(ended, watch.ready, ends - time.monotonic())
+            if watch.ready.is_set() and not watch.error:
+                await first(ended, self._alive, ends - time.monotonic())
+            if watch.error or not self._alive.is_set():
                 raise self._verdict(watch, time.monotonic() - began)
         except BaseException:
             await self.drop()
             raise
         finally:
             self._watch = None
+        watch.passed("synchronize", "done")
         self.begun()
         return watch
 
@@ -172,25 +182,34 @@ class IbapiSession(Session):
             self._tell(self._watch.started, self._accounts)
             return
         plain(accountsList)
-        if self._order_id is not None:
-            self._start()
+        if self._order_id is not None and self._watch is not None:
+            self._started(self._watch)
 
     def _on_order_id(self, plain: Callable[[int], None], orderId: int) -> None:
         if self._watch is None:
             plain(orderId)
             return
-        # Scripts begin to trade in nextValidId, so it waits until the accounts are known to be of the right mode.
-        self._order_id = orderId
-        self._next_valid_id = plain
+        self._order_id, self._next_valid_id = orderId, plain
         if self._accounts is not None and not wrong_mode(self.profile, self._accounts):
-            self._start()
+            self._started(self._watch)
 
-    def _start(self) -> None:
+    def _started(self, watch: Watch) -> None:
+        self._tell(watch.started, self._accounts)
+        self.ask()
+
+    def _on_time(self, plain: Callable[[int], None], time: int) -> None:
+        if not self._questions:
+            plain(time)
+            return
+        self._questions -= 1  # the kit's own: the script has not asked
+        if self._watch is None or self._order_id is None:
+            return
+        # Scripts begin to trade in nextValidId, so it waits until here: the accounts are of the right mode, and the
+        # gateway answers.
         order_id, self._order_id = self._order_id, None
-        if self._watch is not None:
-            self._tell(self._watch.started, self._accounts)
+        self._tell(self._alive.set)
         self._next_valid_id(order_id)
-        # Here, since what the script has subscribed itself by now is not to be subscribed a second time.
+        # Only now, since what the script has subscribed itself is not to be subscribed a second time.
         if self.renewing:
             self._subscribe_again()
 
@@ -213,6 +232,12 @@ class IbapiSession(Session):
         self._messages += 1
         plain()
 
+    def _on_run(self, plain: Callable[[], None]) -> None:
+        if threading.current_thread() is self._thread or not self.connected():
+            plain()
+        elif self._thread is not None:
+            self._thread.join()  # a script that calls run() as it used to: the messages are handled already
+
     def _on_disconnect(self, plain: Callable[[], None]) -> None:
         # run() calls it too, after the connection has ended or a callback has failed.
         connection = self.client.conn
@@ -232,7 +257,9 @@ class IbapiSession(Session):
 
     def ask(self) -> None:
         """See Session."""
-        self.client.reqCurrentTime()
+        self._questions += 1
+        # The library's own, whatever the script has made of it.
+        sys.modules["ibapi.client"].EClient.reqCurrentTime(self.client)
 
     def renew(self) -> None:
         """See Session. The session's thread does it, as soon as the script's nextValidId has returned."""
