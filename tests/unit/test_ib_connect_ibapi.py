@@ -150,11 +150,13 @@ def test_what_goes_wrong_is_named_within_the_deadline(opening: Opening, script: 
 
 
 def test_a_port_without_a_listener_is_refused(opening: Opening) -> None:
+    app = App()
     with Peer(stall) as peer:
         pass
     with pytest.raises(ib_connect.Refused, match="no connection") as caught:
-        opening(peer, App(), timeout=1).open()
+        opening(peer, app, timeout=1).open()
     assert "gateway sent" not in str(caught.value)  # 502 is the library's own word
+    assert app.calls == []  # and what it advises is not said
 
 
 def test_a_refused_id_is_replaced_by_another(market: Market, opening: Opening) -> None:
@@ -263,6 +265,28 @@ def test_run_raises_what_a_callback_of_the_script_raised(market: Market, opening
     app.reqCurrentTime()
     with pytest.raises(ZeroDivisionError, match="the script's own"):
         connection.run()
+
+
+def test_a_callback_that_takes_its_time_is_waited_for_and_the_script_goes_on(
+    market: Market, opening: Opening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ib_connect, "THREAD_ENDS_WITHIN", 0.1)
+    busy, done = threading.Event(), threading.Event()
+
+    class Slow(App):
+        def currentTime(self, *_given: int) -> None:
+            busy.set()
+            done.wait(20)
+
+    app = Slow()
+    connection = opening(market, app)
+    connection.open()
+    app.reqCurrentTime()
+    busy.wait(20)
+    market.hang_up()
+    threading.Timer(2, done.set).start()
+    stay_until(connection, lambda: len(market.requests) == 2)
+    assert done.is_set()
 
 
 def test_what_the_kit_asks_is_not_answered_to_the_script(market: Market, opening: Opening) -> None:

@@ -287,3 +287,12 @@ def test_ticks_after_a_restart_reach_handlers_that_were_there_before(
     number = market.asked(1, MARKET_DATA)[0][2]
     market.say(raw_frame("1", "6", number, "4", "99.5", "10", "0"))
     stay_until(connection, lambda: 99.5 in prices)
+
+
+def test_a_gateway_that_is_silent_after_the_handshake_is_no_session_however_long_there_is_time(
+    market: Market, opening: Opening
+) -> None:
+    connection = opening(attempt_timeout=1)
+    market.mute |= {0, 1}
+    connection.open()
+    assert len(market.requests) == 3 and connection.ib.isConnected()

@@ -715,9 +715,10 @@ class Queue:
 
 #: The first letter of an account number: the mode it belongs to. Others are not judged.
 ACCOUNT_MODES = {"D": "paper", "U": "live", "F": "live", "I": "live"}
-#: Codes without a request that say nothing of the gateway: data farms that are connected or idle, and what ibapi
-#: itself says about a connection that it could not make.
-SAY_NOTHING = {*range(2104, 2109), 2158, 2159, *range(501, 600)}
+#: Codes without a request that mean nothing bad: data farms that are connected or idle.
+HARMLESS = {*range(2104, 2109), 2158, 2159}
+#: Codes that no gateway sends: what ibapi says itself about a connection that it could not make.
+LIBRARY_S_OWN = range(501, 600)
 
 
 def mask(account: str) -> str:
@@ -770,7 +771,7 @@ class Watch:
         """That the gateway sent a code; request is -1 where it means the connection."""
         if code == 326:
             self.fail(ClientIdInUse(f"client id {self.client_id} is in use (error 326)"))
-        elif request == -1 and code not in SAY_NOTHING:
+        elif request == -1 and code not in HARMLESS:
             self.notice = code
 
     def closed(self, message: str = "") -> None:
@@ -836,6 +837,7 @@ class Session(ABC):
         self.kept = False  # by run() or sleep(): then lost data is asked for again too
         self.renewing = False  # the session that is being made is to get the subscriptions of the one before
         self.left = False  # the script has disconnected itself
+        self.look_every: Optional[float] = None  # seconds, where `gone` may not be set at once
         self.failure: Optional[BaseException] = None  # what a callback of the script raised, and so ended the session
         self.gone = asyncio.Event()
         self._count, self._heard, self._asked = 0, time.monotonic(), False
@@ -902,6 +904,7 @@ class Session(ABC):
                 self._ask_once(now + PATIENCE - heartbeat)
                 continue
             waits = [each - now for each in (due, end) if each is not None]
+            waits += [self.look_every] if self.look_every else []
             try:
                 await asyncio.wait_for(self.gone.wait(), max(0.0, min(waits)) if waits else None)
             except asyncio.TimeoutError:
@@ -1029,6 +1032,8 @@ class AsyncioSession(Session):
                     if watch.ready.is_set():
                         await first(opening, watch.over, began + seconds - time.monotonic())
                     problem = opening.exception() if opening.done() else asyncio.TimeoutError()
+                    if not problem and time.monotonic() - began > arguments["timeout"]:
+                        problem = await self._no_answer(handshake)
                     if problem or watch.error:
                         raise watch.verdict(problem, time.monotonic() - began)
                 except BaseException:
@@ -1039,6 +1044,14 @@ class AsyncioSession(Session):
         watch.passed("synchronize", "done")
         self.begun()
         return watch
+
+    async def _no_answer(self, seconds: float) -> Optional[BaseException]:
+        """Asks for the time, where requests of the library may have timed out: ib_async only logs that they did."""
+        try:
+            await asyncio.wait_for(self.client.reqCurrentTimeAsync(), seconds)
+        except (asyncio.TimeoutError, ConnectionError) as error:
+            return error
+        return None
 
     async def drop(self) -> None:
         """See Session."""
@@ -1255,6 +1268,7 @@ class IbapiSession(Session):
         self._next_valid_id: Callable[..., None] = app.wrapper.nextValidId
         self._messages, self._questions = 0, 0
         self._alive = asyncio.Event()  # it has told the time, so it answers
+        self.look_every = 1.0  # a callback that goes on keeps the thread from telling that the session has ended
         self._settings = {name: getattr(app, name) for name in SETTINGS if getattr(app, name, None)}
         self._overlay(app, "setConnState", self._on_state)
         self._overlay(app, "msgLoopRec", self._on_message)
@@ -1291,6 +1305,10 @@ class IbapiSession(Session):
     async def attempt(self, client_id: int, seconds: float, handshake: float, options: dict[str, Any]) -> Watch:
         """See Session; there are no options."""
         del options  # the libraries on asyncio have some
+        if self._ended is not None and not self._ended.done():
+            error = ConnectError("a callback of the script has not returned from the session before", "setup")
+            error.retry = True
+            raise error
         watch, began = Watch(self.profile, self.library, client_id), time.monotonic()
         ended: asyncio.Future[Optional[BaseException]] = self._loop.create_future()
         self._watch, self._ended, self._accounts, self._order_id, self.failure = watch, ended, None, None, None
@@ -1365,10 +1383,8 @@ class IbapiSession(Session):
         if connection is not None and connection.socket is not None:
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):  # a callback that goes on; the next attempt finds that
             await asyncio.wait_for(asyncio.shield(ended), THREAD_ENDS_WITHIN)
-        except asyncio.TimeoutError:
-            raise ConnectError("a callback of the script does not return, so there can be no further session") from None
 
     # --- what the thread sees ---
 
@@ -1429,6 +1445,8 @@ class IbapiSession(Session):
         if len(numbers) > 1:
             request, code = numbers[0], numbers[-1]
             if self._watch is not None:
+                if request == -1 and code in LIBRARY_S_OWN:
+                    return  # its words about an attempt are a guess; the ConnectError has the evidence
                 self._tell(self._watch.told, request, code)
             elif code == DATA_LOST and self.kept:
                 self.subscriptions.end_of_session()

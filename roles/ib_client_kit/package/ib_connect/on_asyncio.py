@@ -59,6 +59,8 @@ class AsyncioSession(Session):
                     if watch.ready.is_set():
                         await first(opening, watch.over, began + seconds - time.monotonic())
                     problem = opening.exception() if opening.done() else asyncio.TimeoutError()
+                    if not problem and time.monotonic() - began > arguments["timeout"]:
+                        problem = await self._no_answer(handshake)
                     if problem or watch.error:
                         raise watch.verdict(problem, time.monotonic() - began)
                 except BaseException:
@@ -69,6 +71,14 @@ class AsyncioSession(Session):
         watch.passed("synchronize", "done")
         self.begun()
         return watch
+
+    async def _no_answer(self, seconds: float) -> Optional[BaseException]:
+        """Asks for the time, where requests of the library may have timed out: ib_async only logs that they did."""
+        try:
+            await asyncio.wait_for(self.client.reqCurrentTimeAsync(), seconds)
+        except (asyncio.TimeoutError, ConnectionError) as error:
+            return error
+        return None
 
     async def drop(self) -> None:
         """See Session."""

@@ -16,7 +16,7 @@ from .errors import ConnectError, Dropped, Refused
 from .profiles import Profile
 from .session import DATA_LOST, Session
 from .subscriptions import Subscriptions
-from .watch import Watch, first, wrong_mode
+from .watch import LIBRARY_S_OWN, Watch, first, wrong_mode
 
 #: Seconds for a thread to end after its connection has.
 THREAD_ENDS_WITHIN = 5.0
@@ -45,6 +45,7 @@ class IbapiSession(Session):
         self._next_valid_id: Callable[..., None] = app.wrapper.nextValidId
         self._messages, self._questions = 0, 0
         self._alive = asyncio.Event()  # it has told the time, so it answers
+        self.look_every = 1.0  # a callback that goes on keeps the thread from telling that the session has ended
         self._settings = {name: getattr(app, name) for name in SETTINGS if getattr(app, name, None)}
         self._overlay(app, "setConnState", self._on_state)
         self._overlay(app, "msgLoopRec", self._on_message)
@@ -81,6 +82,10 @@ class IbapiSession(Session):
     async def attempt(self, client_id: int, seconds: float, handshake: float, options: dict[str, Any]) -> Watch:
         """See Session; there are no options."""
         del options  # the libraries on asyncio have some
+        if self._ended is not None and not self._ended.done():
+            error = ConnectError("a callback of the script has not returned from the session before", "setup")
+            error.retry = True
+            raise error
         watch, began = Watch(self.profile, self.library, client_id), time.monotonic()
         ended: asyncio.Future[Optional[BaseException]] = self._loop.create_future()
         self._watch, self._ended, self._accounts, self._order_id, self.failure = watch, ended, None, None, None
@@ -155,10 +160,8 @@ class IbapiSession(Session):
         if connection is not None and connection.socket is not None:
             with contextlib.suppress(OSError):
                 connection.socket.shutdown(socket.SHUT_RDWR)
-        try:
+        with contextlib.suppress(asyncio.TimeoutError):  # a callback that goes on; the next attempt finds that
             await asyncio.wait_for(asyncio.shield(ended), THREAD_ENDS_WITHIN)
-        except asyncio.TimeoutError:
-            raise ConnectError("a callback of the script does not return, so there can be no further session") from None
 
     # --- what the thread sees ---
 
@@ -219,6 +222,8 @@ class IbapiSession(Session):
         if len(numbers) > 1:
             request, code = numbers[0], numbers[-1]
             if self._watch is not None:
+                if request == -1 and code in LIBRARY_S_OWN:
+                    return  # its words about an attempt are a guess; the ConnectError has the evidence
                 self._tell(self._watch.told, request, code)
             elif code == DATA_LOST and self.kept:
                 self.subscriptions.end_of_session()

@@ -11,9 +11,10 @@ from .profiles import Profile
 
 #: The first letter of an account number: the mode it belongs to. Others are not judged.
 ACCOUNT_MODES = {"D": "paper", "U": "live", "F": "live", "I": "live"}
-#: Codes without a request that say nothing of the gateway: data farms that are connected or idle, and what ibapi
-#: itself says about a connection that it could not make.
-SAY_NOTHING = {*range(2104, 2109), 2158, 2159, *range(501, 600)}
+#: Codes without a request that mean nothing bad: data farms that are connected or idle.
+HARMLESS = {*range(2104, 2109), 2158, 2159}
+#: Codes that no gateway sends: what ibapi says itself about a connection that it could not make.
+LIBRARY_S_OWN = range(501, 600)
 
 
 def mask(account: str) -> str:
@@ -66,7 +67,7 @@ class Watch:
         """That the gateway sent a code; request is -1 where it means the connection."""
         if code == 326:
             self.fail(ClientIdInUse(f"client id {self.client_id} is in use (error 326)"))
-        elif request == -1 and code not in SAY_NOTHING:
+        elif request == -1 and code not in HARMLESS:
             self.notice = code
 
     def closed(self, message: str = "") -> None:
