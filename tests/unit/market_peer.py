@@ -8,7 +8,7 @@ from typing import Callable, List, Sequence, Tuple
 
 from simulator.answers import answer
 from simulator.protocol import error, parse_hello, server_version, split_fields
-from unit.api_frames import ORDER_ID, raw_frame
+from unit.api_frames import raw_frame
 from unit.api_peer import Line, Peer
 
 Request = Sequence[str]
@@ -27,8 +27,12 @@ class Market(Peer):
         self.mute = set[int]()
         self.requests: List[List[Request]] = []
         self.ids: List[str] = []
-        self.first_words: Callable[[], bytes] = lambda: raw_frame("15", "1", self.accounts) + ORDER_ID
+        self.first_words: Callable[[], bytes] = self._accounts_and_order_id
         self._open: List[Tuple[Line, int]] = []
+
+    def _accounts_and_order_id(self) -> bytes:
+        """Each session counts from another number, so that one of the session before is never right by chance."""
+        return raw_frame("15", "1", self.accounts) + raw_frame("9", "1", str(100 * len(self.requests)))
 
     def _session(self, line: Line) -> None:
         version = self._greet(line)

@@ -344,7 +344,7 @@ def test_a_wrapper_of_its_own_works_as_well(market: Market, opening: Opening) ->
     wrapper = Wrapper()
     connection = opening(market, EClient(wrapper))
     connection.open()
-    stay_until(connection, lambda: wrapper.order_ids == [1])
+    stay_until(connection, lambda: wrapper.order_ids == [100])
 
 
 def test_an_app_can_be_closed_and_opened_again(market: Market, opening: Opening) -> None:

@@ -837,7 +837,6 @@ class Session(ABC):
         self.kept = False  # by run() or sleep(): then lost data is asked for again too
         self.renewing = False  # the session that is being made is to get the subscriptions of the one before
         self.left = False  # the script has disconnected itself
-        self.look_every: Optional[float] = None  # seconds, where `gone` may not be set at once
         self.failure: Optional[BaseException] = None  # what a callback of the script raised, and so ended the session
         self.gone = asyncio.Event()
         self._count, self._heard, self._asked = 0, time.monotonic(), False
@@ -904,7 +903,6 @@ class Session(ABC):
                 self._ask_once(now + PATIENCE - heartbeat)
                 continue
             waits = [each - now for each in (due, end) if each is not None]
-            waits += [self.look_every] if self.look_every else []
             try:
                 await asyncio.wait_for(self.gone.wait(), max(0.0, min(waits)) if waits else None)
             except asyncio.TimeoutError:
@@ -1268,7 +1266,6 @@ class IbapiSession(Session):
         self._next_valid_id: Callable[..., None] = app.wrapper.nextValidId
         self._messages, self._questions = 0, 0
         self._alive = asyncio.Event()  # it has told the time, so it answers
-        self.look_every = 1.0  # a callback that goes on keeps the thread from telling that the session has ended
         self._settings = {name: getattr(app, name) for name in SETTINGS if getattr(app, name, None)}
         self._overlay(app, "setConnState", self._on_state)
         self._overlay(app, "msgLoopRec", self._on_message)

@@ -45,7 +45,6 @@ class IbapiSession(Session):
         self._next_valid_id: Callable[..., None] = app.wrapper.nextValidId
         self._messages, self._questions = 0, 0
         self._alive = asyncio.Event()  # it has told the time, so it answers
-        self.look_every = 1.0  # a callback that goes on keeps the thread from telling that the session has ended
         self._settings = {name: getattr(app, name) for name in SETTINGS if getattr(app, name, None)}
         self._overlay(app, "setConnState", self._on_state)
         self._overlay(app, "msgLoopRec", self._on_message)

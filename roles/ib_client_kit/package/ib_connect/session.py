@@ -27,7 +27,6 @@ class Session(ABC):
         self.kept = False  # by run() or sleep(): then lost data is asked for again too
         self.renewing = False  # the session that is being made is to get the subscriptions of the one before
         self.left = False  # the script has disconnected itself
-        self.look_every: Optional[float] = None  # seconds, where `gone` may not be set at once
         self.failure: Optional[BaseException] = None  # what a callback of the script raised, and so ended the session
         self.gone = asyncio.Event()
         self._count, self._heard, self._asked = 0, time.monotonic(), False
@@ -94,7 +93,6 @@ class Session(ABC):
                 self._ask_once(now + PATIENCE - heartbeat)
                 continue
             waits = [each - now for each in (due, end) if each is not None]
-            waits += [self.look_every] if self.look_every else []
             try:
                 await asyncio.wait_for(self.gone.wait(), max(0.0, min(waits)) if waits else None)
             except asyncio.TimeoutError:
