@@ -9,7 +9,7 @@ from ibapi.client import EClient
 from ibapi.wrapper import EWrapper
 
 
-class App(EWrapper, EClient):  # type: ignore[misc] - the library has no types
+class App(EWrapper, EClient):  # type: ignore[misc]  # the library has no types
     """Its reqCurrentTime() returns when the answer is there."""
 
     def __init__(self) -> None:

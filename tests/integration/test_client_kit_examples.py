@@ -32,7 +32,7 @@ def stays(text: str) -> bool:
 
 def variants(long_running: bool) -> list[object]:
     """Each example with each library that it is true of."""
-    found = []
+    found: list[object] = []
     for number, text in enumerate(EXAMPLES):
         if stays(text) == long_running:
             names = ("ibapi", "ibapi-9") if "ibapi" in text else ("ib_async", "ib_insync")

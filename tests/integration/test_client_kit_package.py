@@ -31,10 +31,10 @@ ib_connect.connect("paper", timout=5)
 """
 
 
-def run(*command: str, expected: int = 0, **environment: str) -> str:
+def run(*command: str, environment: dict[str, str] | None = None, expected: int = 0) -> str:
     """What a command prints; it must end as expected."""
     done = subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False
+        command, env={**os.environ, **(environment or {})}, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == expected, done.stdout + done.stderr
     return done.stdout
@@ -54,7 +54,8 @@ def test_what_is_installed_connects(installed: Path, tmp_path: Path) -> None:
     with SimulatedGateway(tmp_path, mode="paper") as gateway:
         file = write_profiles(tmp_path, paper=profile(gateway.port, "paper"))
         places = {"IB_CONNECT_PROFILES": str(file), "IB_CONNECT_LOCKS": str(tmp_path / "locks")}
-        told = run(sys.executable, "-c", SCRIPT, str(installed), PYTHONPATH=str(installed), **places)
+        places["PYTHONPATH"] = str(installed)
+        told = run(sys.executable, "-c", SCRIPT, str(installed), environment=places)
     assert told.split()[1:] == ["True"]
 
 
@@ -63,13 +64,13 @@ def test_an_account_s_own_profiles_serve_where_the_host_has_none(installed: Path
     write_profiles(tmp_path / "config" / "ib-connect", sandbox=profile(4002, "paper"))
     program = "import ib_connect; ib_connect.profiles.PROFILES_FILE = '/nowhere'; print(*ib_connect.load_profiles())"
     environment = {"PYTHONPATH": str(installed), "XDG_CONFIG_HOME": str(tmp_path / "config"), "IB_CONNECT_PROFILES": ""}
-    assert run(sys.executable, "-c", program, **environment) == "sandbox\n"
+    assert run(sys.executable, "-c", program, environment=environment) == "sandbox\n"
 
 
 def test_a_type_checker_knows_what_can_be_passed_and_what_comes_back(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(TYPED, encoding="utf-8")
     mypy = [sys.executable, "-m", "mypy", "--no-incremental", "--config-file=", str(tmp_path / "script.py")]
-    told = run(*mypy, expected=1, MYPYPATH=str(installed))
+    told = run(*mypy, expected=1, environment={"MYPYPATH": str(installed)})
     assert len(re.findall(r'Revealed type is "(?:builtins\.)?int"', told)) == 2 and "import-untyped" not in told
     assert (installed / "ib_connect" / "py.typed").exists()
     assert 'incompatible type "str"; expected "float"' in told and 'keyword argument "timout"' in told

@@ -30,6 +30,10 @@ class Market(Peer):
         self.first_words: Callable[[], bytes] = self._accounts_and_order_id
         self._open: List[Tuple[Line, int]] = []
 
+    def __enter__(self) -> Market:
+        super().__enter__()
+        return self
+
     def _accounts_and_order_id(self) -> bytes:
         """Each session counts from another number, so that one of the session before is never right by chance."""
         return raw_frame("15", "1", self.accounts) + raw_frame("9", "1", str(100 * len(self.requests)))

@@ -25,7 +25,7 @@ LIVE = raw_frame("15", "1", "U7654321,")
 Opening = Callable[..., Any]
 
 
-class App(EWrapper, EClient):  # type: ignore[misc] - the library has no types
+class App(EWrapper, EClient):  # type: ignore[misc]  # the library has no types
     """A script's class, as its guide shows them."""
 
     def __init__(self) -> None:
@@ -333,7 +333,7 @@ ib_connect.connect("paper", app=app, profiles=folder + "/profiles.json", locks={
 
 
 def test_a_wrapper_of_its_own_works_as_well(market: Market, opening: Opening) -> None:
-    class Wrapper(EWrapper):  # type: ignore[misc] - the library has no types
+    class Wrapper(EWrapper):  # type: ignore[misc]  # the library has no types
         def __init__(self) -> None:
             super().__init__()
             self.order_ids: List[int] = []

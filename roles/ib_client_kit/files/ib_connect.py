@@ -893,6 +893,7 @@ class Session(ABC):
             await asyncio.sleep(0)
             if not self.connected():
                 return "the session has ended"
+            self.gone.clear()  # of a session before
             now = time.monotonic()
             if self.received() != self._count:
                 self._count, self._heard, self._asked = self.received(), now, False
