@@ -296,3 +296,31 @@ def test_a_gateway_that_is_silent_after_the_handshake_is_no_session_however_long
     market.mute |= {0, 1}
     connection.open()
     assert len(market.requests) == 3 and connection.ib.isConnected()
+
+
+def test_a_loop_over_a_ticker_s_updates_goes_on_over_a_restart_and_ends_with_the_connection(
+    market: Market, library: Any, tmp_path: Path
+) -> None:
+    file = write_profiles(tmp_path, paper=profile(market.port, "paper"))
+    connection = ib_connect.connect_async(
+        "paper", profiles=file, locks=lock_folder(tmp_path), library=library.__name__, timeout=20
+    )
+    seen: List[float] = []
+
+    async def watch(ticker: Any) -> None:
+        async for each in ticker.updateEvent:
+            seen.append(each.last)
+
+    async def until_seen(count: int) -> None:
+        while len(seen) < count:
+            await connection.sleep(0.01)
+
+    async def script() -> None:
+        async with connection as ib:
+            watching = asyncio.ensure_future(watch(ib.reqMktData(library.Stock("AAPL", "SMART", "USD", conId=265598))))
+            await until_seen(1)
+            market.hang_up()
+            await until_seen(2)
+        await asyncio.wait_for(watching, 10)
+
+    asyncio.run(script())

@@ -32,13 +32,8 @@ class AsyncioSession(Session):
         self._loop = asyncio.get_event_loop()
         self._tables: dict[str, Any] = {}
         self._ours = False  # this file is what disconnects
-        plain = ib.client.disconnect
-
-        def disconnect() -> None:
-            self.left = self.left or (not self._ours and ib.client.isReady())
-            plain()
-
-        ib.client.disconnect = disconnect
+        self._disconnect, ib.client.disconnect = ib.client.disconnect, self._on_disconnect
+        self._end_events, ib.wrapper.setEventsDone = ib.wrapper.setEventsDone, self._on_events_done
         ib.client.conn.disconnected += self._on_end
         ib.errorEvent += self._on_code
 
@@ -118,6 +113,19 @@ class AsyncioSession(Session):
         """See Session."""
         self.client.client.reqCurrentTime()
 
+    def _on_disconnect(self) -> None:
+        self.left = self.left or (not self._ours and self.client.client.isReady())
+        self._disconnect()
+
+    def _on_events_done(self) -> None:
+        """The library ends every event with its session; those of what will be subscribed again are to go on."""
+        wrapper = self.client.wrapper
+        tickers, subscribers = wrapper.tickers, wrapper.reqId2Subscriber
+        if self.kept and not self.left:
+            wrapper.tickers, wrapper.reqId2Subscriber = {}, {}
+        self._end_events()
+        wrapper.tickers, wrapper.reqId2Subscriber = tickers, subscribers
+
     def _on_end(self, _message: str) -> None:
         self.gone.set()
 
@@ -192,6 +200,10 @@ class AsyncioSession(Session):
 
     def part(self) -> Optional[socket.socket]:
         """See Session."""
+        self.kept = False
+        for table in ("tickers", "reqId2Subscriber"):
+            for each in self._tables.get(table, {}).values():
+                each.updateEvent.set_done()  # nobody is to wait for more of it
         handle, transport = None, self.client.client.conn.transport
         if transport is not None:
             with contextlib.suppress(Exception):
