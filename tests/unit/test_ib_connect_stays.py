@@ -324,3 +324,25 @@ def test_a_loop_over_a_ticker_s_updates_goes_on_over_a_restart_and_ends_with_the
         await asyncio.wait_for(watching, 10)
 
     asyncio.run(script())
+
+
+def test_tasks_that_stay_beside_each_other_connect_again_once(market: Market, library: Any, tmp_path: Path) -> None:
+    file = write_profiles(tmp_path, paper=profile(market.port, "paper"))
+    connection = ib_connect.connect_async(
+        "paper", profiles=file, locks=lock_folder(tmp_path), library=library.__name__, timeout=20
+    )
+
+    async def script() -> None:
+        async with connection as ib:
+            ib.reqMktData(library.Stock("AAPL", "SMART", "USD", conId=265598))
+            staying = [asyncio.ensure_future(connection.run()) for _ in range(3)]
+            await connection.sleep(0.1)
+            market.hang_up()
+            while not market.asked(1, MARKET_DATA):
+                await connection.sleep(0.01)
+            await connection.sleep(0.2)
+            ib.disconnect()
+            await asyncio.wait_for(asyncio.gather(*staying), 10)
+
+    asyncio.run(script())
+    assert len(market.requests) == 2 and len(market.asked(1, MARKET_DATA)) == 1

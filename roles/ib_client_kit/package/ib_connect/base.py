@@ -103,6 +103,7 @@ class Base(Closing):
                 until = deadline if self._wait is None else min(deadline, began + self._wait)
                 await Queue(self._folder, self.profile, self).slot(until)
             self.timings = {"slot": time.monotonic() - began}
+            self._connecting = asyncio.Lock()
             session = self._session = self._new_session()
             self.ib = session.client
             await self._establish(session, began, deadline)
@@ -169,12 +170,11 @@ class Base(Closing):
 
     async def _reopen(self, timeout: Optional[float]) -> Any:
         session = self._must_be_open()
-        if not session.connected():
-            began = time.monotonic()
-            await session.drop()
-            session.renewing = False
-            await self._establish(session, began, deadline_of(began, timeout or self._timeout))
-            session.start_anew()
+        async with self._connecting:
+            if not session.connected():
+                began = time.monotonic()
+                await self._connect_again(session, began, deadline_of(began, timeout or self._timeout), renewing=False)
+                session.start_anew()
         return self.ib
 
     async def _stay(self, seconds: Optional[float] = None) -> None:
@@ -183,7 +183,7 @@ class Base(Closing):
         session.kept = True
         end = None if seconds is None else time.monotonic() + seconds
         while True:
-            left = None if end is None else max(0.0, end - time.monotonic())
+            left, sessions = None if end is None else max(0.0, end - time.monotonic()), session.sessions
             why = await session.lost(self._heartbeat, left)
             if session.failure is not None:
                 raise session.failure
@@ -192,12 +192,18 @@ class Base(Closing):
             if session.left:
                 await asyncio.sleep(left or 0.0)
                 return
-            log.warning("%s: %s; connects again", self._where, why)
-            began = time.monotonic()
-            await session.drop()
-            session.renewing = True
-            await self._establish(session, began, math.inf if self._outage is None else began + self._outage)
-            session.renew()
+            async with self._connecting:
+                if session.sessions == sessions:  # else another task of the script has done it meanwhile
+                    log.warning("%s: %s; connects again", self._where, why)
+                    began = time.monotonic()
+                    ends = math.inf if self._outage is None else began + self._outage
+                    await self._connect_again(session, began, ends, renewing=True)
+                    session.renew()
+
+    async def _connect_again(self, session: Session, began: float, deadline: float, renewing: bool) -> None:
+        await session.drop()
+        session.renewing = renewing
+        await self._establish(session, began, deadline)
 
     def _must_be_open(self) -> Session:
         if self not in open_connections or self._session is None:

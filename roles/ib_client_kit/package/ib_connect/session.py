@@ -28,6 +28,7 @@ class Session(ABC):
         self.renewing = False  # the session that is being made is to get the subscriptions of the one before
         self.left = False  # the script has disconnected itself
         self.failure: Optional[BaseException] = None  # what a callback of the script raised, and so ended the session
+        self.sessions = 0  # how many there have been
         self.gone = asyncio.Event()
         self._count, self._heard, self._asked = 0, time.monotonic(), False
 
@@ -70,6 +71,7 @@ class Session(ABC):
     def begun(self) -> None:
         """That there is a session now."""
         self.left = False
+        self.sessions += 1
         self.gone.clear()
         self._count, self._heard, self._asked = 0, time.monotonic(), False
 
