@@ -64,7 +64,7 @@ def stock() -> Any:
 
 @pytest.fixture
 def market(monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
-    monkeypatch.setattr(ib_connect, "backoff", lambda _attempt: 0.0)
+    monkeypatch.setattr(ib_connect, "backoff", lambda _attempt: 0.1)
     monkeypatch.setattr(ib_connect, "PATIENCE", 0.5)
     with Market() as market:
         yield market

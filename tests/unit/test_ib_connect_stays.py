@@ -27,7 +27,7 @@ def library(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def market(monkeypatch: pytest.MonkeyPatch) -> Iterator[Market]:
-    monkeypatch.setattr(ib_connect, "backoff", lambda _attempt: 0.0)
+    monkeypatch.setattr(ib_connect, "backoff", lambda _attempt: 0.1)
     monkeypatch.setattr(ib_connect, "PATIENCE", 0.3)
     with Market() as market:
         yield market
