@@ -37,7 +37,7 @@ def trades(request: Request) -> Iterator[Message]:
 
 
 #: Message id of a request: what answers it.
-MARKET: Dict[str, Callable[[Request], Iterator[Message]]] = {
+MARKET: Dict[int, Callable[[Request], Iterator[Message]]] = {
     1: market_data,
     20: historical_data,
     50: real_time_bars,
