@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
-from . import blockers, latest, repair_log
+from . import blockers, latest, plan_text, repair_log
 from .text import visible
 
 SCHEMA = "ib-fleet/1"
@@ -228,6 +228,7 @@ def _open_steps(health: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) ->
         for step in gateway["plan"]["steps"]:
             if describe(step) not in foretold:
                 found.append("  planned: %s: %s" % (describe(step), step["reason"]))
+                found.extend("  " + line for line in plan_text.costs(step))
     return found
 
 

@@ -192,7 +192,8 @@ def _plan(gateway: Mapping[str, Any]) -> Iterator[str]:
     for step in gateway["plan"]["steps"]:
         condition = "if it persists, " if step["only_if_persists"] else ""
         only = " (plan_only: shown, not done)" if gateway["remediation"] == "plan_only" else ""
-        cost = " Cost: %s." % step["disruption"] if step["disruption"] else ""
+        told_cost = step.get("costs") or step["disruption"]
+        cost = " Cost: %s." % told_cost if told_cost else ""
         told_step = "%s%s: %s%s." % (condition, describe(step), step["reason"], only)
         yield told_step[0].upper() + told_step[1:] + cost
 
