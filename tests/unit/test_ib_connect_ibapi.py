@@ -254,6 +254,31 @@ def test_run_ends_when_a_callback_disconnects(market: Market, opening: Opening) 
     assert len(market.requests) == 1
 
 
+def test_run_ends_as_well_when_the_callback_disconnects_because_of_an_error(market: Market, opening: Opening) -> None:
+    class Careful(App):
+        def currentTime(self, *given: int) -> None:
+            try:
+                raise ValueError(given)
+            except ValueError:
+                self.disconnect()
+
+    app = Careful()
+    connection = opening(market, app)
+    connection.open()
+    app.reqCurrentTime()
+    connection.run()
+    assert len(market.requests) == 1
+
+
+def test_a_script_is_told_of_no_session_that_is_given_up(market: Market, opening: Opening) -> None:
+    app = App()
+    market.mute.add(0)
+    connection = opening(market, app, attempt_timeout=0.5)
+    connection.open()
+    stay_until(connection, lambda: "nextValidId" in app.names())
+    assert [each for each in app.calls if each[0] == "nextValidId"] == [("nextValidId", 200)]
+
+
 def test_run_raises_what_a_callback_of_the_script_raised(market: Market, opening: Opening) -> None:
     class Broken(App):
         def currentTime(self, *_given: int) -> None:
@@ -370,6 +395,18 @@ def test_an_app_has_one_connection_at_a_time_and_any_number_after_each_other(mar
     stay_until(second, lambda: market.asked(2, MARKET_DATA))
     second.sleep(0.1)
     assert len(market.asked(2, MARKET_DATA)) == 1
+
+
+def test_what_is_no_app_is_refused_with_what_to_give(market: Market, opening: Opening) -> None:
+    class Forgetful(EWrapper, EClient):  # type: ignore[misc]  # the library has no types
+        def __init__(self) -> None:
+            pass
+
+    for wrong in (App, object(), Forgetful()):
+        with pytest.raises(ValueError, match=r"EClient\.__init__"):
+            opening(market, wrong)
+    with pytest.raises(ValueError, match="for ibapi, give app"):
+        opening(market, None, library="ibapi")
 
 
 def test_options_of_the_other_libraries_are_refused(market: Market, opening: Opening) -> None:

@@ -441,7 +441,7 @@ def load_library(name: Optional[str] = None) -> ModuleType:
         else:
             logging.getLogger(f"{each}.client").addFilter(not_misleading)
             return module
-    raise LibraryMissing(f"{'; '.join(problems)}: pip install ib_async for {sys.executable}")
+    raise LibraryMissing(f"{'; '.join(problems)}: pip install ib_async for {sys.executable}; for ibapi, give app")
 
 
 def prepare_loop() -> tuple[asyncio.AbstractEventLoop, bool]:
@@ -776,8 +776,12 @@ class Watch:
 
     def closed(self, message: str = "") -> None:
         """That the gateway closed the connection."""
+        self.fail(self.hung_up(message))
+
+    def hung_up(self, message: str = "") -> Dropped:
+        """The error for a connection that the gateway closed."""
         came = f"after server version {self.version}" if self.version else "before a server version came"
-        self.fail(Dropped(f"the gateway closed the connection {came}{message and f' ({message})'}", self.stage))
+        return Dropped(f"the gateway closed the connection {came}{message and f' ({message})'}", self.stage)
 
     def fail(self, error: ConnectError) -> None:
         """That the attempt is over; the first error counts."""
@@ -1252,7 +1256,7 @@ class WireWatch(Watch):
 
 
 # --- on_ibapi --------------------------------------------------------------------------------------------------------
-# Sessions of the official ibapi: a script's EClient connects, and its messages are handled, in a thread of its own.
+# Sessions of the official ibapi: a script's EClient connects and is served in a thread of its own.
 
 #: Seconds for a thread to end after its connection has.
 THREAD_ENDS_WITHIN = 5.0
@@ -1281,6 +1285,8 @@ class IbapiSession(Session):
         self._next_valid_id: Callable[..., None] = app.wrapper.nextValidId
         self._messages, self._questions = 0, 0
         self._alive = asyncio.Event()  # it has told the time, so it answers
+        self._begun = False  # nextValidId has been passed on, so the script takes this for its session
+        self._deciding = threading.Lock()  # whether it is one: the waiting thread may be giving it up
         self._settings = {name: getattr(app, name) for name in SETTINGS if getattr(app, name, None)}
         self._overlay(app, "setConnState", self._on_state)
         self._overlay(app, "msgLoopRec", self._on_message)
@@ -1324,7 +1330,7 @@ class IbapiSession(Session):
         watch, began = Watch(self.profile, self.library, client_id), time.monotonic()
         ended: asyncio.Future[Optional[BaseException]] = self._loop.create_future()
         self._watch, self._ended, self._accounts, self._order_id, self.failure = watch, ended, None, None, None
-        self._questions, self._alive = 0, asyncio.Event()
+        self._questions, self._alive, self._begun = 0, asyncio.Event(), False
         for name, value in self._settings.items():
             setattr(self.client, name, value)
         # Its threads are daemons like itself: ibapi's reader would otherwise keep a script from ending.
@@ -1335,29 +1341,30 @@ class IbapiSession(Session):
             await first(ended, watch.ready, ends - time.monotonic())
             if watch.ready.is_set() and not watch.error:
                 await first(ended, self._alive, ends - time.monotonic())
-            if watch.error or not self._alive.is_set():
+            if not self._decide():
                 raise self._verdict(watch, time.monotonic() - began)
         except BaseException:
+            self._decide()
             await self.drop()
             raise
-        finally:
-            self._watch = None
         watch.passed("synchronize", "done")
         self.begun()
         return watch
 
+    def _decide(self) -> bool:
+        """Whether the script has its session; from here on it cannot get this one any more."""
+        with self._deciding:
+            self._watch = None
+            return self._begun
+
     def _verdict(self, watch: Watch, seconds: float) -> ConnectError:
         ended = self._ended
-        if ended is None or not ended.done():
-            return watch.verdict(None, seconds)
-        if ended.result() is not None:
-            if watch.version is None and watch.stage == "server_version":
-                watch.fail(Dropped("the answer is not the API protocol"))
-            return watch.verdict(ended.result(), seconds)
-        if watch.stage == "tcp":
-            watch.fail(Refused("no connection"))
-        watch.closed()
-        return watch.verdict(None, seconds)
+        problem = ended.result() if ended is not None and ended.done() else None
+        if problem is not None and watch.stage == "server_version":
+            watch.fail(Dropped("the answer is not the API protocol"))
+        elif problem is None and ended is not None and ended.done():
+            watch.fail(Refused("no connection") if watch.stage == "tcp" else watch.hung_up())
+        return watch.verdict(problem, seconds)
 
     def _live(self, client_id: int, ended: asyncio.Future[Optional[BaseException]]) -> None:
         """The thread: from connect() to the end of the session."""
@@ -1372,7 +1379,8 @@ class IbapiSession(Session):
                 self.client.disconnect()  # which the library leaves out
             if self._accounts is not None:
                 log.exception("a callback of the script failed, which has ended its session")
-        self._tell(self._on_thread_end, ended, problem)
+        finally:
+            self._tell(self._on_thread_end, ended, problem)
 
     def _on_thread_end(self, ended: asyncio.Future[Optional[BaseException]], problem: Optional[BaseException]) -> None:
         if not ended.done():
@@ -1415,21 +1423,22 @@ class IbapiSession(Session):
             self._tell(watch.greeted, self.client.serverVersion())
 
     def _on_accounts(self, plain: Callable[[str], None], accountsList: str) -> None:
-        self._accounts = [each for each in accountsList.split(",") if each]
-        if self._watch is not None and wrong_mode(self.profile, self._accounts):
-            self._tell(self._watch.started, self._accounts)
+        self._accounts, watch = [each for each in accountsList.split(",") if each], self._watch
+        if not self._begun and wrong_mode(self.profile, self._accounts):
+            if watch is not None:
+                self._tell(watch.started, self._accounts)
             return
         plain(accountsList)
-        if self._order_id is not None and self._watch is not None:
-            self._started(self._watch)
+        if self._order_id is not None and watch is not None:
+            self._started(watch)
 
     def _on_order_id(self, plain: Callable[[int], None], orderId: int) -> None:
-        if self._watch is None:
+        if self._begun:
             plain(orderId)
             return
-        self._order_id, self._next_valid_id = orderId, plain
-        if self._accounts is not None and not wrong_mode(self.profile, self._accounts):
-            self._started(self._watch)
+        self._order_id, self._next_valid_id, watch = orderId, plain, self._watch
+        if watch is not None and self._accounts is not None and not wrong_mode(self.profile, self._accounts):
+            self._started(watch)
 
     def _started(self, watch: Watch) -> None:
         self._tell(watch.started, self._accounts)
@@ -1440,11 +1449,12 @@ class IbapiSession(Session):
             plain(time)
             return
         self._questions -= 1  # the kit's own: the script has not asked
-        if self._watch is None or self._order_id is None:
-            return
         # Scripts begin to trade in nextValidId, so it waits until here: the accounts are of the right mode, and the
         # gateway answers.
-        order_id, self._order_id = self._order_id, None
+        with self._deciding:
+            if self._watch is None or self._order_id is None:
+                return
+            order_id, self._order_id, self._begun = self._order_id, None, True
         self._tell(self._alive.set)
         self._next_valid_id(order_id)
         # Only now, since what the script has subscribed itself is not to be subscribed a second time.
@@ -1479,10 +1489,10 @@ class IbapiSession(Session):
             self._thread.join()  # a script that calls run() as it used to: the messages are handled already
 
     def _on_disconnect(self, plain: Callable[[], None]) -> None:
-        # run() calls it too, after the connection has ended or a callback has failed.
-        connection = self.client.conn
-        open_still = connection is not None and connection.isConnected()
-        self.left = self.left or (open_still and sys.exc_info()[1] is None)
+        # The library calls it too, when its run() ends; that is no word of the script's.
+        caller = sys._getframe(2).f_globals.get("__name__")
+        open_still = self.client.conn is not None and self.client.conn.isConnected()
+        self.left = self.left or (open_still and caller not in ("ibapi.client", __name__))
         plain()
 
     # --- while it stands ---
@@ -1567,6 +1577,12 @@ class Base(Closing):
             raise ValueError("timeout and attempt_timeout are seconds above 0")
         if heartbeat < 0 or (outage is not None and outage <= 0):
             raise ValueError("heartbeat is seconds, or 0 for none; outage is seconds above 0, or None for any")
+        if library not in (None, *LIBRARIES):
+            raise ValueError(
+                f"library {library!r}: give ib_insync or ib_async; for ibapi, give app: the EClient object"
+            )
+        if app is not None and (isinstance(app, type) or getattr(app, "wrapper", None) is None):
+            raise ValueError("app: give an object, not a class, whose __init__ calls EClient.__init__(self, self)")
         if app is not None and (readonly or account or library):
             raise ValueError("readonly, account and library are for ib_insync and ib_async: leave them out beside app")
         self.profile = find_profile(profile, live, profiles)
@@ -1692,8 +1708,6 @@ class Base(Closing):
         while True:
             left, sessions = None if end is None else max(0.0, end - time.monotonic()), session.sessions
             why = await session.lost(self._heartbeat, left)
-            if session.failure is not None:
-                raise session.failure
             if why is None:
                 return
             if session.left:
@@ -1709,6 +1723,8 @@ class Base(Closing):
 
     async def _connect_again(self, session: Session, began: float, deadline: float, renewing: bool) -> None:
         await session.drop()
+        if session.failure is not None:
+            raise session.failure
         session.renewing = renewing
         await self._establish(session, began, deadline)
 

@@ -17,7 +17,7 @@ from .errors import ClientIdInUse, ConnectError
 from .exits import Closing, give_signals_back, open_connections, take_signals
 from .leases import lease, lock_folder
 from .locks import Lock
-from .loops import load_library
+from .loops import LIBRARIES, load_library
 from .on_asyncio import AsyncioSession
 from .on_ibapi import IbapiSession
 from .profiles import find_profile, read_profiles
@@ -60,6 +60,12 @@ class Base(Closing):
             raise ValueError("timeout and attempt_timeout are seconds above 0")
         if heartbeat < 0 or (outage is not None and outage <= 0):
             raise ValueError("heartbeat is seconds, or 0 for none; outage is seconds above 0, or None for any")
+        if library not in (None, *LIBRARIES):
+            raise ValueError(
+                f"library {library!r}: give ib_insync or ib_async; for ibapi, give app: the EClient object"
+            )
+        if app is not None and (isinstance(app, type) or getattr(app, "wrapper", None) is None):
+            raise ValueError("app: give an object, not a class, whose __init__ calls EClient.__init__(self, self)")
         if app is not None and (readonly or account or library):
             raise ValueError("readonly, account and library are for ib_insync and ib_async: leave them out beside app")
         self.profile = find_profile(profile, live, profiles)
@@ -185,8 +191,6 @@ class Base(Closing):
         while True:
             left, sessions = None if end is None else max(0.0, end - time.monotonic()), session.sessions
             why = await session.lost(self._heartbeat, left)
-            if session.failure is not None:
-                raise session.failure
             if why is None:
                 return
             if session.left:
@@ -202,6 +206,8 @@ class Base(Closing):
 
     async def _connect_again(self, session: Session, began: float, deadline: float, renewing: bool) -> None:
         await session.drop()
+        if session.failure is not None:
+            raise session.failure
         session.renewing = renewing
         await self._establish(session, began, deadline)
 

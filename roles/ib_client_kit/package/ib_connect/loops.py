@@ -31,7 +31,7 @@ def load_library(name: Optional[str] = None) -> ModuleType:
         else:
             logging.getLogger(f"{each}.client").addFilter(not_misleading)
             return module
-    raise LibraryMissing(f"{'; '.join(problems)}: pip install ib_async for {sys.executable}")
+    raise LibraryMissing(f"{'; '.join(problems)}: pip install ib_async for {sys.executable}; for ibapi, give app")
 
 
 def prepare_loop() -> tuple[asyncio.AbstractEventLoop, bool]:

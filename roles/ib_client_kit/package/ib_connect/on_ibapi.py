@@ -1,4 +1,4 @@
-"""Sessions of the official ibapi: a script's EClient connects, and its messages are handled, in a thread of its own."""
+"""Sessions of the official ibapi: a script's EClient connects and is served in a thread of its own."""
 
 from __future__ import annotations
 
@@ -45,6 +45,8 @@ class IbapiSession(Session):
         self._next_valid_id: Callable[..., None] = app.wrapper.nextValidId
         self._messages, self._questions = 0, 0
         self._alive = asyncio.Event()  # it has told the time, so it answers
+        self._begun = False  # nextValidId has been passed on, so the script takes this for its session
+        self._deciding = threading.Lock()  # whether it is one: the waiting thread may be giving it up
         self._settings = {name: getattr(app, name) for name in SETTINGS if getattr(app, name, None)}
         self._overlay(app, "setConnState", self._on_state)
         self._overlay(app, "msgLoopRec", self._on_message)
@@ -88,7 +90,7 @@ class IbapiSession(Session):
         watch, began = Watch(self.profile, self.library, client_id), time.monotonic()
         ended: asyncio.Future[Optional[BaseException]] = self._loop.create_future()
         self._watch, self._ended, self._accounts, self._order_id, self.failure = watch, ended, None, None, None
-        self._questions, self._alive = 0, asyncio.Event()
+        self._questions, self._alive, self._begun = 0, asyncio.Event(), False
         for name, value in self._settings.items():
             setattr(self.client, name, value)
         # Its threads are daemons like itself: ibapi's reader would otherwise keep a script from ending.
@@ -99,29 +101,30 @@ class IbapiSession(Session):
             await first(ended, watch.ready, ends - time.monotonic())
             if watch.ready.is_set() and not watch.error:
                 await first(ended, self._alive, ends - time.monotonic())
-            if watch.error or not self._alive.is_set():
+            if not self._decide():
                 raise self._verdict(watch, time.monotonic() - began)
         except BaseException:
+            self._decide()
             await self.drop()
             raise
-        finally:
-            self._watch = None
         watch.passed("synchronize", "done")
         self.begun()
         return watch
 
+    def _decide(self) -> bool:
+        """Whether the script has its session; from here on it cannot get this one any more."""
+        with self._deciding:
+            self._watch = None
+            return self._begun
+
     def _verdict(self, watch: Watch, seconds: float) -> ConnectError:
         ended = self._ended
-        if ended is None or not ended.done():
-            return watch.verdict(None, seconds)
-        if ended.result() is not None:
-            if watch.version is None and watch.stage == "server_version":
-                watch.fail(Dropped("the answer is not the API protocol"))
-            return watch.verdict(ended.result(), seconds)
-        if watch.stage == "tcp":
-            watch.fail(Refused("no connection"))
-        watch.closed()
-        return watch.verdict(None, seconds)
+        problem = ended.result() if ended is not None and ended.done() else None
+        if problem is not None and watch.stage == "server_version":
+            watch.fail(Dropped("the answer is not the API protocol"))
+        elif problem is None and ended is not None and ended.done():
+            watch.fail(Refused("no connection") if watch.stage == "tcp" else watch.hung_up())
+        return watch.verdict(problem, seconds)
 
     def _live(self, client_id: int, ended: asyncio.Future[Optional[BaseException]]) -> None:
         """The thread: from connect() to the end of the session."""
@@ -136,7 +139,8 @@ class IbapiSession(Session):
                 self.client.disconnect()  # which the library leaves out
             if self._accounts is not None:
                 log.exception("a callback of the script failed, which has ended its session")
-        self._tell(self._on_thread_end, ended, problem)
+        finally:
+            self._tell(self._on_thread_end, ended, problem)
 
     def _on_thread_end(self, ended: asyncio.Future[Optional[BaseException]], problem: Optional[BaseException]) -> None:
         if not ended.done():
@@ -179,21 +183,22 @@ class IbapiSession(Session):
             self._tell(watch.greeted, self.client.serverVersion())
 
     def _on_accounts(self, plain: Callable[[str], None], accountsList: str) -> None:
-        self._accounts = [each for each in accountsList.split(",") if each]
-        if self._watch is not None and wrong_mode(self.profile, self._accounts):
-            self._tell(self._watch.started, self._accounts)
+        self._accounts, watch = [each for each in accountsList.split(",") if each], self._watch
+        if not self._begun and wrong_mode(self.profile, self._accounts):
+            if watch is not None:
+                self._tell(watch.started, self._accounts)
             return
         plain(accountsList)
-        if self._order_id is not None and self._watch is not None:
-            self._started(self._watch)
+        if self._order_id is not None and watch is not None:
+            self._started(watch)
 
     def _on_order_id(self, plain: Callable[[int], None], orderId: int) -> None:
-        if self._watch is None:
+        if self._begun:
             plain(orderId)
             return
-        self._order_id, self._next_valid_id = orderId, plain
-        if self._accounts is not None and not wrong_mode(self.profile, self._accounts):
-            self._started(self._watch)
+        self._order_id, self._next_valid_id, watch = orderId, plain, self._watch
+        if watch is not None and self._accounts is not None and not wrong_mode(self.profile, self._accounts):
+            self._started(watch)
 
     def _started(self, watch: Watch) -> None:
         self._tell(watch.started, self._accounts)
@@ -204,11 +209,12 @@ class IbapiSession(Session):
             plain(time)
             return
         self._questions -= 1  # the kit's own: the script has not asked
-        if self._watch is None or self._order_id is None:
-            return
         # Scripts begin to trade in nextValidId, so it waits until here: the accounts are of the right mode, and the
         # gateway answers.
-        order_id, self._order_id = self._order_id, None
+        with self._deciding:
+            if self._watch is None or self._order_id is None:
+                return
+            order_id, self._order_id, self._begun = self._order_id, None, True
         self._tell(self._alive.set)
         self._next_valid_id(order_id)
         # Only now, since what the script has subscribed itself is not to be subscribed a second time.
@@ -243,10 +249,10 @@ class IbapiSession(Session):
             self._thread.join()  # a script that calls run() as it used to: the messages are handled already
 
     def _on_disconnect(self, plain: Callable[[], None]) -> None:
-        # run() calls it too, after the connection has ended or a callback has failed.
-        connection = self.client.conn
-        open_still = connection is not None and connection.isConnected()
-        self.left = self.left or (open_still and sys.exc_info()[1] is None)
+        # The library calls it too, when its run() ends; that is no word of the script's.
+        caller = sys._getframe(2).f_globals.get("__name__")
+        open_still = self.client.conn is not None and self.client.conn.isConnected()
+        self.left = self.left or (open_still and caller not in ("ibapi.client", __name__))
         plain()
 
     # --- while it stands ---

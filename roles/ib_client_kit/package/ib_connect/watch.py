@@ -72,8 +72,12 @@ class Watch:
 
     def closed(self, message: str = "") -> None:
         """That the gateway closed the connection."""
+        self.fail(self.hung_up(message))
+
+    def hung_up(self, message: str = "") -> Dropped:
+        """The error for a connection that the gateway closed."""
         came = f"after server version {self.version}" if self.version else "before a server version came"
-        self.fail(Dropped(f"the gateway closed the connection {came}{message and f' ({message})'}", self.stage))
+        return Dropped(f"the gateway closed the connection {came}{message and f' ({message})'}", self.stage)
 
     def fail(self, error: ConnectError) -> None:
         """That the attempt is over; the first error counts."""
