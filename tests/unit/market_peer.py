@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import socket
 from typing import Callable, List, Sequence, Tuple
 
-from simulator.answers import answer
-from simulator.protocol import error, parse_hello, server_version, split_fields
 from unit.api_frames import raw_frame
 from unit.api_peer import Line, Peer
+from unit.market_answers import answer, error
 
 Request = Sequence[str]
 
 
 class Market(Peer):
-    """Each of its sessions is answered as the simulator answers, until the test says otherwise.
+    """Each of its sessions is answered as market_answers says, until the test says otherwise.
 
     requests: for each session the requests it has made, as lists of fields. refuse: the client ids that get error
     326. mute: the sessions, counted from 0, that get no more answers.
@@ -44,7 +44,7 @@ class Market(Peer):
         number = line.heard[-1].split(b"\0")[2].decode()
         self.ids.append(number)
         if number in self.refuse:
-            line.say(error(version, -1, 326))
+            line.say(error(version, 326))
             line.until_closed()
             return
         heard: List[Request] = []
@@ -53,17 +53,17 @@ class Market(Peer):
         self._open.append((line, version))
         line.say(self.first_words())
         while True:
-            fields = split_fields(line.frame())
+            fields = line.frame().decode().split("\0")[:-1]
             heard.append(fields)
             if number_of_session not in self.mute:
-                line.say(b"".join(answer(fields, self.accounts.rstrip(",").split(","))))
+                line.say(answer(fields))
 
     @staticmethod
     def _greet(line: Line) -> int:
         """Takes the hello and gives the highest version that both know."""
         assert line.read(4) == b"API\0"
-        version = min(176, parse_hello(line.frame()).highest)
-        line.say(server_version(version))
+        version = min(176, int(re.split(rb"\.\.|v", line.frame())[-1]))
+        line.say(raw_frame(str(version), "20250425 15:23:54 EST"))
         return version
 
     def asked(self, session: int, *messages: str) -> List[Request]:
@@ -76,7 +76,7 @@ class Market(Peer):
 
     def tell(self, code: int) -> None:
         """Sends the newest session a code that means the connection."""
-        self.say(error(self._open[-1][1], -1, code))
+        self.say(error(self._open[-1][1], code))
 
     def hang_up(self) -> None:
         """Ends the newest session, as a gateway does that restarts."""
