@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
-from . import blockers, latest, plan_text, repair_log
+from . import blockers, latest, next_commands, plan_text, repair_log
 from .text import visible
 
 SCHEMA = "ib-fleet/1"
@@ -114,6 +114,11 @@ def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> 
         "hosts": ordered,
         **({"audit": context["audit"]} if context.get("audit") else {}),
     }
+
+
+def with_next(fleet: Mapping[str, Any], options: str) -> Dict[str, Any]:
+    """The document with what to run next. options: what every command takes, such as the inventory."""
+    return {**fleet, "next": [each._asdict() for each in next_commands.next_commands(fleet, options)]}
 
 
 def gaps(fleet: Mapping[str, Any]) -> List[str]:

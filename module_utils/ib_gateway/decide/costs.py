@@ -1,4 +1,4 @@
-"""What a step costs those who work with the gateway, in one sentence: whose sessions end, what login, how long. Pure."""
+"""What a step costs, in one sentence: whose sessions end, whether a login is needed, how long nobody has one. Pure."""
 
 from __future__ import annotations
 
