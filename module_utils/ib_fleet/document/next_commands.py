@@ -166,8 +166,12 @@ _WAYS: Sequence[_Way] = (
         [("repair it before the time that is named, without the limits", _PLAY, _NO_LIMITS, False)],
     ),
     _Way(
+        lambda host, fleet: bool(fleet["check_mode"]) and _open(host, fleet) and fleet["kind"] != "sweep",
+        [("repair it", _PLAY, "", False)],
+    ),
+    _Way(
         lambda host, _fleet: bool(_kept_off(host)),
-        [("try it again", _PLAY, "", False)],
+        [("run the repair once more", _PLAY, "", False)],
     ),
     _Way(
         lambda host, fleet: _open(host, fleet) and fleet["kind"] == "sweep",
@@ -184,6 +188,10 @@ _WAYS: Sequence[_Way] = (
     _Way(
         _blind,
         [("look again as root, who sees everything", _SWEEP, "--become", False)],
+    ),
+    _Way(
+        lambda host, _fleet: _stands(host, blockers.LOST) and host["status"] == "healthy",
+        [("see who has a session now", _SWEEP, "", False)],
     ),
     _Way(
         lambda host, _fleet: host["status"] != "healthy",
