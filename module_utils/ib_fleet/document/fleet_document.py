@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
-from . import blockers, latest, losses, next_commands, plan_text, repair_log
+from . import blockers, latest, losses, next_commands, plan_text, repair_log, setbacks
 from .text import visible
 
 SCHEMA = "ib-fleet/1"
@@ -193,6 +193,7 @@ def _host_lines(host: Mapping[str, Any]) -> List[str]:
     found.extend("  %s: %s" % (each.kind, each.text) for each in blockers.of(host))
     for act in host["done"]:
         found.extend("  " + line for line in repair_log.told(act))
+    found.extend("  " + line for line in setbacks.lines(host))
     planned = [each for each in host.get("lost") or () if each["planned"]]
     found.extend("  lost, as the plan had said: %s" % losses.line(each) for each in planned)
     health = host["after"] or host["before"]
