@@ -1,4 +1,4 @@
-"""What a step costs those who work with the gateway, in one sentence: whose sessions end, what login, how long. Pure."""
+"""What a step costs, in one sentence: whose sessions end, whether a login is needed, how long nobody has one. Pure."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from .context import lost
 
 #: So many are named one by one.
 _NAMED = 6
+#: Characters of a command line; the line of the step has more of it.
+_SHORT = 48
 _NO_LOGIN = "no login"
 
 
@@ -80,7 +82,7 @@ def _also_in_unit(entry: Entry, target: Mapping[str, Any], served: Sequence[Clie
         return []
     known = {each.pid for each in entry.processes} | {each.process.pid for each in served if each.process}
     others = [
-        "pid %d (%s) of %s" % (each.pid, short(each.command), each.user)
+        "pid %d (%s) of %s" % (each.pid, short(each.command, _SHORT), each.user)
         for each in entry.unit_members
         if each.pid not in known
     ]
@@ -122,7 +124,7 @@ def _names(clients: Sequence[Client]) -> List[str]:
 def _name(client: Client) -> str:
     process, connection = client.process, client.connection
     if process is not None:
-        return "pid %d (%s) of %s" % (process.pid, short(process.command), process.user)
+        return "pid %d (%s) of %s" % (process.pid, short(process.command, _SHORT), process.user)
     if connection is not None and connection.remote_host:
         return "a client on %s" % connection.remote_host
     return "a client that cannot be seen"
