@@ -173,7 +173,7 @@ def report(hostvars: Dict[str, Any], folder: Path) -> Dict[str, Any]:
     written = write_report.write_all(found, folder)
     assert written.problems == []
     again = merge.merge([documents.read(folder / "fleet.json"), found])
-    overview.overview(again, changes.compare("", changes.known_of(found), again), "", "")
+    overview.overview(again, changes.compare("", changes.known_of(found), again))
     audit_filters.audit_document(hostvars, hostvars, {"generated_at": "2026-11-22T09:00:00Z", "check_mode": False})
     return found
 
