@@ -1,7 +1,7 @@
 """Sends a module as Ansible would, and lets what the host answers through the one gate, ib_fleet/run/answers.py.
 
-The files beside this one are links to it, one for each module of this project that a playbook sends: Ansible takes an
-action plugin that has a module's name in place of its own.
+The files beside this one are links to it, one for each module that a playbook names: Ansible takes an action plugin
+that has a module's name in place of its own. Modules that act are sent by ib_repair_step, which asks the same gate.
 """
 
 from __future__ import annotations
