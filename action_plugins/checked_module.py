@@ -6,7 +6,6 @@ action plugin that has a module's name in place of its own.
 
 from __future__ import annotations
 
-from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,6 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_fleet.run import answers  # noqa: E402 - needs the path above
 
-_INTERPRETER = "discovered_interpreter_"
-
 
 class ActionModule(Sending):  # type: ignore[misc]
     """One module on one host."""
@@ -30,18 +27,4 @@ class ActionModule(Sending):  # type: ignore[misc]
         """What the module returned, or a failed result where that is not one of ours."""
         found = super().run(tmp, task_vars)
         kept = answers.checked(found, answers.SORTS.get(self._task.action.rpartition(".")[2]))
-        return {**kept, **_ansible_s_own(found)}
-
-
-def _ansible_s_own(found: dict[str, Any]) -> dict[str, Any]:
-    """What Ansible has put into a result itself, or made an object of; a module cannot give it in this form."""
-    kept = {key: value for key, value in found.items() if str(key).startswith("_ansible_")}
-    for key in ("warnings", "deprecations"):
-        if isinstance(found.get(key), list):
-            kept[key] = [each for each in found[key] if isinstance(each, str) or is_dataclass(each)]
-    if is_dataclass(found.get("exception")):
-        kept["exception"] = found["exception"]
-    facts = found.get("ansible_facts")  # which Python was found on the host, and nothing else
-    if isinstance(facts, dict):
-        kept["ansible_facts"] = {key: facts[key] for key in facts if str(key).startswith(_INTERPRETER)}
-    return kept
+        return {**kept, **answers.of_ansible(found)}

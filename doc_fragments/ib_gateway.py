@@ -175,6 +175,10 @@ options:
         description: Whether it is for the case that the steps before it do not help.
         type: bool
         default: false
+      costs:
+        description: What the step costs in this case. For people.
+        type: str
+        default: ''
 """
 
     THEN_LOOK = r"""

@@ -28,6 +28,8 @@ from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs th
 _LOOK = "ib_gateway_diagnose_result"
 #: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
 _LEASE_MARGIN = 180.0
+#: A year; ib_repair_pause takes no more.
+_MOST_PAUSE_MINUTES = 366 * 24 * 60
 
 
 def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -36,7 +38,7 @@ def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> lis
 
 
 def policy_problems(settings: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the variables that limit a repair: {blackouts, storm: {share, same, at_least}}."""
+    """What is wrong with the variables that limit a repair: {blackouts, storm: {share, same, at_least, fleet}}."""
     found = []
     for check in (
         lambda: reset_windows.current(_windows(settings["blackouts"]), 0, "blackout"),
@@ -53,6 +55,21 @@ def _windows(declared: Any, variable: str = "ib_repair_blackouts") -> list[Mappi
     if not isinstance(declared, list) or not all(isinstance(each, Mapping) for each in declared):
         raise ValueError(f"{variable} is {declared!r}; give a list of {{name, zone, start, end, days}}")
     return declared
+
+
+def reason_problems(reason: str, minutes: Any) -> list[str]:
+    """What is wrong with the variables of a pause or a release, each named as a person sets it."""
+    found = []
+    if not str(reason).strip():
+        example = """-e '{"ib_repair_reason": "broker maintenance"}'"""
+        found.append(f"ib_repair_reason is empty; say in a few words why, it is kept with what is done: {example}")
+    try:
+        good = 0 < float(minutes) <= _MOST_PAUSE_MINUTES
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        found.append(f"ib_repair_pause_minutes is {minutes}; give a number above 0, at most {_MOST_PAUSE_MINUTES}")
+    return found
 
 
 def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -91,7 +108,7 @@ def next_step(
 
 
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
-    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
+    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least, fleet}."""
     try:
         looks = [latest.seen(answers.registered(hostvars[host], _LOOK)) for host in hosts]
         return fleet_guard.freezes(looks, fleet_guard.brake(**limits))
@@ -199,6 +216,7 @@ class FilterModule:
             "ib_inventory_problems": inventory_problems,
             "ib_chosen": chosen,
             "ib_policy_problems": policy_problems,
+            "ib_reason_problems": reason_problems,
             "ib_frozen": frozen,
             "ib_new_run": new_run,
             "ib_paused": paused,

@@ -90,6 +90,11 @@ clients:
       type: bool
       returned: always
       sample: true
+    working:
+      description: Whether it is a session that the gateway has served and the client has used.
+      type: bool
+      returned: always
+      sample: true
     idle:
       description: Seconds since data last went either way. V(null) where the system does not say.
       type: float

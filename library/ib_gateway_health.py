@@ -200,7 +200,7 @@ gateways:
               sample: {pid: 815, started_ticks: 8812345}
             reason: {description: Why., type: str, returned: always, sample: client_patterns name it}
             disruption:
-              description: What it costs.
+              description: What an action of this kind costs.
               type: str
               returned: always
               sample: one script loses its API session
@@ -209,6 +209,13 @@ gateways:
               type: str
               returned: always
               sample: competing_clients
+            costs:
+              description:
+                - What it costs in this case. Whose working sessions end, whether a login is needed, for how long no
+                  session can be had. Empty for nothing.
+              type: str
+              returned: always
+              sample: 'ends 1 working session: pid 815 (python3 bot.py) of trader; the script goes on; no login'
             only_if_persists:
               description: Whether it is only taken when the steps before it do not help.
               type: bool

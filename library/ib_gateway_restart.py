@@ -130,6 +130,11 @@ restarted:
       type: str
       returned: always
       sample: /var/log/ib-gateway-repair/live.log
+    by_hand:
+      description: The command with which a person starts it. Words that may be secrets are left out.
+      type: str
+      returned: always
+      sample: systemctl start ibgateway.service
 refused:
   description: What goes on as it was, each with the reason.
   returned: success
@@ -177,6 +182,7 @@ from ansible.module_utils.ib_gateway.base.outcome import DONE, FAILED, REFUSED, 
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
@@ -279,13 +285,15 @@ def _result(found: restart_gateway.Outcome, dry_run: bool) -> str:
 
 
 def _row(spec: GatewaySpec, outcome: restart_gateway.Outcome) -> Dict[str, Any]:
+    way = lifecycle(spec)
     return {
         "name": spec.name,
         "ended": outcome.ended,
         "pid": outcome.pid,
         "unit": spec.any_unit,
         "reason": outcome.reason,
-        "log": outcome.log or None,
+        "log": outcome.log or way.log or None,
+        "by_hand": way.by_hand(),
     }
 
 

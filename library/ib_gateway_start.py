@@ -108,6 +108,11 @@ started:
       type: str
       returned: always
       sample: /var/log/ib-gateway-repair/live.log
+    by_hand:
+      description: The command with which a person starts it. Words that may be secrets are left out.
+      type: str
+      returned: always
+      sample: systemctl start ibgateway.service
 already_running:
   description: The entries whose gateway was running.
   returned: success
@@ -125,6 +130,16 @@ not_started:
     name: {description: The entry's name., type: str, returned: always, sample: live}
     unit: {description: The unit. V(null) for a start_command., type: str, returned: always, sample: null}
     reason: {description: Why., type: str, returned: always, sample: this host has no account trader}
+    log:
+      description: As RV(started[].log), where an earlier output may be.
+      type: str
+      returned: always
+      sample: /var/log/ib-gateway-repair/live.log
+    by_hand:
+      description: As RV(started[].by_hand).
+      type: str
+      returned: always
+      sample: systemctl start ibgateway.service
 withheld:
   description: What the authorization did not allow. These gateways were not touched.
   returned: success
@@ -256,9 +271,12 @@ def _start(
     outcome = session.take(step, do)
     if outcome.result in (DONE, WOULD):
         log = came[0].log if came else ""
-        rows["started"].append({"name": spec.name, "pid": outcome.pid, "unit": unit, "log": log or None})
+        told = {"log": log or None, "by_hand": lifecycle(spec).by_hand()}
+        rows["started"].append({"name": spec.name, "pid": outcome.pid, "unit": unit, **told})
     else:
-        rows["not_started"].append({"name": spec.name, "unit": unit, "reason": outcome.reason})
+        way = lifecycle(spec)
+        told = {"reason": outcome.reason, "log": way.log or None, "by_hand": way.by_hand()}
+        rows["not_started"].append({"name": spec.name, "unit": unit, **told})
 
 
 def _line(row: Dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import psutil
+from ansible.module_utils.ib_gateway.observe import processes
 from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, free_port
 from simulator.program import python_home
 
@@ -54,6 +55,8 @@ class Desk:
         self.folder = folder
         self.port = free_port()
         self.config_dir = folder / "jts"
+        #: Gateways that an earlier look is said to have seen serve, as a look takes them.
+        self.known_served: list[dict[str, int]] = []
         self._stack = stack
         self._count = 0
         # A simulated gateway knows no broker: the hour at which the tests run must not explain its faults. The soak is
@@ -78,6 +81,13 @@ class Desk:
         folder.mkdir(parents=True)
         settings = {"port": self.port, "config_dir": self.config_dir, "mode": "live", "lifetime": 300, **options}
         return SimulatedGateway(folder, faults=faults, **settings)
+
+    def has_served(self, *pids: int) -> None:
+        """From now on looks take these gateways for ones that have served; a real one has, before its port closed."""
+        for pid in pids:
+            stat = processes.read_stat(pid)
+            assert stat is not None
+            self.known_served.append({"pid": pid, "started_ticks": stat.started_ticks})
 
     def script(self, port: int | None = None, client_id: int = 15, extra: tuple[str, ...] = ()) -> HeldSession:
         """Starts a real trading script that holds its session."""

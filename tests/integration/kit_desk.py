@@ -32,7 +32,11 @@ class KitScript(Program):
         files = {"ready-file": self.ready_file, "result-file": self.result_file}
         given = [f"--{name}={value}" for name, value in {**files, **self.options}.items()]
         locks, profiles = self.folder.parent / "locks", self.folder.parent / "profiles.json"
-        environment = [f"PYTHONPATH={KIT}", f"IB_CONNECT_LOCKS={locks}", f"IB_CONNECT_PROFILES={profiles}"]
+        environment = [
+            f"PYTHONPATH={KIT}:{SCRIPT.parent.parent}",
+            f"IB_CONNECT_LOCKS={locks}",
+            f"IB_CONNECT_PROFILES={profiles}",
+        ]
         # nohup, and a shell's &, leave signals ignored, and who is started inherits that.
         as_in_a_terminal = "--default-signal=HUP,INT"
         return ["/usr/bin/env", as_in_a_terminal, *environment, sys.executable, str(SCRIPT), self.what, *given]

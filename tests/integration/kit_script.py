@@ -28,13 +28,19 @@ def tell(path: str, state: Any) -> None:
     os.replace(draft, path)
 
 
+def options(library: str) -> dict[str, Any]:
+    """What connect() needs for this library."""
+    return (
+        {"app": importlib.import_module("integration.ibapi_app").App()} if library == "ibapi" else {"library": library}
+    )
+
+
 def hold(args: argparse.Namespace) -> None:
     """Keeps its session until a signal ends it."""
-    connection = ib_connect.connect("live", library=args.library, timeout=args.timeout)
-    with connection as ib:
+    connection = ib_connect.connect("live", timeout=args.timeout, **options(args.library))
+    with connection:
         tell(args.ready_file, {"pid": os.getpid(), "client_id": connection.client_id})
-        while True:
-            ib.sleep(1)
+        connection.run()
 
 
 def survive(args: argparse.Namespace) -> None:
@@ -56,7 +62,7 @@ def survive(args: argparse.Namespace) -> None:
 
 def visit(library: str, timeout: float) -> dict[str, Any]:
     """One short session; when it stood and when it was left, on the clock that all processes share."""
-    connection = ib_connect.connect("live", library=library, timeout=timeout)
+    connection = ib_connect.connect("live", timeout=timeout, **options(library))
     try:
         with connection as ib:
             told: dict[str, Any] = {"id": connection.client_id, "since": time.monotonic()}
@@ -69,7 +75,8 @@ def visit(library: str, timeout: float) -> dict[str, Any]:
 
 def crowd(args: argparse.Namespace) -> None:
     """Many scripts, started at once: forked from a process that has imported the library, set off by one pipe's end."""
-    ib_connect.load_library(args.library)
+    if args.library != "ibapi":
+        ib_connect.load_library(args.library)
     reading, writing = os.pipe()
     children = {}
     for _ in range(args.crowd):

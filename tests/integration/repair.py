@@ -18,6 +18,7 @@ class Repair:
     """Looks, and hands modules what the plan names, under an authorization of its own run."""
 
     def __init__(self, desk: Desk, *entries: dict[str, Any], run: str = "run-1") -> None:
+        self.desk = desk
         self.entries = list(entries) or [desk.entry()]
         self.state_dir = desk.folder / "state"
         self.run = run
@@ -25,7 +26,9 @@ class Repair:
 
     def look(self) -> dict[str, Any]:
         """A fresh look; the plans of the authorization are its plans from now on."""
-        self.health = run_module("ib_gateway_health", gateways=self.entries, probe="never")
+        self.health = run_module(
+            "ib_gateway_health", gateways=self.entries, probe="never", known_served=self.desk.known_served
+        )
         assert "gateways" in self.health, self.health
         return self.health
 

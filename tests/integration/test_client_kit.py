@@ -18,12 +18,14 @@ from simulator.options import FAULTS
 from unit.client_kit import ib_connect, lock_folder, profile, write_profiles
 
 from integration.desk import until
+from integration.ibapi_app import App
 from integration.kit_desk import LIBRARIES, KitHost
 
 SOON = 10.0  # seconds: "at once", on a machine however busy
 DEADLINE = 6.0  # seconds for a connect that is to fail
 
 both_libraries = pytest.mark.parametrize("library", LIBRARIES)
+all_libraries = pytest.mark.parametrize("library", [*LIBRARIES, "ibapi"])
 
 #: What each fault comes to for a script that is alone; None: it connects.
 NAMED: dict[str, tuple[str, str] | None] = {
@@ -51,8 +53,11 @@ NAMED: dict[str, tuple[str, str] | None] = {
 #: Where the library makes the difference: ib_async gives up on its first requests one by one, and connects.
 NAMED_BY: dict[str, dict[str, tuple[str, str] | None]] = {
     "ib_async": {},
+    "ibapi": {},
     "ib_insync": {"silent-after-ready": ("Stalled", "synchronize")},
 }
+#: What ibapi cannot tell apart: it waits for the rest of what is no message at all.
+NAMED_WITH_IBAPI = {**NAMED, "garbage": ("Silent", "server_version"), "huge-prefix": ("Silent", "server_version")}
 
 
 @pytest.fixture
@@ -65,7 +70,7 @@ def host(tmp_path: Path) -> Iterator[KitHost]:
 # --- many scripts ----------------------------------------------------------------------------------------------------
 
 
-@both_libraries
+@all_libraries
 def test_fifty_scripts_at_once_get_fifty_ids_and_pass_through_one_slot(host: KitHost, library: str) -> None:
     host.gateway("one-slot")
     crowd = host.script("crowd", wait=False, library=library, crowd=50, timeout=90)
@@ -99,9 +104,10 @@ def test_a_script_that_does_not_wait_is_told_pid_script_and_age_of_the_holder(ho
 # --- the ways out ----------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_holder_s_id_and_slot_are_free_at_once(host: KitHost) -> None:
+@all_libraries
+def test_a_killed_holder_s_id_and_slot_are_free_at_once(host: KitHost, library: str) -> None:
     host.gateway("one-slot")
-    holder = host.script("hold")
+    holder = host.script("hold", library=library)
     held = holder.wait_ready()["client_id"]
     with pytest.raises(ib_connect.ClientIdInUse, match=f"leased by pid {holder.pid}"):
         host.connection(client_id=held).open()
@@ -122,7 +128,7 @@ def test_a_script_in_the_queue_gets_the_slot_of_a_killed_holder(host: KitHost) -
     assert waiting.wait_ready(SOON)["pid"] == waiting.pid
 
 
-@both_libraries
+@all_libraries
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_disconnects_and_gives_everything_back(host: KitHost, library: str, number: signal.Signals) -> None:
     host.gateway("one-slot")
@@ -166,19 +172,21 @@ def test_every_fault_of_the_simulator_is_held_against_the_kit() -> None:
     assert set(NAMED) == set(FAULTS)
 
 
-@both_libraries
+@all_libraries
 def test_every_fault_gives_its_named_error_within_the_deadline(tmp_path: Path, library: str) -> None:
-    ib_connect.load_library(library)
+    if library != "ibapi":
+        ib_connect.load_library(library)
     locks = lock_folder(tmp_path)
 
     async def seen(fault: str, port: int) -> Any:
         folder = tmp_path / fault
         file = write_profiles(folder, live=profile(port))
-        options = {"profiles": file, "locks": locks, "library": library, "timeout": DEADLINE, "attempt_timeout": 2}
+        client = {"app": App()} if library == "ibapi" else {"library": library}
+        options = {"profiles": file, "locks": locks, "timeout": DEADLINE, "attempt_timeout": 2, **client}
         began = time.monotonic()
         try:
             async with ib_connect.connect_async("live", **options) as ib:
-                if fault != "silent-after-ready":  # it connects, and would be asked for ever
+                if library != "ibapi" and fault != "silent-after-ready":  # it connects, and would be asked for ever
                     await ib.reqCurrentTimeAsync()
         except ib_connect.ConnectError as error:
             assert time.monotonic() - began < DEADLINE, fault
@@ -198,7 +206,8 @@ def test_every_fault_gives_its_named_error_within_the_deadline(tmp_path: Path, l
         for gateway in gateways.values():
             gateway.wait_ready()
         found = asyncio.run(all_of_them({fault: gateway.port for fault, gateway in gateways.items()}))
-    assert found == {**NAMED, **NAMED_BY[library]}
+    named = NAMED_WITH_IBAPI if library == "ibapi" else NAMED
+    assert found == {**named, **NAMED_BY[library]}
     assert list(locks.iterdir()) == []
 
 
@@ -276,7 +285,7 @@ def test_a_forked_child_that_ends_does_not_end_its_parent_s_session(host: KitHos
         child = os.fork()
         if child == 0:
             ib.disconnect()
-            ib_connect._close_all()
+            ib_connect.close_all()
             os._exit(0)
         os.waitpid(child, 0)
         assert ib.reqCurrentTime() and ib.isConnected()

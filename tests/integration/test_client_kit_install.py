@@ -77,7 +77,7 @@ def test_check_mode_tells_what_the_run_does_and_the_second_run_changes_nothing(h
         "lock_dir": str(host.locks),
         "profiles": {
             "live": {"host": "127.0.0.1", "port": host.desk.port, "mode": "live", "max_api_clients": 2},
-            "paper": {"host": "127.0.0.1", "port": 4002, "mode": "paper", "max_api_clients": 1},
+            "paper": {"host": "127.0.0.1", "port": 4002, "mode": "paper", "max_api_clients": 32},
         },
     }
     second = host.play()

@@ -57,17 +57,17 @@ def test_a_surplus_connection_is_cut_and_everybody_lives(desk: Desk) -> None:
 def test_the_slot_is_free_again_for_the_next_one(desk: Desk) -> None:
     """The gateway itself sees the end of the connection: a session that could not be opened now is."""
     desk.gateway("one-slot")
-    holder, waiting = desk.script(client_id=15), None
-    repair = Repair(desk, desk.entry(max_api_clients=1))
-    with socket.create_connection(("127.0.0.1", desk.port)):
-        until(lambda: len(pids_connected(desk)) == 2)
-        # The test's own connection is the run's own, so the script is the one that has to give way.
-        repair.look()
-        assert [each["pid"] for each in repair.targets("drop_connection")[0]["client_processes"]] == [holder.pid]
-        assert len(drop(repair)["dropped"]) == 1
-    until(lambda: not pids_connected(desk))
+    holder = desk.script(client_id=15)
+    code = f"import socket, sys; s = socket.create_connection(('127.0.0.1', {desk.port})); s.recv(1)"
+    knocking = desk.bystander(sys.executable, "-c", code, "monitor.py")
+    until(lambda: pids_connected(desk) == {holder.pid, knocking.pid})
+    # Who is protected stays, so the script is the one that has to give way.
+    repair = Repair(desk, desk.entry(max_api_clients=1, protected_clients=[r"monitor\.py"]))
+    assert [each["pid"] for each in repair.targets("drop_connection")[0]["client_processes"]] == [holder.pid]
+    assert len(drop(repair)["dropped"]) == 1
+    until(lambda: pids_connected(desk) == {knocking.pid})
     waiting = desk.script(client_id=16)
-    assert pids_connected(desk) == {waiting.pid}
+    assert pids_connected(desk) == {knocking.pid, waiting.pid}
 
 
 def test_check_mode_says_what_would_be_cut_and_cuts_nothing(desk: Desk) -> None:
@@ -80,12 +80,11 @@ def test_check_mode_says_what_would_be_cut_and_cuts_nothing(desk: Desk) -> None:
 
 
 def test_a_later_connection_of_the_same_ports_is_left_alone(desk: Desk) -> None:
-    desk.gateway()
-    script = desk.script(client_id=15)
+    _gateway, *scripts = crowd(desk)
+    planned = Repair(desk).targets("drop_connection")[0]
     with client(desk.port) as first:
         until(lambda: os.getpid() in pids_connected(desk))
-        repair = Repair(desk)
-        target = {**repair.targets("drop_connection")[0], **ends(first.getsockname()[1], desk.port)}
+        target = {**planned, **ends(first.getsockname()[1], desk.port)}
         own_port = first.getsockname()[1]
         reset(first)
         with client(desk.port, own_port):
@@ -93,7 +92,7 @@ def test_a_later_connection_of_the_same_ports_is_left_alone(desk: Desk) -> None:
             assert cookie_of(own_port, desk.port) != target["cookie"]
             found = run_module("ib_connection_drop", connections=[target])
             assert (found["changed"], len(found["already_gone"])) == (False, 1)
-            assert pids_connected(desk) == {os.getpid(), script.pid}
+            assert pids_connected(desk) == {os.getpid(), *(each.pid for each in scripts)}
 
 
 def client(port: int, own_port: int = 0) -> socket.socket:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -20,7 +21,13 @@ from integration.modules import run_module
 def look(desk: Desk, probe: str = "auto", **entry: Any) -> dict[str, Any]:
     """What ib_gateway_health says of the desk's gateway."""
     entry = {"start_timeout": 1, **entry}
-    result = run_module("ib_gateway_health", gateways=[desk.entry(**entry)], probe=probe, probe_timeout=1.0)
+    result = run_module(
+        "ib_gateway_health",
+        gateways=[desk.entry(**entry)],
+        probe=probe,
+        probe_timeout=1.0,
+        known_served=desk.known_served,
+    )
     assert "gateways" in result, result
     found: dict[str, Any] = result["gateways"][0]
     return found
@@ -72,13 +79,23 @@ def test_each_fault_of_the_handshake_has_its_own_finding(
     assert actions(found) == planned
 
 
-def test_a_gateway_that_runs_and_never_listened_is_first_starting_then_not_listening(desk: Desk) -> None:
+def test_a_gateway_that_runs_and_never_listened_is_starting_then_its_login_is_pending_and_both_are_waited_for(
+    desk: Desk,
+) -> None:
     gateway = desk.gateway("no-listener")
     young = look(desk, start_timeout=600)
     assert (codes(young), actions(young), young["status"]) == ({"gateway_starting"}, ["wait"], "degraded")
     wait_until_older(gateway.pid, 1.1)
     old = look(desk, start_timeout=1)
-    assert (codes(old), actions(old)) == ({"not_listening"}, ["restart"])
+    assert (codes(old), actions(old), old["status"]) == ({"login_pending"}, ["wait"], "degraded")
+
+
+def test_a_gateway_that_an_earlier_look_saw_serve_and_that_listens_no_more_is_restarted(desk: Desk) -> None:
+    gateway = desk.gateway("no-listener")
+    desk.has_served(gateway.pid)
+    wait_until_older(gateway.pid, 1.1)
+    found = look(desk)
+    assert (codes(found), actions(found)) == ({"not_listening"}, ["restart"])
 
 
 def test_a_gateway_whose_listener_closed_is_not_listening_however_young_it_is(desk: Desk) -> None:
@@ -94,9 +111,11 @@ def test_a_gateway_whose_listener_closed_is_not_listening_however_young_it_is(de
     ]
 
 
-def test_no_gateway_at_all_is_not_running(desk: Desk) -> None:
+def test_no_gateway_at_all_is_not_running_and_is_missing_in_a_second_look_before_it_is_started(desk: Desk) -> None:
     found = look(desk)
-    assert (codes(found), actions(found)) == ({"gateway_not_running"}, ["start"])
+    assert (codes(found), actions(found)) == ({"gateway_not_running"}, ["wait", "start"])
+    assert [step["only_if_persists"] for step in found["plan"]["steps"]] == [False, True]
+    assert found["plan"]["steps"][0]["target"]["timeout"] == 30
 
 
 def test_a_gateway_on_another_port_is_on_the_wrong_port_and_both_are_named(desk: Desk) -> None:
@@ -104,12 +123,16 @@ def test_a_gateway_on_another_port_is_on_the_wrong_port_and_both_are_named(desk:
     gateway = desk.gateway(port=elsewhere)
     wait_until_older(gateway.pid, 1.1)
     found = look(desk, start_timeout=1)
-    assert (codes(found), actions(found)) == ({"wrong_port"}, ["restart"])
+    assert (codes(found), actions(found)) == ({"wrong_port"}, [])
     assert str(elsewhere) in found["summary"] and str(desk.port) in found["summary"]
+    assert found["plan"]["withheld"] == ["a restart does not change the port of a gateway"]
 
 
 def test_a_second_gateway_beside_the_one_that_serves_is_the_surplus(desk: Desk) -> None:
     serving, surplus = desk.gateway(), desk.gateway("no-listener")
+    young = look(desk, start_timeout=600)
+    assert (codes(young), actions(young)) == ({"duplicate_gateways"}, []), "it may be a restart under way"
+    wait_until_older(surplus.pid, 1.1)
     found = look(desk)
     assert codes(found) == {"duplicate_gateways"}
     assert [(step["action"], step["target"]["pid"]) for step in found["plan"]["steps"]] == [
@@ -126,7 +149,7 @@ def test_a_port_that_another_program_holds_is_reported_and_nothing_is_planned(de
     assert codes(found) == {"port_taken", "gateway_not_running"}
     assert found["verdict"] == "port_taken"
     assert actions(found) == []
-    assert any("taken" in reason for reason in found["plan"]["withheld"])
+    assert any("another program has its port" in reason for reason in found["plan"]["withheld"])
 
 
 def test_two_connections_where_one_may_be_compete_and_the_slot_is_not_probed(desk: Desk) -> None:
@@ -163,14 +186,14 @@ def test_a_script_that_hangs_in_its_connect_does_not_make_a_stalled_gateway_look
 
 def test_a_script_that_a_pattern_names_is_stopped_although_it_is_not_connected(desk: Desk) -> None:
     desk.gateway()
-    path = str(desk.folder / "cleanup_positions.py")
-    Path(path).touch()
-    named = desk.bystander(sys.executable, "-c", "import time; time.sleep(300)", path)
-    editor = desk.bystander("tail", "-f", path)
-    found = look(desk, client_patterns=[path])
+    path = desk.folder / "cleanup_positions.py"
+    path.write_text("import time\ntime.sleep(300)\n")
+    named = desk.bystander(sys.executable, str(path))
+    desk.bystander(sys.executable, "-c", "import time; time.sleep(300)", str(path))
+    desk.bystander("tail", "-f", str(path))
+    found = look(desk, client_patterns=[str(path)])
     assert codes(found) == {"competing_clients"}
-    assert [step["target"]["pid"] for step in found["plan"]["steps"]] == [named.pid]
-    assert alive(editor.pid)
+    assert [step["target"]["pid"] for step in found["plan"]["steps"]] == [named.pid], "who has its name is no script"
 
 
 def test_a_protected_script_is_never_in_the_plan(desk: Desk) -> None:
@@ -179,6 +202,23 @@ def test_a_protected_script_is_never_in_the_plan(desk: Desk) -> None:
     other = desk.script(client_id=2)
     found = look(desk, protected_clients=["order_router"], client_patterns=[desk.scripts])
     assert [step["target"]["pid"] for step in found["plan"]["steps"]] == [other.pid]
+
+
+def test_three_working_scripts_do_not_compete_where_no_limit_is_declared(desk: Desk) -> None:
+    desk.gateway()
+    for number in (1, 2, 3):
+        desk.script(client_id=number)
+    found = look(desk, max_api_clients=None)
+    assert (found["status"], codes(found), actions(found)) == ("healthy", set(), [])
+
+
+def test_a_gateway_that_a_signal_has_stopped_is_told_and_left_alone(desk: Desk) -> None:
+    gateway = desk.gateway()
+    os.kill(gateway.pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{gateway.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    found = look(desk)
+    assert (codes(found), actions(found)) == ({"gateway_frozen"}, [])
+    assert "kill -CONT" in found["plan"]["withheld"][0] and str(gateway.pid) in found["plan"]["withheld"][0]
 
 
 def test_connections_nobody_accepts_fill_the_queue_and_are_not_added_to(desk: Desk) -> None:

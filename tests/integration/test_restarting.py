@@ -22,9 +22,10 @@ FAILING = ["/bin/sh", "-c", "exit 7", "hunter2"]
 
 
 def broken(desk: Desk, *faults: str, **options: Any) -> SimulatedGateway:
-    """A gateway that runs, listens nowhere, and is past its start."""
+    """A gateway that has served, and runs and listens nowhere now."""
     gateway = desk.gateway("no-listener", *faults, **options)
     past_its_start(gateway.pid)
+    desk.has_served(gateway.pid)
     return gateway
 
 
@@ -34,7 +35,7 @@ def entry(desk: Desk, **more: Any) -> dict[str, Any]:
 
 def restart(repair: Repair, check: bool = False, **options: Any) -> dict[str, Any]:
     assert repair.steps("restart"), repair.health
-    given = {"restarts": repair.steps("restart"), "gateways": repair.entries, "grace_period": 3, **options}
+    given = {"steps": repair.steps("restart"), "gateways": repair.entries, "grace_period": 3, **options}
     return run_module("ib_gateway_restart", check, True, **given)
 
 
@@ -245,7 +246,7 @@ def test_what_systemd_says_is_passed_on(desk: Desk, monkeypatch: pytest.MonkeyPa
 def test_a_restart_is_one_act_in_the_journal(desk: Desk) -> None:
     old = broken(desk)
     repair = Repair(desk, entry(desk)).begin()
-    found = repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
+    found = repair.act("ib_gateway_restart", steps=repair.steps("restart"))
     assert found["changed"] and repair.told() == [("intent", "restart"), ("outcome", "restart", "done")]
     assert repair.journal()[0]["target"]["pid"] == old.pid
     opened = {os.readlink(f"/proc/{found['restarted'][0]['pid']}/fd/{number}") for number in range(3)}
@@ -257,7 +258,7 @@ def test_a_restart_is_one_act_in_the_journal(desk: Desk) -> None:
 def test_a_restart_that_fails_is_a_failed_act_and_the_journal_holds_no_secret(desk: Desk) -> None:
     broken(desk)
     repair = Repair(desk, entry(desk, start_command=FAILING)).begin()
-    found = repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
+    found = repair.act("ib_gateway_restart", steps=repair.steps("restart"))
     assert found["failed"] and repair.told() == [("intent", "restart"), ("outcome", "restart", "failed")]
     assert "hunter2" not in (repair.state_dir / "journal.jsonl").read_text()
 
@@ -266,7 +267,7 @@ def test_a_host_that_has_changed_since_the_plan_withholds_the_restart(desk: Desk
     old = broken(desk)
     repair = Repair(desk, entry(desk)).begin()
     old.stop()
-    found = repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
+    found = repair.act("ib_gateway_restart", steps=repair.steps("restart"))
     assert not found["changed"] and desk.java() == []
     assert [each["action"] for each in found["withheld"]] == ["restart"] and found["refused"] == []
 
@@ -282,7 +283,7 @@ def test_a_module_that_breaks_down_in_an_act_leaves_a_failed_one_in_the_journal(
 
     monkeypatch.setattr(Command, "start", burst)
     with pytest.raises((RuntimeError, ValueError, IndexError)):
-        repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
+        repair.act("ib_gateway_restart", steps=repair.steps("restart"))
     assert repair.told() == [("intent", "restart"), ("outcome", "restart", "failed")]
     assert "the floor gave way" in repair.journal()[1]["reason"]
 
@@ -291,9 +292,10 @@ def test_a_gateway_is_restarted_once_in_a_run(desk: Desk) -> None:
     broken(desk)
     command = desk.prepared("no-listener").command()
     repair = Repair(desk, entry(desk, start_command=command)).begin()
-    assert repair.act("ib_gateway_restart", restarts=repair.steps("restart"))["changed"]
+    assert repair.act("ib_gateway_restart", steps=repair.steps("restart"))["changed"]
     pid = desk.java()
     past_its_start(pid[0])
+    desk.has_served(pid[0])
     repair.look()
-    found = repair.act("ib_gateway_restart", restarts=repair.steps("restart"))
+    found = repair.act("ib_gateway_restart", steps=repair.steps("restart"))
     assert not found["changed"] and "once" in found["withheld"][0]["reason"] and desk.java() == pid

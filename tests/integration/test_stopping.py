@@ -31,13 +31,14 @@ def stop(target: dict[str, Any], **options: Any) -> dict[str, Any]:
 
 def planned(desk: Desk, gateway: SimulatedGateway) -> dict[str, Any]:
     """The target of a plan's step on this gateway."""
-    found = run_module("ib_gateway_health", gateways=[desk.entry()])["gateways"][0]["plan"]["steps"]
+    found = run_module("ib_gateway_health", gateways=[desk.entry(start_timeout=1)])["gateways"][0]["plan"]["steps"]
     target: dict[str, Any] = next(step["target"] for step in found if step["target"].get("pid") == gateway.pid)
     return target
 
 
 def test_a_surplus_gateway_is_stopped_as_its_plan_names_it_and_then_it_is_gone(desk: Desk) -> None:
     serving, surplus = desk.gateway(), desk.gateway("no-listener")
+    repair.past_its_start(surplus.pid)
     target = planned(desk, surplus)
     first = stop(target)
     assert (first["changed"], [row["pid"] for row in first["stopped"]]) == (True, [surplus.pid])
@@ -276,6 +277,7 @@ def test_a_stop_is_written_down_before_and_after(desk: Desk) -> None:
 def test_a_check_under_a_authorization_writes_nothing(desk: Desk) -> None:
     desk.gateway()
     surplus = desk.gateway("no-listener")
+    repair.past_its_start(surplus.pid)
     run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
     found = run.act("ib_process_stop", check=True, processes=run.targets("stop_gateway"))
     assert found["changed"] and alive(surplus.pid) and run.told() == []
@@ -284,7 +286,8 @@ def test_a_check_under_a_authorization_writes_nothing(desk: Desk) -> None:
 def test_a_process_that_refuses_to_end_is_a_failed_act(desk: Desk) -> None:
     desk.gateway()
     surplus = desk.gateway("no-listener", "ignore-sigterm")
-    run = repair.Repair(desk).begin()
+    repair.past_its_start(surplus.pid)
+    run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
     found = run.act("ib_process_stop", processes=run.targets("stop_gateway"), grace_period=0.3)
     assert len(found["refused"]) == 1 and alive(surplus.pid)
     assert run.told() == [("intent", "stop_gateway"), ("outcome", "stop_gateway", "failed")]
@@ -293,7 +296,8 @@ def test_a_process_that_refuses_to_end_is_a_failed_act(desk: Desk) -> None:
 def test_a_stop_on_a_host_that_has_changed_is_withheld(desk: Desk) -> None:
     desk.gateway()
     surplus = desk.gateway("no-listener")
-    run = repair.Repair(desk).begin()
+    repair.past_its_start(surplus.pid)
+    run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
     third = desk.gateway("no-listener")
     found = run.act("ib_process_stop", processes=run.targets("stop_gateway"))
     assert not found["changed"] and alive(surplus.pid) and alive(third.pid)
@@ -313,8 +317,8 @@ def test_a_start_is_written_down_and_only_done_for_the_host_of_the_plan(desk: De
 
 def test_a_module_that_is_cut_short_in_an_act_leaves_a_failed_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.gateway()
-    desk.gateway("no-listener")
-    run = repair.Repair(desk).begin()
+    repair.past_its_start(desk.gateway("no-listener").pid)
+    run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
 
     def burst(*_arguments: Any) -> list[int]:
         raise RuntimeError("the floor gave way")

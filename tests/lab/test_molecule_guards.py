@@ -25,6 +25,8 @@ WANTED = {
     "duplicate_gateways",
     "competing_clients",
     "wrong_port",
+    "tws_beside",
+    "frozen",
     "port_taken",
     "not_listening",
     "handshake_stalled",

@@ -8,6 +8,7 @@ import time
 from typing import Callable, Dict, Iterator, List, Sequence
 
 from . import messages
+from .market import MARKET
 from .messages import Message
 from .protocol import Field
 from .requests import Request
@@ -27,6 +28,8 @@ Answer = Callable[[Request, Sequence[str]], Iterator[Message]]
 
 def answer(request: Request, accounts: Sequence[str]) -> Iterator[Message]:
     """The messages that answer one request; raises requests.Unreadable."""
+    if request.id in MARKET:
+        return MARKET[request.id](request)
     handler = _ANSWERS.get(request.id)
     return handler(request, accounts) if handler else iter(())
 

@@ -10,12 +10,17 @@ START_API = 71
 
 # Request id -> name of a field -> its place in a text message, counted from the message id, and its protobuf number.
 LAYOUT: Dict[int, Dict[str, Tuple[int, int]]] = {
+    1: {"request": (2, 1)},
     6: {"subscribe": (2, 1), "account": (3, 2)},
     7: {"request": (2, 1)},
+    20: {"request": (1, 1)},
+    50: {"request": (2, 1)},
     62: {"request": (2, 1), "tags": (4, 3)},
     START_API: {"client": (2, 1)},
     74: {"request": (2, 1)},
     76: {"request": (2, 1), "account": (3, 2), "model": (4, 3)},
+    92: {"request": (1, 1)},
+    97: {"request": (1, 1)},
     104: {"request": (1, 1)},
 }
 

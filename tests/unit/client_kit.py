@@ -11,6 +11,7 @@ from typing import Any
 from unit.module_runs import PROJECT
 
 KIT = PROJECT / "roles" / "ib_client_kit" / "files"
+PACKAGE = KIT.parent / "package"
 if str(KIT) not in sys.path:
     sys.path.insert(0, str(KIT))
 #: Any: it lies outside of what the type checker is told to search.

@@ -35,8 +35,10 @@ def truth(host: SimHost, entry: Row) -> Truth:
     owners = [each for each in host.processes.values() if each.port == entry["port"] and host.listening(each)]
     sessions = [each for each in host.sessions if each.server in gateways and each.state == "ESTABLISHED"]
     guarded = [each for each in sessions if each.client is not None and PROTECTED in " ".join(each.client.argv)]
-    serves = len(gateways) == 1 and gateways == owners
-    free = len([each for each in sessions if each.working]) < 1
+    # Beside one that serves the entry's port, one that listens on another API port is at work for somebody else.
+    rivals = [each for each in gateways if each not in owners and not (owners and host.listening(each))]
+    serves = len(owners) == 1 and owners[0] in gateways and not rivals
+    free = not any(each.working for each in sessions if each.server in owners)
     return Truth(
         tuple(sorted((each.pid, each.ticks, each.port if host.listening(each) else None) for each in gateways)),
         tuple(sorted(each.pid for each in owners)),
@@ -45,7 +47,7 @@ def truth(host: SimHost, entry: Row) -> Truth:
         ),
         bool(guarded),
         any(each.working for each in guarded),
-        serves and (not free or gateways[0].api == "ready"),
+        serves and (not free or owners[0].api == "ready"),
         free and any(each.api == "upstream" for each in gateways if each in owners),
     )
 

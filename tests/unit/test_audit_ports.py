@@ -121,6 +121,13 @@ def test_live_and_paper_ports_tried_in_turn_are_found(body: str, found: int) -> 
     assert len(problems("live_port_in_turn", "from ib_insync import IB\nib = IB()\n" + body)) == found
 
 
+def test_ports_that_are_only_read_from_are_less_bad() -> None:
+    text = "from ib_insync import IB\nib = IB()\n" + IN_TURN
+    assert [each.severity for each in problems("live_port_in_turn", text % ("(4002, 4001)", "port"))] == ["error"]
+    read = text % ("(4002, 4001)", "port, readonly=True")
+    assert [each.severity for each in problems("live_port_in_turn", read)] == ["warning"]
+
+
 @pytest.mark.parametrize(
     ("host", "found"),
     [("10.0.0.9", 1), ("gw.desk.example.com", 1), ("127.0.0.1", 0), ("localhost", 0), ("ib-gateway", 0), ("", 0)],

@@ -118,7 +118,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> List[int]:
         asked.append(attempt)
         return 0.0
 
-    monkeypatch.setattr(ib_connect, "_backoff", backoff)
+    monkeypatch.setattr(ib_connect, "backoff", backoff)
     return asked
 
 
@@ -196,14 +196,18 @@ def test_an_id_that_is_refused_is_replaced_by_another_and_a_fixed_one_is_not(
     assert no_pause
 
 
-def test_every_failed_attempt_is_logged_and_the_libraries_misleading_words_are_not(
+def test_every_failed_attempt_is_logged_ever_less_loudly_and_the_libraries_misleading_words_are_not(
     failing: Failing, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str], no_pause: List[int]
 ) -> None:
     caplog.set_level(logging.INFO)
     with Peer(hang_up_after_the_version) as peer:
         error = failing(peer.port, timeout=1)
-    warnings = [each for each in caplog.records if each.name == "ib_connect" and each.levelno == logging.WARNING]
-    assert len(warnings) == error.attempts - 1 == len(no_pause)
+    told = [each.levelno for each in caplog.records if each.name == "ib_connect" and "again in" in each.getMessage()]
+    assert len(told) == error.attempts - 1 == len(no_pause)
+    loud = [
+        number for number in range(1, error.attempts) if number <= 10 or number in (16, 32, 64, 128, 256, 512, 1024)
+    ]
+    assert [number for number, level in enumerate(told, 1) if level == logging.WARNING] == loud
     assert "TimeoutError" not in caplog.text and "Make sure" not in caplog.text
     assert capfd.readouterr().out == ""
 
@@ -226,7 +230,7 @@ def test_a_gateway_that_comes_back_is_reached_within_the_deadline(
 
 def test_pauses_are_drawn_from_a_bound_that_doubles_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ib_connect.random, "uniform", lambda low, high: (low, high))
-    bounds = [ib_connect._backoff(attempt) for attempt in (1, 2, 3, 4, 5, 6, 7, 10_000)]
+    bounds = [ib_connect.backoff(attempt) for attempt in (1, 2, 3, 4, 5, 6, 7, 10_000)]
     assert bounds == [(0, high) for high in (0.5, 1, 2, 4, 8, 15, 15, 15)]
 
 
@@ -247,7 +251,7 @@ def test_an_error_survives_the_way_to_another_process() -> None:
 
 
 def test_account_numbers_are_masked_whatever_their_shape() -> None:
-    assert [ib_connect._mask(each) for each in ("DU1234567", "U1234567", "1234567", "DU", "U1", "")] == [
+    assert [ib_connect.mask(each) for each in ("DU1234567", "U1234567", "1234567", "DU", "U1", "")] == [
         "DU*****67",
         "U*****67",
         "*****67",

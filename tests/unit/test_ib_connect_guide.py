@@ -13,7 +13,6 @@ from unit.client_kit import ib_connect
 from unit.module_runs import PROJECT
 
 GUIDE = (PROJECT / "docs" / "client-kit.md").read_text(encoding="utf-8")
-SOURCE = (PROJECT / "roles" / "ib_client_kit" / "files" / "ib_connect.py").read_text(encoding="utf-8")
 
 
 def blocks(heading: str) -> List[str]:
@@ -56,8 +55,3 @@ def test_every_option_of_both_calls_is_explained() -> None:
     for call in (ib_connect.connect, ib_connect.connect_async):
         options = [each.name for each in inspect.signature(call).parameters.values() if each.kind is each.KEYWORD_ONLY]
         assert options and not [name for name in options if f"`{name}`" not in table]
-
-
-def test_the_file_is_python_3_8() -> None:
-    ast.parse(SOURCE, feature_version=(3, 8))
-    assert "from __future__ import annotations" in SOURCE

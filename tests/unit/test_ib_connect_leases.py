@@ -23,12 +23,12 @@ def released(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The test is a script at /desk/bot.py; no lock of it reaches the next."""
     monkeypatch.setattr(sys, "argv", ["/desk/bot.py"])
     yield
-    for lock in list(ib_connect._Lock.held):
+    for lock in list(ib_connect.Lock.held):
         lock.release()
 
 
 def take_slot(locks: Path, seconds: float = 0, profile: Any = PROFILE) -> Any:
-    return asyncio.run(ib_connect._Queue(str(locks), profile).slot(time.monotonic() + seconds))
+    return asyncio.run(ib_connect.Queue(str(locks), profile).slot(time.monotonic() + seconds))
 
 
 def names(locks: Path) -> List[str]:
@@ -55,34 +55,34 @@ def test_threads_of_one_process_get_different_ids(tmp_path: Path) -> None:
 
 def test_an_id_that_is_given_back_leaves_no_file_and_can_be_leased_again(tmp_path: Path) -> None:
     folder = str(lock_folder(tmp_path))
-    number, lease = ib_connect._lease(folder, 77)
+    number, lease = ib_connect.lease(folder, 77)
     assert names(tmp_path / "locks") == ["id-77"]
     lease.release()
     lease.release()
     assert names(tmp_path / "locks") == []
-    assert ib_connect._lease(folder, 77)[0] == number == 77
+    assert ib_connect.lease(folder, 77)[0] == number == 77
 
 
 def test_an_asked_for_id_that_is_held_is_refused_with_its_holder(tmp_path: Path) -> None:
     folder = str(lock_folder(tmp_path))
-    ib_connect._lease(folder, 77)
+    ib_connect.lease(folder, 77)
     with pytest.raises(
         ib_connect.ClientIdInUse, match=rf"client id 77 is leased by pid {os.getpid()} \(/desk/bot\.py, for 0 s"
     ):
-        ib_connect._lease(folder, 77)
+        ib_connect.lease(folder, 77)
 
 
 def test_the_file_of_a_dead_holder_is_no_lease(tmp_path: Path) -> None:
     locks = lock_folder(tmp_path)
     (locks / "id-77").write_text('{"pid": 1, "script": "gone.py", "since": 0}', encoding="utf-8")
-    assert ib_connect._lease(str(locks), 77)[0] == 77
+    assert ib_connect.lease(str(locks), 77)[0] == 77
 
 
 def test_lock_files_are_as_open_as_their_folder(tmp_path: Path) -> None:
     locks = lock_folder(tmp_path)
     for folder_mode, file_mode in ((0o1777, 0o666), (0o2770, 0o660), (0o700, 0o600)):
         locks.chmod(folder_mode)
-        _number, lease = ib_connect._lease(str(locks))
+        _number, lease = ib_connect.lease(str(locks))
         assert stat.S_IMODE(os.stat(lease.path).st_mode) == file_mode
         lease.release()
 
@@ -92,18 +92,18 @@ def test_a_symbolic_link_in_the_lock_folder_is_not_followed(tmp_path: Path) -> N
     victim.write_text("mine", encoding="utf-8")
     (locks / "id-77").symlink_to(victim)
     with pytest.raises(OSError, match="symbolic"):
-        ib_connect._lease(str(locks), 77)
+        ib_connect.lease(str(locks), 77)
     assert victim.read_text(encoding="utf-8") == "mine"
 
 
 def test_a_forked_child_neither_keeps_nor_frees_its_parent_s_lease(tmp_path: Path) -> None:
     locks = lock_folder(tmp_path)
-    _number, lease = ib_connect._lease(str(locks), 77)
+    _number, lease = ib_connect.lease(str(locks), 77)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        held = len(ib_connect._Lock.held)
-        taken = ib_connect._Lock.take(str(locks / "id-77")) is not None
+        held = len(ib_connect.Lock.held)
+        taken = ib_connect.Lock.take(str(locks / "id-77")) is not None
         os.write(writing, b"%d %d" % (held, taken))
         os._exit(0)
     os.waitpid(child, 0)
@@ -111,7 +111,7 @@ def test_a_forked_child_neither_keeps_nor_frees_its_parent_s_lease(tmp_path: Pat
     os.close(reading)
     os.close(writing)
     lease.release()
-    assert ib_connect._lease(str(locks), 77)[0] == 77
+    assert ib_connect.lease(str(locks), 77)[0] == 77
 
 
 # --- without a lock folder -------------------------------------------------------------------------------------------
@@ -150,10 +150,10 @@ def test_without_the_host_s_folder_each_account_has_one_of_its_own(
     monkeypatch.delenv("IB_CONNECT_LOCKS", raising=False)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     own = tmp_path / f"ib-connect-{os.getuid()}"
-    assert ib_connect._lock_folder(None, str(tmp_path / "none")) == str(own)
+    assert ib_connect.lock_folder(None, str(tmp_path / "none")) == str(own)
     assert stat.S_IMODE(own.stat().st_mode) == 0o700
     own.chmod(0o777)  # somebody else could have put anything into it
-    assert ib_connect._lock_folder(None, str(tmp_path / "none")) is None
+    assert ib_connect.lock_folder(None, str(tmp_path / "none")) is None
 
 
 # --- the queue for the slot ------------------------------------------------------------------------------------------
@@ -207,12 +207,12 @@ def test_those_who_wait_are_served_in_order_of_arrival(tmp_path: Path) -> None:
     locks, served = lock_folder(tmp_path), []
 
     async def wait(number: int) -> None:
-        slot = await ib_connect._Queue(str(locks), PROFILE).slot(time.monotonic() + 30)
+        slot = await ib_connect.Queue(str(locks), PROFILE).slot(time.monotonic() + 30)
         served.append(number)
         slot.release()
 
     async def desk() -> None:
-        first = await ib_connect._Queue(str(locks), PROFILE).slot(0)
+        first = await ib_connect.Queue(str(locks), PROFILE).slot(0)
         waiting = []
         for number in range(8):
             waiting.append(asyncio.ensure_future(wait(number)))

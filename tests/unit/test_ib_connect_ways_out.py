@@ -73,8 +73,8 @@ def test_a_loop_that_is_there_is_used_and_not_replaced() -> None:
 
     def work() -> None:
         asyncio.set_event_loop(loop)
-        assert ib_connect._prepare_loop() == (loop, False)
-        assert ib_connect._prepare_loop() == (loop, False)
+        assert ib_connect.prepare_loop() == (loop, False)
+        assert ib_connect.prepare_loop() == (loop, False)
 
     in_thread(work)
     loop.close()
@@ -82,10 +82,10 @@ def test_a_loop_that_is_there_is_used_and_not_replaced() -> None:
 
 def test_a_thread_without_a_loop_gets_one_and_only_one() -> None:
     def work() -> None:
-        loop, made = ib_connect._prepare_loop()
-        assert made and ib_connect._prepare_loop() == (loop, False)
+        loop, made = ib_connect.prepare_loop()
+        assert made and ib_connect.prepare_loop() == (loop, False)
         loop.close()
-        other, made = ib_connect._prepare_loop()
+        other, made = ib_connect.prepare_loop()
         assert made and other is not loop
         other.close()
 
@@ -136,8 +136,8 @@ def test_a_notebook_s_running_loop_is_made_nestable_once(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "nest_asyncio", types.SimpleNamespace(apply=apply))
 
     async def cell() -> None:
-        ib_connect._blocking_loop()
-        ib_connect._blocking_loop()
+        ib_connect.blocking_loop()
+        ib_connect.blocking_loop()
 
     asyncio.run(cell())
     assert len(applied) == 1
@@ -145,7 +145,7 @@ def test_a_notebook_s_running_loop_is_made_nestable_once(monkeypatch: pytest.Mon
 
 def test_a_terminal_s_ipython_is_no_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: object()))
-    assert not ib_connect._in_notebook()
+    assert not ib_connect.in_notebook()
 
 
 # --- signals ---------------------------------------------------------------------------------------------------------
@@ -181,8 +181,8 @@ def test_a_signal_while_connecting_ends_the_script_and_gives_everything_back(
             assert process.wait(30) == -number
         finally:
             process.kill()
-    assert all(ib_connect._Lock.take(str(path)) for path in locks.iterdir())
-    for lock in list(ib_connect._Lock.held):
+    assert all(ib_connect.Lock.take(str(path)) for path in locks.iterdir())
+    for lock in list(ib_connect.Lock.held):
         lock.release()
 
 
@@ -195,7 +195,7 @@ def test_a_handler_of_the_script_s_own_stays_in_force(connection: Any) -> None:
     connection._begin()
     try:
         assert signal.getsignal(signal.SIGTERM) is own
-        assert signal.getsignal(signal.SIGHUP) is ib_connect._end
+        assert signal.getsignal(signal.SIGHUP) is ib_connect.end_by_signal
     finally:
         connection._let_go()
     assert signal.getsignal(signal.SIGTERM) is own
@@ -238,7 +238,7 @@ def test_signals_are_given_back_with_the_last_connection(connection: Any, tmp_pa
     connection._begin()
     other._begin()
     connection._let_go()
-    assert signal.getsignal(signal.SIGTERM) is ib_connect._end
+    assert signal.getsignal(signal.SIGTERM) is ib_connect.end_by_signal
     other._let_go()
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 

@@ -74,6 +74,8 @@ class Table:
         self._where: Dict[ast.AST, Scope] = {}
         self._lines = script.text.split("\n")
         self.star_imports: List[Binding] = []
+        #: The keys under which items are assigned: cfg["port"] = 4002.
+        self.stored_items: Set[object] = set()
         self._scopes: Dict[ast.AST, Scope] = {script.tree: self.module}
         #: What is evaluated inside of a function or class, in contrast to its head.
         self._bodies: Set[ast.AST] = set()
@@ -208,6 +210,10 @@ class Table:
             self.calls.append(node)
         elif isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
             self.loads.append(node)
+        elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+            index = getattr(node.slice, "value", node.slice)
+            key = getattr(index, "value", index)  # before Python 3.9 the key is one level deeper
+            self.stored_items.update([key] if isinstance(key, (str, int)) else [])
         elif isinstance(node, (ast.Global, ast.Nonlocal)):
             self._outer(node)
         elif isinstance(node, (ast.Import, ast.ImportFrom)):

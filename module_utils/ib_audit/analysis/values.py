@@ -197,6 +197,8 @@ class Values:
         if default is not None:
             found.append(Argument(table, default))
         yield from self._all(found, table, node)
+        if found and any(key.constant in table.stored_items for key in keys):
+            yield Value(UNKNOWN, table, node)  # an item of that name is assigned somewhere: cfg["client_id"] = ...
 
     def displays(self, table: Table, node: ast.AST) -> List[Tuple[Table, ast.expr]]:
         """The dictionaries, lists and tuples that an expression may be, as they are written down."""

@@ -139,7 +139,7 @@ _RULES: Tuple[Rule, ...] = (
     Rule(
         "connect_error_swallowed",
         WARNING,
-        "A failed connect is passed over in silence",
+        "A failed connect is ignored in silence",
         "Log the error, and retry or leave: without a connection every request that follows fails.",
     ),
     Rule(

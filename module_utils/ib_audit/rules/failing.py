@@ -94,7 +94,7 @@ def connect_error_swallowed(case: Case, table: Table) -> Iterator[Found]:
         silent = next((each for each in getattr(around, "handlers", ()) if _is_silent(each)), None)
         if silent is None or _asks_again(table):
             continue
-        summary = "a failed connect is passed over in silence (line %d), and the script goes on" % silent.lineno
+        summary = "a failed connect is ignored in silence (line %d), and the script goes on" % silent.lineno
         yield found("connect_error_swallowed", table, connection.call, summary)
 
 

@@ -14,7 +14,7 @@ from ..analysis.connections import Connection
 from ..analysis.scopes import Table, parameters
 from ..analysis.values import CONSTANT, Value
 from ..reading.gateway import LIVE, TRADING_MODES, matches_any
-from ..reading.model import Found
+from ..reading.model import WARNING, Found
 from .case import Case, about, at, found
 from .retrying import goes_on, turns
 
@@ -130,16 +130,22 @@ def live_port_in_turn(case: Case, table: Table) -> Iterator[Found]:
     for connection, call, loop in turns(case, table):
         ports = _tried(case, table, call, connection, loop)
         if {LIVE, "paper"} <= {case.mode(port) for port in ports} and goes_on(case, table, connection, call, loop):
-            yield found("live_port_in_turn", table, call, _in_turn(ports))
+            yield found("live_port_in_turn", table, call, _in_turn(ports), _severity(case, connection))
     for connection in case.of(table):
         first = _before(case, table, connection)
         ports = [*_written(case, first), *_written(case, connection)] if first is not None else []
         if len({case.mode(port) for port in ports} & set(TRADING_MODES)) == 2:
-            yield found("live_port_in_turn", table, connection.call, _in_turn(ports))
+            yield found("live_port_in_turn", table, connection.call, _in_turn(ports), _severity(case, connection))
+
+
+def _severity(case: Case, connection: Connection) -> Optional[str]:
+    """Less than usual for a connection that can only read."""
+    values = case.argument(connection, "readonly")
+    return WARNING if values and all(value.kind == CONSTANT and value.constant is True for value in values) else None
 
 
 def _in_turn(ports: List[int]) -> str:
-    return "ports %s are tried in turn, and a live one is among them: which account trades depends on what runs" % (
+    return "ports %s are tried in turn, and a live one is among them: which account is used depends on what runs" % (
         ", ".join(map(str, ports))
     )
 

@@ -122,9 +122,11 @@ def id_of_several_workers(case: Case, table: Table) -> Iterator[Found]:
 def _only(case: Case, connection: Connection) -> Optional[int]:
     """The id of a connection, where it is written down and the same in each call."""
     values = case.argument(connection, "clientId")
-    if len(values) == 1 and values[0].kind == CONSTANT and type(values[0].constant) is int and not values[0].what:
-        return int(values[0].constant)
-    return None
+    if len(values) != 1 or values[0].kind != CONSTANT or type(values[0].constant) is not int or values[0].what:
+        return None
+    # A default of a parameter may be replaced by what the worker is given.
+    default = isinstance(values[0].table.parents.get(values[0].node), ast.arguments)
+    return None if default else int(values[0].constant)
 
 
 def _workers(case: Case, table: Table, call: ast.Call) -> List[ast.expr]:

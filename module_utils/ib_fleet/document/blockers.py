@@ -7,14 +7,19 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple
 
+from . import losses
 from .text import visible
 
 LATCHED, PAUSED, UNFINISHED, JOURNAL = "latched", "paused", "unfinished", "journal"
-FAILED, REFUSED, LEASE = "failed", "refused", "lease"
+FAILED, REFUSED, LEASE, LOST = "failed", "refused", "lease", "lost"
 #: Those that need a person, in the order in which they are told; a lease only says who is at work.
-URGENT = (LATCHED, FAILED, PAUSED, UNFINISHED, JOURNAL, REFUSED)
+URGENT = (LOST, LATCHED, FAILED, PAUSED, UNFINISHED, JOURNAL, REFUSED)
 #: In words, for one and for several.
 _COUNTED = {
+    LOST: (
+        "1 working session is gone that no plan had named",
+        "%d working sessions are gone that no plan had named",
+    ),
     LATCHED: (
         "1 gateway is not touched until it was seen healthy or a person has released it",
         "%d gateways are not touched until they were seen healthy or a person has released them",
@@ -56,6 +61,7 @@ def of(host: Mapping[str, Any]) -> List[Standing]:
         Standing(FAILED, name, "the repair of %s did not succeed" % name) for name in ended.get("failed") or ()
     )
     found.extend(each for each in _refusals(repair) if each.gateway not in shut)
+    found.extend(Standing(LOST, each["gateway"], losses.line(each)) for each in losses.unplanned(host))
     order = (*URGENT, LEASE)
     return sorted(found, key=lambda each: order.index(each.kind))
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
-from . import blockers, latest, repair_log
+from . import blockers, latest, losses, next_commands, plan_text, repair_log, setbacks
 from .text import visible
 
 SCHEMA = "ib-fleet/1"
@@ -36,6 +36,7 @@ def host_document(name: str, facts: Mapping[str, Any]) -> Dict[str, Any]:
     before, after = facts.get("ib_gateway_diagnose_result"), facts.get("ib_gateway_verify_result")
     last = after or before
     status, verdict = _judged(last)
+    done = repair_log.done(facts)
     return {
         "name": name,
         "groups": sorted(str(each) for each in facts.get("group_names") or () if not str(each).startswith(_OWN_GROUPS)),
@@ -44,9 +45,10 @@ def host_document(name: str, facts: Mapping[str, Any]) -> Dict[str, Any]:
         "verdict": verdict,
         "reason": _reason(last),
         "before": _health(before),
-        "done": repair_log.done(facts),
+        "done": done,
         "repair": repair_log.repair(facts),
         "after": _health(after),
+        "lost": losses.lost(_health(before), _health(after), done),
         "timings": _timings(before, after),
     }
 
@@ -116,6 +118,11 @@ def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> 
     }
 
 
+def with_next(fleet: Mapping[str, Any], options: str) -> Dict[str, Any]:
+    """The document with what to run next. options: what every command takes, such as the inventory."""
+    return {**fleet, "next": [each._asdict() for each in next_commands.next_commands(fleet, options)]}
+
+
 def gaps(fleet: Mapping[str, Any]) -> List[str]:
     """Where the hosts that were declared and those that are in the document are not the same; nothing when they are."""
     declared, reported = set(fleet["declared"]), [host["name"] for host in fleet["hosts"]]
@@ -141,13 +148,17 @@ def _some(names: Sequence[str], limit: int = 10) -> str:
 
 
 def failing(fleet: Mapping[str, Any], fail_on: str) -> List[str]:
-    """The names of the hosts that make the exit code say no; in a storm also those that mended themselves meanwhile."""
+    """The names of the hosts that make the exit code say no.
+
+    In a storm also those that mended themselves meanwhile; and always those on which a session was lost that no plan
+    had named.
+    """
     if fail_on not in FAILING:
         raise ValueError("fail_on is %r; use %s" % (fail_on, ", ".join(FAILING)))
     return [
         host["name"]
         for host in fleet["hosts"]
-        if host["status"] in FAILING[fail_on] or (fleet.get("frozen") and _kept_off(host))
+        if host["status"] in FAILING[fail_on] or (fleet.get("frozen") and _kept_off(host)) or losses.unplanned(host)
     ]
 
 
@@ -159,7 +170,8 @@ def _kept_off(host: Mapping[str, Any]) -> str:
 
 def sentence(host: Mapping[str, Any]) -> str:
     """Why a host is not proven healthy, in one line."""
-    reason = host["reason"] or _kept_off(host) or "no reason known"
+    lost = "; ".join("LOST: " + losses.line(each) for each in losses.unplanned(host))
+    reason = "; ".join(filter(None, (host["reason"], lost))) or _kept_off(host) or "no reason known"
     return visible("%s is %s: %s" % (host["name"], host["status"], reason))
 
 
@@ -181,6 +193,9 @@ def _host_lines(host: Mapping[str, Any]) -> List[str]:
     found.extend("  %s: %s" % (each.kind, each.text) for each in blockers.of(host))
     for act in host["done"]:
         found.extend("  " + line for line in repair_log.told(act))
+    found.extend("  " + line for line in setbacks.lines(host))
+    planned = [each for each in host.get("lost") or () if each["planned"]]
+    found.extend("  lost, as the plan had said: %s" % losses.line(each) for each in planned)
     health = host["after"] or host["before"]
     if health is None:
         return [*found, "  %s" % host["reason"]]
@@ -228,6 +243,7 @@ def _open_steps(health: Mapping[str, Any], done: Sequence[Mapping[str, Any]]) ->
         for step in gateway["plan"]["steps"]:
             if describe(step) not in foretold:
                 found.append("  planned: %s: %s" % (describe(step), step["reason"]))
+                found.extend("  " + line for line in plan_text.costs(step))
     return found
 
 

@@ -7,6 +7,11 @@ from typing import Any, List, Mapping, Optional
 from ...ib_gateway.base.actions import describe
 
 
+def costs(step: Mapping[str, Any]) -> List[str]:
+    """What a step costs, as the line below it; none for one that costs nothing, or of an older document."""
+    return ["    cost: %s" % step["costs"]] if step.get("costs") else []
+
+
 def lines(health: Optional[Mapping[str, Any]]) -> List[str]:
     """The plan of a host as a person reads it: a line for each step, and for each thing that is withheld."""
     found: List[str] = []
@@ -18,5 +23,6 @@ def lines(health: Optional[Mapping[str, Any]]) -> List[str]:
         for step in plan["steps"]:
             condition = "if it persists, " if step["only_if_persists"] else ""
             found.append("  %s%s: %s%s" % (condition, describe(step), step["reason"], plan_only))
+            found.extend(costs(step))
         found.extend("  not done: %s" % reason for reason in plan["withheld"])
     return found

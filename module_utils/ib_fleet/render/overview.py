@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
@@ -17,9 +16,7 @@ _NAMES = 6
 _ROWS = 40
 
 
-def overview(
-    fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, inventory: str = "", page: str = ""
-) -> dict[str, Any]:
+def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, page: str = "") -> dict[str, Any]:
     """What the table shows, as plain data: a callback gets it as a task's result. page: where the page was written."""
     counts = fleet["summary"]["statuses"]
     return {
@@ -32,7 +29,7 @@ def overview(
         "since": comparison.since if comparison else "",
         "older": older(comparison),
         "page": visible(page),
-        "next": next_commands(fleet, inventory),
+        "next": [dict(each) for each in fleet.get("next") or ()],
     }
 
 
@@ -69,29 +66,3 @@ def changes(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)
     if found["older"]:
         yield f"not judged then, compared with their last sweep before: {found['older']}"
-
-
-def next_commands(fleet: Mapping[str, Any], inventory: str = "") -> list[str]:
-    """What to run next: see what a repair would do where a plan has a step, and reach who was not reached."""
-    repairable = [host["name"] for host in fleet["hosts"] if host["status"] != "healthy" and _has_steps(host)]
-    away = [host["name"] for host in fleet["hosts"] if not host["reached"]]
-    source = f"-i {shlex.quote(inventory)}" if inventory else "-i INVENTORY"
-    found = []
-    if repairable and fleet["kind"] == "sweep":
-        found.append(f"ansible-playbook remediate.yml {source} --limit {_limit(repairable)} --check --diff")
-    elif repairable and fleet["check_mode"]:
-        found.append(f"ansible-playbook remediate.yml {source} --limit {_limit(repairable)}")
-    if away:
-        found.append(f"ansible {_limit(away)} {source} -m ansible.builtin.ping")
-    return found
-
-
-def _has_steps(host: Mapping[str, Any]) -> bool:
-    return any(each["plan"]["steps"] and each["remediation"] != "plan_only" for each in gateways(host))
-
-
-def _limit(hosts: Sequence[str], most: int = 20) -> str:
-    """Hosts as a pattern; a fleet's worth of them as the group, which leaves out who needs nothing by itself."""
-    if len(hosts) > most or any(each in ":,!&*[]~@" or not each.isprintable() for name in hosts for each in name):
-        return "trading_hosts"
-    return shlex.quote(",".join(hosts))

@@ -69,7 +69,7 @@ def scripts(audit: Optional[Mapping[str, Any]], most: int = MOST) -> Optional[Sc
     every = [_problem(host["name"], each) for host in audit["hosts"] for each in host["problems"]]
     every.sort(key=lambda each: (-SEVERITIES.index(each.severity), each.host, each.folder, each.file, each.line))
     told = "%s; %d files read on %d of %d hosts, %d of the files connect to a gateway" % (
-        counted(summary["problems"]),
+        counted(summary["problems"]) if summary["files"] else "no script was looked at",
         summary["files"],
         summary["looked"],
         summary["hosts"],

@@ -33,8 +33,9 @@ def plain(overview: Mapping[str, Any]) -> Iterator[str]:
         yield f"  {line}"
     if overview["page"]:
         yield f"PAGE: {overview['page']}"
-    for command in overview["next"]:
-        yield f"NEXT: {command}"
+    for each in overview["next"]:
+        yield f"NEXT, to {each['why']}:"
+        yield f"  {each['command']}"
 
 
 def table(overview: Mapping[str, Any]) -> RenderableType:
@@ -67,8 +68,9 @@ def show(overview: Mapping[str, Any], console: Console) -> None:
     console.print(table(overview))
     if overview["page"]:
         console.print(Text.assemble(("page  ", "bold"), overview["page"]), soft_wrap=True)
-    for command in overview["next"]:
-        console.print(Text.assemble(("next  ", "bold"), command), soft_wrap=True)
+    for each in overview["next"]:
+        console.print(Text.assemble(("next  ", "bold"), "to ", each["why"], ":"), soft_wrap=True)
+        console.print(Text(f"  {each['command']}"), soft_wrap=True)
 
 
 def headline(overview: Mapping[str, Any]) -> str:

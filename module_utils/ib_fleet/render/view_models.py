@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.probe import STAGES
 from ...ib_gateway.base.redaction import short
-from ..document import blockers
+from ..document import blockers, losses, setbacks
 from ..document.fleet_document import strangers
 from ..document.latest import gateways
 from ..document.repair_log import told
@@ -121,13 +121,19 @@ def host(found: Mapping[str, Any], points: Sequence[Point]) -> Host:
         rows=rows
         or [Row("", found["status"], found["verdict"], "", "", "", "", ("",) * len(STAGES), "", sorted({*words}))],
         looks=[look for look in looks if look],
-        done=[line for act in found["done"] for line in told(act)],
+        done=[*(line for act in found["done"] for line in told(act)), *aftermath(found)],
         strip=charts.strip(moments),
         line=charts.line(moments),
         handshake=charts.span(moments),
         stands=[(each.kind, each.text) for each in stands],
         flags=list(dict.fromkeys(words)),
     )
+
+
+def aftermath(found: Mapping[str, Any]) -> list[str]:
+    """What a repair has left: a gateway that is down, sessions that were lost as the plan had said."""
+    planned = [each for each in found.get("lost") or () if each["planned"]]
+    return [*setbacks.lines(found), *("lost, as the plan had said: " + losses.line(each) for each in planned)]
 
 
 def anchor(name: str) -> str:
@@ -192,7 +198,8 @@ def _plan(gateway: Mapping[str, Any]) -> Iterator[str]:
     for step in gateway["plan"]["steps"]:
         condition = "if it persists, " if step["only_if_persists"] else ""
         only = " (plan_only: shown, not done)" if gateway["remediation"] == "plan_only" else ""
-        cost = " Cost: %s." % step["disruption"] if step["disruption"] else ""
+        told_cost = step.get("costs") or step["disruption"]
+        cost = " Cost: %s." % told_cost if told_cost else ""
         told_step = "%s%s: %s%s." % (condition, describe(step), step["reason"], only)
         yield told_step[0].upper() + told_step[1:] + cost
 

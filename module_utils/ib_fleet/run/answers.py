@@ -8,6 +8,7 @@ host notices.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import is_dataclass
 from typing import Any, Dict, Optional
 
 from ..document.bounds import MOST_OF_A_HOST, excess
@@ -33,12 +34,9 @@ REGISTERED = {
     "ib_gateway_diagnose_result": "look",
     "ib_gateway_verify_result": "look",
     "ib_gateway_repair_begin": "begin",
-    "ib_gateway_repair_first_cuts": "act",
-    "ib_gateway_repair_drop_connection": "act",
-    "ib_gateway_repair_stop_client": "act",
-    "ib_gateway_repair_stop_gateway": "act",
-    "ib_gateway_repair_start": "act",
-    "ib_gateway_repair_restart": "act",
+    "ib_gateway_repair_look": "look",
+    "ib_gateway_repair_escalation": "escalation",
+    "ib_gateway_repair_result": "act",
     "ib_gateway_repair_end": "end",
     "ib_client_audit_result": "audit",
 }
@@ -59,6 +57,7 @@ _ANSIBLE_S: Mapping[str, Any] = {
 #: What Ansible makes objects of its own of. No reader of an answer takes them.
 _OBJECTS = ("warnings", "deprecations", "exception")
 _MOST_MESSAGE = 4000
+_INTERPRETER = "discovered_interpreter_"
 
 Answer = Dict[str, Any]
 
@@ -121,6 +120,20 @@ def _done(answer: Mapping[str, Any]) -> Answer:
     keys = [key for key in _asked("act") if key in answer]
     fits = "act/properties/%s"
     return {key: answer[key] for key in keys if not documents.first_problem(answer[key], documents.ANSWERS, fits % key)}
+
+
+def of_ansible(found: Mapping[str, Any]) -> Answer:
+    """What Ansible has put into a result itself, or made an object of; a module cannot give it in this form."""
+    kept = {key: value for key, value in found.items() if str(key).startswith("_ansible_")}
+    for key in ("warnings", "deprecations"):
+        if isinstance(found.get(key), list):
+            kept[key] = [each for each in found[key] if isinstance(each, str) or is_dataclass(each)]
+    if is_dataclass(found.get("exception")):
+        kept["exception"] = found["exception"]
+    facts = found.get("ansible_facts")  # which Python was found on the host, and nothing else
+    if isinstance(facts, dict):
+        kept["ansible_facts"] = {key: facts[key] for key in facts if str(key).startswith(_INTERPRETER)}
+    return kept
 
 
 def registered(variables: Mapping[str, Any], name: str) -> Optional[Answer]:

@@ -162,4 +162,4 @@ def _until(line: str, start: int, ends: str) -> Tuple[str, int]:
         else:
             found.append(_ESCAPED.get(sign, sign))
             at += 2
-    return "".join(found), at
+    return "".join(found).encode("utf-8", "backslashreplace").decode("utf-8"), at

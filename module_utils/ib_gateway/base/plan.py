@@ -16,7 +16,8 @@ class Step(NamedTuple):
     A process is named by {pid, started_ticks, boot_id, role, argv_digest, ...}, a connection by both of its ends, its
     cookie and the processes that hold it.
 
-    only_if_persists: the step is for the case that the steps before it do not help; the next look decides.
+    only_if_persists: the step is for the case that the steps before it do not help; the next look decides. costs: what
+    it costs those who work with the gateway, in one sentence; empty for nothing.
     """
 
     action: str
@@ -25,6 +26,7 @@ class Step(NamedTuple):
     reason: str
     finding: str
     only_if_persists: bool = False
+    costs: str = ""
 
 
 class Entry(NamedTuple):

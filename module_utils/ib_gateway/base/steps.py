@@ -20,6 +20,7 @@ STEPS_OPTION: Dict[str, Any] = {
         "disruption": {"type": "str", "default": ""},
         "finding": {"type": "str", "default": ""},
         "only_if_persists": {"type": "bool", "default": False},
+        "costs": {"type": "str", "default": ""},
     },
 }
 _NAMES = {int: "a whole number", str: "a text", bool: "true or false"}
@@ -35,6 +36,7 @@ def as_dict(step: Step) -> Dict[str, Any]:
         "disruption": BY_NAME[step.action].disruption,
         "finding": step.finding,
         "only_if_persists": step.only_if_persists,
+        "costs": step.costs,
     }
 
 
@@ -58,7 +60,7 @@ def read(raw: Sequence[Mapping[str, Any]], actions: Sequence[str]) -> Tuple[List
             continue
         problems += wrong(each["target"], BY_NAME[action].needs, where + ".target")
         more = (str(each.get("reason") or ""), str(each.get("finding") or ""), bool(each.get("only_if_persists")))
-        steps.append(Step(action, str(each["gateway"]), each["target"], *more))
+        steps.append(Step(action, str(each["gateway"]), each["target"], *more, str(each.get("costs") or "")))
     return steps, problems
 
 

@@ -16,6 +16,7 @@ from ..base.plan import Diagnosis, Entry, Plan, Step
 from ..base.steps import in_order
 from . import targets
 from .context import stray_ports
+from .costs import cost
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
 
 #: Findings with which nothing is done, and why.
@@ -72,7 +73,7 @@ def plan(diagnosis: Diagnosis) -> Plan:
     found = _steps(diagnosis)
     barred = _barred(diagnosis.entry, found.steps)
     if barred is None:
-        return found
+        return found._replace(steps=tuple(each._replace(costs=cost(diagnosis.entry, each)) for each in found.steps))
     waits = tuple(step for step in found.steps if step.action == WAIT)
     return Plan(steps=waits, withheld=(*found.withheld, barred))
 

@@ -93,6 +93,11 @@ class Lifecycle(ABC):
         """What the one who carries it says of it now; None where nobody does, or where it cannot be asked."""
         return self.outlooks([Asked(self.spec)])[0].state
 
+    @property
+    def log(self) -> str:
+        """Where its output is: a file, or the command that shows it; empty where nobody keeps it."""
+        return ""
+
     @abstractmethod
     def describe(self) -> str:
         """By what it is started, for a person: `unit ibgateway.service`. Holds no secret."""

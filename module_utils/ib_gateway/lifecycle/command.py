@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import subprocess
 import time
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
-from ..base.redaction import redact_argv
 from ..base.spec import GatewaySpec
 from . import detach, environment, output, program
 from .accounts import Account, account_of, cannot_enter, may_become
@@ -100,8 +100,19 @@ class Command(Lifecycle):
         return "its start_command"
 
     def by_hand(self) -> str:
-        user = " as account %s" % self.spec.user if self.spec.user else ""
-        return "%s%s" % (" ".join(redact_argv(self.spec.start_command)), user)
+        """Any word after the program may be a secret, so these are counted and not told."""
+        program_, *words = self.spec.start_command or ("",)
+        if not os.path.isfile(program_):
+            return "the start_command of entry %s" % self.spec.name
+        more = " ... (and the other %d words of the entry's start_command)" % len(words) if words else ""
+        account = account_of(self.spec.user)
+        become = "runuser -u %s -- " % account.name if account and account.uid != os.geteuid() else ""
+        return "%s%s%s" % (become, shlex.quote(program_), more)
+
+    @property
+    def log(self) -> str:
+        account = account_of(self.spec.user)
+        return output.path_of(self.spec.name, account) if account else ""
 
 
 def folder_of(spec: GatewaySpec, account: Account) -> str:

@@ -13,13 +13,18 @@ from .accounts import Account
 _KEPT = 256 * 1024
 
 
+def path_of(name: str, account: Account) -> str:
+    """The file of an entry's output."""
+    return os.path.join(places.log_folder(account.home), name + ".log")
+
+
 def open_log(name: str, account: Account) -> Tuple[int, str]:
     """(a descriptor to write an entry's output to, the file's path; /dev/null where no file can be made).
 
     Each start begins a new file; the end of the one before is kept beside it, as NAME.log.1.
     """
     root, folder = os.geteuid() == 0, places.log_folder(account.home)
-    path = os.path.join(folder, name + ".log")
+    path = path_of(name, account)
     try:
         if not os.path.isdir(folder):
             os.makedirs(folder, mode=0o700)

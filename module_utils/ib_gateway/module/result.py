@@ -98,6 +98,7 @@ def client(each: Client) -> Dict[str, Any]:
         "state": connection.state if connection else None,
         "accepted": connection.accepted if connection else None,
         "served": connection.served if connection else None,
+        "working": each.working,
         "idle": round(connection.idle, 1) if connection and connection.idle is not None else None,
         "age": round(process.age, 1) if process else None,
         "orphaned": each.orphaned,

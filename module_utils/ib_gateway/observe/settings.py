@@ -80,7 +80,10 @@ def read_as(pid: int, path: str) -> Optional[str]:
 
 def resolved(path: str) -> str:
     """A path without symbolic links, in the form in which others are told; what is not there stays as it is."""
-    return os.fsencode(os.path.realpath(path)).decode("utf-8", "backslashreplace")
+    try:
+        return os.fsencode(os.path.realpath(path)).decode("utf-8", "backslashreplace")
+    except ValueError:  # a settings file can spell what no path can hold: a NUL, half of a surrogate pair
+        return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def folders(paths: Iterable[str]) -> Dict[str, Folder]:

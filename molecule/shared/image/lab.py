@@ -93,9 +93,14 @@ class Stage:
         place.write_text(text)
         place.chmod(int(mode, 8))
 
-    def run(self, argv: List[str], brings: Optional[Dict[str, str]] = None) -> None:
-        """Runs a command; brings: by name, what stands in the command line of a process that runs because of it."""
+    def run(self, argv: List[str], brings: Optional[Dict[str, str]] = None, opens: Optional[int] = None) -> None:
+        """Runs a command; brings: by name, what stands in the command line of a process that runs because of it.
+
+        opens: the port that such a process opens.
+        """
         run(*argv)
+        if opens is not None:
+            until(lambda: listeners(opens), f"port {opens} is open")
         for name, part in (brings or {}).items():
             until(lambda part=part: pids_with(part), f"{name} runs")  # type: ignore[misc]
             self._remember(name, pids_with(part)[0])

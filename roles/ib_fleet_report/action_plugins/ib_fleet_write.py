@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
+from ansible import context
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -25,7 +26,7 @@ if _SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.document.report_error import ReportError  # noqa: E402
 from ansible.module_utils.ib_fleet.render import overview  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.run import answers, clock, write_report  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import answers, clock, command_line, write_report  # noqa: E402 - needs the path
 from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
 
 _FROZEN = "ib_gateway_repair_frozen"
@@ -53,14 +54,16 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             failing, keep = fleet_document.failing(found, options["fail_on"]), _at_least_one(options["keep"])
         except (ReportError, ValueError) as error:
             raise AnsibleActionFail(str(error)) from error
+        configured = [str(each) for each in known.get("ansible_inventory_sources") or ()]
+        given = command_line.options(context.CLIARGS, configured, str(Path.cwd()))
+        found = fleet_document.with_next(found, given)
         folder = Path(options["dir"]).expanduser()
         written = write_report.write_all(
             found, folder, keep=keep, compare_with=str(options["compare_with"] or write_report.PREVIOUS)
         )
         sentences = {host["name"]: fleet_document.sentence(host) for host in found["hosts"]}
-        sources = [str(each) for each in known.get("ansible_inventory_sources") or ()]
         page = next((each for each in written.files if each.endswith(write_report.PAGE)), "")
-        shown = overview.overview(found, written.comparison, sources[0] if len(sources) == 1 else "", page)
+        shown = overview.overview(found, written.comparison, page)
         result.update(
             changed=False,
             files=written.files,

@@ -10,7 +10,7 @@ from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.decide.assign import entries_of
-from unit.facts import connection, gateway, judged, listener, plans, probe, process, script, snapshot, spec
+from unit.facts import Fact, connection, gateway, judged, listener, plans, probe, process, script, snapshot, spec
 
 JTS = "/home/trader/Jts"
 LIVE = spec(config_dir=JTS, service=None, start_command=("/opt/ibc/gatewaystart.sh",), max_api_clients=None)
@@ -45,7 +45,14 @@ def only(look: Snapshot, one: GatewaySpec = LIVE, shaken: Optional[Probe] = None
 
 # --- what works goes on working --------------------------------------------------------------------------------------
 
-WORKING = [script(BOT), script(VIEWER), script(THIRD), connection(BOT), connection(VIEWER), connection(THIRD)]
+WORKING: List[Fact] = [
+    script(BOT),
+    script(VIEWER),
+    script(THIRD),
+    connection(BOT),
+    connection(VIEWER),
+    connection(THIRD),
+]
 PARKED = connection(RELAY, client_user="trader", idle=9e4)
 IN_ORDER: Dict[str, Tuple[Snapshot, Tuple[GatewaySpec, ...]]] = {
     "a TWS beside the gateway, same account and folder": (snapshot(OURS, TWS, listener()), (LIVE,)),
@@ -119,13 +126,13 @@ def test_a_named_script_that_is_not_connected_and_not_this_gateway_s_is_left_alo
 def test_whom_one_entry_protects_no_other_entry_stops() -> None:
     one = spec(config_dir=JTS, client_patterns=("bot",))
     other = spec(name="paper", trading_mode="paper", port=4002, config_dir=JTS, protected_clients=("bot",))
-    pair = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
+    pair: List[Fact] = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
     assert done(snapshot(*pair), one, other) == []
     assert done(snapshot(*pair, connection(BOT, server=SECOND, port=4002)), one, other) == []
 
 
 def test_a_pattern_of_one_entry_never_ends_a_script_that_works_on_another_one_s_gateway() -> None:
-    pair = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
+    pair: List[Fact] = [OURS, gateway(SECOND, JTS, "paper"), listener(), listener(4002, SECOND), script(BOT)]
     look = snapshot(*pair, connection(BOT, server=SECOND, port=4002))
     assert done(look, spec(config_dir=JTS, client_patterns=("bot",)), PAPER) == []
 

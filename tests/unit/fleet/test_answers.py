@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_fleet.document import changes, escalation, fleet_document, latest, merge
+from ansible.module_utils.ib_fleet.document import changes, fleet_document, latest, merge, plan_text
 from ansible.module_utils.ib_fleet.document.bounds import MOST_OF_A_HOST
 from ansible.module_utils.ib_fleet.render import overview
-from ansible.module_utils.ib_fleet.run import answers, write_report
+from ansible.module_utils.ib_fleet.run import answers, escalation, write_report
 from ansible.module_utils.ib_fleet.store import documents
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -32,9 +32,11 @@ AUDIT = {
     "ignored": 0,
     "changed": False,
 }
+STOPPED = {"pid": 815, "user": "trader", "command": ["python3", "bot.py"], "reason": "ended after SIGTERM"}
 ACT = {
     "changed": True,
-    "stopped": [fleets.STOPPED],
+    "outcomes": [fleets.stopped()],
+    "stopped": [STOPPED],
     "refused": [{"pid": 5, "reason": "it is another process"}],
     "dropped": [{"client": "127.0.0.1", "client_port": 50000, "port": 4001, "reason": "cut"}],
     "started": [{"name": "live", "unit": None}],
@@ -66,9 +68,9 @@ def test_what_our_modules_return_passes_as_it_is(sort: str, answer: Dict[str, An
 
 
 def test_an_act_that_failed_on_the_way_keeps_what_it_says_it_has_done() -> None:
-    failed = {"failed": True, "changed": True, "msg": "the disk is full", "stopped": [fleets.STOPPED], "refused": 5}
+    failed = {"failed": True, "changed": True, "msg": "the disk is full", "stopped": [STOPPED], "refused": 5}
     kept = answers.checked(failed, "act")
-    assert kept["stopped"] == [fleets.STOPPED] and kept["msg"] == "the disk is full" and "refused" not in kept
+    assert kept["stopped"] == [STOPPED] and kept["msg"] == "the disk is full" and "refused" not in kept
 
 
 STRANGE: List[Tuple[str, Any]] = [
@@ -89,7 +91,7 @@ STRANGE: List[Tuple[str, Any]] = [
     ("a number beyond any", {**look("good"), "elapsed_ms": 10**400}),
     ("bytes", {**look("good"), "status": b"healthy"}),
     ("healthy without a gateway", {**look("good"), "gateways": []}),
-    ("healthy with one that is down", {**look("gateway_not_running: start"), "status": "healthy"}),
+    ("healthy with one that is down", {**look("gateway_not_running: start after a second look"), "status": "healthy"}),
     ("itself", None),
 ]
 CIRCLE: Dict[str, Any] = look("good")
@@ -154,10 +156,10 @@ def report(hostvars: Dict[str, Any], folder: Path) -> Dict[str, Any]:
         facts = answers.of(variables)
         for sort in ("ib_gateway_diagnose_result", "ib_gateway_verify_result"):
             told = facts.get(sort)
-            escalation.lines(told)
+            plan_text.lines(told)
             escalation.steps(told)
             escalation.known_served(told)
-            escalation.climb(told)
+            escalation.next_step(told)
             filters.plan_marks(told)
             filters.results(told)
         hosts.append(fleet_document.host_document(name, facts))

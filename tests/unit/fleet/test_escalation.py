@@ -227,6 +227,8 @@ def test_a_plan_is_told_line_by_line() -> None:
     assert plan_text.lines(health(DOWN, FINE)) == [
         "live is unhealthy: no gateway process for live is running",
         "  start live by unit ibgateway.service: no gateway is running",
+        "    cost: ends no session; a login, and a second factor is to be expected; "
+        "no session can be had for up to 120 s",
     ]
 
 

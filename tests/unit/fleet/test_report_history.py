@@ -201,3 +201,34 @@ def test_a_history_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
 def test_a_history_in_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ReportError, match=r"history\.sqlite could not be opened: No such file"):
         History(tmp_path / "none").statuses()
+
+
+# --- what others have written ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE hosts SET troubles = 'no json'",
+        "UPDATE hosts SET troubles = '5'",
+        "UPDATE hosts SET troubles = '[[1, 2, 3]]'",
+        "UPDATE hosts SET troubles = x'ff00'",
+        "UPDATE hosts SET handshake_ms = 'soon'",
+        "UPDATE hosts SET handshake_ms = 9e999",
+        "UPDATE hosts SET status = x'ff'",
+        "UPDATE sweeps SET statuses = '[]'",
+        'UPDATE sweeps SET statuses = \'{"healthy": "many"}\'',
+        "UPDATE sweeps SET statuses = replace(hex(zeroblob(50000)), '0', '[')",
+        "UPDATE sweeps SET generated_at = 7",
+        "DROP TABLE hosts",
+    ],
+)
+def test_whatever_lies_in_the_history_the_report_is_written(tmp_path: Path, change: str) -> None:
+    write_report.write_all(day(1, a=GOOD, b=DOWN), tmp_path)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute(change)
+    connection.close()
+    written = write_report.write_all(day(2, a=GOOD, b=DOWN), tmp_path)
+    names = {Path(each).name for each in written.files}
+    assert names == {"fleet.json", "junit.xml", "ib_gateway.prom", "index.html"}
+    assert all("history" in each for each in written.problems)

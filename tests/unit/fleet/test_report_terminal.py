@@ -8,9 +8,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, List
+from typing import Any
 
 import pytest
+from ansible.module_utils.ib_fleet.document import fleet_document
 from ansible.module_utils.ib_fleet.document.changes import compare, further, known
 from ansible.module_utils.ib_fleet.render.overview import overview
 from ansible.module_utils.ib_fleet.render.progress import Tally, span
@@ -34,6 +35,10 @@ def judged(path: Path, host: str, now: float = NOW) -> Any:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.check(str(path), host, 3600.0, now)
+
+
+def with_next(*hosts: Any, **more: Any) -> Any:
+    return fleet_document.with_next(fleets.document(*hosts, **more), "-i hosts.yml")
 
 
 def drawn(document: Any) -> str:
@@ -89,32 +94,11 @@ def test_a_span_is_told_as_a_person_says_it(seconds: float, words: str) -> None:
 def test_identical_findings_are_one_row_the_worst_first() -> None:
     down = fleets.looks()["gateway_not_running: start after a second look"]
     hosts = [fleets.host("desk%d" % number, down) for number in range(9)]
-    told = list(plain(overview(fleets.document(*hosts, fleets.host("away", fleets.UNREACHABLE)))))
+    told = list(plain(overview(with_next(*hosts, fleets.host("away", fleets.UNREACHABLE)))))
     assert told[0] == "FLEET: 10 host(s): 9 unhealthy, 1 unreachable"
     assert "unreachable" in told[1] and told[1].endswith("away")
     assert told[2].endswith("9 host(s): desk0, desk1, desk2, desk3, desk4, desk5 and 3 more")
-    assert len(told) == 5
-
-
-def test_the_next_command_is_the_one_that_helps_next() -> None:
-    down, good = fleets.looks()["gateway_not_running: start after a second look"], fleets.looks()["good"]
-
-    def commands(*hosts: Any, inventory: str = "hosts.yml", **more: Any) -> List[str]:
-        found: List[str] = overview(fleets.document(*hosts, **more), inventory=inventory)["next"]
-        return found
-
-    assert commands(fleets.host("a", good)) == []
-    sick = fleets.host("a", down)
-    assert commands(sick) == ["ansible-playbook remediate.yml -i hosts.yml --limit a --check --diff"]
-    assert commands(sick, kind="remediate", check_mode=True) == [
-        "ansible-playbook remediate.yml -i hosts.yml --limit a"
-    ]
-    assert commands(sick, kind="remediate") == []
-    assert commands(fleets.host("a", fleets.UNREACHABLE), inventory="") == [
-        "ansible a -i INVENTORY -m ansible.builtin.ping"
-    ]
-    many = [fleets.host("desk%d" % number, down) for number in range(30)]
-    assert "--limit trading_hosts " in commands(*many)[0]
+    assert [line[:4] for line in told[3:]] == ["NEXT", "  an", "NEXT", "  an"]
 
 
 def test_what_changed_is_told_in_numbers() -> None:
@@ -137,10 +121,11 @@ def test_who_is_compared_with_an_older_sweep_is_named_with_its_time() -> None:
 
 
 def test_the_page_is_named_on_a_line_of_its_own_before_the_next_command() -> None:
-    down = fleets.document(fleets.host("a", fleets.looks()["gateway_not_running: start after a second look"]))
+    down = with_next(fleets.host("a", fleets.looks()["gateway_not_running: start after a second look"]))
     path = "/srv/reports/" + "deep/" * 30 + "index.html"
     told = list(plain(overview(down, page=path)))
-    assert told[-2] == f"PAGE: {path}" and told[-1].startswith("NEXT: ")
+    assert told[-3:-1] == [f"PAGE: {path}", "NEXT, to see what a repair would do:"]
+    assert told[-1].startswith("  ansible-playbook remediate.yml ")
     target = io.StringIO()
     show(overview(down, page=path), Console(file=target, width=80))
     assert f"page  {path}" in target.getvalue().splitlines()
@@ -149,10 +134,10 @@ def test_the_page_is_named_on_a_line_of_its_own_before_the_next_command() -> Non
 
 def test_a_command_stays_one_line_and_the_table_fits_the_terminal() -> None:
     down = fleets.looks()["gateway_not_running: start after a second look"]
-    text = drawn(fleets.document(*(fleets.host("a-rather-long-name-of-a-host-%d" % n, down) for n in range(12))))
-    commands = [line for line in text.splitlines() if line.startswith("next")]
+    text = drawn(with_next(*(fleets.host("a-rather-long-name-of-a-host-%d" % n, down) for n in range(12))))
+    commands = [line for line in text.splitlines() if "ansible-playbook" in line]
     assert len(commands) == 1 and commands[0].endswith("--check --diff")
-    assert all(len(line) <= 100 for line in text.splitlines() if not line.startswith("next"))
+    assert all(len(line) <= 100 for line in text.splitlines() if line not in commands)
 
 
 def test_nothing_a_terminal_obeys_comes_through_and_no_name_is_taken_for_markup() -> None:
@@ -160,9 +145,9 @@ def test_nothing_a_terminal_obeys_comes_through_and_no_name_is_taken_for_markup(
     document["hosts"][0]["name"] = "[bold red]x[/]"
     for text in (*plain(overview(document)), drawn(document).replace("\n", "")):
         assert text.isprintable(), ascii(text)
-    shown = fleets.document(fleets.host("[bold]x", fleets.looks()["gateway_not_running: start after a second look"]))
+    shown = with_next(fleets.host("[bold]x", fleets.looks()["gateway_not_running: start after a second look"]))
     assert "[bold]x" in drawn(shown)
-    assert overview(shown)["next"][0].split()[5] == "trading_hosts"
+    assert overview(shown)["next"][0]["command"].split()[3] == "trading_hosts"
 
 
 # --- monitoring ------------------------------------------------------------------------------------------------------

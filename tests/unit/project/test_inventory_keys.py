@@ -10,7 +10,7 @@ import pytest
 import yaml
 from ansible.module_utils.ib_gateway.base import inventory
 from ansible.module_utils.ib_gateway.base.keys import ENTRY_OPTIONS, KEYS
-from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.base.spec import DEFAULT_PORTS, GatewaySpec
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION
 from unit.module_runs import PROJECT, documented
 
@@ -118,3 +118,8 @@ def test_the_examples_are_accepted() -> None:
     for text in (block, (PROJECT / "inventory" / "example" / "hosts.yml").read_text(encoding="utf-8")):
         for host, variables in yaml.safe_load(text)["trading_hosts"]["hosts"].items():
             assert inventory.parse(variables["ib_gateways"], host)[1] == []
+
+
+def test_the_connection_kit_gives_an_entry_without_a_port_the_one_that_the_inventory_gives_it() -> None:
+    text = (PROJECT / "roles/ib_client_kit/vars/main.yml").read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["__ib_client_kit_ports"] == DEFAULT_PORTS

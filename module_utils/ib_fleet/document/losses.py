@@ -1,0 +1,91 @@
+"""What worked before a repair and does not after it: sessions of scripts and of other hosts. Pure.
+
+Whatever worked before a repair works after it, or the report says what was lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Optional, Union
+
+from ...ib_gateway.base.actions import DROP_CONNECTION, RESTART, STOP_CLIENT, STOP_GATEWAY
+from ...ib_gateway.base.outcome import DONE, FAILED, UNSURE
+from ...ib_gateway.base.redaction import short
+
+#: Outcomes of a step that has touched somebody.
+_TOUCHED = (DONE, FAILED, UNSURE)
+_SHORT = 48
+
+Look = Optional[Mapping[str, Any]]
+
+
+def lost(before: Look, after: Look, done: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The working sessions that are gone, {gateway, who, planned}; nothing where the run has touched nobody.
+
+    A script is known by pid and start, so that one that has connected again has lost nothing; a client on another host
+    by its address and how many connections it has. planned: whether a step that was taken had named it, or its gateway.
+    """
+    steps = [each for act in done for each in act.get("outcomes", ()) if each["result"] in _TOUCHED]
+    if not steps or before is None or after is None:
+        return []
+    found = [*_scripts(before, after), *_remote(before, after)]
+    return [
+        {"gateway": name, "who": who, "planned": any(_names(step, name, client) for step in steps)}
+        for name, who, client in found
+    ]
+
+
+def _working(look: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(the entry's name, the client) of each working session; looks of older versions know of none."""
+    for gateway in look["gateways"]:
+        for client in gateway["clients"]:
+            if client.get("working"):
+                yield gateway["name"], client
+
+
+def _scripts(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, Union[int, str]]]:
+    still = {_identity(client) for _, client in _working(after)}
+    told = set()
+    for name, client in _working(before):
+        if client["pid"] is None or _identity(client) in still or _identity(client) in told:
+            continue
+        told.add(_identity(client))
+        who = "pid %d (%s) of %s" % (client["pid"], short(client["argv"] or (), _SHORT), client["user"])
+        yield name, who, client["pid"]
+
+
+def _identity(client: Mapping[str, Any]) -> tuple[Any, Any]:
+    return client["pid"], client.get("started_ticks")
+
+
+def _remote(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, Union[int, str]]]:
+    now = Counter(client["remote_host"] for _, client in _working(after) if client["pid"] is None)
+    for name, client in _working(before):
+        address = client["remote_host"]
+        if client["pid"] is not None or not address:
+            continue
+        if now[address]:
+            now[address] -= 1
+            continue
+        yield name, "a client on %s" % address, address
+
+
+def _names(step: Mapping[str, Any], gateway: str, client: Union[int, str]) -> bool:
+    """Whether a step has named a client, or ends all sessions of its gateway. client: its pid, or its address."""
+    target = step["target"]
+    if step["action"] == DROP_CONNECTION:
+        return client in (target["client"], *(each["pid"] for each in target["client_processes"]))
+    if step["action"] == STOP_CLIENT:
+        return bool(client == target["pid"])
+    return step["action"] in (STOP_GATEWAY, RESTART) and bool(step["gateway"] == gateway)
+
+
+def line(each: Mapping[str, Any]) -> str:
+    """One loss in words."""
+    return "%s had a working session on %s, and has none now" % (each["who"], each["gateway"])
+
+
+def unplanned(host: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The losses of a host's document that no step had named."""
+    return [each for each in host.get("lost") or () if not each["planned"]]

@@ -1,0 +1,145 @@
+"""What a step costs, in one sentence: whose sessions end, whether a login is needed, how long nobody has one. Pure."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, List, Mapping, Sequence
+
+from ..base.actions import DROP_CONNECTION, RESTART, START, STOP_CLIENT, STOP_GATEWAY, WAIT
+from ..base.host import ApiConnection, Client
+from ..base.plan import Entry, Step
+from ..base.redaction import short
+from .context import lost
+
+#: So many are named one by one.
+_NAMED = 6
+#: Characters of a command line; the line of the step has more of it.
+_SHORT = 48
+_NO_LOGIN = "no login"
+
+
+def cost(entry: Entry, step: Step) -> str:
+    """What a step costs; empty for one that costs nothing. Sessions are counted as the look saw them."""
+    return _COSTS[step.action](entry, step.target)
+
+
+def _nothing(_entry: Entry, _target: Mapping[str, Any]) -> str:
+    return ""
+
+
+def _of_cut(entry: Entry, target: Mapping[str, Any]) -> str:
+    ends = (target["client"], target["client_port"])
+    holders = [each for each in _on(entry) if (_made(each).client, _made(each).client_port) == ends]
+    if any(lost(each) for each in holders):
+        return "ends the session of %s, which has stopped answering; %s" % (_several(_names(holders)), _NO_LOGIN)
+    goes_on = "the script goes on; " if any(each.process for each in holders) else ""
+    if not any(each.working for each in holders):
+        return "ends no working session: %s has none on it; %s%s" % (_several(_names(holders)), goes_on, _NO_LOGIN)
+    return "%s; %s%s" % (_sessions(holders), goes_on, _NO_LOGIN)
+
+
+def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
+    own = [each for each in entry.clients if each.process and each.process.pid == target["pid"]]
+    working = {each.connection for each in own if each.working}
+    name = _several(_names(own)) or "pid %d" % target["pid"]
+    parts = ["ends the script %s and its %s" % (name, _counted(len(working)))]
+    if target.get("unit"):
+        parts.append("its unit %s is stopped, and stays so until somebody starts it" % target["unit"])
+    return "; ".join([*parts, *_kill(target), _NO_LOGIN])
+
+
+def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
+    parts = [_sessions(_served_by(entry, target["pid"]))]
+    if target.get("unit"):
+        parts.append("its unit %s is stopped, and stays so until somebody starts it" % target["unit"])
+    return "; ".join([*parts, *_kill(target), _NO_LOGIN])
+
+
+def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:
+    return "ends no session; %s" % _login(entry)
+
+
+def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
+    process = target.get("process")
+    served = _served_by(entry, process["pid"]) if process else []
+    parts = [_sessions(served), *_also_in_unit(entry, target, served), *_kill(process or {}), _login(entry)]
+    return "; ".join(parts)
+
+
+def _login(entry: Entry) -> str:
+    """What a new gateway process costs, however the old one ended."""
+    return "a login, and a second factor is to be expected; no session can be had for up to %d s" % (
+        entry.spec.start_timeout
+    )
+
+
+def _kill(target: Mapping[str, Any]) -> List[str]:
+    return ["it is killed if it does not end when asked (allow_kill)"] if target.get("allow_kill") else []
+
+
+def _also_in_unit(entry: Entry, target: Mapping[str, Any], served: Sequence[Client]) -> List[str]:
+    """Who else ends with the unit that restarts the gateway, and has not been named for its session."""
+    if target["by"] != "unit":
+        return []
+    known = {each.pid for each in entry.processes} | {each.process.pid for each in served if each.process}
+    others = [
+        "pid %d (%s) of %s" % (each.pid, short(each.command, _SHORT), each.user)
+        for each in entry.unit_members
+        if each.pid not in known
+    ]
+    return ["what else lives in its unit ends as well: %s" % _several(others)] if others else []
+
+
+# --- sessions --------------------------------------------------------------------------------------------------------
+
+
+def _on(entry: Entry) -> List[Client]:
+    return [each for each in entry.clients if each.connection is not None]
+
+
+def _made(client: Client) -> ApiConnection:
+    assert client.connection is not None
+    return client.connection
+
+
+def _served_by(entry: Entry, pid: int) -> List[Client]:
+    return [each for each in _on(entry) if pid in _made(each).gateway_pids]
+
+
+def _sessions(clients: Sequence[Client]) -> str:
+    """How many working sessions of whom end; several processes may hold one."""
+    working = [each for each in clients if each.working]
+    count = len({each.connection for each in working})
+    return "ends %s%s" % (_counted(count), ": " + _several(_names(working)) if count else "")
+
+
+def _counted(count: int) -> str:
+    return {0: "no working session", 1: "1 working session"}.get(count, "%d working sessions" % count)
+
+
+def _names(clients: Sequence[Client]) -> List[str]:
+    """Each once: a script by pid, command and account, another host by its address."""
+    return list(dict.fromkeys(_name(each) for each in clients))
+
+
+def _name(client: Client) -> str:
+    process, connection = client.process, client.connection
+    if process is not None:
+        return "pid %d (%s) of %s" % (process.pid, short(process.command, _SHORT), process.user)
+    if connection is not None and connection.remote_host:
+        return "a client on %s" % connection.remote_host
+    return "a client that cannot be seen"
+
+
+def _several(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (" and %d more" % more if more > 0 else "")
+
+
+_COSTS: Dict[str, Callable[[Entry, Mapping[str, Any]], str]] = {
+    WAIT: _nothing,
+    DROP_CONNECTION: _of_cut,
+    STOP_CLIENT: _of_stopped_client,
+    STOP_GATEWAY: _of_stopped_gateway,
+    START: _of_start,
+    RESTART: _of_restart,
+}

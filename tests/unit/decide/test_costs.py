@@ -1,0 +1,127 @@
+"""What a plan says of its costs: whose sessions end, whether a login is needed, for how long no session can be had."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional
+
+import pytest
+from ansible.module_utils.ib_fleet.document import plan_text
+from ansible.module_utils.ib_gateway.base.actions import ORDER
+from ansible.module_utils.ib_gateway.base.plan import Plan
+from ansible.module_utils.ib_gateway.base.unit import UnitMember
+from ansible.module_utils.ib_gateway.decide.costs import _COSTS
+from unit.facts import (
+    GATEWAY,
+    OTHER_SCRIPT,
+    SCRIPT,
+    SECOND,
+    UNIT,
+    connection,
+    gateway,
+    health,
+    listener,
+    planned,
+    probe,
+    process,
+    script,
+    snapshot,
+    spec,
+)
+
+ALONE = spec(max_api_clients=None, allow_restart_with_clients=True)
+FILLED = {"sent": 5000, "received": 500}
+
+
+def costs(plan: Plan) -> Dict[str, str]:
+    """By action, what the plan says of it; the last step of several."""
+    return {each.action: each.costs for each in plan.steps}
+
+
+def test_every_action_has_a_say_on_costs() -> None:
+    assert tuple(_COSTS) == ORDER
+
+
+def test_a_restart_names_whose_working_sessions_it_ends_the_login_and_the_time_without() -> None:
+    look = snapshot(
+        gateway(),
+        listener(),
+        script(),
+        connection(SCRIPT, **FILLED),
+        connection(client="10.0.0.7", client_port=40_001, remote_host="10.0.0.7", **FILLED),
+        connection(client="10.0.0.8", client_port=40_002, remote_host="10.0.0.8", sent=20),
+    )
+    assert costs(planned(look, ALONE, probe("stalled")))["restart"] == (
+        "ends 2 working sessions: pid 815 (python3 bot.py) of trader, a client on 10.0.0.7; "
+        "a login, and a second factor is to be expected; no session can be had for up to 120 s"
+    )
+
+
+def test_a_connection_of_several_processes_is_one_session_and_all_of_them_are_named() -> None:
+    look = snapshot(gateway(), listener(), script(), script(OTHER_SCRIPT, "child.py"), connection(815, 816, **FILLED))
+    told = costs(planned(look, ALONE, probe("stalled")))["restart"]
+    assert told.startswith("ends 1 working session: pid 815 (python3 bot.py) of trader, pid 816 (python3 child.py)")
+
+
+def test_who_else_lives_in_the_unit_of_a_gateway_is_named_with_its_restart() -> None:
+    member = UnitMember(99, "trader", ("Xvfb", ":1"), "other")
+    look = snapshot(gateway(unit=UNIT, unit_is_own=True, served_before=True))
+    told = costs(planned(look, unit_members=(member, UnitMember(GATEWAY, "trader", ("java",), "gateway"))))["restart"]
+    assert "what else lives in its unit ends as well: pid 99 (Xvfb :1) of trader; " in told
+    by_identity = costs(planned(snapshot(gateway(served_before=True)), unit_members=(member,)))["restart"]
+    assert "lives in its unit" not in by_identity
+
+
+def test_a_start_costs_a_login_and_no_session() -> None:
+    assert costs(planned(snapshot(), spec(start_timeout=300)))["start"] == (
+        "ends no session; a login, and a second factor is to be expected; no session can be had for up to 300 s"
+    )
+
+
+def test_a_cut_names_the_script_that_goes_on_and_needs_no_login() -> None:
+    held = connection(SCRIPT, cookie=7, idle=700.0, **FILLED)
+    look = snapshot(gateway(), listener(), script(), held, connection(9, client_port=1, remote_host="10.0.0.9"))
+    assert costs(planned(look, spec()))["drop_connection"] == (
+        "ends 1 working session: pid 815 (python3 bot.py) of trader; the script goes on; no login"
+    )
+
+
+def test_a_cut_of_what_never_was_a_session_says_so() -> None:
+    held = connection(SCRIPT, cookie=7, idle=700.0, sent=20)
+    look = snapshot(gateway(), listener(), script(), held, connection(9, client_port=1, remote_host="10.0.0.9"))
+    assert costs(planned(look, spec()))["drop_connection"] == (
+        "ends no working session: pid 815 (python3 bot.py) of trader has none on it; the script goes on; no login"
+    )
+
+
+@pytest.mark.parametrize(("unit", "own"), [("bot.service", True), ("session-4.scope", False), (None, False)])
+def test_a_script_that_is_stopped_through_its_unit_is_told_with_the_unit(unit: Optional[str], own: bool) -> None:
+    rival = script(name="cleanup.py", unit=unit, unit_is_own=own)
+    look = snapshot(gateway(), listener(), rival, connection(SCRIPT, **FILLED))
+    told = costs(planned(look, spec(client_patterns=("cleanup",))))["stop_client"]
+    assert told.startswith("ends the script pid 815 (python3 cleanup.py) of trader and its 1 working session; ")
+    assert ("its unit bot.service is stopped, and stays so until somebody starts it" in told) is own
+    assert told.endswith("; no login")
+
+
+def test_a_surplus_gateway_ends_without_a_login_and_a_kill_is_announced_where_it_is_allowed() -> None:
+    look = snapshot(gateway(), gateway(SECOND), listener())
+    assert costs(planned(look)) == {"stop_gateway": "ends no working session; no login"}
+    allowed = costs(planned(look, spec(allow_kill=True)))["stop_gateway"]
+    assert "it is killed if it does not end when asked (allow_kill)" in allowed
+
+
+def test_waiting_costs_nothing() -> None:
+    assert set(costs(planned(snapshot(gateway(age=30.0))))) == {"wait"}
+    assert costs(planned(snapshot(gateway(age=30.0)))) == {"wait": ""}
+
+
+def test_no_cost_gives_a_password_away() -> None:
+    rival = process(SCRIPT, "python3", "cleanup.py", "--password=hunter2")
+    look = snapshot(gateway(), listener(), rival, connection(SCRIPT, **FILLED))
+    assert "hunter2" not in str(costs(planned(look, spec(client_patterns=("cleanup",)))))
+
+
+def test_the_plan_that_is_shown_has_the_cost_below_each_step() -> None:
+    found: Any = health((spec(), snapshot(), None))
+    step, told = plan_text.lines(found)[-2:]
+    assert step.startswith("  start live") and told.startswith("    cost: ends no session; a login")
