@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ...ib_gateway.base.actions import BY_NAME, DROP_CONNECTION, ORDER, RESTART, START, STOP_CLIENT, STOP_GATEWAY
+from ...ib_gateway.base.actions import BY_NAME, DROP_CONNECTION, ORDER, RESTART, START, STOP_CLIENT, STOP_GATEWAY, WAIT
 from ...ib_gateway.base.outcome import WOULD
 
 Health = Mapping[str, Any]
@@ -69,7 +69,9 @@ def _above(taken: Sequence[str]) -> Sequence[str]:
     if not taken:
         return ORDER
     again = taken.count(taken[-1]) < BY_NAME[taken[-1]].most_times
-    return ORDER[ORDER.index(taken[-1]) + (0 if again else 1) :]
+    above = ORDER[ORDER.index(taken[-1]) + (0 if again else 1) :]
+    # What keeps a gateway brings the next one, and nothing is started before that has had its time.
+    return (WAIT, *above) if taken[-1] == STOP_GATEWAY and WAIT not in taken else above
 
 
 def _may_be_taken(step: Mapping[str, Any], past: Mapping[str, Any]) -> bool:

@@ -37,6 +37,7 @@ class Entry(NamedTuple):
     whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
     entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
+    carriers: what keeps a gateway of it that runs, and brings the next one once that has ended.
 
     Of an entry that something is wrong with: start_blocker, why a start of it must fail, with the cure; unit_state,
     what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher;
@@ -53,6 +54,7 @@ class Entry(NamedTuple):
     claimants: Tuple[Process, ...] = ()
     unit_age: Optional[float] = None
     keepers: Tuple[Keeper, ...] = ()
+    carriers: Tuple[Keeper, ...] = ()
     #: Whether what can be seen now can still be seen when every process of the entry has ended.
     seen_whole: bool = True
     start_blocker: Optional[str] = None
@@ -61,6 +63,11 @@ class Entry(NamedTuple):
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
+
+    @property
+    def maybe(self) -> Tuple[Process, ...]:
+        """Where no gateway is proven to be the entry's: those that might be, since nothing tells their folder."""
+        return () if self.processes or self.elsewhere or self.claimants else self.unplaced
 
     def in_unit(self, process: Process) -> bool:
         """Whether a process belongs to the entry's unit."""

@@ -38,6 +38,7 @@ def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[
     }
     found = tuple(_entry(spec, specs, claims[spec.name], owners, host, snapshot) for spec in specs)
     placed = {process.pid for entry in found for process in (*entry.processes, *entry.elsewhere, *entry.ambiguous)}
+    placed |= {process.pid for entry in found for process in (*entry.claimants, *entry.maybe)}
     return found, tuple(each for each in host.gateways if each.pid not in placed)
 
 

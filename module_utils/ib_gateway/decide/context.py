@@ -104,8 +104,7 @@ class Case(NamedTuple):
     @property
     def maybe(self) -> Tuple[Process, ...]:
         """Where no gateway is proven to be the entry's: those that might be, since nothing tells their folder."""
-        entry = self.entry
-        return () if entry.processes or entry.elsewhere or entry.claimants else entry.unplaced
+        return self.entry.maybe
 
     @property
     def _idle(self) -> Tuple[Process, ...]:

@@ -155,7 +155,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
         cure = [*surplus, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
         refused = _refusal(entry, blockers, "restarted")
-        cure = [_restart(entry, keep, fault, persists=bool(waits or surplus or before))]
+        cure = _renew(entry, keep, fault, persists=bool(waits or surplus or before))
     steps = waits + (surplus if keep is not None else [])
     withheld = ["surplus gateways are left: ending them would cut off " + each for each in spared if keep is not None]
     if refused and keep is not None and surplus:
@@ -310,6 +310,20 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
         return [*first, Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)]
     reason = "systemd has given its unit up" if state and state.start_limit_hit else "no gateway is running"
     return [*first, _start(entry, reason, code, persists)]
+
+
+def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[Step]:
+    """Restarts it; one that a loop or a supervisor keeps is only ended, since that brings the next one.
+
+    To start one as well would make two. What keeps it may also end with it, as IBC's script does: then it is started.
+    """
+    carriers = [each for each in entry.carriers if process.pid in each.gateways]
+    if entry.in_unit(process) or not carriers:
+        return [_restart(entry, process, code, persists)]
+    keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)
+    reason = "only a new gateway process ends %s, and %s brings the next one" % (code, keeper)
+    end = Step(STOP_GATEWAY, entry.spec.name, targets.to_end(entry, process, "gateway"), reason, code, persists)
+    return [end, _start(entry, "%s ended with its gateway and brings none" % keeper, code, persists=True)]
 
 
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:

@@ -42,13 +42,15 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
     found = look(ports, patterns, [spec.unit_key for spec in specs if spec.unit_key])
     folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
-    return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=_keepers(specs, found))
-
-
-def _keepers(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[Keeper, ...]:
-    """What brings gateways; asked only where a port is not served, on a system that can be asked."""
     served = {each.port for each in found.listeners}
-    if all(spec.port in served for spec in specs) or not sys.platform.startswith("linux"):
+    # Asked only where a port is not served; of one that is served, only when something is wrong with it.
+    brought = () if all(spec.port in served for spec in specs) else _keepers(found)
+    return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=brought)
+
+
+def _keepers(found: Snapshot) -> Tuple[Keeper, ...]:
+    """What brings gateways, on a system that can be asked."""
+    if not sys.platform.startswith("linux"):
         return ()
     from ..observe.keepers import keepers
 
@@ -105,7 +107,13 @@ def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> Li
     from ..lifecycle.outlook import foresee  # most looks find nothing, and do not load it
 
     told = foresee(found, snapshot)
-    return [diagnose(each.entry, snapshot, each.probe, hints.reset_window) for each in told]
+    kept = snapshot.keepers or _keepers(snapshot)
+    return [diagnose(_carried(each.entry, kept), snapshot, each.probe, hints.reset_window) for each in told]
+
+
+def _carried(entry: Entry, keepers: Sequence[Keeper]) -> Entry:
+    pids = {process.pid for process in entry.processes}
+    return entry._replace(carriers=tuple(each for each in keepers if each.gateways & pids))
 
 
 def watch(
