@@ -243,7 +243,9 @@ def _start(
 ) -> None:
     """Starts one gateway unless it runs, and adds what became of it to what is returned."""
     spec, unit = module.with_command(entry.spec), entry.spec.any_unit
-    pids = [process.pid for process in entry.processes + entry.ambiguous + entry.unplaced]
+    # Under a plan, whoever else might be the entry's was weighed when it was made, and is the same as then.
+    maybe = () if session.authorized else entry.unplaced
+    pids = [process.pid for process in entry.processes + entry.ambiguous + maybe]
     pids = [pid for pid in pids if not (module.check_mode and pid in module.params["assume_stopped"])]
     if pids:
         session.add(step, ALREADY, "a gateway is running: pid %s" % ", ".join(map(str, pids)))

@@ -5,8 +5,8 @@ Nothing is restarted while another gateway of the entry runs, and nothing is sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Callable, Collection, Mapping, Optional
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 
 from ..base.plan import Entry
 from ..base.spec import GatewaySpec
@@ -42,13 +42,15 @@ class Order:
 class Way:
     """How a restart is done. Seconds: grace_period to end after SIGTERM, patience for systemd.
 
-    dry_run: all but the acts. assume_stopped: pids of gateways that a run in earnest would have ended before.
+    dry_run: all but the acts. assume_stopped: pids of gateways that a run in earnest would have ended before. beside:
+    [pid, started_ticks] of gateways that might be the entry's and ran before anything was done.
     """
 
     grace_period: float
     patience: float
     dry_run: bool = False
     assume_stopped: Collection[int] = ()
+    beside: Collection[Tuple[int, int]] = ()
 
 
 @dataclass(frozen=True)
@@ -79,12 +81,15 @@ Look = Callable[[], Entry]
 def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Announce) -> Outcome:
     """Restarts one gateway. spec: its entry, with the words of its start_command. Raises OSError when nothing can be
     seen."""
-    others = _others(look(), order.process, way)
+    before = look()
+    if order.process is not None:  # the plan, which names one, has weighed those that might be the entry's as well
+        way = replace(way, beside=frozenset((each.pid, each.started_ticks) for each in before.unplaced))
+    others = _others(before, order.process, way)
     if others:
         return Outcome(REFUSED, "another gateway of %s runs than the plan named (%s)" % (spec.name, others))
     try:
         gateway = lifecycle(spec)
-        _prove_start(gateway, order, look())
+        _prove_start(gateway, order, before)
         if order.by_unit:
             return _in_one_step(order.process, gateway, way, announce)
         if order.process is None:
@@ -112,6 +117,7 @@ def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
         each
         for each in (*entry.processes, *entry.ambiguous, *entry.unplaced)
         if each.pid not in assumed
+        and (each.pid, each.started_ticks) not in way.beside
         and (named is None or (each.pid, each.started_ticks) != (named.pid, named.started_ticks))
     ]
     return ", ".join("pid %d" % each.pid for each in found)

@@ -246,7 +246,8 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
             name,
             what,
         )
-    unclear = [*entry.unplaced, *entry.ambiguous]
+    # What is proven is ended and started anew, whoever else there is; a start beside nothing proven may be a second one.
+    unclear = [*entry.ambiguous, *(() if entry.processes else entry.unplaced)]
     if unclear:
         pids = ", ".join("pid %d" % each.pid for each in unclear)
         return "%s is not %s: %s may be its gateway as well, and nothing tells" % (name, what, pids)
