@@ -22,6 +22,14 @@ HELLO = raw_frame("176", "20250425 15:23:54 EST")
 ACCOUNTS = raw_frame("15", "1", "DU1234567,")
 ORDER_ID = raw_frame("9", "1", "1")
 TIME = raw_frame("49", "1", "1745600000")
+#: The ends of the answers to what IB.connect reads, in the order in which it is asked for.
+SYNCED = (
+    raw_frame("62", "1"),
+    raw_frame("53", "1"),
+    raw_frame("102"),
+    raw_frame("54", "1", "DU1234567"),
+    raw_frame("55", "1", "1"),
+)
 
 #: Where to cut a stream into pieces; cut() takes them modulo its length.
 CUTS = st.lists(st.integers(0, 10_000), max_size=20)
