@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List
+from typing import Iterable, List, Tuple, Union
 
 from hypothesis import strategies as st
 
@@ -16,6 +16,19 @@ def raw_frame(*fields: str) -> bytes:
 def notice(code: int, text: str = "a text") -> bytes:
     """An error about the connection, as server version 176 sends it."""
     return raw_frame("4", "2", "-1", str(code), text, "")
+
+
+def proto_frame(kind: int, *fields: Tuple[int, Union[int, str]]) -> bytes:
+    """A protobuf message as server versions from 201 on send it."""
+    body = b""
+    for number, value in fields:
+        data = _varint(value % (1 << 64)) if isinstance(value, int) else _varint(len(value)) + value.encode()
+        body += bytes([number * 8 + (0 if isinstance(value, int) else 2)]) + data
+    return (4 + len(body)).to_bytes(4, "big") + (200 + kind).to_bytes(4, "big") + body
+
+
+def _varint(value: int) -> bytes:
+    return bytes([value]) if value < 128 else bytes([value % 128 + 128]) + _varint(value // 128)
 
 
 HELLO = raw_frame("176", "20250425 15:23:54 EST")
