@@ -41,12 +41,13 @@ types: $(STAMP)
 	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit \
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
-	  roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/lab bench
+	  action_plugins/checked_module.py roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins \
+	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)
-	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab
+	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab tests/hostile
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
 merge-reports: $(STAMP)
@@ -65,7 +66,7 @@ programs:
 
 ## make integration  real processes, sockets and playbooks
 integration: $(STAMP) programs
-	$(BIN)/pytest -q -n auto -m 'not alone' --durations=10 tests/integration tests/simulator
+	$(BIN)/pytest -q -n auto -m 'not alone' --durations=10 tests/integration tests/simulator tests/hostile/test_attacker.py
 	$(BIN)/pytest -q -m alone tests/integration
 
 include molecule/molecule.mk

@@ -19,7 +19,7 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.run import packing  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import answers, packing  # noqa: E402 - needs the path above
 
 DOCUMENTATION = r"""
 name: ib_fleet_forks
@@ -102,7 +102,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 def _load() -> None:
     # Asked for one filter or one test, Ansible loads all files that could hold it.
     Templar().template(trust_as_template("{{ lookup('env', 'HOME') | default('') is defined }}"))
-    action_loader.get("normal", class_only=True)
+    for name in ("normal", packing.LOOK):
+        action_loader.get(name, class_only=True)
+    answers.checked({"status": "unknown", "gateways": [], "taken_at": "", "reset_window": ""}, "look")
     for name in _MODULES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)

@@ -16,6 +16,7 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_audit.report import document as report  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_audit.report import sarif  # noqa: E402 - likewise
+from ansible.module_utils.ib_fleet.run import answers  # noqa: E402 - likewise
 
 _REGISTERED = "ib_client_audit_result"
 
@@ -23,7 +24,7 @@ _REGISTERED = "ib_client_audit_result"
 def audit_document(hosts: Iterable[str], hostvars: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str, Any]:
     """The audit's document over these hosts, from what the role registered on them."""
     return report.document(
-        [report.host_document(str(host), hostvars[host].get(_REGISTERED)) for host in hosts], context
+        [report.host_document(str(host), answers.registered(hostvars[host], _REGISTERED)) for host in hosts], context
     )
 
 

@@ -21,12 +21,15 @@ if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
 from ansible.module_utils.ib_fleet.document import latest, plan_text  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.run import escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
+from ansible.module_utils.ib_fleet.run import answers, escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
 from ansible.module_utils.ib_gateway.base import inventory, keys  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
 
+_LOOK = "ib_gateway_diagnose_result"
 #: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
 _LEASE_MARGIN = 180.0
+#: A year; ib_repair_pause takes no more.
+_MOST_PAUSE_MINUTES = 366 * 24 * 60
 
 
 def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -35,7 +38,7 @@ def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> lis
 
 
 def policy_problems(settings: Mapping[str, Any]) -> list[str]:
-    """What is wrong with the variables that limit a repair: {blackouts, storm: {share, same, at_least}}."""
+    """What is wrong with the variables that limit a repair: {blackouts, storm: {share, same, at_least, fleet}}."""
     found = []
     for check in (
         lambda: reset_windows.current(_windows(settings["blackouts"]), 0, "blackout"),
@@ -54,6 +57,21 @@ def _windows(declared: Any, variable: str = "ib_repair_blackouts") -> list[Mappi
     return declared
 
 
+def reason_problems(reason: str, minutes: Any) -> list[str]:
+    """What is wrong with the variables of a pause or a release, each named as a person sets it."""
+    found = []
+    if not str(reason).strip():
+        example = """-e '{"ib_repair_reason": "broker maintenance"}'"""
+        found.append(f"ib_repair_reason is empty; say in a few words why, it is kept with what is done: {example}")
+    try:
+        good = 0 < float(minutes) <= _MOST_PAUSE_MINUTES
+    except (TypeError, ValueError):
+        good = False
+    if not good:
+        found.append(f"ib_repair_pause_minutes is {minutes}; give a number above 0, at most {_MOST_PAUSE_MINUTES}")
+    return found
+
+
 def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The hosts that are to be treated other than one that is well, each as {host, groups}.
 
@@ -63,7 +81,7 @@ def chosen(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[dict[str, 
     """
     found = []
     for host in hosts:
-        look = _looked(hostvars[host])
+        look = _looked(answers.registered(hostvars[host], _LOOK))
         repair = look is not None and bool(escalation.steps(look))
         latched = look is not None and bool((look.get("repairs") or {}).get("latched"))
         groups = {
@@ -90,9 +108,9 @@ def next_step(
 
 
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
-    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
+    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least, fleet}."""
     try:
-        looks = [latest.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
+        looks = [latest.seen(answers.registered(hostvars[host], _LOOK)) for host in hosts]
         return fleet_guard.freezes(looks, fleet_guard.brake(**limits))
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
@@ -119,9 +137,8 @@ def blackout(declared: Sequence[Mapping[str, Any]], now: float) -> str:
     return "blackout %s: plan only" % found if found else ""
 
 
-def _looked(variables: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    found = variables.get("ib_gateway_diagnose_result")
-    return found if isinstance(found, Mapping) and "gateways" in found else None
+def _looked(found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return found if found and "gateways" in found else None
 
 
 def reset_window(
@@ -199,6 +216,7 @@ class FilterModule:
             "ib_inventory_problems": inventory_problems,
             "ib_chosen": chosen,
             "ib_policy_problems": policy_problems,
+            "ib_reason_problems": reason_problems,
             "ib_frozen": frozen,
             "ib_new_run": new_run,
             "ib_paused": paused,

@@ -20,8 +20,8 @@ attributes:
 options:
   paths:
     description:
-      - Files, folders and globs on the host. Of a folder all Python files below it, hidden folders and virtual
-        environments left out.
+      - Files, folders and globs on the host. Of a folder all Python files and notebooks below it, hidden folders and
+        virtual environments left out.
     type: list
     elements: str
     default: []
@@ -55,7 +55,6 @@ options:
     type: list
     elements: str
     choices: &fixable
-      - port_contradicts_mode
       - hardcoded_client_id
       - random_client_id
       - loop_in_function
@@ -147,7 +146,7 @@ clients:
   elements: str
   sample: [/srv/trading/cleanup_positions.py]
 running:
-  description: The processes whose scripts were audited. Empty without O(running=true).
+  description: The processes whose scripts were audited, with what they use now. Empty without O(running=true).
   returned: success
   type: list
   elements: dict
@@ -155,6 +154,46 @@ running:
     pid: {description: Process id., type: int, returned: always, sample: 815}
     user: {description: The account that runs it., type: str, returned: always, sample: trader}
     file: {description: Its script., type: str, returned: always, sample: /srv/trading/cleanup_positions.py}
+    ports:
+      description: The API ports of this host to which it is connected now.
+      type: list
+      elements: int
+      returned: always
+      sample: [4001]
+    holds:
+      description: Those of these ports on which a gateway has given it a session.
+      type: list
+      elements: int
+      returned: always
+      sample: [4001]
+    written_ports:
+      description: The ports that its script and its command line say.
+      type: list
+      elements: int
+      returned: always
+      sample: [4001]
+    client_ids:
+      description: The client ids that its script and its command line say. Empty where they do not say one.
+      type: list
+      elements: int
+      returned: always
+      sample: [15]
+    id_from:
+      description: Where the id comes from, V(script), V(command line), V(default), V(kit), V(chance) or V(unknown).
+      type: str
+      returned: always
+      sample: script
+    shares_with:
+      description: The processes that use the same id at the same gateway.
+      type: list
+      elements: int
+      returned: always
+      sample: [816]
+    told:
+      description: The same in a sentence.
+      type: str
+      returned: always
+      sample: pid 815 (trader) runs /srv/trading/cleanup_positions.py, holds a session on port 4001, client id 15
 ignored: {description: How many problems ignore comments took out., type: int, returned: success, sample: 0}
 fixed:
   description: What was mended, or would be in check mode. Empty without O(fix=true).
@@ -194,13 +233,20 @@ elapsed_ms: {description: How long it took., type: float, returned: success, sam
 import time
 from typing import Any, Dict, List
 
+from ansible.module_utils.ib_audit.analysis.effort import Effort
 from ansible.module_utils.ib_audit.fixing.repair import FIXABLE, LibraryMissing, Outcome, mend
 from ansible.module_utils.ib_audit.fixing.writing import write
 from ansible.module_utils.ib_audit.reading import files, looking
 from ansible.module_utils.ib_audit.reading.model import MAX_SIZE, SEVERITIES, Source, as_dict
-from ansible.module_utils.ib_audit.rules.audit import audit, printable
+from ansible.module_utils.ib_audit.rules.audit import audit
+from ansible.module_utils.ib_audit.rules.processes import as_running, join
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
+
+#: Seconds for the rules on one file, and for one audit of a host; a rewrite takes two or three audits.
+SECONDS_EACH, SECONDS_ALL = 5.0, 40.0
+#: Seconds a call may take on purpose, beside the minute that every module has.
+_PATIENCE = 120.0
 
 ARGUMENTS = {
     "paths": {"type": "list", "elements": "str", "default": []},
@@ -232,17 +278,16 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     sources = looking.together(named, processes)
     outcome = _mended(module, sources, specs) if options["fix"] else None
     lookup = files.Companions(options["max_size"])
-    found = outcome.after if outcome else audit(sources, specs, lookup)
+    found = outcome.after if outcome else audit(sources, specs, lookup, _effort())
     written: Dict[str, Any] = write(module, outcome) if outcome else {"changed": False, "backups": [], "left": []}
+    seen = join(found.case, looking.facts(processes)) if found.case is not None else []
     result: Dict[str, Any] = {
         "changed": written["changed"],
         "problems": [as_dict(problem) for problem in found.problems],
         "summary": {each: sum(one.severity == each for one in found.problems) for each in SEVERITIES},
         "files": found.files,
         "clients": list(found.clients),
-        "running": [
-            {"pid": process.pid, "user": process.user, "file": printable(source.path)} for process, source in processes
-        ],
+        "running": [as_running(each) for each in seen],
         "ignored": found.ignored,
         "fixed": [as_dict(problem) for problem in outcome.fixed] if outcome else [],
         "left": [each._asdict() for each in [*outcome.left, *written["left"]]] if outcome else [],
@@ -258,14 +303,19 @@ def _mended(module: GatewayModule, sources: List[Source], specs: List[GatewaySpe
     options = module.params
     lookup = files.Companions(options["max_size"])
     try:
-        return mend(sources, specs, lookup, options["fix_codes"], options["kit_importable"])
+        return mend(sources, specs, lookup, options["fix_codes"], options["kit_importable"], _effort)
     except LibraryMissing as error:
         module.give_up(str(error))
 
 
+def _effort() -> Effort:
+    """The limits of one audit: what is over them is named, and all other files are reported."""
+    return Effort(SECONDS_EACH, time.monotonic, SECONDS_ALL)
+
+
 def main() -> None:
     """Runs the module."""
-    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work)
+    run(GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True), work, lambda _params: _PATIENCE)
 
 
 if __name__ == "__main__":

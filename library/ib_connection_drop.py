@@ -152,6 +152,7 @@ from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
+from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
@@ -193,7 +194,7 @@ def _steps(module: GatewayModule) -> List[Step]:
     named = [{"gateway": each["gateway"], "target": each} for each in module.params["connections"] or ()]
     if named:
         module.params["steps"] = named
-    return action_session.steps_of(module, DROP_CONNECTION)
+    return steps_of(module, DROP_CONNECTION)
 
 
 def _check(module: GatewayModule, cut: drop_connection.Cut) -> None:
@@ -217,7 +218,7 @@ def _drop(module: GatewayModule, session: ActionSession, step: Step, rows: Dict[
         answer = drop_connection.drop(cut, dry_run=module.check_mode, announce=announced)
         rows[answer.result].append(_row(answer))
         result = WOULD if module.check_mode and answer.result == drop_connection.DROPPED else _RESULTS[answer.result]
-        return action_session.outcome_of(step, result, answer.reason)
+        return outcome_of(step, result, answer.reason)
 
     session.take(step, do)
 

@@ -179,6 +179,7 @@ from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
@@ -207,7 +208,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in restart_gateway.RESULTS}
     acted = False
     with ActionSession(module) as session:
-        steps = action_session.steps_of(module, RESTART)
+        steps = steps_of(module, RESTART)
         specs = _specs(module, session, steps)
         for step in session.admit(steps):
             if session.still(step, session.look()[step.gateway]):
@@ -258,7 +259,7 @@ def _restart(
         came.append(restart_gateway.restart(order, spec, lambda: session.look()[spec.name], way, announced))
         found = came[0]
         more = {"unit": spec.any_unit, "ended": found.ended, "pid": found.pid}
-        return action_session.outcome_of(_by(step, spec), _result(found, way.dry_run), found.reason, **more)
+        return outcome_of(_by(step, spec), _result(found, way.dry_run), found.reason, **more)
 
     session.take(step, do)
     return came[0]

@@ -153,7 +153,6 @@ waited:
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.ib_gateway.act import action_session
 from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
 from ansible.module_utils.ib_gateway.act.stop_process import Refused
 from ansible.module_utils.ib_gateway.base.actions import START
@@ -165,6 +164,7 @@ from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, P
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
@@ -205,7 +205,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
 
 def _steps(module: GatewayModule, session: ActionSession) -> List[Step]:
     """The steps, one for each entry that is to start; ends the module when one cannot be started."""
-    steps = action_session.steps_of(module, START)
+    steps = steps_of(module, START)
     option = "steps" if steps else "only"
     steps += [Step(START, name, {}, "", "") for name in module.params["only"] or ()]
     specs = {spec.name: spec for spec in session.specs}
@@ -239,19 +239,19 @@ def _start(
 
     def do(announce: Announce) -> Outcome:
         if blocker:
-            return action_session.outcome_of(step, FAILED, blocker, unit=unit)
+            return outcome_of(step, FAILED, blocker, unit=unit)
         if module.check_mode:
-            return action_session.outcome_of(step, WOULD, "no gateway is running", unit=unit)
+            return outcome_of(step, WOULD, "no gateway is running", unit=unit)
         try:
             announce({"unit": unit, "user": spec.user})
             patience = Patience(module.params["timeout"], lambda: bool(session.look()[spec.name].owners()))
             came.append(lifecycle(spec).start(patience))
         except Refused as refusal:
-            return action_session.outcome_of(step, REFUSED, str(refusal), unit=unit)
+            return outcome_of(step, REFUSED, str(refusal), unit=unit)
         except CannotStart as error:
-            return action_session.outcome_of(step, UNSURE if error.pending else FAILED, str(error), unit=unit)
+            return outcome_of(step, UNSURE if error.pending else FAILED, str(error), unit=unit)
         reason = "started by its unit" if unit else "started as pid %d" % (came[0].pid or 0)
-        return action_session.outcome_of(step, DONE, reason, unit=unit, pid=came[0].pid)
+        return outcome_of(step, DONE, reason, unit=unit, pid=came[0].pid)
 
     outcome = session.take(step, do)
     if outcome.result in (DONE, WOULD):

@@ -105,7 +105,6 @@ health:
 import time
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ib_gateway.act.action_session import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.base.actions import WAIT
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
@@ -113,6 +112,7 @@ from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.look import await_listener
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
+from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 
 ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,

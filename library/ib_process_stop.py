@@ -206,6 +206,7 @@ from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
+from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
@@ -259,7 +260,7 @@ def _named(module: GatewayModule, session: ActionSession) -> List[Named]:
     """The steps, and the process that each one means."""
     found = [
         (step, stop_process.Target.named({**step.target, "gateway": step.gateway, "role": _ROLES[step.action]}))
-        for step in action_session.steps_of(module, STOP_CLIENT, STOP_GATEWAY)
+        for step in steps_of(module, STOP_CLIENT, STOP_GATEWAY)
     ]
     for each in module.params["processes"] or ():
         action = STOP_GATEWAY if each["role"] == "gateway" else STOP_CLIENT
@@ -313,7 +314,7 @@ def _outcome(step: Step, ending: stop_process.Ending, check_mode: bool) -> Outco
         result = ALREADY
     else:
         result = FAILED if ending.signals or ending.unit else REFUSED
-    outcome = action_session.outcome_of(step, result, ending.reason, signals=ending.signals, unit=ending.unit)
+    outcome = outcome_of(step, result, ending.reason, signals=ending.signals, unit=ending.unit)
     seen: Mapping[str, Any] = {"command": list(ending.command), "user": ending.user} if ending.command else {}
     ended = ending.target.pid if result == DONE else None
     return outcome._replace(target={**outcome.target, **seen}, ended=ended)

@@ -11,13 +11,13 @@ LIVE = {"name": "live", "trading_mode": "live"}
 BOT = """\
 from ib_insync import IB, util
 
-PORT = 4002  # since May
+LIVE_PORT = 4002  # since May
 
 
 def main():
     util.startLoop()
     ib = IB()
-    ib.connect("127.0.0.1", PORT, clientId=15)
+    ib.connect("127.0.0.1", LIVE_PORT, clientId=15)
 
 
 if __name__ == "__main__":
@@ -25,14 +25,15 @@ if __name__ == "__main__":
 """
 MENDED = """\
 from ib_insync import IB, util
+
 import ib_connect
 
-PORT = 4001  # since May
+LIVE_PORT = 4002  # since May
 
 
 def main():
     ib = IB()
-    ib.connect("127.0.0.1", PORT, clientId=ib_connect.client_id())
+    ib.connect("127.0.0.1", LIVE_PORT, clientId=ib_connect.client_id())
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def test_the_playbook_mends_when_it_is_told_to_and_the_second_run_changes_nothin
     options = ["-e", '{"ib_client_audit_fix": true, "ib_client_audit_running": false}', "-e", "ib_audit_fail_on=error"]
     hosts = {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[LIVE])}}}
     predicted, _document, _log = play(desk, fixable.parent, "--check", "--diff", *options, inventory=hosts)
-    assert "+PORT = 4001" in predicted.output and fixable.read_text() == BOT
+    assert "+import ib_connect" in predicted.output and fixable.read_text() == BOT
     real, document, _log = play(desk, fixable.parent, *options, inventory=hosts)
     assert real.rc == 0, real.output
     assert fixable.read_text() == MENDED and real.recap()["changed"] == 1

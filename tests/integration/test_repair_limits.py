@@ -127,13 +127,20 @@ def test_a_repair_is_proven_by_as_many_looks_as_it_says(desk: Desk) -> None:
 
 
 def test_the_stop_button_on_a_host_holds_until_it_is_lifted(desk: Desk) -> None:
-    paused = desk.play("playbooks/pause.yml", "-e", "ib_repair_reason=broker-maintenance")
+    said = ("-e", "ib_repair_reason=broker maintenance", "-e", "ib_repair_pause_minutes=9")
+    paused = desk.play("playbooks/pause.yml", *said)
     assert paused.rc == 0, paused.output
     run = remediate(desk)
-    assert nothing_was_done(run, desk) and "broker-maintenance" in run.output
+    assert nothing_was_done(run, desk) and "broker maintenance" in run.host()["repair"]["reason"]
     assert kinds(desk) == ["defer"]
     assert desk.play("playbooks/resume.yml").recap()["changed"] == 1
     assert remediate(desk).rc == 0
+
+
+@pytest.mark.parametrize("playbook", ["playbooks/pause.yml", "playbooks/release.yml"])
+def test_a_reason_that_is_missing_is_asked_for_by_the_name_of_its_variable(desk: Desk, playbook: str) -> None:
+    run = desk.play(playbook)
+    assert run.rc != 0 and "ib_repair_reason is empty" in run.output and not (desk.folder / "state").exists()
 
 
 def test_the_stop_button_of_the_controller_holds_for_its_hosts(desk: Desk) -> None:
@@ -213,7 +220,7 @@ def test_in_a_storm_nobody_is_touched_and_the_run_fails(desk: Desk) -> None:
     settings = desk.settings
     settings.pop("ib_repair_state_dir")
     inventory = fleet(desk)
-    run = desk.play("remediate.yml", inventory=inventory)
+    run = desk.play("remediate.yml", "-e", "ib_repair_storm_fleet=3", inventory=inventory)
     assert run.rc != 0 and "2 of 3 hosts are" in run.report["frozen"]
     assert [run.recap(name)["changed"] for name in ("well", "first", "second")] == [0, 0, 0]
     assert [run.host(name)["repair"]["begun"] for name in ("first", "second")] == [False, False]

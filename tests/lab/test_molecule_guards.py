@@ -38,10 +38,13 @@ WANTED = {
     "host_runtime",
     "bullseye",
     "trixie",
+    "start_impossible",
+    "start_command",
+    "user_unit",
 }
 #: What an action runs; idempotence and check run converge once more.
 PLAYBOOKS = {"idempotence": "converge", "check": "converge"}
-EXPECTATIONS = {"cut", "holds", "status", "found", "again", "done", "gone", "serves", "untouched", "proof"}
+EXPECTATIONS = {"cut", "holds", "status", "found", "again", "done", "gone", "serves", "untouched", "proof", "withheld"}
 
 
 def load_lab() -> Any:
@@ -146,6 +149,7 @@ def test_what_is_expected_can_come_true(scenario: str) -> None:
         assert set(expected) <= EXPECTATIONS, name
         stage: List[Dict[str, Any]] = variables.get("lab_stage", [])
         staged = {step.get("name") for step in stage} | {step.get("inside") for step in stage}
+        staged |= {brought for step in stage for brought in step.get("brings", ())}
         assert set(expected.get("gone", [])) <= staged, name
         for found in [*expected.get("found", {}).values(), *expected.get("again", {}).values()]:
             assert found == sorted(found) and set(found) <= set(CATALOGUE) - {each.code for each in PLANNED}, name
@@ -236,3 +240,10 @@ def test_a_run_in_which_nothing_ran_is_no_success(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(run, "deps", lambda: True)
     monkeypatch.setattr(run, "mirror_has", lambda _release: False)
     assert run.test(["trixie"]) == 1
+
+
+@every_scenario
+def test_every_host_has_a_name_that_yaml_leaves_as_it_is(scenario: str) -> None:
+    """A host called `off` is false to YAML, and Ansible leaves it and all that follow it out without a failure."""
+    hosts = read(run.SCENARIOS / scenario / "inventory" / "hosts.yml")["trading_hosts"]["hosts"]
+    assert [name for name in hosts if not isinstance(name, str)] == []

@@ -22,7 +22,7 @@ PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
 ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
-from ansible.module_utils.ib_fleet.document import escalation, fleet_document  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.document import fleet_document, plan_text  # noqa: E402 - needs the path above
 
 from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, connect_once, free_port  # noqa: E402 - likewise
 
@@ -116,7 +116,7 @@ def remediate(name: str, show_plan: bool = False) -> str:
     report = json.loads((FOLDER / "reports" / "fleet.json").read_text(encoding="utf-8"))
     if show_plan:
         say("PLAN")
-        show(escalation.lines(report["hosts"][0]["before"]))
+        show(plan_text.lines(report["hosts"][0]["before"]))
     say("PLAY RECAP")
     show([recap(done.stdout)])
     say("REPORT")

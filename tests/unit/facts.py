@@ -22,6 +22,7 @@ from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.process_digest import argv_digest
 from ansible.module_utils.ib_gateway.base.redaction import redact_argv
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.base.unit import UnitState
 from ansible.module_utils.ib_gateway.decide import assign, planning
 from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.module import result
@@ -189,10 +190,14 @@ def told(steps: Iterable[Step]) -> Tuple[Tuple[str, Optional[int]], ...]:
 
 
 def health(*looks: Tuple[GatewaySpec, Snapshot, Optional[Probe]]) -> Dict[str, Any]:
-    """What ib_gateway_health returns for one host, an item for each entry with the look it was judged by."""
+    """What ib_gateway_health returns for one host, an item for each entry with the look it was judged by.
+
+    The unit of an entry of which nothing runs is inactive.
+    """
     judgements = []
     for one, look, shaken in looks:
-        diagnosis = judged(look, one, shaken)
+        inactive = one.unit is not None and not (look.processes or look.units or look.keepers)
+        diagnosis = judged(look, one, shaken, **({"unit_state": UnitState(str(one.unit))} if inactive else {}))
         judgements.append(result.judgement(diagnosis, planning.plan(diagnosis), dict(look.processes)))
     return {
         "status": result.overall(each["status"] for each in judgements),

@@ -18,7 +18,7 @@ from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, un
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Outlook, Patience, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.module import assess, look
-from ansible.module_utils.ib_gateway.observe import processes, snapshot
+from ansible.module_utils.ib_gateway.observe import processes, settings, snapshot
 from ansible.module_utils.ib_gateway.state import journal, state_folder
 from unit.facts import probe
 from unit.simulated_host import SimHost
@@ -215,7 +215,8 @@ def in_place(host: SimHost) -> Iterator[None]:
             "_capabilities": lambda: -1 if host.privileged else 0,
         },
         snapshot: {"time": clocks, "reader": lambda: functools.partial(read, host)},
-        look: {"time": clocks},
+        look: {"time": clocks, "_keepers": lambda *_: (), "_localhost": lambda *_: ()},
+        settings: {"folders": lambda _paths: {}},
         journal: {"time": clocks},
         assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},

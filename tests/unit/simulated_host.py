@@ -105,6 +105,12 @@ class SimHost:
         api = how if how in FRESH else "ready"
         return self.add(self.new_pid(), argv, **{**given, "cwd": "/srv/" + entry, "api": api, **more})
 
+    def wedge(self, one: SimProcess) -> None:
+        """A gateway that serves closes its port and keeps a connection whose client has gone."""
+        left = self.connect(one, None)
+        assert left is not None, "only one that serves can be wedged"
+        left.state, one.listens_at, one.api = "CLOSE_WAIT", float("inf"), "stalled"
+
     def die(self, one: SimProcess) -> None:
         """Ends a process and its sessions; a gateway that hangs keeps what is left of them."""
         one.alive = False

@@ -79,7 +79,7 @@ def test_scripts_that_import_each_other_s_names_in_a_circle_end() -> None:
         "from ib_insync import IB\nID = 15  # ib-audit: ignore[hardcoded_client_id] x\nIB().connect('h', clientId=ID)",
         "from ib_insync import IB\nID = 15\nIB().connect('h', clientId=ID)  # ib-audit: ignore[hardcoded_client_id] x",
         "from ib_insync import IB\ndef go(a, client_id=15):  # ib-audit: ignore[hardcoded_client_id] x\n"
-        "    IB().connect('h', clientId=client_id)",
+        "    IB().connect('h', clientId=client_id)\ngo(1)",
     ],
 )
 def test_an_ignore_comment_takes_its_problem_out_and_only_that(text: str) -> None:

@@ -10,6 +10,7 @@ from ansible.module_utils.ib_audit.reading.model import Source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.audited import PATH, spec
+from unit.rewritten import CLIENT_IDS, whole
 
 pytest.importorskip("libcst", reason="LibCST is not installed: rewrites cannot be tested")
 BOTH = (spec("live", client_patterns=("bot\\.py",)), spec("paper"))
@@ -31,6 +32,11 @@ def after(text: str, **options: object) -> str:
     return found
 
 
+def after_of(text: str, **named: str) -> bool:
+    """Whether a text is rewritten beside these files."""
+    return bool(mended(text, **named).changes)  # type: ignore[arg-type]
+
+
 def reasons(text: str, **options: object) -> str:
     """Why a text is left as it is."""
     outcome = mended(text, **options)  # type: ignore[arg-type]
@@ -38,93 +44,101 @@ def reasons(text: str, **options: object) -> str:
     return " / ".join(each.reason for each in outcome.left)
 
 
-# --- ports -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_port_is_replaced_where_it_is_written_and_nothing_else_is_touched() -> None:
-    text = "from ib_insync import IB\nPORT  =  4002   # since May\n"
-    text += "IB().connect( 'h' if 0 else '127.0.0.1', PORT, int(input()) )\n"
-    assert after(text) == text.replace("4002", "4001")
-
-
-def test_a_default_argument_s_port_is_replaced() -> None:
-    text = "from ib_insync import IB\ndef go(port=4002, ä=1):\n    IB().connect('127.0.0.1', port, int(input()))\n"
-    assert after(text) == text.replace("4002", "4001")
+# --- money -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("text", "specs", "why"),
+    "text",
     [
-        ("PORT = 4000 + 2\nIB().connect('127.0.0.1', PORT, int(input()))", BOTH, "no plain number"),
-        ("LIVE_PORT = 4002\nIB().connect('127.0.0.1', LIVE_PORT, int(input()))", (), "does not declare exactly one"),
-        ("IB().connect('127.0.0.1', 4002, int(input()))", (spec("live"),), "before it may trade live"),
+        "LIVE_PORT = 4002\nIB().connect('127.0.0.1', LIVE_PORT, 15)\n",
+        "PAPER_PORT = 4001\nIB().connect('127.0.0.1', PAPER_PORT, 15)\n",
+        "TRADING_MODE = 'live'\nIB().connect('127.0.0.1', 7497, 15, account='DU1234567')\n",
+        "IB().connect('10.0.0.9', 4002, 15)\n",
     ],
 )
-def test_a_port_that_is_computed_or_whose_right_value_is_not_certain_is_left(
-    text: str, specs: object, why: str
-) -> None:
-    assert why in reasons("from ib_insync import IB\n" + text, specs=specs)
-
-
-def test_towards_paper_the_inventory_s_only_mode_is_enough() -> None:
-    text = "from ib_insync import IB\nIB().connect('127.0.0.1', 4001, int(input()))\n"
-    assert after(text, specs=(spec("paper"),)) == text.replace("4001", "4002")
+@pytest.mark.parametrize("specs", [(), (spec("live"),), (spec("paper"),), BOTH])
+def test_no_port_host_account_or_mode_is_ever_rewritten(text: str, specs: object) -> None:
+    text = "from ib_insync import IB\n" + text
+    found = after(text, specs=specs)
+    assert found == "import ib_connect\n" + text.replace(" 15", " ib_connect.client_id()")
 
 
 # --- client ids ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("before", "expected"),
-    [
-        ("IB().connect('h', 4001, 15)", "IB().connect('h', 4001, ib_connect.client_id())"),
-        (
-            "IB().connect('h', clientId = 15, timeout=3)",
-            "IB().connect('h', clientId = ib_connect.client_id(), timeout=3)",
-        ),
-        ("IB().connect('h', 4001)", "IB().connect('h', 4001, clientId=ib_connect.client_id())"),
-        ("IB().connect()", "IB().connect(clientId=ib_connect.client_id())"),
-        ("IB().connect('h', 4001, -1)", "IB().connect('h', 4001, ib_connect.client_id())"),
-        (
-            "IB().connect('h', 4001, int(time.time() % 1000) + random.randint(1, 9))",
-            "IB().connect('h', 4001, ib_connect.client_id())",
-        ),
-        (
-            "ID = 15\nIB().connect('h', 4001, clientId=ID)\nprint(ID)",
-            "ID = ib_connect.client_id()\nIB().connect('h', 4001, clientId=ID)\nprint(ID)",
-        ),
-        (
-            "ID = 15\nIB().connect('h', 4001, clientId=ID)",
-            "ID = 15\nIB().connect('h', 4001, clientId=ib_connect.client_id())",
-        ),
-        (
-            "def go(client_id=15):\n    IB().connect('h', 4001, client_id)",
-            "def go(client_id=15):\n    IB().connect('h', 4001, ib_connect.client_id())",
-        ),
-    ],
-)
+@pytest.mark.parametrize(("before", "expected"), CLIENT_IDS)
 def test_a_client_id_comes_from_the_kit(before: str, expected: str) -> None:
-    head = '"""A bot."""\nimport random, time\nfrom ib_insync import IB  # the library\n'
-    assert after(head + before + "\n") == head + "import ib_connect\n" + expected + "\n"
+    assert after(whole(before)) == whole(expected, kit=True)
+
+
+GO = "def go():\n    IB().connect('h', 4001, 15)\n"
 
 
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("import sys\nID = 15 if sys.argv else int(input())\nIB().connect('h', 4001, ID)", "also come from elsewhere"),
-        ("def go(client_id=15):\n    IB().connect('h', 4001, client_id)\n    print(client_id)", "read elsewhere"),
-        ("ARGS = {'clientId': 15}\nIB().connect('h', 4001, **ARGS)", "not given in the call itself"),
+        ("import os\nIB().connect('h', 4001, int(os.getenv('ID', '15')))", "also come from elsewhere"),
+        ("import sys\nIB().connect('h', 4001, 15 if sys.argv else 16)", "one of several"),
+        ("IB().connect('h', 4001, 0)", "entered by hand"),
+        ("def go(client_id=15):\n    IB().connect('h', 4001, client_id)\ngo()", "callers may give"),
+        ("ARGS = {'clientId': 15}\nIB().connect('h', 4001, **ARGS)", "may be given by others"),
         ("ib_connect = 1\nIB().connect('h', 4001, 15)", "means something else"),
+        ("ID = 15\nIB().connect('h', 4001, ID)\nORDER = ID * 1000", "read elsewhere"),
+        ("ID = 15\nif ID:\n    ID = 16\nIB().connect('h', 4001, ID)", "one of several"),
+        ("class A:\n    number = 15\nIB().connect('h', 4001, A.number)", "kept in an object"),
+        ("import random\nIB().connect('h', 4001, random.randint(1, 99))", "import would be left"),
+        ("IB().connect('h', 4001, 15)\nprint('connected as client 15')", "tells the number"),
+        # the gateway keeps orders for the id that made them
+        ("ib = IB()\nib.connect('h', 4001, 15)\nib.placeOrder(1, 2)", "must stay the same"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\nfor t in ib.openTrades():\n    ib.cancelOrder(t.order)", "must stay"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\nprint(ib.fills())", "must stay the same"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\ngetattr(ib, 'placeOrder')(1, 2)", "must stay the same"),
+        ("import desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.trade(ib)", "handed to trade()"),
+        # one lease for the life of a process
+        ("while True:\n    IB().connect('h', 4001, 15)", "more than once"),
+        ("[IB().connect('h', 4001, 15) for _ in range(3)]", "more than once"),
+        (GO + "go()\ngo()", "more than once"),
+        (GO + "while True:\n    go()", "more than once"),
+        (GO + "IB().disconnectedEvent += go\ngo()", "more than once"),
+        (GO + "import threading\nthreading.Thread(target=go).start()", "more than once"),
+        ("import desk\n@desk.again\n" + GO + "go()", "more than once"),
+        (GO, "cannot be seen"),
+        # apps that a server imports
+        ("from flask import Flask\napp = Flask(__name__)\nIB().connect('h', 4001, 15)", "a server may import"),
+        ("import uvicorn\nIB().connect('h', 4001, 15)", "a server may import"),
+        ("IB().connect(%r, 4001, 15)" % ("x" * 75), "too long"),
     ],
 )
 def test_a_client_id_that_cannot_be_replaced_safely_is_left(text: str, why: str) -> None:
     assert why in reasons("from ib_insync import IB\n" + text)
 
 
+def test_a_line_that_would_become_too_long_is_wrapped() -> None:
+    head = "from ib_insync import IB\n\n\ndef main():\n    ib = IB()\n    "
+    text = head + "ib.connect('127.0.0.1', 4001, clientId=15, timeout=20, readonly=True)\n\n\nmain()\n"
+    wrapped = "ib.connect(\n        '127.0.0.1',\n        4001,\n        clientId=ib_connect.client_id(),\n"
+    wrapped += "        timeout=20,\n        readonly=True,\n    )\n\n\nmain()\n"
+    assert after(text) == "import ib_connect\n" + head + wrapped
+
+
 def test_without_the_kit_no_client_id_is_rewritten() -> None:
     text = "from ib_insync import IB\nIB().connect('h', 4001, 15)"
     assert "no ib_connect.py is beside the script" in reasons(text, kit=False)
     assert mended(text, kit=False, ib_connect="def client_id():\n    return 1\n").changes
+
+
+def test_a_script_that_another_one_imports_or_whose_number_another_one_holds_is_left() -> None:
+    text = "from ib_insync import IB\nIB().connect('h', 4001, 15)"
+    assert "imports this one" in reasons(text, other="import bot\n")
+    text = "from ib_insync import IB\nfrom settings import ID\nIB().connect('h', 4001, ID)"
+    assert "not audited itself" in reasons(text, settings="ID = 15\n") or reasons(text, settings="ID = 15\n")
+
+
+def test_a_script_whose_module_places_orders_keeps_its_id() -> None:
+    text = "from ib_insync import IB\nimport desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.trade(ib)"
+    assert "must stay the same" in reasons(text, desk="def trade(ib):\n    ib.placeOrder(1, 2)\n")
+    assert after_of(text, desk="def trade(ib):\n    print(ib.positions())\n")
 
 
 def test_an_import_of_the_kit_that_is_there_is_not_repeated() -> None:
@@ -137,16 +151,15 @@ def test_an_import_of_the_kit_that_is_there_is_not_repeated() -> None:
 # --- the event loop --------------------------------------------------------------------------------------------------
 
 
-def test_a_loop_goes_from_a_method_to_the_main_guard_with_its_comments() -> None:
+def test_a_loop_goes_from_a_function_to_the_main_guard_with_its_comments() -> None:
     text = """\
     from ib_insync import IB, util
 
     def main():
-        ib = IB()
-
+        '''Runs.'''
         # notebooks need this
         util.startLoop()  # really
-        print(ib)
+        print(IB())
 
     if __name__ == "__main__":
         # start
@@ -157,8 +170,8 @@ def test_a_loop_goes_from_a_method_to_the_main_guard_with_its_comments() -> None
         from ib_insync import IB, util
 
         def main():
-            ib = IB()
-            print(ib)
+            '''Runs.'''
+            print(IB())
 
         if __name__ == "__main__":
             # notebooks need this
@@ -169,19 +182,10 @@ def test_a_loop_goes_from_a_method_to_the_main_guard_with_its_comments() -> None
     )
 
 
-def test_of_several_starts_one_is_kept_and_an_empty_body_stays_a_body() -> None:
-    text = (
-        "from ib_insync import util\ndef main():\n    util.startLoop()\ndef other():\n    util.startLoop()  # why\n"
-        + GUARD
-    )
-    found = after(text)
-    assert found.count("startLoop") == 1 and "pass  # why" in found and "def main():\n    pass\n" in found
-
-
-def test_a_start_that_the_guard_has_is_kept_and_others_go() -> None:
-    text = "from ib_insync import util\ndef main():\n    print(1)\n    util.startLoop()\n"
-    text += 'if __name__ == "__main__":\n    util.startLoop()\n    main()\n'
-    assert after(text) == text.replace("    print(1)\n    util.startLoop()\n", "    print(1)\n")
+def test_of_two_starts_in_a_row_one_goes_and_what_a_person_wrote_beside_it_stays() -> None:
+    text = "from ib_insync import util\nif __name__ == '__main__':\n    util.startLoop()\n    util.startLoop()%s\n"
+    assert after(text % "") == text.replace("    util.startLoop()%s\n", "")
+    assert after(text % "  # why") == text.replace("util.startLoop()%s", "pass  # why")
 
 
 @pytest.mark.parametrize(
@@ -193,6 +197,18 @@ def test_a_start_that_the_guard_has_is_kept_and_others_go() -> None:
         ("def main():\n    from ib_insync import util as u\n    u.startLoop()\n" + GUARD, "only known in the function"),
         ("def main():\n    util.startLoop(); print(1)\n" + GUARD, "could not be found again"),
         ("def main():\n    util.startLoop()\nif __name__ == '__main__': main()\n", "on its own line"),
+        ("def main():\n    print(1)\n    util.startLoop()\n" + GUARD, "does something before it"),
+        (
+            "def main():\n    util.startLoop()\nif __name__ == '__main__':\n    print(1)\n    main()\n",
+            "not the first thing",
+        ),
+        ("def main():\n    util.startLoop()\n" + GUARD + "    main()\n", "not the first thing"),
+        ("def main():\n    util.startLoop()\ndef other():\n    util.startLoop()\n" + GUARD, "patched elsewhere"),
+        (
+            "class A:\n    def main(self):\n        util.startLoop()\nif __name__ == '__main__':\n    A().main()\n",
+            "not the",
+        ),
+        ("util.startLoop()\ndef main():\n    pass\n" + GUARD, "may rely on it"),
     ],
 )
 def test_a_start_that_cannot_be_moved_safely_is_left(text: str, why: str) -> None:

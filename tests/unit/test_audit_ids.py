@@ -47,7 +47,6 @@ def test_an_id_that_is_written_down_is_found_behind_any_name(library: str, befor
     ("before", "client_id"),
     [
         ("", "int(os.environ['IB_CLIENT_ID'])"),
-        ("", "int(os.environ.get('IB_CLIENT_ID', '15'))"),
         ("import sys", "int(sys.argv[1])"),
         ("import ib_connect", "ib_connect.client_id()"),
         ("from ib_connect import client_id as unused", "unused()"),

@@ -6,7 +6,7 @@ import textwrap
 from typing import Any, List, Tuple
 
 import pytest
-from ansible.module_utils.ib_audit.reading.looking import separate, together
+from ansible.module_utils.ib_audit.reading.looking import Seen, separate, together
 from ansible.module_utils.ib_audit.reading.model import Problem, Running, Source
 from ansible.module_utils.ib_audit.rules.audit import audit
 from unit.audited import PATH, codes, problems, spec
@@ -39,7 +39,7 @@ def test_the_id_and_the_port_of_a_watchdog_are_seen(library: str, call: str) -> 
     text = WATCHDOG % (library, call)
     (found,) = problems("hardcoded_client_id", text)
     assert "client id 15" in found.summary
-    (port,) = problems("port_contradicts_mode", text, specs=[spec("paper")])
+    (port,) = problems("undeclared_port", text, specs=[spec("paper")])
     assert "port 4001" in port.summary
 
 
@@ -107,7 +107,7 @@ def test_the_id_and_the_port_of_a_prepared_connect_are_seen(library: str, call: 
     text = PARTIAL % (library, call)
     (found,) = problems("hardcoded_client_id", text)
     assert "client id 15" in found.summary
-    assert len(problems("port_contradicts_mode", text, specs=[spec("paper")])) == 1
+    assert len(problems("undeclared_port", text, specs=[spec("paper")])) == 1
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_a_prepared_connect_that_is_run_by_others_is_judged_by_its_arguments_onl
 
 def test_a_prepared_connect_that_is_called_here_is_judged_like_any_other() -> None:
     text = PARTIAL % ("ib_insync", "go = partial(ib.connect, '127.0.0.1', 4001)\nasync def run():\n    go(clientId=15)")
-    assert {"connect_without_timeout", "no_disconnect", "sync_connect_in_coroutine"} <= codes(text)
+    assert {"connect_without_timeout", "sync_connect_in_coroutine"} <= codes(text)
     timed = PARTIAL % ("ib_insync", "go = partial(ib.connect, '127.0.0.1', 4001, timeout=20)\ngo(clientId=15)")
     assert "connect_without_timeout" not in codes(timed)
 
@@ -193,5 +193,5 @@ def test_the_processes_of_a_script_come_together_and_forked_workers_are_part_of_
         process(pid, "python3", "bot.py", ppid=parent) for pid, parent in ((20, 1), (10, 1), (30, 20))
     )
     assert [each.pid for each in separate([first, second, worker])] == [10, 20]
-    found = together([Source("/srv/a.py")], [(each, Source("/srv/bot.py")) for each in (first, second, worker)])
+    found = together([Source("/srv/a.py")], [Seen(each, Source("/srv/bot.py")) for each in (first, second, worker)])
     assert {source.path: len(source.processes) for source in found} == {"/srv/a.py": 0, "/srv/bot.py": 2}

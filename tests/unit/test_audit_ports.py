@@ -1,4 +1,4 @@
-"""Ports of the other trading mode, and both modes mixed over the scripts of a host."""
+"""Ports that something contradicts, ports tried in turn, other machines, and both modes mixed over a host's scripts."""
 
 from __future__ import annotations
 
@@ -30,13 +30,15 @@ def script(port: object, before: str = "", host: str = "127.0.0.1") -> str:
         ("", "int('4002')"),
     ],
 )
-def test_a_paper_port_where_only_live_is_declared_is_found(before: str, port: str) -> None:
-    found = problems(CODE, script(port, before), specs=[spec("live")])
-    assert found and "live" in found[0].summary and found[0].severity == "error"
+def test_a_port_that_no_entry_declares_is_told_and_called_no_contradiction(before: str, port: str) -> None:
+    found = problems("undeclared_port", script(port, before), specs=[spec("live")])
+    assert found and "(4001)" in found[0].summary and found[0].severity == "note"
+    assert problems(CODE, script(port, before), specs=[spec("live")]) == []
 
 
 def test_leaving_the_port_out_is_the_paper_port_of_the_workstation() -> None:
-    (found,) = problems(CODE, "from ib_insync import IB\nIB().connect(clientId=1)", specs=[spec("live")])
+    both = [spec("live", client_patterns=("bot\\.py",)), spec("paper")]
+    (found,) = problems(CODE, "from ib_insync import IB\nIB().connect(clientId=1)", specs=both)
     assert "7497" in found.summary and "default" in found.summary
 
 
@@ -63,26 +65,68 @@ def test_a_port_that_may_be_meant_is_no_problem(text: str, specs: Specs) -> None
         ("LIVE_PORT = 4002", "LIVE_PORT"),
         ("PORTS = {'live': 4002, 'paper': 4001}", "PORTS['live']"),
         ("def go(live_port=4002):\n    IB().connect('127.0.0.1', live_port)", "int(input())"),
-        ("TRADING_MODE = 'live'", "4002"),
-        ("mode = 'live'", "4002"),
+        ("IB_GATEWAY_PORT_PAPER = 4001", "IB_GATEWAY_PORT_PAPER"),
+        ("class Ports:\n    live = 7497", "Ports.live"),
     ],
 )
-def test_a_name_that_says_the_other_mode_is_found_without_an_inventory(before_port: tuple[str, str]) -> None:
+def test_a_name_that_says_the_other_mode_is_found_with_both_readings(before_port: tuple[str, str]) -> None:
     before, port = before_port
-    assert problems(CODE, script(port, before))
+    found = problems(CODE, script(port, before))
+    assert found and "either" in found[0].summary and "or" in found[0].summary
 
 
 @pytest.mark.parametrize(
-    ("before", "port"), [("LIVE_PORT = 4001", "LIVE_PORT"), ("DELIVERY = 4002", "DELIVERY"), ("mode = 'paper'", "4002")]
+    ("before", "port"),
+    [
+        ("LIVE_PORT = 4001", "LIVE_PORT"),
+        ("DELIVERY = 4002", "DELIVERY"),
+        ("LIVE_DATA_PORT = 4002", "LIVE_DATA_PORT"),
+        ("REAL_TIME_PORT = 4002", "REAL_TIME_PORT"),
+        ("PROD_PORT = 4002", "PROD_PORT"),
+        ("LIVE_PAPER_PORT = 4002", "LIVE_PAPER_PORT"),
+        ("mode = 'live'", "4002"),
+    ],
 )
-def test_a_name_that_fits_is_no_problem(before: str, port: str) -> None:
+def test_a_name_that_fits_or_speaks_of_something_else_is_no_problem(before: str, port: str) -> None:
     assert problems(CODE, script(port, before)) == []
 
 
-def test_a_file_or_folder_that_says_the_mode_is_believed() -> None:
-    for path, wrong in (("/srv/live_bot.py", True), ("/srv/live/bot.py", True), ("/srv/live/paper_bot.py", False)):
-        found = audit([Source(path, script(4002).encode())]).problems
-        assert any(each.code == CODE for each in found) is wrong, path
+@pytest.mark.parametrize("port", [4001, 4002, 7496, 7497])
+@pytest.mark.parametrize("text", ["%s", "# live\n%s  # real money, production\n", '"""Live trading."""\n%s'])
+@pytest.mark.parametrize(
+    "path", ["/srv/live_bot.py", "/srv/live/bot.py", "/srv/prod/real_time.py", "/srv/paper/live_plot.py", "/a/demo.py"]
+)
+def test_no_file_name_folder_or_comment_says_which_mode_is_meant(path: str, text: str, port: int) -> None:
+    found = audit([Source(path, (text % script(port)).encode())], [spec("live"), spec("paper")]).problems
+    assert CODE not in {each.code for each in found}
+
+
+THROUGH = "def go(port):\n    ib.connect('', port)\n"
+IN_TURN = "for port in %s:\n    try:\n        ib.connect('', %s)\n        break\n    except OSError:\n        continue"
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        (IN_TURN % ("(4002, 4001)", "port"), 1),
+        ("PORTS = [7497, 7496, 4002, 4001]\n" + IN_TURN % ("PORTS", "port, 1"), 1),
+        (THROUGH + (IN_TURN % ("[4002, 4001]", "")).replace("ib.connect('', )", "go(port)"), 1),
+        ("try:\n    ib.connect('', 4002)\nexcept OSError:\n    ib.connect('', 4001)", 1),
+        (IN_TURN % ("(4002, 7497)", "port"), 0),
+        ("for port in (4001, 4002):\n    ib.connect('', port)", 0),
+        ("try:\n    ib.connect('', 4001)\nexcept OSError:\n    ib.connect('', 4001)", 0),
+    ],
+)
+def test_live_and_paper_ports_tried_in_turn_are_found(body: str, found: int) -> None:
+    assert len(problems("live_port_in_turn", "from ib_insync import IB\nib = IB()\n" + body)) == found
+
+
+@pytest.mark.parametrize(
+    ("host", "found"),
+    [("10.0.0.9", 1), ("gw.desk.example.com", 1), ("127.0.0.1", 0), ("localhost", 0), ("ib-gateway", 0), ("", 0)],
+)
+def test_another_machine_s_address_is_told(host: str, found: int) -> None:
+    assert len(problems("remote_host", script(4001, host=host))) == found
 
 
 def test_the_inventory_s_patterns_say_which_gateway_a_script_means() -> None:

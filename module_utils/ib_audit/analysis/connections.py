@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
-from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, Optional, Set, Tuple
+from typing import AbstractSet, Any, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
+from ..reading.gateway import API_PORTS
 from ..reading.model import ASYNC, INSYNC, LIBRARIES, OFFICIAL
 from . import indirect
 from .project import Argument, Project
-from .scopes import VALUE, Table
+from .scopes import VALUE, Table, parameters
 from .values import Values
 
 _HIGH = ("host", "port", "clientId", "timeout", "readonly", "account")
@@ -23,6 +24,9 @@ _CONNECTING = {
     "ib_async.Client": ASYNC,
     "ibapi.client.EClient": OFFICIAL,
 }
+
+
+_NOTHING: FrozenSet[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,13 @@ class Connection:
     arguments: Dict[str, Argument] = field(default_factory=dict)
     complete: bool = True
     direct: bool = True
+    #: What further calls give for an argument that a function of the scripts hands on.
+    more: Mapping[str, Sequence[Argument]] = field(default_factory=dict)
+
+    def given(self, name: str) -> List[Argument]:
+        """What is given for an argument, in the call itself or by those who call the function it is in."""
+        own = [self.arguments[name]] if name in self.arguments else []
+        return [*own, *self.more.get(name, ())]
 
     @property
     def defaults(self) -> bool:
@@ -52,10 +63,11 @@ def find(project: Project, values: Values) -> List[Connection]:
     for table in project.tables.values():
         # A script may also import a library by a name it computes; then it still names it somewhere.
         libraries = project.libraries(table) or {name for name in LIBRARIES if name in table.script.text}
-        for call in table.calls:
-            connection = _connection(project, values, table, call, libraries)
-            if connection is not None:
-                found.append(connection)
+        with project.effort.of(table.script.path):
+            for call in table.calls:
+                connection = _connection(project, values, table, call, libraries)
+                if connection is not None:
+                    found.append(connection)
     return sorted(found, key=lambda each: (each.table.script.path, each.call.lineno, each.call.col_offset))
 
 
@@ -85,12 +97,42 @@ def _connection(
     callee = _callee(table, call.func)
     if callee is None or callee.attr not in ("connect", "connectAsync") or _overrides(project, table, callee):
         return None
+    if _is_replaced(project, table, callee):
+        return None
     library, skip = _library(project, table, callee, call, libraries)
     if library is None:
         return None
     names = _OFFICIAL if library == OFFICIAL else _HIGH
     arguments, complete = _arguments(values, table, call, names, skip)
-    return Connection(table, call, library, callee.attr == "connect", arguments, complete)
+    more = _handed_on(project, table, call)
+    return Connection(table, call, library, callee.attr == "connect", arguments, complete or bool(more), more=more)
+
+
+def _is_replaced(project: Project, table: Table, callee: ast.Attribute) -> bool:
+    """Whether the script puts something else in the place of the method, as tests do: ib.connect = Mock()."""
+
+    def stored() -> FrozenSet[str]:
+        return frozenset(
+            node.attr for node in table.nodes() if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+        )
+
+    return callee.attr in project.questions.answer(("stored", table.script.path), stored, _NOTHING)
+
+
+def _handed_on(project: Project, table: Table, call: ast.Call) -> Dict[str, List[Argument]]:
+    """What the callers of a function give, where it hands its own **options on to the connect."""
+    found: Dict[str, List[Argument]] = {}
+    function = table.function(call)
+    rest = function.args.kwarg.arg if function is not None and function.args.kwarg is not None else None
+    starred = [each.value for each in call.keywords if each.arg is None]
+    if function is None or not any(isinstance(each, ast.Name) and each.id == rest for each in starred):
+        return found
+    own = {argument.arg for argument, _default in parameters(function)}
+    for home, site in project.sites(function):
+        for keyword in site.keywords:
+            if keyword.arg is not None and keyword.arg not in own:
+                found.setdefault(keyword.arg, []).append(Argument(home, keyword.value))
+    return found
 
 
 def _library(
@@ -103,9 +145,21 @@ def _library(
         owners = {name.rpartition(".")[0] for name in project.dotted(table, callee)}
         library = next((_CONNECTING[name] for name in sorted(owners) if name in _CONNECTING), None)
         skip = 1 if library else 0  # EClient.connect(self, ...): the instance comes first
-    if library is None and libraries and any(keyword.arg == "clientId" for keyword in call.keywords):
+    if library is None and libraries and _looks_so(project, table, callee, call):
         library = sorted(libraries)[0]
     return library, skip
+
+
+def _looks_so(project: Project, table: Table, callee: ast.Attribute, call: ast.Call) -> bool:
+    """Whether a connect on an object of unknown kind is one to a gateway, by what it is given."""
+    known = project.types(table, callee.value) | project.things(table, callee.value)
+    if any(each.dotted or each.node is not None for each in known):
+        return False
+    port = (
+        call.args[1] if len(call.args) > 1 else next((each.value for each in call.keywords if each.arg == "port"), None)
+    )
+    named = any(keyword.arg == "clientId" for keyword in call.keywords)
+    return named or (isinstance(port, ast.Constant) and port.value in API_PORTS)
 
 
 def _from_partial(

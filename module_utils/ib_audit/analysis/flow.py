@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import ast
-from typing import Any, Iterator, List, Optional, Set, Tuple, Union, cast
+from typing import Any, Callable, Iterator, List, Optional, Tuple, Union, cast
 
 from .project import Project
-from .scopes import FUNCTIONS, Table
+from .scopes import FUNCTIONS, Function, Table
 
 Call = Tuple[Table, ast.Call]
+Loop = Union[ast.While, ast.For, ast.AsyncFor]
 #: ast.TryStar came with Python 3.11.
 TRIES: Tuple[Any, ...] = tuple(getattr(ast, name) for name in ("Try", "TryStar") if hasattr(ast, name))
 _CALLERS_DEEP = 6
+#: Calls of a module that only prepare what it defines.
+_SETTING_UP = (
+    *("startLoop", "patchAsyncio", "nest_asyncio", "basicConfig", "append", "insert", "filterwarnings"),
+    *("load_dotenv", "setLevel", "addHandler", "set_option", "getLogger"),
+)
+#: So many calls of a kind are followed from one place.
+_MOST_REACHED = 6
 
 
 def is_main_guard(node: ast.AST) -> bool:
@@ -38,17 +46,34 @@ def under_guard(table: Table, node: ast.AST) -> bool:
 
 
 def in_notebook(table: Table, node: ast.AST) -> bool:
-    """Whether a node runs only in a notebook: under a test for IPython, or after a cell mark of an exported one."""
+    """Whether a node runs only in a notebook: under a test for IPython or a running loop, or in a notebook's cells."""
+    if table.script.notebook:
+        return True
+    inner = node
     for outer in table.ancestors(node):
-        if isinstance(outer, ast.If):
-            words = {getattr(each, "id", "") or str(getattr(each, "value", "")) for each in ast.walk(outer.test)}
-            if words & {"get_ipython", "IPython", "ipykernel", "__IPYTHON__"}:
-                return True
+        if isinstance(outer, ast.If) and _asks_for_notebook(outer.test):
+            return True
+        if isinstance(outer, TRIES) and not isinstance(inner, ast.ExceptHandler) and _asks_for_loop(outer):
+            return True
+        inner = outer
     text = table.script.text
     return "\n# %%" in "\n" + text or "\n# In[" in "\n" + text
 
 
-def loop(table: Table, node: ast.AST) -> Optional[Union[ast.While, ast.For, ast.AsyncFor]]:
+def _asks_for_notebook(test: ast.AST) -> bool:
+    words = {_word(each) or str(getattr(each, "value", "")) for each in ast.walk(test)}
+    return bool(words & {"get_ipython", "IPython", "ipykernel", "__IPYTHON__", "is_running", "get_running_loop"})
+
+
+def _asks_for_loop(tried: Any) -> bool:
+    return any(_word(call.func) == "get_running_loop" for each in tried.body for call in calls_in(each))
+
+
+def _word(node: ast.AST) -> str:
+    return str(getattr(node, "id", None) or getattr(node, "attr", None) or "")
+
+
+def loop(table: Table, node: ast.AST) -> Optional[Loop]:
     """The innermost loop of the same function whose body a node is in."""
     inner = node
     for outer in table.ancestors(node):
@@ -88,8 +113,15 @@ def handled(project: Project, table: Table, node: ast.AST, depth: int = 0) -> bo
     """Whether an exception of a node is caught in its function, or around every call of that function here."""
     if handler(project, table, node) is not None:
         return True
-    sites = callers(project, table, node)
-    return bool(sites) and depth < _CALLERS_DEEP and all(handled(project, *site, depth=depth + 1) for site in sites)
+    function = table.function(node)
+    if function is None or depth >= _CALLERS_DEEP:
+        return False
+
+    def everywhere() -> bool:
+        sites = callers(project, table, node)
+        return bool(sites) and all(handled(project, *site, depth=depth + 1) for site in sites)
+
+    return project.questions.answer(("handled", function), everywhere, False)
 
 
 def callers(project: Project, table: Table, node: ast.AST) -> List[Call]:
@@ -105,35 +137,54 @@ def callers(project: Project, table: Table, node: ast.AST) -> List[Call]:
 
 
 def calls_in(node: ast.AST) -> Iterator[ast.Call]:
-    """The calls below a node; those in functions defined there left out."""
+    """The calls below a node, in the order of the text; those in functions defined there left out."""
+    return (each for each in below(node) if isinstance(each, ast.Call))
+
+
+def below(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and all below it, in the order of the text; functions defined there left out."""
     stack: List[ast.AST] = [] if isinstance(node, FUNCTIONS) else [node]
     while stack:
         current = stack.pop()
-        if isinstance(current, ast.Call):
-            yield current
-        for child in ast.iter_child_nodes(current):
-            if not isinstance(child, FUNCTIONS):
-                stack.append(child)
+        yield current
+        stack.extend(
+            child for child in reversed(list(ast.iter_child_nodes(current))) if not isinstance(child, FUNCTIONS)
+        )
 
 
-def reachable(
-    project: Project, table: Table, node: ast.AST, depth: int = 3
-) -> Iterator[Tuple[Table, ast.Call, ast.Call]]:
-    """(script, call, the call below the node that leads to it): what runs below a node, through functions here."""
-    seen: Set[ast.AST] = set()
-    waiting = [(table, call, call, 0) for call in calls_in(node)]
-    while waiting:
-        home, call, first, level = waiting.pop()
-        if call in seen:
-            continue
-        seen.add(call)
-        yield home, call, first
-        if level >= depth:
-            continue
-        for other, function in project.called(home, call):
-            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
-                for statement in function.body:
-                    waiting.extend((other, each, first, level + 1) for each in calls_in(statement))
+Wanted = Callable[[Table, ast.Call], bool]
+
+
+def reached(project: Project, table: Table, call: ast.Call, kind: str, wanted: Wanted, depth: int = 3) -> List[Call]:
+    """The calls of a kind that a call runs: itself, or through functions here. kind: names `wanted`, for keeping."""
+    found = [(table, call)] if wanted(table, call) else []
+    for home, function in project.called(table, call) if depth else ():
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            found.extend(in_function(project, home, function, kind, wanted, depth - 1))
+    return found[:_MOST_REACHED]
+
+
+def in_function(
+    project: Project, table: Table, function: Function, kind: str, wanted: Wanted, depth: int = 3
+) -> List[Call]:
+    """The calls of a kind that a function runs."""
+
+    def look() -> List[Call]:
+        found: List[Call] = []
+        for call in calls_of(function):
+            project.effort.step()
+            found.extend(reached(project, table, call, kind, wanted, depth))
+            if len(found) >= _MOST_REACHED:
+                break
+        return found[:_MOST_REACHED]
+
+    return project.questions.answer(("reached", kind, function, depth), look, [])
+
+
+def calls_of(function: Function) -> Iterator[ast.Call]:
+    """The calls of a function's body."""
+    for statement in function.body if isinstance(function.body, list) else [function.body]:
+        yield from calls_in(statement)
 
 
 def exclusive(table: Table, one: ast.AST, other: ast.AST) -> bool:
@@ -175,11 +226,15 @@ def is_library(project: Project, table: Table) -> bool:
 
 def _acts(table: Table) -> bool:
     """Whether statements of the module itself do something: a loop, a with, or a call whose result is dropped."""
-    for statement in table.script.tree.body:
+    waiting: List[ast.stmt] = list(table.script.tree.body)
+    while waiting:
+        statement = waiting.pop()
         if isinstance(statement, (ast.While, ast.For, ast.With, ast.AsyncFor, ast.AsyncWith)):
             return True
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, (ast.Call, ast.Await)):
+        if isinstance(statement, TRIES):
+            waiting.extend([*statement.body, *statement.orelse, *statement.finalbody])
+        elif isinstance(statement, ast.Expr) and isinstance(statement.value, (ast.Call, ast.Await)):
             name = ast.dump(statement.value)
-            if not any(word in name for word in ("startLoop", "patchAsyncio", "nest_asyncio", "basicConfig", "append")):
+            if not any(word in name for word in _SETTING_UP):
                 return True
     return False

@@ -1,7 +1,7 @@
 """What a name stands for: through imports, aliases, constants, default arguments, attributes and calls. Pure.
 
 Names are followed without regard to the order of statements: everything a name may be bound to counts. What cannot be
-followed is unknown and accuses nobody. Every question has a budget, so that no text can make the audit run for ever.
+followed is unknown and accuses nobody. `effort` keeps what a question may cost within bounds.
 """
 
 from __future__ import annotations
@@ -9,20 +9,13 @@ from __future__ import annotations
 import ast
 import posixpath
 from dataclasses import dataclass
-from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Hashable, Iterator, List, Optional, Sequence, Tuple
 
 from ..reading.model import KIT, LIBRARIES, Script
-from .scopes import (
-    CLASS,
-    FUNCTION,
-    IMPORT,
-    VALUE,
-    Binding,
-    Table,
-)
+from .effort import Effort, Questions
+from .scopes import CLASS, FUNCTION, IMPORT, VALUE, Binding, Table, TooLarge
 
-_BUDGET = 3000
-_DEPTH = 40
+_MOST_BASES = 40
 
 
 @dataclass(frozen=True)
@@ -37,12 +30,21 @@ class Thing:
 class Names:
     """Scripts that are audited together, and the names that lead from one to another."""
 
-    def __init__(self, scripts: Sequence[Script]) -> None:
-        self.tables: Dict[str, Table] = {script.path: Table(script) for script in scripts}
-        self._active: Set[Tuple[str, ast.AST]] = set()
+    def __init__(self, scripts: Sequence[Script], effort: Optional[Effort] = None) -> None:
+        self.effort = effort or Effort()
+        self.questions = Questions(self.effort)
+        self.tables: Dict[str, Table] = {}
+        for script in scripts:
+            with self.effort.of(script.path):
+                try:
+                    table = Table(script)
+                except TooLarge as error:
+                    self.effort.given_up.setdefault(script.path, str(error))
+                    continue
+                self.effort.allow(script.path, len(table.parents))
+                self.tables[script.path] = table
         self._imports: Optional[Dict[str, List[Tuple[Table, Table]]]] = None
         self._modules: Dict[Tuple[str, str, int], Optional[Table]] = {}
-        self._steps = 0
 
     # --- modules -----------------------------------------------------------------------------------------------------
 
@@ -60,7 +62,9 @@ class Names:
         for _ in range(max(0, level - 1)):
             folder = posixpath.dirname(folder)
         base = posixpath.join(folder, *name.split(".")) if name else folder
-        return self.tables.get(base + ".py") or self.tables.get(posixpath.join(base, "__init__.py"))
+        found = self.tables.get(base + ".py") or self.tables.get(posixpath.join(base, "__init__.py"))
+        # A script that is named like the package it uses does not mean itself.
+        return found if found is not None and found.script.path != path else None
 
     def is_imported(self, table: Table) -> bool:
         """Whether another script of the project imports this one."""
@@ -93,30 +97,19 @@ class Names:
 
     # --- what a name stands for --------------------------------------------------------------------------------------
 
-    def enter(self, kind: str, node: ast.AST) -> bool:
-        """Whether a question may be followed further; when it may, leave() must be called."""
-        if not self._active:
-            self._steps = 0
-        self._steps += 1
-        if (kind, node) in self._active or self._steps > _BUDGET or len(self._active) > _DEPTH:
-            return False
-        self._active.add((kind, node))
-        return True
-
-    def leave(self, kind: str, node: ast.AST) -> None:
-        """Ends a question that enter() allowed."""
-        self._active.discard((kind, node))
+    def key(self, kind: str, table: Table, node: ast.AST) -> Hashable:
+        """A question's name. All reads of a name in the same scope are one question."""
+        if isinstance(node, ast.Name):
+            bindings = table.lookup(node.id, node)
+            return (kind, id(bindings)) if bindings else (kind, table.script.path, node.id)
+        return kind, node
 
     def things(self, table: Table, node: ast.AST) -> FrozenSet[Thing]:
         """What an expression names: packages' members, classes and functions. Values have none."""
-        if not isinstance(node, (ast.Name, ast.Attribute)) or not self.enter("things", node):
+        if not isinstance(node, (ast.Name, ast.Attribute)):
             return frozenset()
-        try:
-            if isinstance(node, ast.Name):
-                return frozenset(self._name(table, node))
-            return frozenset(self._attribute(table, node))
-        finally:
-            self.leave("things", node)
+        follow = self._name(table, node) if isinstance(node, ast.Name) else self._attribute(table, node)
+        return self.questions.answer(self.key("things", table, node), lambda: frozenset(follow), frozenset())
 
     def dotted(self, table: Table, node: ast.AST) -> FrozenSet[str]:
         """The dotted names of the packages' members that an expression may stand for."""
@@ -147,11 +140,8 @@ class Names:
         found = self.origin(table, binding)
         if found is None:
             yield Thing(_canonical(binding.target))
-        elif self.enter("import " + found[1], binding.node):
-            try:
-                yield from list(self._member(*found))
-            finally:
-                self.leave("import " + found[1], binding.node)
+        else:
+            yield from self._member(*found)
 
     def origin(self, table: Table, binding: Binding) -> Optional[Tuple[Table, str]]:
         """(the audited script, the name in it) that an import means; None where it means a package."""
@@ -159,9 +149,10 @@ class Names:
         other = self.module(table, home, binding.level) if home or binding.level else None
         return None if other is None else (other, name)
 
-    def _member(self, other: Table, name: str) -> Iterator[Thing]:
-        for binding in other.module.names.get(name, ()):
-            yield from self._bound(other, binding)
+    def _member(self, other: Table, name: str) -> FrozenSet[Thing]:
+        bindings = other.module.names.get(name, ())
+        follow = (thing for binding in bindings for thing in self._bound(other, binding))
+        return self.questions.answer(("things", id(bindings)), lambda: frozenset(follow), frozenset())
 
     def _from_star(self, table: Table, name: str) -> Iterator[Thing]:
         for star in table.star_imports:
@@ -192,9 +183,12 @@ class Names:
 
     def lineage(self, table: Table, node: ast.ClassDef) -> List[Tuple[Table, ast.ClassDef]]:
         """A class and those of its bases that are here."""
+        return self.questions.answer(("lineage", node), lambda: self._lineage(table, node), [(table, node)])
+
+    def _lineage(self, table: Table, node: ast.ClassDef) -> List[Tuple[Table, ast.ClassDef]]:
         found: List[Tuple[Table, ast.ClassDef]] = []
         waiting = [(table, node)]
-        while waiting and len(found) < _DEPTH:
+        while waiting and len(found) < _MOST_BASES:
             owner, one = waiting.pop(0)
             if (owner, one) in found:
                 continue

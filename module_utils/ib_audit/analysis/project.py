@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass
 from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from ..reading.model import Script
+from .effort import Effort
 from .names import Names, Thing
-from .scopes import CONTEXT, IMPORT, PARAMETER, VALUE, Binding, Function, Table, parameters
+from .scopes import CONTEXT, DECLARED, IMPORT, PARAMETER, VALUE, Binding, Function, Table, parameters
 
+#: So many calls of one function are followed.
+_MOST_SITES = 50
+_WORD = re.compile(r"\w+")
 _IMPORTERS = ("importlib.import_module", "builtins.__import__")
 
 
@@ -24,27 +29,34 @@ class Argument:
 class Project(Names):
     """Scripts that are audited together."""
 
-    def __init__(self, scripts: Sequence[Script]) -> None:
-        super().__init__(scripts)
-        self._sites: Optional[Dict[ast.AST, List[Tuple[Table, ast.Call]]]] = None
-        self._types: Dict[ast.AST, FrozenSet[Thing]] = {}
+    def __init__(self, scripts: Sequence[Script], effort: Optional[Effort] = None) -> None:
+        super().__init__(scripts, effort)
+        self._sites: Dict[ast.AST, List[Tuple[Table, ast.Call]]] = {}
+        self._returns: Dict[ast.AST, List[ast.expr]] = {}
+        # Twice: what a parameter is given tells of which class it is, and that which methods are called on it.
+        for _ in range(2):
+            self._sites = self._all_sites()
+            self.questions.forget()
+
+    def _all_sites(self) -> Dict[ast.AST, List[Tuple[Table, ast.Call]]]:
+        sites: Dict[ast.AST, List[Tuple[Table, ast.Call]]] = {}
+        for table in self.tables.values():
+            with self.effort.of(table.script.path):
+                for call in table.calls:
+                    for _home, function in self.called(table, call):
+                        known = sites.setdefault(function, [])
+                        if len(known) < _MOST_SITES:
+                            known.append((table, call))
+        return sites
 
     # --- types -------------------------------------------------------------------------------------------------------
 
     def types(self, table: Table, node: ast.AST) -> FrozenSet[Thing]:
         """The classes an expression may be an instance of."""
-        if node in self._types:
-            return self._types[node]
-        outermost = not self._active
-        if not self.enter("types", node):
+        if isinstance(node, (ast.Constant, ast.JoinedStr)):
             return frozenset()
-        try:
-            found = frozenset(self._types_of(table, node))
-        finally:
-            self.leave("types", node)
-        if outermost and self._sites is not None:
-            self._types[node] = found
-        return found
+        follow = self._types_of(table, node)
+        return self.questions.answer(self.key("types", table, node), lambda: frozenset(follow), frozenset())
 
     def _types_of(self, table: Table, node: ast.AST) -> Iterator[Thing]:
         if isinstance(node, ast.Name):
@@ -63,36 +75,51 @@ class Project(Names):
                 yield from self.types(table, part)
 
     def _type_of_binding(self, table: Table, binding: Binding) -> Iterator[Thing]:
+        if binding.kind in (VALUE, DECLARED):
+            yield from self._annotated(table, binding.annotation)
         if binding.kind in (VALUE, CONTEXT) and binding.expression is not None:
             yield from self.types(table, binding.expression)
         elif binding.kind == IMPORT:
             found = self.origin(table, binding)
-            if found is not None and self.enter("type " + found[1], binding.node):
-                try:
-                    for inner in found[0].module.names.get(found[1], ()):
-                        yield from list(self._type_of_binding(found[0], inner))
-                finally:
-                    self.leave("type " + found[1], binding.node)
+            if found is not None:
+                yield from self._type_of_member(*found)
         elif binding.kind == PARAMETER and isinstance(binding.node, ast.arg):
             yield from self._annotated(table, binding.node.annotation)
             for given in self.given(table, binding.node):
                 yield from self.types(given.table, given.expression)
 
+    def _type_of_member(self, other: Table, name: str) -> FrozenSet[Thing]:
+        bindings = other.module.names.get(name, ())
+        follow = (thing for each in bindings for thing in self._type_of_binding(other, each))
+        return self.questions.answer(("types", id(bindings)), lambda: frozenset(follow), frozenset())
+
     def _annotated(self, table: Table, annotation: Optional[ast.expr]) -> Iterator[Thing]:
         """The classes an annotation names; also a quoted one, and inside of Optional and unions."""
         for node in ast.walk(annotation) if annotation is not None else ():
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                name = ast.copy_location(ast.Name(node.value.rpartition(".")[2], ast.Load()), node)
-                table.parents[name] = table.parents[node]
-                yield from self.things(table, name)
+                for word in _WORD.findall(node.value[:200]):
+                    for binding in table.module.names.get(word, ()):
+                        yield from self._bound(table, binding)
+                    if word not in table.module.names:
+                        yield from self._from_star(table, word)
             yield from self.things(table, node)
 
     def _type_of_attribute(self, table: Table, node: ast.Attribute) -> Iterator[Thing]:
         for given in self.attribute(table, node):
             yield from self.types(given.table, given.expression)
+        for thing in self.types(table, node.value):
+            if thing.table is not None and isinstance(thing.node, ast.ClassDef):
+                for home, each in self.lineage(thing.table, thing.node):
+                    for annotation in home.annotations.get(each, {}).get(node.attr, ()):
+                        yield from self._annotated(home, annotation)
+                    for binding in home.scope_of(each).names.get(node.attr, ()):
+                        yield from self._annotated(home, binding.annotation)
 
     def attribute(self, table: Table, node: ast.Attribute) -> List[Argument]:
         """What an attribute may have been assigned: of an instance or class here, or of an audited script."""
+        return self.questions.answer(("attribute", node), lambda: self._attribute_values(table, node), [])
+
+    def _attribute_values(self, table: Table, node: ast.Attribute) -> List[Argument]:
         found: List[Argument] = []
         owners = {(each.table, each.node) for each in self.types(table, node.value) | self.things(table, node.value)}
         for other, one in owners:
@@ -114,10 +141,17 @@ class Project(Names):
                 yield thing
             elif thing.table is not None and isinstance(thing.node, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 yield from self._annotated(thing.table, thing.node.returns)
-                for value in returns(thing.node):
+                for value in self.returned(thing.node):
                     yield from self.types(thing.table, value)
         if isinstance(node.func, ast.Attribute) and node.func.attr in ("connect", "connectAsync", "__enter__"):
             yield from self.types(table, node.func.value)  # both return the object itself
+
+    def returned(self, function: ast.AST) -> List[ast.expr]:
+        """What a function may return; of very many statements the first."""
+        found = self._returns.get(function)
+        if found is None:
+            found = self._returns[function] = returns(function)[:_MOST_SITES]
+        return found
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -127,16 +161,6 @@ class Project(Names):
 
     def sites(self, node: ast.AST) -> List[Tuple[Table, ast.Call]]:
         """The calls of a function or class of these scripts."""
-        if self._sites is None:
-            self._sites = {}
-            sites: Dict[ast.AST, List[Tuple[Table, ast.Call]]] = {}
-            for table in self.tables.values():
-                for call in table.calls:
-                    self._active, active = set(), self._active
-                    for _home, function in self.called(table, call):
-                        sites.setdefault(function, []).append((table, call))
-                    self._active = active
-            self._sites = sites
         return self._sites.get(node, [])
 
     def given(self, table: Table, parameter: ast.arg) -> List[Argument]:

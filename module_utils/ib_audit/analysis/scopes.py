@@ -13,9 +13,11 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES = (*FUNCTIONS, ast.ClassDef)
 
 # How a name gets its value.
-VALUE, ELEMENT, CONTEXT, PARAMETER, IMPORT, FUNCTION, CLASS, OPAQUE = range(8)
+VALUE, ELEMENT, CONTEXT, PARAMETER, IMPORT, FUNCTION, CLASS, OPAQUE, DECLARED = range(9)
 
 _MOST_BINDINGS = 50
+#: A file with more nodes than this was made by a program.
+MOST_NODES = 200000
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Binding:
     """One way a name is bound. expression: what is assigned, iterated over or entered; None for the others.
 
     target: for an import the dotted name that is meant; level: how many dots a relative import has.
+    annotation: the type that is written beside it.
     """
 
     kind: int
@@ -30,6 +33,11 @@ class Binding:
     expression: Optional[ast.expr] = None
     target: str = ""
     level: int = 0
+    annotation: Optional[ast.expr] = None
+
+
+class TooLarge(ValueError):
+    """A script has too many nodes."""
 
 
 @dataclass
@@ -61,6 +69,10 @@ class Table:
         self.loads: List[Union[ast.Name, ast.Attribute]] = []
         #: By class: what its methods assign to attributes of their first parameter.
         self.attributes: Dict[ast.AST, Dict[str, List[ast.expr]]] = {}
+        #: By class: the types that are written beside such attributes.
+        self.annotations: Dict[ast.AST, Dict[str, List[ast.expr]]] = {}
+        self._where: Dict[ast.AST, Scope] = {}
+        self._lines = script.text.split("\n")
         self.star_imports: List[Binding] = []
         self._scopes: Dict[ast.AST, Scope] = {script.tree: self.module}
         #: What is evaluated inside of a function or class, in contrast to its head.
@@ -78,12 +90,10 @@ class Table:
 
     def function(self, node: ast.AST) -> Optional[Function]:
         """The innermost function around a node; what stands in its head (defaults, decorators) is outside of it."""
-        inner = node
-        for outer in self.ancestors(node):
-            if isinstance(outer, FUNCTIONS) and inner in self._bodies:
-                return outer
-            inner = outer
-        return None
+        scope: Optional[Scope] = self.scope(node)
+        while scope is not None and not isinstance(scope.node, FUNCTIONS):
+            scope = scope.parent
+        return cast("Optional[Function]", scope.node if scope is not None else None)
 
     def enclosing_class(self, function: ast.AST) -> Optional[ast.ClassDef]:
         """The class whose method a function is."""
@@ -94,12 +104,11 @@ class Table:
 
     def scope(self, node: ast.AST) -> Scope:
         """The scope in which a node is evaluated."""
-        inner = node
-        for outer in self.ancestors(node):
-            if outer in self._scopes and (not isinstance(outer, _SCOPES) or inner in self._bodies):
-                return self._scopes[outer]
-            inner = outer
-        return self.module
+        return self._where.get(node, self.module)
+
+    def nodes(self) -> Iterator[ast.AST]:
+        """All nodes of the script."""
+        return iter(self._where)
 
     def lookup(self, name: str, node: ast.AST) -> List[Binding]:
         """How a name is bound that is read at a node: by the innermost scope that binds it."""
@@ -134,6 +143,16 @@ class Table:
                         found.extend([(each.target, each.level), (each.target.rpartition(".")[0], each.level)])
         return [(name, level) for name, level in dict.fromkeys(found) if name or level]
 
+    def texts(self) -> Iterator[str]:
+        """The texts that are written in the script, those of its docstrings and formatted texts included."""
+        for node in self._where:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+    def line(self, number: int) -> str:
+        """A line of the script, from 1."""
+        return self._lines[number - 1] if 0 < number <= len(self._lines) else ""
+
     def statement(self, node: ast.AST) -> ast.AST:
         """The innermost statement around a node, or the node itself."""
         if isinstance(node, ast.stmt):
@@ -143,6 +162,14 @@ class Table:
     # --- building ----------------------------------------------------------------------------------------------------
 
     def _build(self) -> None:
+        """Raises TooLarge."""
+        order = self._order()
+        self._place(order)
+        for node in reversed(order):
+            self._note(node)
+
+    def _order(self) -> List[ast.AST]:
+        """All nodes, outer ones first, with their parents noted."""
         order: List[ast.AST] = []
         stack: List[ast.AST] = [self.script.tree]
         while stack:
@@ -154,15 +181,27 @@ class Table:
                 if not isinstance(child, (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)):
                     self.parents[child] = node
                     stack.append(child)
+            if len(self.parents) > MOST_NODES:
+                raise TooLarge("it has more than %d names, numbers and statements" % MOST_NODES)
+        return order
+
+    def _place(self, order: List[ast.AST]) -> None:
+        """Notes in which scope each node is evaluated."""
         for node in order:
             if isinstance(node, _SCOPES):
                 self._scopes[node] = Scope(node)
                 self._bodies.update([node.body] if isinstance(node, ast.Lambda) else node.body)
+        for node in order:
+            outer = self.parents.get(node)
+            if outer is None:
+                self._where[node] = self.module
+            elif isinstance(outer, _SCOPES) and node in self._bodies:
+                self._where[node] = self._scopes[outer]
+            else:
+                self._where[node] = self._where[outer]
         for node, scope in self._scopes.items():
             if node is not self.script.tree:
-                scope.parent = self.scope(node)
-        for node in reversed(order):
-            self._note(node)
+                scope.parent = self._where[node]
 
     def _note(self, node: ast.AST) -> None:
         if isinstance(node, ast.Call):
@@ -191,8 +230,10 @@ class Table:
         if isinstance(node, ast.Assign):
             for target in node.targets:
                 self._assign(target, node.value, VALUE, node)
-        elif isinstance(node, (ast.AnnAssign, ast.NamedExpr)) and node.value is not None:
+        elif isinstance(node, ast.NamedExpr):
             self._assign(node.target, node.value, VALUE, node)
+        elif isinstance(node, ast.AnnAssign):
+            self._declare(node)
         elif isinstance(node, ast.AugAssign):
             self._assign(node.target, node.value, OPAQUE, node)
         elif isinstance(node, (ast.For, ast.AsyncFor, ast.comprehension)):
@@ -203,6 +244,22 @@ class Table:
             self._bind(node.name, node, Binding(FUNCTION, node))
         elif isinstance(node, ast.ClassDef):
             self._bind(node.name, node, Binding(CLASS, node))
+
+    def _declare(self, node: ast.AnnAssign) -> None:
+        target = node.target
+        if isinstance(target, ast.Name):
+            kind = DECLARED if node.value is None else VALUE
+            self._bind(target.id, node, Binding(kind, node, node.value, annotation=node.annotation))
+            return
+        if node.value is not None:
+            self._assign(target, node.value, VALUE, node)
+        owner = (
+            self.owner(target.value)
+            if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name)
+            else None
+        )
+        if owner is not None and isinstance(target, ast.Attribute):
+            self.annotations.setdefault(owner, {}).setdefault(target.attr, []).append(node.annotation)
 
     def _assign(self, target: ast.expr, value: ast.expr, kind: int, node: ast.AST) -> None:
         if isinstance(target, ast.Name):
@@ -218,7 +275,9 @@ class Table:
         elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name) and kind == VALUE:
             owner = self.owner(target.value)
             if owner is not None:
-                self.attributes.setdefault(owner, {}).setdefault(target.attr, []).append(value)
+                known = self.attributes.setdefault(owner, {}).setdefault(target.attr, [])
+                if len(known) <= _MOST_BINDINGS:
+                    known.append(value)
 
     def owner(self, name: ast.Name) -> Optional[ast.ClassDef]:
         """The class whose instance (or that itself) a name is, where it is the first parameter of a method."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
+from ..reading.model import Script
+from ..reading.settings import Setting, SettingsFile
+from . import fallbacks
 from .names import Thing
-from .project import Argument, Project, argument_of, returns, values_in
+from .project import Argument, Project, argument_of, values_in
 from .scopes import ELEMENT, IMPORT, PARAMETER, VALUE, Binding, Table
 
 CONSTANT, CHANCE, PROCESS, UNKNOWN = "constant", "chance", "process", "unknown"
@@ -24,7 +28,10 @@ _OPERATORS: Dict[type, Callable[[int, int], int]] = {
 
 @dataclass(frozen=True)
 class Value:
-    """One value an expression may have. node: where it is written, or where chance comes in; what: chance by name."""
+    """One value an expression may have. node: where it is written, or where chance comes in.
+
+    what: chance by its name; for a constant what it stands in for, where that gives nothing.
+    """
 
     kind: str
     table: Table
@@ -41,29 +48,16 @@ class Values:
 
     def of(self, table: Table, node: ast.AST) -> List[Value]:
         """The values an expression may have, each once; unknown is one of them where something cannot be followed."""
-        found: List[Value] = []
-        for value in self._of(table, node):
-            if value not in found:
-                found.append(value)
-            if len(found) >= _MOST:
-                break
-        return found
+        if isinstance(node, ast.Constant):
+            return [Value(CONSTANT, table, node, node.value)]
+        work = lambda: _each_once(self._compound(table, node))  # noqa: E731 - one question, one line
+        return self._project.questions.answer(
+            self._project.key("values", table, node), work, [Value(UNKNOWN, table, node)]
+        )
 
     def constants(self, table: Table, node: ast.AST) -> List[Value]:
         """Those of the values that are written down."""
         return [value for value in self.of(table, node) if value.kind == CONSTANT]
-
-    def _of(self, table: Table, node: ast.AST) -> Iterator[Value]:
-        if isinstance(node, ast.Constant):
-            yield Value(CONSTANT, table, node, node.value)
-            return
-        if not self._project.enter("values", node):
-            yield Value(UNKNOWN, table, node)
-            return
-        try:
-            yield from list(self._compound(table, node))
-        finally:
-            self._project.leave("values", node)
 
     def _compound(self, table: Table, node: ast.AST) -> Iterator[Value]:
         handler = _HANDLERS.get(type(node))
@@ -94,7 +88,7 @@ class Values:
             for each in binding.expression.elts:
                 yield from self.of(table, each)
         elif binding.kind == PARAMETER and isinstance(binding.node, ast.arg):
-            yield from self._all(self._project.given(table, binding.node), table, binding.node)
+            yield from self._parameter(table, binding.node)
         elif binding.kind == IMPORT:
             home, _dot, name = binding.target.rpartition(".")
             outer = Binding(IMPORT, binding.node, target=home, level=binding.level)
@@ -102,21 +96,43 @@ class Values:
         else:
             yield Value(UNKNOWN, table, binding.node)
 
+    def _parameter(self, table: Table, node: ast.arg) -> Iterator[Value]:
+        function: Any = table.parents[table.parents[node]]
+        options = fallbacks.of_parameter(self._project, table, function, node.arg)
+        for each in options:
+            yield from self._instead(each.table, each.expression, fallbacks.COMMAND_LINE)
+        given = self._project.given(table, node)
+        if given or not options:
+            yield from self._all(given, table, node)
+
+    def _instead(self, table: Table, node: Optional[ast.expr], source: str) -> Iterator[Value]:
+        """The values of a fallback; what it stands in for is unknown."""
+        for value in self.of(table, node) if node is not None else ():
+            known = value.kind == CONSTANT and value.constant is not None
+            yield replace(value, what=value.what or source) if known else value
+        if source and node is not None:
+            yield Value(UNKNOWN, table, node)
+
     def _elsewhere(self, table: Table, node: ast.AST, imports: List[Binding], name: str) -> Iterator[Value]:
         """The values of a name that another script of the project binds."""
         others = [self._project.module(table, each.target, each.level) for each in imports]
-        bindings = [(other, each) for other in others if other for each in other.module.names.get(name, ())]
-        if not bindings or not self._project.enter("value " + name, node):
+        homes = [(other, other.module.names[name]) for other in others if other and name in other.module.names]
+        if not homes:
             yield Value(UNKNOWN, table, node)
-            return
-        try:
-            for other, binding in bindings:
-                yield from list(self._bound(other, binding))
-        finally:
-            self._project.leave("value " + name, node)
+        for other, bindings in homes:
+            yield from self._member(other, bindings, Value(UNKNOWN, table, node))
+
+    def _member(self, other: Table, bindings: List[Binding], unknown: Value) -> List[Value]:
+        follow = (value for each in bindings for value in self._bound(other, each))
+        return self._project.questions.answer(("values", id(bindings)), lambda: _each_once(follow), [unknown])
 
     def _attribute(self, table: Table, node: ast.Attribute) -> Iterator[Value]:
         found = list(self._project.attribute(table, node))
+        options = fallbacks.of_option(self._project, table, node) if not found else []
+        if options:
+            for each in options:
+                yield from self._instead(each.table, each.expression, fallbacks.COMMAND_LINE)
+            return
         if not found and node.attr == "value":
             yield from self.of(table, node.value)  # a member of an Enum
             return
@@ -124,7 +140,12 @@ class Values:
             yield from self.of(table, node.value)  # what a number by chance is asked for, like uuid4().int
             return
         found.extend(self._fields(table, node))
-        yield from self._all(found, table, node)
+        for each in found:
+            home = fallbacks.home_of(each.table, each.expression)
+            settings = home is not None and fallbacks.is_settings(self._project, *home)
+            yield from self._instead(each.table, each.expression, fallbacks.ENVIRONMENT if settings else "")
+        if not found:
+            yield Value(UNKNOWN, table, node)
 
     def _fields(self, table: Table, node: ast.Attribute) -> List[Argument]:
         """What constructor calls give for a field of a class that has no constructor of its own, like a dataclass."""
@@ -138,7 +159,30 @@ class Values:
                     found.append(Argument(other, expression))
         return found
 
+    def _written_beside(self, table: Table, keys: Sequence[str], environment: bool) -> Iterator[Value]:
+        """The values that files beside the script give for a name, or for the names that lead to it."""
+        wanted = tuple(key.lower() for key in keys)
+        for file in table.script.settings if wanted else ():
+            for setting in file.settings:
+                names = tuple(key.lower() for key in setting.keys)
+                if file.environment == environment and names[-len(wanted) :] == wanted:
+                    yield Value(CONSTANT, *self._place_in(file, setting), setting.value, "")
+
+    def _place_in(self, file: SettingsFile, setting: Setting) -> Tuple[Table, ast.AST]:
+        """Where a setting is written, as if its file were a script without statements."""
+        key = ("settings", file.path)
+        home = self._project.questions.answer(
+            key, lambda: Table(Script(file.path, file.text, ast.Module([], []))), None
+        ) or Table(Script(file.path, file.text, ast.Module([], [])))
+        node = ast.Constant(setting.value, lineno=setting.line, col_offset=0, end_lineno=setting.line, end_col_offset=0)
+        return home, node
+
     def _subscript(self, table: Table, node: ast.Subscript) -> Iterator[Value]:
+        environment = "os.environ" in self._project.dotted(table, node.value)
+        beside = list(self._written_beside(table, fallbacks.keys(node), environment))
+        if beside and not self.displays(table, node.value):
+            yield from beside
+            return
         index = node.slice.value if isinstance(node.slice, ast.Index) else node.slice  # type: ignore[attr-defined]
         keys = self.constants(table, index)
         yield from self._item(table, node, node.value, keys, None)
@@ -160,14 +204,14 @@ class Values:
             return [(table, node)]
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "dict" and not node.args:
             return [(table, node)]
-        if not isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)) or not self._project.enter("displays", node):
+        if not isinstance(node, (ast.Name, ast.Attribute, ast.Subscript)):
             return []
-        try:
-            return [
-                found for each in self._sources(table, node) for found in self.displays(each.table, each.expression)
-            ]
-        finally:
-            self._project.leave("displays", node)
+        found = (
+            display for each in self._sources(table, node) for display in self.displays(each.table, each.expression)
+        )
+        return self._project.questions.answer(
+            self._project.key("displays", table, node), lambda: list(islice(found, _MOST)), []
+        )
 
     def _sources(self, table: Table, node: ast.AST) -> List[Argument]:
         """What a name or attribute is assigned, or which member of a display a subscript means."""
@@ -202,20 +246,38 @@ class Values:
             yield Value(CHANCE, table, node, what=chance or "random")
         elif "os.getpid" in names:
             yield Value(PROCESS, table, node)
-        elif isinstance(node.func, ast.Attribute) and node.func.attr == "get" and node.args:
+        elif isinstance(node.func, ast.Attribute) and self._asks_display(table, node):
             default = node.args[1] if len(node.args) > 1 else None
             keys = self.constants(table, node.args[0])
-            known = self.displays(table, node.func.value)
-            yield from self._item(table, node, node.func.value, keys, default if known else None)
+            yield from self._item(table, node, node.func.value, keys, default)
         else:
-            yield from self._returned(table, node)
+            fallback = fallbacks.of_call(self._project, table, node)
+            chain = (fallback.key,) if fallback and fallback.source == fallbacks.ENVIRONMENT else fallbacks.keys(node)
+            environment = bool(fallback) and fallback is not None and fallback.source == fallbacks.ENVIRONMENT
+            beside = list(self._written_beside(table, [key for key in chain if key], environment))
+            if beside:
+                yield from beside
+                yield Value(UNKNOWN, table, node)
+            elif fallback is None:
+                yield from self._returned(table, node)
+            elif fallback.expression is None:
+                yield Value(UNKNOWN, table, node)
+            else:
+                yield from self._instead(table, fallback.expression, fallback.source)
+
+    def _asks_display(self, table: Table, call: ast.Call) -> bool:
+        """Whether a call is a get() of a dictionary that is written down."""
+        function = call.func
+        if not isinstance(function, ast.Attribute) or function.attr != "get" or not call.args:
+            return False
+        return bool(self.displays(table, function.value))
 
     def _returned(self, table: Table, node: ast.Call) -> Iterator[Value]:
         found = [
             Argument(home, value)
             for home, function in self._project.called(table, node)
             if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-            for value in returns(function)
+            for value in self._project.returned(function)
         ]
         yield from self._all(found, table, node)
 
@@ -250,11 +312,25 @@ class Values:
         yield from self.of(table, node.orelse)
 
     def _choice(self, table: Table, node: ast.BoolOp) -> Iterator[Value]:
+        unknown = False
         for each in node.values:
-            yield from self.of(table, each)
+            for value in self.of(table, each):
+                unknown = unknown or value.kind == UNKNOWN
+                stands_in = unknown and isinstance(node.op, ast.Or) and value.kind == CONSTANT and not value.what
+                yield replace(value, what=fallbacks.SETTINGS) if stands_in else value
 
     def _inner(self, table: Table, node: Any) -> Iterator[Value]:
         yield from self.of(table, node.value)
+
+
+def _each_once(values: Iterable[Value]) -> List[Value]:
+    found: List[Value] = []
+    for value in values:
+        if value not in found:
+            found.append(value)
+        if len(found) >= _MOST:
+            break
+    return found
 
 
 _HANDLERS: Dict[type, Callable[..., Iterator[Value]]] = {
@@ -277,7 +353,7 @@ def _converted(value: Value, convert: Callable[[Any], Any]) -> Value:
     try:
         # Only short texts and numbers of a sane size: int() of a long one takes quadratic time.
         small = isinstance(value.constant, (int, float, str)) and len(str(value.constant)[:40]) < 40
-        return Value(CONSTANT, value.table, value.node, convert(value.constant) if small else None)
+        return Value(CONSTANT, value.table, value.node, convert(value.constant) if small else None, value.what)
     except (ValueError, TypeError, OverflowError):
         return Value(UNKNOWN, value.table, value.node)
 

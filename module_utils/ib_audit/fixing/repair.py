@@ -7,12 +7,19 @@ import dataclasses
 import difflib
 import posixpath
 import sys
-from typing import Any, Dict, List, NamedTuple, Sequence, Set, Tuple
+from collections import Counter
+from functools import partial
+from typing import Any, Callable, Dict, List, NamedTuple, Sequence, Set, Tuple
+from typing import Counter as Counted
 
+from ..analysis.effort import Effort
 from ..reading.gateway import GatewaySpec
 from ..reading.model import KIT, Problem, Source
-from ..rules.audit import Audit, Lookup, audit, printable, shown
-from .edits import FIXABLE, KEEP, Edit, Left, plan
+from ..reading.selection import Lookup
+from ..rules.audit import Audit, audit
+from ..rules.problems import printable, shown
+from .edit import Edit, Left
+from .edits import FIXABLE, own_modules, plan
 
 __all__ = ["FIXABLE", "Change", "Left", "LibraryMissing", "Outcome", "mend"]
 _BOM = b"\xef\xbb\xbf"
@@ -45,31 +52,43 @@ class Outcome:
 
 
 def mend(
-    sources: Sequence[Source], specs: Sequence[GatewaySpec], lookup: Lookup, codes: Sequence[str], kit: bool
+    sources: Sequence[Source],
+    specs: Sequence[GatewaySpec],
+    lookup: Lookup,
+    codes: Sequence[str],
+    kit: bool,
+    effort: Callable[[], Effort] = Effort,
 ) -> Outcome:
-    """Mends what can be mended safely. codes: which problems; kit: whether every script can import it."""
-    before = audit(sources, specs, lookup)
+    """Mends what can be mended safely. codes: which problems; kit: whether every script can import it.
+
+    effort: the limits of one audit; there is one before and at least one after.
+    """
+    before = audit(sources, specs, lookup, effort())
     if not any(problem.code in codes for problem in before.problems):
         return Outcome(before)
     rewrite = _rewriter()
     paths = {source.path for source in sources}
 
-    def importable(path: str) -> bool:
+    def is_beside(path: str) -> bool:
         beside = posixpath.join(posixpath.dirname(path), KIT + ".py")
-        return kit or beside in paths or lookup(beside) is not None
+        return beside in paths or lookup(beside) is not None
+
+    def importable(path: str) -> bool:
+        return kit or is_beside(path)
 
     edits, left = plan(before, codes, importable)
     by_path = {source.path: source for source in sources}
     changes: List[Change] = []
     planned: List[Edit] = []
     for path, wanted in sorted(edits.items()):
-        after, reason = _carried_out(rewrite, by_path[path], wanted)
+        after, reason = _carried_out(rewrite, by_path[path], wanted, own_modules(before, path), is_beside(path))
         if reason:
             left.extend(Left(each.problem.code, each.problem.file, each.problem.line, reason) for each in wanted)
             continue
         changes.append(Change(path, by_path[path].data, after))
         planned.extend(wanted)
-    return _judged(sources, specs, lookup, before, changes, planned, left)
+    again = partial(audit, specs=specs, lookup=lookup)
+    return _judged(sources, lambda mended: again(mended, effort=effort()), before, changes, planned, left)
 
 
 def _rewriter() -> Any:
@@ -85,7 +104,9 @@ def _rewriter() -> Any:
     return rewriting.rewrite
 
 
-def _carried_out(rewrite: Any, source: Source, edits: Sequence[Edit]) -> Tuple[bytes, str]:
+def _carried_out(
+    rewrite: Any, source: Source, edits: Sequence[Edit], own: Sequence[str], beside: bool
+) -> Tuple[bytes, str]:
     """(the new text, why there is none)."""
     try:
         source.data.decode("utf-8")
@@ -93,23 +114,26 @@ def _carried_out(rewrite: Any, source: Source, edits: Sequence[Edit]) -> Tuple[b
         return b"", "the file is not in UTF-8"
     if source.data.startswith(_BOM):
         return b"", "the file starts with a byte order mark"
-    real = [each for each in edits if each.action != KEEP]
-    if not real:
-        return b"", "the other calls of the script are left, and one has to stay"
-    after = rewrite(source.data, real)
+    after = rewrite(source.data, edits, own, beside)
     if after is None:
         return b"", "the place could not be found again by LibCST"
     try:
-        ast.parse(after)
-    except (SyntaxError, ValueError):
+        added = _constants(after) - _constants(source.data)
+    except (SyntaxError, ValueError, RecursionError):
         return b"", "the result would not parse"
+    if added:
+        return b"", "the result would hold another number or text than before"
     return after, ""
+
+
+def _constants(data: bytes) -> Counted[str]:
+    """The numbers and texts of a script: a rewrite takes an id out and adds none."""
+    return Counter(repr(node.value) for node in ast.walk(ast.parse(data)) if isinstance(node, ast.Constant))
 
 
 def _judged(
     sources: Sequence[Source],
-    specs: Sequence[GatewaySpec],
-    lookup: Lookup,
+    again: Callable[[Sequence[Source]], Audit],
     before: Audit,
     changes: List[Change],
     planned: Sequence[Edit],
@@ -122,7 +146,7 @@ def _judged(
             dataclasses.replace(source, data=texts[source.path]) if source.path in texts else source
             for source in sources
         ]
-        after = audit(mended, specs, lookup)
+        after = again(mended)
         worse = {
             path: code for path, code in sorted(_new(before, after)) if any(path == each for each in _names(changes))
         }

@@ -10,14 +10,17 @@ from typing import Any, Dict, List, Optional, Sequence, Set, Tuple, Union
 import libcst as cst
 from libcst.metadata import MetadataWrapper, PositionProvider
 
-from ..reading.model import KIT
-from .edits import ARGUMENT, MOVE, NUMBER, REMOVE, REPLACE, Edit
+from .edit import ARGUMENT, MOVE, REMOVE, REPLACE, Edit
+from .importing import with_import
 
 Span = Tuple[Tuple[int, int], Tuple[int, int]]
 
 
-def rewrite(data: bytes, edits: Sequence[Edit]) -> Optional[bytes]:
-    """The script with its edits; None where LibCST cannot read it or does not find every place."""
+def rewrite(data: bytes, edits: Sequence[Edit], own: Sequence[str] = (), beside: bool = False) -> Optional[bytes]:
+    """The script with its edits; None where LibCST cannot read it or does not find every place.
+
+    own: the modules it imports from beside it; beside: whether the kit is one of these.
+    """
     try:
         module = cst.parse_module(data)
     except (cst.ParserSyntaxError, RecursionError, UnicodeError):
@@ -30,7 +33,7 @@ def rewrite(data: bytes, edits: Sequence[Edit]) -> Optional[bytes]:
     if rewriter.missing():
         return None
     if any(edit.action in (REPLACE, ARGUMENT) for edit in edits):
-        changed = _with_import(changed)
+        changed = with_import(changed, own, beside)
     return changed.bytes
 
 
@@ -40,6 +43,7 @@ class _Rewriter(cst.CSTTransformer):
     def __init__(self, edits: Sequence[Edit]) -> None:
         super().__init__()
         self._edits: Dict[Tuple[str, Span], Edit] = {(edit.action, (edit.start, edit.end)): edit for edit in edits}
+        self._wraps = {edit.wrap for edit in edits if edit.wrap}
         self._done: Set[Tuple[str, Span]] = set()
         self._moved: List[cst.SimpleStatementLine] = []
         self._moves = any(edit.action == MOVE for edit in edits)
@@ -49,18 +53,20 @@ class _Rewriter(cst.CSTTransformer):
         """Whether an edit found no place."""
         return set(self._edits) != self._done or (self._moves and not self._inserted)
 
-    def _edit(self, action: str, node: cst.CSTNode) -> Optional[Edit]:
+    def _place(self, node: cst.CSTNode) -> Span:
         place: Any = self.get_metadata(PositionProvider, node)
-        key = (action, ((place.start.line, place.start.column), (place.end.line, place.end.column)))
+        return (place.start.line, place.start.column), (place.end.line, place.end.column)
+
+    def _edit(self, action: str, node: cst.CSTNode) -> Optional[Edit]:
+        key = (action, self._place(node))
         edit = self._edits.get(key)
         if edit is not None:
             self._done.add(key)
         return edit
 
     def leave_Integer(self, original_node: cst.Integer, updated_node: cst.Integer) -> cst.BaseExpression:
-        """A number that is another one."""
-        edit = self._edit(NUMBER, original_node)
-        return self._replaced(original_node, updated_node.with_changes(value=edit.text) if edit else updated_node)
+        """A number in whose place another expression comes."""
+        return self._replaced(original_node, updated_node)
 
     def _replaced(self, original: cst.BaseExpression, updated: cst.BaseExpression) -> cst.BaseExpression:
         edit = self._edit(REPLACE, original)
@@ -89,10 +95,15 @@ class _Rewriter(cst.CSTTransformer):
     def leave_Call(self, original_node: cst.Call, updated_node: cst.Call) -> cst.BaseExpression:
         """A call in whose place another one comes, or that gets one more argument."""
         edit = self._edit(ARGUMENT, original_node)
-        if edit is None:
-            return self._replaced(original_node, updated_node)
-        call = cst.ensure_type(cst.parse_expression("f(%s)" % edit.text), cst.Call)
-        return updated_node.with_changes(args=[*_open_ended(updated_node.args), call.args[0]])
+        changed = self._replaced(original_node, updated_node)
+        if edit is not None:
+            call = cst.ensure_type(cst.parse_expression("f(%s)" % edit.text), cst.Call)
+            changed = updated_node.with_changes(args=[*_open_ended(updated_node.args), call.args[0]])
+        return (
+            _wrapped(changed)
+            if isinstance(changed, cst.Call) and self._place(original_node) in self._wraps
+            else changed
+        )
 
     def leave_SimpleStatementLine(
         self, original_node: cst.SimpleStatementLine, updated_node: cst.SimpleStatementLine
@@ -134,6 +145,21 @@ class _Rewriter(cst.CSTTransformer):
         return updated_node.with_changes(body=body)
 
 
+def _wrapped(call: cst.Call) -> cst.Call:
+    """A call with a line for each argument and a comma after the last one."""
+
+    def line(indent: str) -> cst.ParenthesizedWhitespace:
+        return cst.ParenthesizedWhitespace(indent=True, last_line=cst.SimpleWhitespace(indent))
+
+    args = [each.with_changes(comma=cst.Comma(whitespace_after=line("    "))) for each in call.args[:-1]]
+    args.append(
+        call.args[-1].with_changes(
+            comma=cst.Comma(whitespace_after=line("")), whitespace_after_arg=cst.SimpleWhitespace("")
+        )
+    )
+    return call.with_changes(whitespace_before_args=line("    "), args=args)
+
+
 def _open_ended(args: Sequence[cst.Arg]) -> List[cst.Arg]:
     """Arguments after which another one may come: keywords have to follow what is given by place."""
     found = list(args)
@@ -155,37 +181,3 @@ def _is_guard(node: cst.If) -> bool:
 
 def _without_blank_lines(node: cst.SimpleStatementLine) -> cst.SimpleStatementLine:
     return node.with_changes(leading_lines=[line for line in node.leading_lines if line.comment])
-
-
-def _with_import(module: cst.Module) -> cst.Module:
-    """The module with an import of the kit after its first imports, unless it has one."""
-    body = list(module.body)
-    place = 0
-    for index, node in enumerate(body):
-        if _imports_kit(node):
-            return module
-        if _is_import(node):
-            place = index + 1
-        elif place or not _is_docstring(node):
-            break
-        else:
-            place = index + 1
-    if any(_imports_kit(node) for node in body):
-        return module
-    body.insert(place, cst.ensure_type(cst.parse_statement("import %s" % KIT), cst.SimpleStatementLine))
-    return module.with_changes(body=body)
-
-
-def _is_import(node: cst.CSTNode) -> bool:
-    return isinstance(node, cst.SimpleStatementLine) and all(
-        isinstance(each, (cst.Import, cst.ImportFrom)) for each in node.body
-    )
-
-
-def _imports_kit(node: cst.CSTNode) -> bool:
-    if not isinstance(node, cst.SimpleStatementLine):
-        return False
-    return any(
-        isinstance(each, cst.Import) and any(alias.evaluated_name == KIT and not alias.asname for alias in each.names)
-        for each in node.body
-    )

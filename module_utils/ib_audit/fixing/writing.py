@@ -6,8 +6,8 @@ import os
 import tempfile
 from typing import Any, Dict, List
 
-from ..rules.audit import printable
-from .edits import Left
+from ..rules.problems import printable
+from .edit import Left
 from .repair import Change, Outcome
 
 

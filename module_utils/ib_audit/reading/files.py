@@ -74,7 +74,7 @@ def _in_folder(folder: str) -> Iterator[str]:
 
 
 def _is_script_name(name: str) -> bool:
-    return os.path.splitext(name)[1] in (".py", ".pyw")
+    return os.path.splitext(name)[1] in (".py", ".pyw", ".ipynb")
 
 
 def _has_shebang(path: str) -> bool:

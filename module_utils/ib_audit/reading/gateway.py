@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ...ib_gateway.base.classify import matches_any
 from ...ib_gateway.base.redaction import HIDDEN, plain_text
-from ...ib_gateway.base.spec import GATEWAY_PORTS, LIVE, TRADING_MODES, TWS_PORTS, GatewaySpec
+from ...ib_gateway.base.spec import API_PORTS, GATEWAY_PORTS, LIVE, TRADING_MODES, TWS_PORTS, GatewaySpec
 
 __all__ = [
+    "API_PORTS",
     "GATEWAY_PORTS",
     "HIDDEN",
     "LIVE",

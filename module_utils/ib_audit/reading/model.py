@@ -6,6 +6,8 @@ import ast
 from dataclasses import dataclass, field
 from typing import Any, Dict, Optional, Tuple
 
+from .settings import SettingsFile
+
 #: From the least to the worst. The words are SARIF's levels.
 NOTE = "note"
 WARNING = "warning"
@@ -48,6 +50,26 @@ class Running:
 
 
 @dataclass(frozen=True)
+class Link:
+    """A connection of a process to an API port. served: whether the gateway has given it a session."""
+
+    port: int
+    client_port: int
+    served: bool = True
+
+
+@dataclass(frozen=True)
+class RunningScript:
+    """A process whose script is known, as plain facts. argv: with secrets hidden."""
+
+    pid: int
+    user: str
+    script: str
+    argv: Tuple[str, ...] = ()
+    links: Tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True)
 class Source:
     """A file as it was read. trouble: why its content is not here, as (problem code, reason); data is then empty.
 
@@ -65,7 +87,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Script:
-    """A source that could be parsed."""
+    """A source that could be parsed. notebook: its text are the cells of a notebook, on the lines they have there."""
 
     path: str
     text: str = field(repr=False)
@@ -73,6 +95,9 @@ class Script:
     command: Tuple[str, ...] = ()
     context: bool = False
     processes: Tuple[Running, ...] = ()
+    notebook: bool = False
+    #: The files beside it whose values it may read.
+    settings: Tuple[SettingsFile, ...] = ()
 
 
 @dataclass(frozen=True)

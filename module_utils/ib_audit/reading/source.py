@@ -9,9 +9,10 @@ import re
 import sys
 import tokenize
 import warnings
-from typing import Optional, Tuple, Union
+from typing import Optional, Tuple, Union, cast
 
 from .model import Script, Source
+from .notebooks import code, is_notebook
 
 _SHEBANG = re.compile(rb"^#!.*\b(?:python|pypy)[0-9.]*")
 _SHEBANG_2 = re.compile(rb"^#!.*\bpython2")
@@ -34,7 +35,7 @@ Verdict = Union[Script, Tuple[str, str]]
 
 def is_python(path: str, data: bytes) -> bool:
     """Whether a file claims to be Python, by its name or its first line."""
-    return posixpath.splitext(path)[1] in (".py", ".pyw") or bool(_SHEBANG.match(data[:200]))
+    return posixpath.splitext(path)[1] in (".py", ".pyw", ".ipynb") or bool(_SHEBANG.match(data[:200]))
 
 
 def parse(source: Source) -> Verdict:
@@ -43,18 +44,29 @@ def parse(source: Source) -> Verdict:
         return source.trouble
     if b"\0" in source.data:
         return "file_not_python", "it is a binary file"
-    text = decoded(source.data)
+    notebook = is_notebook(source.path)
+    text = code(source.data) if notebook else decoded(source.data)
     if text is None:
-        return "file_not_python", "its bytes are no text in the encoding it declares"
+        return "file_not_python", "its bytes are no %s" % (
+            "notebook" if notebook else "text in the encoding it declares"
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tree = ast.parse(text)
+            tree = _tree(text, notebook)
     except (SyntaxError, ValueError) as error:
         return _why_not(source, text, error)
     except (RecursionError, MemoryError):
         return "file_not_parsed", "it is nested too deeply"
-    return Script(source.path, text, tree, source.command, source.context, source.processes)
+    return Script(source.path, text, tree, source.command, source.context, source.processes, notebook)
+
+
+def _tree(text: str, notebook: bool) -> ast.Module:
+    if not notebook:
+        return ast.parse(text)
+    # In a cell `await` may stand outside of a coroutine.
+    flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return cast("ast.Module", compile(text, "<notebook>", "exec", flags))
 
 
 def decoded(data: bytes) -> Optional[str]:

@@ -12,6 +12,11 @@ TOOL_VERSION = "0.1.0"
 FAILING = {"never": (), **{severity: SEVERITIES[index:] for index, severity in enumerate(SEVERITIES)}}
 _KEPT = ("problems", "summary", "files", "clients", "running", "ignored", "fixed", "left", "backups")
 _LISTED = 20
+#: What is said of a host on which nothing was read: it is no news about its scripts.
+NOTHING = (
+    "no script was looked at: none that uses the API runs now, and no path was given. "
+    "Name files, folders or globs in ib_client_audit_paths"
+)
 
 
 def host_document(name: str, result: Optional[Mapping[str, Any]]) -> Dict[str, Any]:
@@ -74,6 +79,8 @@ def sentence(host: Mapping[str, Any]) -> str:
     """Why a host fails the run, in one line."""
     if not host["looked"]:
         return "%s could not be audited: %s" % (host["name"], host["reason"])
+    if not host["files"]:
+        return "%s: %s" % (host["name"], NOTHING)
     return "%s: %s in %d file(s)" % (host["name"], counted(host["summary"]), host["files"])
 
 
@@ -86,12 +93,13 @@ def counted(summary: Mapping[str, int]) -> str:
 def lines(audited: Mapping[str, Any]) -> List[str]:
     """The document as a person reads it at a terminal."""
     total = audited["summary"]
+    came_to = counted(total["problems"]) if total["files"] else NOTHING
     found = [
-        "%d host(s), %d file(s), %d of them clients: %s"
-        % (total["hosts"], total["files"], total["clients"], counted(total["problems"]))
+        "%d host(s), %d file(s), %d of them clients: %s" % (total["hosts"], total["files"], total["clients"], came_to)
     ]
     for host in audited["hosts"]:
         found.append(sentence(host))
+        found.extend("  " + str(each["told"]) for each in host["running"][:_LISTED] if "told" in each)
         worst_first = sorted(host["problems"], key=lambda each: -SEVERITIES.index(each["severity"]))
         for problem in worst_first[:_LISTED]:
             found.append("  " + line(problem))

@@ -9,6 +9,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..analysis import connections
 from ..analysis.connections import DEFAULTS, Connection
+from ..analysis.effort import Effort
 from ..analysis.project import Project
 from ..analysis.scopes import Table
 from ..analysis.values import CONSTANT, Value, Values
@@ -38,9 +39,9 @@ class Case:
 
     def argument(self, connection: Connection, name: str) -> List[Value]:
         """The values an argument of a connection may have; the library's default where it is not given."""
-        given = connection.arguments.get(name)
-        if given is not None:
-            return self.values.of(given.table, given.expression)
+        given = connection.given(name)
+        if given:
+            return [value for each in given for value in self.values.of(each.table, each.expression)]
         if connection.defaults:
             return [Value(CONSTANT, connection.table, connection.call, DEFAULTS.get(name))]
         return []
@@ -54,7 +55,11 @@ class Case:
     def hosts(self, connection: Connection) -> List[str]:
         """The hosts a connection may lead to, as far as they are written down; this host is the empty text."""
         texts = [str(value.constant) for value in self.argument(connection, "host") if value.kind == CONSTANT]
-        return ["" if text.startswith(_LOOPBACK) or not text else text for text in texts]
+        return ["" if self.is_here(text) else text for text in texts]
+
+    def is_here(self, host: str) -> bool:
+        """Whether a host's name or address means this machine."""
+        return host.startswith(_LOOPBACK) or not host
 
     def is_elsewhere(self, connection: Connection) -> bool:
         """Whether a connection leads to another host's gateway, about which the inventory of this one says nothing."""
@@ -70,9 +75,9 @@ class Case:
         return by_convention.get(port)
 
 
-def case(scripts: Sequence[Script], specs: Sequence[GatewaySpec] = ()) -> Case:
+def case(scripts: Sequence[Script], specs: Sequence[GatewaySpec] = (), effort: Optional[Effort] = None) -> Case:
     """Prepares scripts for the rules."""
-    project = Project(scripts)
+    project = Project(scripts, effort)
     values = Values(project)
     every = connections.find(project, values)
     by_path: Dict[str, List[Connection]] = {}

@@ -1,9 +1,9 @@
-"""Rules about what happens when a connection does not come about: timeouts, errors, retries."""
+"""Rules about a connection that does not come about: timeouts, errors, and who notices."""
 
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List, Optional, Set, Tuple, Union
+from typing import Iterator, List
 
 from ..analysis import flow
 from ..analysis.connections import Connection
@@ -13,8 +13,7 @@ from ..reading.model import ERROR, OFFICIAL, Found
 from .case import Case, at, found
 
 _LIMITS = frozenset(["asyncio.wait_for", "asyncio.timeout", "asyncio.timeout_at", "async_timeout.timeout"])
-_SLEEPS = ("sleep", "wait", "wait_for")
-Loop = Union[ast.While, ast.For, ast.AsyncFor]
+_WIDE = ("Exception", "BaseException", "OSError", "ConnectionError", "ConnectionRefusedError", "TimeoutError")
 
 
 def connect_without_timeout(case: Case, table: Table) -> Iterator[Found]:
@@ -27,10 +26,13 @@ def connect_without_timeout(case: Case, table: Table) -> Iterator[Found]:
                 summary = "no timeout is given: the library's 4 s are short for a gateway that is busy"
                 yield found("connect_without_timeout", table, connection.call, summary)
             continue
-        for value in case.argument(connection, "timeout"):
+        values = case.argument(connection, "timeout")
+        for value in values:
             if value.kind == CONSTANT and not value.constant:
-                summary = "timeout=%r waits for ever" % (value.constant,)
-                yield found("connect_without_timeout", value.table, value.node, summary, ERROR, [at(connection)])
+                certain = all(each.kind == CONSTANT and not each.constant for each in values)
+                summary = "timeout=%r waits for ever%s" % (value.constant, "" if certain else ", where it is used")
+                severity = ERROR if certain else None
+                yield found("connect_without_timeout", value.table, value.node, summary, severity, [at(connection)])
 
 
 def _limited(case: Case, connection: Connection) -> bool:
@@ -49,111 +51,65 @@ def _limited(case: Case, connection: Connection) -> bool:
 
 
 def connect_without_error_handling(case: Case, table: Table) -> Iterator[Found]:
-    """No handler around the connect, nor around every call of the function it is in."""
+    """No handler around the connect, nor around every call of the function it is in.
+
+    Not asked of the official library, whose connect() does not raise, of notebooks, whose reader sees the error, and
+    of functions that only other files call, who may handle it.
+    """
     for connection in case.of(table):
-        if not connection.direct or flow.handled(case.project, table, connection.call):
+        if not connection.direct or connection.library == OFFICIAL or table.script.notebook:
             continue
-        if _official_handler(case, connection):
+        if _is_lost(connection) or flow.handled(case.project, table, connection.call):
             continue
-        yield found(
-            "connect_without_error_handling",
-            table,
-            connection.call,
-            "a gateway that is away, busy or hanging ends the script with a traceback here",
-        )
+        if _called_elsewhere(case, table, connection.call):
+            continue
+        summary = "nobody catches the error of a gateway that is away, busy or hanging: it ends in a traceback"
+        yield found("connect_without_error_handling", table, connection.call, summary)
 
 
-def _official_handler(case: Case, connection: Connection) -> bool:
-    """Whether a class of the official library's client takes errors by the method that is called for them."""
-    if connection.library != OFFICIAL or not isinstance(connection.call.func, ast.Attribute):
+def _is_lost(connection: Connection) -> bool:
+    """Whether a coroutine is made and never run: another rule tells of it."""
+    return not connection.blocking and isinstance(connection.table.parents.get(connection.call), ast.Expr)
+
+
+def _called_elsewhere(case: Case, table: Table, node: ast.AST, depth: int = 0) -> bool:
+    """Whether somebody calls the function around a node who is not among these scripts, or cannot be followed."""
+    function = table.function(node)
+    if function is None:
         return False
-    for thing in case.project.types(connection.table, connection.call.func.value):
-        if thing.table is not None and isinstance(thing.node, ast.ClassDef):
-            for home, one in case.project.lineage(thing.table, thing.node):
-                if "error" in home.scope_of(one).names:
-                    return True
-    return False
+    sites = flow.callers(case.project, table, node)
+    if not sites:
+        return True
+    return depth < 4 and any(
+        not flow.handled(case.project, *site) and _called_elsewhere(case, *site, depth=depth + 1) for site in sites
+    )
 
 
-def retry_without_backoff(case: Case, table: Table) -> Iterator[Found]:
-    """A loop that connects again after a failure at once, or always after the same delay."""
-    connecting = {connection.call for connection in case.connections if connection.direct}
-    seen: Set[ast.AST] = set()
-    for _home, call, _loop in _loops(case, table, connecting):
-        loop = _loop
-        if loop in seen or not _goes_on(case, table, call, loop):
+def connect_error_swallowed(case: Case, table: Table) -> Iterator[Found]:
+    """A handler that says and does nothing, so that the script goes on without a connection."""
+    for connection in case.of(table):
+        if connection.library == OFFICIAL or not connection.direct or flow.loop(table, connection.call) is not None:
             continue
-        seen.add(loop)
-        delays = _delays(case, table, loop)
-        if not delays:
-            yield found("retry_without_backoff", table, call, "a failed connect is repeated at once, without a delay")
-        elif all(_always(case, table, delay) is not None for delay in delays):
-            seconds = _always(case, table, delays[0])
-            summary = "a failed connect is repeated with the same delay each time (%s s)" % seconds
-            yield found("retry_without_backoff", table, call, summary)
-
-
-def _loops(case: Case, table: Table, connecting: Set[ast.Call]) -> Iterator[Tuple[Table, ast.Call, Loop]]:
-    """The loops of a script whose turns connect, each with the call in it that does or leads to it."""
-    for call in table.calls:
-        loop = flow.loop(table, call)
-        if loop is None:
+        around = flow.handler(case.project, table, connection.call)
+        silent = next((each for each in getattr(around, "handlers", ()) if _is_silent(each)), None)
+        if silent is None or _asks_again(table):
             continue
-        for home, inner, _first in flow.reachable(case.project, table, call):
-            if inner in connecting:
-                yield home, call, loop
-                break
+        summary = "a failed connect is passed over in silence (line %d), and the script goes on" % silent.lineno
+        yield found("connect_error_swallowed", table, connection.call, summary)
 
 
-def _goes_on(case: Case, table: Table, call: ast.Call, loop: Loop) -> bool:
-    """Whether a failure of the call leads to the loop's next turn: caught inside of it, and no way out taken."""
-    catcher = flow.handler(case.project, table, call)
-    if catcher is None or loop not in set(table.ancestors(catcher)):
-        return _returns_failure(table, call, loop)
-    handlers: List[ast.ExceptHandler] = list(getattr(catcher, "handlers", ()))
-    return not handlers or any(not _leaves(each.body) for each in handlers)
+def _is_silent(handler: ast.ExceptHandler) -> bool:
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    wide = any(each is None or getattr(each, "id", getattr(each, "attr", "")) in _WIDE for each in caught)
+    return wide and all(
+        isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+        for each in handler.body
+    )
 
 
-def _returns_failure(table: Table, call: ast.Call, loop: Loop) -> bool:
-    """Whether the loop is one that asks until it is connected: while not ib.isConnected()."""
-    test = getattr(loop, "test", None)
-    if test is None:
-        return False
-    asks = any(isinstance(each, ast.Attribute) and each.attr == "isConnected" for each in ast.walk(test))
-    return asks and table.statement(call) in loop.body
+def _asks_again(table: Table) -> bool:
+    """Whether the script asks somewhere whether it is connected."""
+    return any(isinstance(each, ast.Attribute) and each.attr == "isConnected" for each in table.loads)
 
 
-def _leaves(body: List[ast.stmt]) -> bool:
-    """Whether statements end in raise, return or break whatever happens."""
-    for statement in body:
-        if isinstance(statement, (ast.Raise, ast.Return, ast.Break)):
-            return True
-        if isinstance(statement, ast.If) and statement.orelse and _leaves(statement.body) and _leaves(statement.orelse):
-            return True
-        function = getattr(getattr(statement, "value", None), "func", None)
-        if isinstance(statement, ast.Expr) and getattr(function, "attr", getattr(function, "id", "")) == "exit":
-            return True
-    return False
-
-
-def _always(case: Case, table: Table, delay: ast.AST) -> Optional[float]:
-    """The number a delay always is; None where it may be another one the next time."""
-    values = case.values.of(table, delay)
-    only = values[0].constant if len(values) == 1 and values[0].kind == CONSTANT else None
-    return only if isinstance(only, (int, float)) else None
-
-
-def _delays(case: Case, table: Table, loop: Loop) -> List[ast.AST]:
-    """What the loop waits for in each turn: the arguments of its sleeps, also in functions it calls."""
-    found_delays: List[ast.AST] = []
-    for statement in loop.body:
-        for home, call, _first in flow.reachable(case.project, table, statement, depth=1):
-            name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-            given = [*call.args, *[keyword.value for keyword in call.keywords if keyword.arg == "timeout"]]
-            if name in _SLEEPS and given:
-                # A delay that is computed anywhere else may grow; only one that is written down here cannot.
-                found_delays.append(given[0] if home is table else call)
-    return found_delays
-
-
-RULES = (connect_without_timeout, connect_without_error_handling, retry_without_backoff)
+RULES = (connect_without_timeout, connect_without_error_handling, connect_error_swallowed)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import Iterator, Set
+import re
+from typing import Dict, Iterator, List
 
 from ..analysis import flow
 from ..analysis.connections import Connection, client_classes
@@ -19,25 +20,42 @@ _LIBRARY_SETUP = tuple(
 )
 #: Where a node of a logging call's arguments keeps its word.
 _WORDED = ("id", "attr", "arg", "value")
+_PORT = re.compile(r"port|\b(?:4001|4002|7496|7497)\b")
+_NO_LOADS: Dict[str, List[ast.AST]] = {}
 _QUIET = ("WARNING", "WARN", "ERROR", "CRITICAL", "FATAL")
 
 
 def no_disconnect(case: Case, table: Table) -> Iterator[Found]:
     """No disconnect that runs whatever happens: in a finally, at exit, by a context manager."""
     connections = [each for each in case.of(table) if each.direct]
-    if not connections or all(_managed(case, connection) for connection in connections):
+    if table.script.notebook or not connections or all(_managed(case, connection) for connection in connections):
         return
     leaving = [node for node in _disconnects(case, table)]
     if any(_on_the_way_out(case, table, node) for node in leaving):
         return
-    if leaving and flow.is_library(case.project, table):
-        return  # offered by a method; who imports the file has to call it
-    first = next(each for each in connections if not _managed(case, each))
-    summary = "nothing ends the connection"
+    if flow.is_library(case.project, table):
+        return  # who imports the file has to end it
+    open_ended = [each for each in connections if not _managed(case, each) and not _ended_at_once(table, each)]
+    if not open_ended:
+        return
+    first = open_ended[0]
+    summary = "nothing calls disconnect(): the connection stays open until the process ends"
     if leaving:
         lines = ", ".join(str(getattr(node, "lineno", 0)) for node in leaving[:3])
         summary = "the connection is ended only when nothing fails before (line %s)" % lines
     yield found("no_disconnect", table, first.call, summary)
+
+
+def _ended_at_once(table: Table, connection: Connection) -> bool:
+    """Whether the statement after the connect ends it: nothing can fail between the two."""
+    statement = table.statement(connection.call)
+    parent = table.parents.get(statement)
+    for block in (getattr(parent, name, None) for name in ("body", "orelse", "finalbody")):
+        if isinstance(block, list) and statement in block:
+            after = block[block.index(statement) + 1 :][:1]
+            calls = [call for each in after if isinstance(each, ast.Expr) for call in flow.calls_in(each)]
+            return any(getattr(call.func, "attr", "") == "disconnect" for call in calls)
+    return False
 
 
 def _managed(case: Case, connection: Connection) -> bool:
@@ -91,18 +109,33 @@ def _on_the_way_out(case: Case, table: Table, node: ast.AST, depth: int = 0) -> 
     function = table.function(node)
     if function is None or depth > 4:
         return False
-    sites = [(home, call) for home, call in case.project.sites(function) if call is not node]
-    if any(_on_the_way_out(case, home, call, depth + 1) for home, call in sites):
-        return True
-    handed = [each for each in table.loads if (table, function) in _meant(case, table, each)]
-    return any(_on_the_way_out(case, table, each, depth + 1) for each in handed if not _is_called(table, each))
+
+    def by_others() -> bool:
+        sites = [(home, call) for home, call in case.project.sites(function) if call is not node]
+        if any(_on_the_way_out(case, home, call, depth + 1) for home, call in sites):
+            return True
+        handed = [each for each in _reads_of(case, table, function) if not _is_called(table, each)]
+        return any(_on_the_way_out(case, table, each, depth + 1) for each in handed)
+
+    return case.project.questions.answer(("on the way out", function), by_others, False)
 
 
-def _meant(case: Case, table: Table, node: ast.AST) -> Set[object]:
-    name = getattr(node, "id", getattr(node, "attr", ""))
-    if not any(getattr(scope.node, "name", None) == name for scope in table.scopes()):
-        return set()
-    return {(thing.table, thing.node) for thing in case.project.things(table, node)}
+def _reads_of(case: Case, table: Table, function: ast.AST) -> List[ast.AST]:
+    """Where a function is named without calling it."""
+    name = getattr(function, "name", "")
+    loads = case.project.questions.answer(("loads", table.script.path), lambda: _loads_by_name(table), _NO_LOADS)
+    return [
+        each
+        for each in loads.get(name, ())[:20]
+        if (table, function) in {(thing.table, thing.node) for thing in case.project.things(table, each)}
+    ]
+
+
+def _loads_by_name(table: Table) -> Dict[str, List[ast.AST]]:
+    found_loads: Dict[str, List[ast.AST]] = {}
+    for load in table.loads:
+        found_loads.setdefault(str(getattr(load, "id", getattr(load, "attr", ""))), []).append(load)
+    return found_loads
 
 
 def _is_called(table: Table, node: ast.AST) -> bool:
@@ -121,34 +154,40 @@ def _registers(case: Case, table: Table, call: ast.Call) -> bool:
 
 
 def connection_not_logged(case: Case, table: Table) -> Iterator[Found]:
-    """Host, port and client id appear in no log: nobody can tell later who held the slot.
+    """Host, port and client id are told nowhere: nobody can say later who held the slot.
 
     Scripts that it imports, and those that import it, count: logging is often set up elsewhere.
     """
     connections = case.of(table)
-    if connections and not any(
-        _logged(case, each, connections[0]) for each in [table, *case.project.neighbours(table)]
-    ):
+    if not connections or table.script.notebook:
+        return
+    if flow.is_library(case.project, table) and not case.project.is_imported(table):
+        return  # who imports it sets up the log
+    official = connections[0].library == OFFICIAL
+    if not any(_logged(case, each, official) for each in [table, *case.project.neighbours(table)]):
         summary = "no log says with which host, port and client id the script connects"
         yield found("connection_not_logged", table, connections[0].call, summary)
 
 
-def _logged(case: Case, table: Table, connection: Connection) -> bool:
-    return any(
-        _tells(call) or (connection.library != OFFICIAL and _turns_on(case, table, call)) for call in table.calls
-    )
+def _logged(case: Case, table: Table, official: bool) -> bool:
+    def answer() -> bool:
+        return any(_tells(call) or (not official and _turns_on(case, table, call)) for call in table.calls)
+
+    return case.project.questions.answer(("logged", table.script.path, official), answer, False)
 
 
 def _tells(call: ast.Call) -> bool:
-    """Whether a call logs a port and a client id, by what its arguments are named or say."""
-    if not isinstance(call.func, ast.Attribute) or call.func.attr not in _LEVELS:
+    """Whether a call logs or prints a port and a client id, by what its arguments are named or say."""
+    function = call.func
+    prints = isinstance(function, ast.Name) and function.id == "print"
+    if not prints and not (isinstance(function, ast.Attribute) and function.attr in _LEVELS):
         return False
     words = "".join(
         str(next((getattr(node, name) for name in _WORDED if getattr(node, name, None)), ""))
         for argument in (*call.args, *call.keywords)
         for node in ast.walk(argument)
     ).lower()
-    return "port" in words and ("client" in words or "cid" in words)
+    return bool(_PORT.search(words)) and ("client" in words or "cid" in words)
 
 
 def _turns_on(case: Case, table: Table, call: ast.Call) -> bool:

@@ -1,4 +1,4 @@
-"""Rules about the event loop: where a script patches it, and how often."""
+"""Rules about patching the event loop: where a script does it, and how often."""
 
 from __future__ import annotations
 
@@ -6,23 +6,15 @@ import ast
 from typing import Iterator, List
 
 from ..analysis import flow
+from ..analysis.library import PATCHES
 from ..analysis.scopes import Table
-from ..reading.model import WARNING, Found
-from .case import Case, found, where
-
-_STARTS = frozenset(
-    ["nest_asyncio.apply"]
-    + [
-        "%s.util.%s" % (library, name)
-        for library in ("ib_insync", "ib_async")
-        for name in ("startLoop", "patchAsyncio")
-    ]
-)
+from ..reading.model import ERROR, NOTE, WARNING, Found
+from .case import Case, found
 
 
 def starts(case: Case, table: Table) -> List[ast.Call]:
     """The calls of a script that patch the event loop, in order; those that only a notebook makes left out."""
-    calls = [call for call in table.calls if case.project.dotted(table, call.func) & _STARTS]
+    calls = [call for call in table.calls if case.project.dotted(table, call.func) & PATCHES]
     calls = [call for call in calls if not flow.in_notebook(table, call)]
     return sorted(calls, key=lambda call: (call.lineno, call.col_offset))
 
@@ -48,47 +40,35 @@ def loop_started_twice(case: Case, table: Table) -> Iterator[Found]:
     """Patched by more than one call, or in a loop."""
     calls = starts(case, table)
     for index, call in enumerate(calls):
-        before = [other for other in calls[:index] if not flow.exclusive(table, other, call)]
-        if before:
-            summary = "the event loop was patched before, at line %d" % before[0].lineno
+        before = next((other for other in calls[:index] if not _exclusive(case, table, other, call)), None)
+        if before is not None:
+            summary = "the event loop was patched before, at line %d" % before.lineno
             yield found("loop_started_twice", table, call, summary)
         elif flow.loop(table, call) is not None:
             yield found("loop_started_twice", table, call, "the event loop is patched in each turn of a loop")
 
 
+def _exclusive(case: Case, table: Table, one: ast.Call, other: ast.Call) -> bool:
+    case.project.effort.step()
+    return flow.exclusive(table, one, other)
+
+
 def loop_at_import(case: Case, table: Table) -> Iterator[Found]:
-    """Patched by importing the module: outside of functions and of the main guard of a file that others may import."""
+    """Patched by importing the module: outside of functions and of the main guard of a file that others may import.
+
+    An error where another audited script does import it; where nobody is known to, only the possibility is told.
+    """
+    imported = case.project.is_imported(table)
     guarded = flow.main_guard(table) is not None
     if not guarded and not flow.is_library(case.project, table):
         return
     for call in starts(case, table):
         if table.function(call) is None and not flow.under_guard(table, call):
             summary = "whoever imports this module gets a patched event loop"
-            if case.project.is_imported(table):
+            if imported:
                 summary += ", as another audited script does"
-            yield found("loop_at_import", table, call, summary)
+            severity = ERROR if imported else NOTE if guarded else WARNING
+            yield found("loop_at_import", table, call, summary, severity)
 
 
-def sync_connect_in_coroutine(case: Case, table: Table) -> Iterator[Found]:
-    """A blocking connect where a loop runs already: it raises RuntimeError, or stops everything else."""
-    blocking = {
-        connection.call: connection
-        for connection in case.connections
-        if connection.blocking and connection.library != "ibapi"
-    }
-    for node in (scope.node for scope in table.scopes()):
-        if not isinstance(node, ast.AsyncFunctionDef):
-            continue
-        for statement in node.body:
-            for home, call, first in flow.reachable(case.project, table, statement):
-                # Through other coroutines nothing is said twice: they are looked at themselves.
-                elsewhere = isinstance(home.function(call), ast.AsyncFunctionDef) and call is not first
-                if call not in blocking or elsewhere:
-                    continue
-                summary = "coroutine %s opens the connection with the blocking connect()" % node.name
-                if call is not first:
-                    summary += ", through the call that ends at %s" % where(home, call)
-                yield found("sync_connect_in_coroutine", table, first, summary)
-
-
-RULES = (loop_in_function, loop_started_twice, loop_at_import, sync_connect_in_coroutine)
+RULES = (loop_in_function, loop_started_twice, loop_at_import)

@@ -1,88 +1,84 @@
-"""Rules about ports: the other trading mode's, or both mixed over the scripts of a host."""
+"""Rules about ports and hosts. They tell both readings of what is written; nothing here decides which one is meant.
+
+No file name, folder or comment counts: they speak of real time data, productions and demos.
+"""
 
 from __future__ import annotations
 
 import ast
-import posixpath
 import re
 from typing import Dict, Iterator, List, Optional, Set, Tuple
 
+from ..analysis import flow
 from ..analysis.connections import Connection
 from ..analysis.scopes import Table, parameters
-from ..analysis.values import Value
+from ..analysis.values import CONSTANT, Value
 from ..reading.gateway import LIVE, TRADING_MODES, matches_any
 from ..reading.model import Found
 from .case import Case, about, at, found
+from .retrying import goes_on, turns
 
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+(?![a-z])")
-_MODE_NAMES = re.compile(r"^(?:trading_?mode|mode|account_?type|env|environment|profile)$", re.IGNORECASE)
-_ALSO_LIVE = ("live", "prod", "production", "real")
-_ALSO_PAPER = ("paper", "demo", "sim", "simulated")
-
-#: (trading mode, why it is thought to be meant)
-Intent = Tuple[str, str]
+#: Words that a port's name may hold beside its mode.
+_PLAIN = frozenset(
+    (
+        *(
+            "port",
+            "ports",
+            "ib",
+            "ibkr",
+            "tws",
+            "gw",
+            "gateway",
+            "ibgw",
+            "trading",
+            "account",
+            "acct",
+            "default",
+            "api",
+        ),
+        *("socket", "number", "no", "mode", "the", "my"),
+    )
+)
+_ADDRESS = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[\w-]+\.)+[a-z]{2,})$")
+_OTHER_NAMES = ("host.docker.internal",)
 
 
 def port_contradicts_mode(case: Case, table: Table) -> Iterator[Found]:
-    """A port that is written down and belongs to the other trading mode than the one that is meant."""
+    """A port that is written down, and something that says the other trading mode: its name, or the inventory."""
     for connection in case.of(table):
         values = case.numbers(connection, "port")
-        modes = {case.mode(value.constant) for value in values}
         for value in values:
             stands_for = case.mode(value.constant)
-            meant = _named_mode(value)
-            if meant is None and len(modes) == 1:
-                meant = intent(case, connection)
-            if meant is None or stands_for is None or meant[0] == stands_for:
+            said = _named_mode(value) or (_declared_mode(case, connection) if len(values) == 1 else None)
+            if stands_for is None or said is None or said[0] == stands_for:
                 continue
-            given = "is the library's default" if value.node is connection.call else "is written down"
-            summary = "port %d %s and is the %s gateway's, but %s" % (value.constant, given, stands_for, meant[1])
+            given = "the library's default" if value.node is connection.call else "written down"
+            summary = "port %d is %s and is the %s gateway's, but %s" % (value.constant, given, stands_for, said[1])
+            summary += ": either %s is meant and the port is wrong, or %s is meant and the %s is" % (
+                said[0],
+                stands_for,
+                said[2],
+            )
             verdict = found("port_contradicts_mode", value.table, value.node, summary, also=[at(connection)])
             yield about(verdict, connection, value)
 
 
-def right_port(case: Case, connection: Connection, value: Value) -> Optional[int]:
-    """The port that is meant where one contradicts; None where the inventory does not say a single one."""
-    meant = _named_mode(value) or intent(case, connection)
-    ports = [spec.port for spec in case.specs if meant and spec.trading_mode == meant[0]]
-    return ports[0] if len(ports) == 1 else None
+#: (trading mode, what says so, what would be wrong if it were not meant)
+Said = Tuple[str, str, str]
 
 
-def may_rewrite(case: Case, connection: Connection, value: Value) -> bool:
-    """Whether a port may be replaced: towards paper always, towards live only where the script is said to be live.
-
-    That the inventory has nothing but live gateways says what the host is for, not what the script was written for.
-    """
-    meant = _named_mode(value) or intent(case, connection)
-    return meant is not None and (meant[0] != LIVE or not meant[1].startswith("only "))
-
-
-def intent(case: Case, connection: Connection) -> Optional[Intent]:
-    """Which trading mode a script means: by the inventory's patterns, its own words, or the only mode there is."""
+def _declared_mode(case: Case, connection: Connection) -> Optional[Said]:
+    """The mode of the gateway whose entry in the inventory names the script as its client."""
     script = connection.table.script
-    elsewhere = case.is_elsewhere(connection)
-    if not elsewhere:
-        argv = script.command or ("python3", script.path)
-        named = {spec.trading_mode: spec.name for spec in case.specs if _names(spec.client_patterns, argv)}
-        if len(named) == 1:
-            mode, name = named.popitem()
-            return mode, "the inventory names the script as a client of %s (%s)" % (name, mode)
-    folder, name = posixpath.split(script.path)
-    for text, what in (
-        (posixpath.splitext(name)[0], "the file's name"),
-        (posixpath.basename(folder), "its folder's name"),
-    ):
-        told = _mode_in(text)
-        if told:
-            return told, "%s says %s" % (what, told)
-    told = _own_word(connection.table)
-    if told:
-        return told, "the script says %s" % told
-    modes = {spec.trading_mode for spec in case.specs}
-    if len(modes) == 1 and not elsewhere:
-        mode = modes.pop()
-        return mode, "only %s gateways are declared for this host" % mode
-    return None
+    if case.is_elsewhere(connection):
+        return None
+    argv = script.command or ("python3", script.path)
+    named = {spec.trading_mode: spec.name for spec in case.specs if _names(spec.client_patterns, argv)}
+    if len(named) != 1:
+        return None
+    mode, name = named.popitem()
+    return mode, "the inventory names the script as a client of %s (%s)" % (name, mode), "inventory"
 
 
 def _names(patterns: Tuple[str, ...], argv: Tuple[str, ...]) -> bool:
@@ -90,31 +86,17 @@ def _names(patterns: Tuple[str, ...], argv: Tuple[str, ...]) -> bool:
 
 
 def _mode_in(text: str) -> Optional[str]:
-    """The mode a name speaks of, as a word of its own; None where it speaks of both or of none."""
-    words = {word.lower() for word in _WORDS.findall(text[:200])}
-    told = {mode for mode, known in zip(TRADING_MODES, (_ALSO_LIVE, _ALSO_PAPER)) if words & set(known)}
-    return told.pop() if len(told) == 1 else None
+    """The mode that a port's name says; None where it says both, none, or speaks of something else as well."""
+    words = {word.lower() for word in _WORDS.findall(text[:200])} - _PLAIN
+    return words.pop() if len(words) == 1 and words <= set(TRADING_MODES) else None
 
 
-def _own_word(table: Table) -> Optional[str]:
-    """The mode that a constant of the script says: TRADING_MODE = "live"."""
-    told: Set[str] = set()
-    for name, bindings in table.module.names.items():
-        if _MODE_NAMES.match(name):
-            for each in bindings:
-                value = getattr(each.expression, "value", None)
-                told.update(mode for mode in TRADING_MODES if isinstance(value, str) and value.lower() == mode)
-    return told.pop() if len(told) == 1 else None
-
-
-def _named_mode(value: Value) -> Optional[Intent]:
+def _named_mode(value: Value) -> Optional[Said]:
     """The mode that the name says to which a port is given: LIVE_PORT = 4002, {"live": 4002}, live_port=4002."""
     names = _names_of(value)
-    told = {mode for mode in map(_mode_in, names) if mode}
-    if len(told) != 1:
-        return None
-    mode = told.pop()
-    return mode, "its name (%s) says %s" % (", ".join(names), mode)
+    told = {_mode_in(name) for name in names}
+    mode = told.pop() if len(told) == 1 else None
+    return (mode, "its name (%s) says %s" % (", ".join(names), mode), "name") if mode else None
 
 
 def _names_of(value: Value) -> List[str]:
@@ -140,6 +122,90 @@ def _target_names(target: ast.expr) -> List[str]:
     return [name] if name else []
 
 
+# --- several ports in one script -------------------------------------------------------------------------------------
+
+
+def live_port_in_turn(case: Case, table: Table) -> Iterator[Found]:
+    """Ports that are tried one after another until one answers, paper and live among them."""
+    for connection, call, loop in turns(case, table):
+        ports = _tried(case, table, call, connection, loop)
+        if {LIVE, "paper"} <= {case.mode(port) for port in ports} and goes_on(case, table, connection, call, loop):
+            yield found("live_port_in_turn", table, call, _in_turn(ports))
+    for connection in case.of(table):
+        first = _before(case, table, connection)
+        ports = [*_written(case, first), *_written(case, connection)] if first is not None else []
+        if len({case.mode(port) for port in ports} & set(TRADING_MODES)) == 2:
+            yield found("live_port_in_turn", table, connection.call, _in_turn(ports))
+
+
+def _in_turn(ports: List[int]) -> str:
+    return "ports %s are tried in turn, and a live one is among them: which account trades depends on what runs" % (
+        ", ".join(map(str, ports))
+    )
+
+
+def _tried(case: Case, table: Table, call: ast.Call, connection: Connection, loop: flow.Loop) -> List[int]:
+    """The ports that the turns of a loop give: what the loop goes over, where the port comes from it."""
+    names = {name.id for name in ast.walk(getattr(loop, "target", ast.Pass())) if isinstance(name, ast.Name)}
+    given = [connection.arguments["port"].expression] if "port" in connection.arguments else []
+    if connection.call is not call:
+        given = [*call.args, *[keyword.value for keyword in call.keywords]]
+    if not any(isinstance(each, ast.Name) and each.id in names for part in given for each in ast.walk(part)):
+        return []
+    over = getattr(loop, "iter", None)
+    displays = case.values.displays(table, over) if over is not None else []
+    constants = [
+        each.value
+        for _home, display in displays
+        for each in ast.walk(display)
+        if isinstance(each, ast.Constant) and type(each.value) is int
+    ]
+    return [port for port in constants if case.mode(port)]
+
+
+def _before(case: Case, table: Table, connection: Connection) -> Optional[Connection]:
+    """The connection whose failure leads to this one: it stands in the try whose handler this one is in."""
+    inner: ast.AST = connection.call
+    for outer in table.ancestors(connection.call):
+        if isinstance(outer, flow.TRIES) and isinstance(inner, ast.ExceptHandler):
+            body = [call for each in getattr(outer, "body", ()) for call in flow.calls_in(each)]
+            return next((one for one in case.of(table) if one.call in body), None)
+        inner = outer
+    return None
+
+
+def _written(case: Case, connection: Connection) -> List[int]:
+    values = case.argument(connection, "port")
+    return [value.constant for value in values if value.kind == CONSTANT and type(value.constant) is int]
+
+
+# --- where it leads --------------------------------------------------------------------------------------------------
+
+
+def remote_host(case: Case, table: Table) -> Iterator[Found]:
+    """The address of another machine, written down."""
+    for connection in case.of(table):
+        for value in case.argument(connection, "host"):
+            text = value.constant if value.kind == CONSTANT and isinstance(value.constant, str) else ""
+            if _ADDRESS.match(text) and text not in _OTHER_NAMES and not case.is_here(text):
+                summary = "the address %s of another machine is written down" % text
+                yield found("remote_host", value.table, value.node, summary, also=[at(connection)])
+
+
+def undeclared_port(case: Case, table: Table) -> Iterator[Found]:
+    """A port of this host that is written down and that no entry of the inventory has."""
+    declared = {spec.port for spec in case.specs}
+    for connection in case.of(table):
+        values = case.numbers(connection, "port")
+        if not declared or case.is_elsewhere(connection) or len(values) != 1 or values[0].constant in declared:
+            continue
+        summary = "port %d is not among the ports declared for this host (%s)" % (
+            values[0].constant,
+            ", ".join(str(port) for port in sorted(declared)),
+        )
+        yield found("undeclared_port", values[0].table, values[0].node, summary, also=[at(connection)])
+
+
 # --- over the scripts of a host --------------------------------------------------------------------------------------
 
 
@@ -150,7 +216,7 @@ def mixed_ports(case: Case) -> Iterator[Found]:
     for connection in case.connections:
         if case.is_elsewhere(connection):
             continue
-        values = case.numbers(connection, "port")
+        values = [value for value in case.numbers(connection, "port") if not value.what]
         modes = {case.mode(value.constant) for value in values}
         if len(modes) == 1:  # a script that chooses by itself mixes nothing up
             for value in values:
@@ -177,5 +243,5 @@ def _scripts(uses: List[Tuple[Connection, Value]]) -> Set[str]:
     return {connection.table.script.path for connection, _value in uses}
 
 
-RULES = (port_contradicts_mode,)
+RULES = (port_contradicts_mode, live_port_in_turn, remote_host, undeclared_port)
 HOST_RULES = (mixed_ports,)

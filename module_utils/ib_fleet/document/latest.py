@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional, Tuple
 
+from ...ib_gateway.base import findings
+
 #: Verdicts on a host of which nobody can say how its gateways are.
 NOT_SEEN = ("unreachable", "not_judged")
 
@@ -23,6 +25,13 @@ def gateways(host: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     }
     lost = {"status": "unknown", "verdict": host["verdict"], "findings": [blind], "api": None}
     return [{**each, **lost} for each in found]
+
+
+def contradicts_itself(look: Mapping[str, Any]) -> bool:
+    """Whether the status of a look is another one than that of the worst of its gateways."""
+    statuses = [each["status"] for each in look["gateways"]]
+    worst = max(statuses, key=findings.SEVERITIES.index, default=findings.UNKNOWN)
+    return bool(look["status"] != worst)
 
 
 def seen(result: Optional[Mapping[str, Any]]) -> Optional[Tuple[str, str]]:

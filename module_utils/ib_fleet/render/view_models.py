@@ -223,7 +223,9 @@ def _part(key: Any, value: Any) -> str:
     """A value in a dict; a command line as it would be typed, an age as a person says it."""
     if key == "age" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return _span(value)
-    return short([str(word) for word in value]) if key in ("command", "argv") and value else in_words(value)
+    if key in ("command", "argv") and value and isinstance(value, (list, tuple)):
+        return short([str(word) for word in value])
+    return in_words(value)
 
 
 def _process(each: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from ..store import documents, files
 from ..store.history import FILE, History
 
 PREVIOUS = "previous"
-FLEET, AUDIT, PAGE = "fleet.json", "audit.json", "index.html"
+FLEET, AUDIT, PAGE, METRICS = "fleet.json", "audit.json", "index.html", "ib_gateway.prom"
 
 
 @dataclass
@@ -44,7 +44,7 @@ def write_all(fleet: Mapping[str, Any], folder: Path, keep: int = 200, compare_w
     for name, made in (
         (FLEET, lambda: documents.text(fleet)),
         ("junit.xml", lambda: _junit(fleet)),
-        ("ib_gateway.prom", lambda: _prometheus(fleet)),
+        (METRICS, lambda: _prometheus(fleet)),
         (PAGE, lambda: _page(fleet, past)),
     ):
         _one(folder / name, made, done)
@@ -104,7 +104,7 @@ def _known_past(fleet: Mapping[str, Any], folder: Path, done: Written) -> dict[s
 
 def _one(path: Path, made: Callable[[], str], done: Written) -> None:
     try:
-        files.write(path, made())
+        files.write(path, made(), files.PUBLIC_MODE if path.name == METRICS else files.FILE_MODE)
         done.files.append(str(path))
     except ReportError as error:
         done.problems.append(str(error))

@@ -6,13 +6,16 @@ import contextlib
 import errno
 import getpass
 import os
+import stat
 import tempfile
 import time
 from pathlib import Path
 
 from ..document.report_error import ReportError
 
-FOLDER_MODE, FILE_MODE = 0o750, 0o640
+#: Whoever is on the controller may see which files there are; their content is for the owner and the group, except for
+#: what is written for another account's collector and holds no secret.
+FOLDER_MODE, FILE_MODE, PUBLIC_MODE = 0o755, 0o640, 0o644
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: What a run that was killed leaves behind is removed by a later one, once nobody can be writing it any more.
@@ -22,12 +25,14 @@ _STALE_AFTER = 3600.0
 def make_folder(folder: Path) -> None:
     """The folder of the reports, made where it is missing."""
     try:
-        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(FOLDER_MODE)  # whatever the umask: a collector that cannot enter is silent about every fault
     except OSError as error:
         raise ReportError(f"the report folder {folder} could not be made: {why(error)}") from error
 
 
-def write(path: Path, content: str) -> None:
+def write(path: Path, content: str, mode: int = FILE_MODE) -> None:
     """Puts a file in its place in one step: whoever reads it sees the one from before or the new one, whole.
 
     The text goes to a temporary file of the same folder, onto the disk, and then takes the name.
@@ -37,7 +42,7 @@ def write(path: Path, content: str) -> None:
         _remove_stale(path)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         with open(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
-            os.fchmod(handle, FILE_MODE)
+            os.fchmod(handle, mode)
             stream.write(content)
             stream.flush()
             os.fsync(handle)
@@ -48,6 +53,18 @@ def write(path: Path, content: str) -> None:
                 os.unlink(temporary)
         kept = "; the one from before is untouched" if path.exists() else ""
         raise ReportError(f"{path.name} was not written to {path.parent}: {why(error)}{kept}") from error
+
+
+def read(path: Path, most: int) -> str:
+    """The text of a file that others may have written. Raises OSError, and ValueError for more than `most` bytes."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a FIFO must not make it wait
+    with open(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise ValueError("it is not a regular file")
+        found = stream.read(most + 1)
+    if len(found) > most:
+        raise ValueError(f"it has more than {most} bytes")
+    return found.decode("utf-8")
 
 
 def why(error: OSError) -> str:

@@ -123,8 +123,8 @@ class History:
             if row is None:
                 return None
             rows = connection.execute("SELECT name, status, troubles FROM hosts WHERE sweep = ?", (row[0],)).fetchall()
-        statuses = {name: status for name, status, _ in rows}
-        return Sweep(row[0], row[1], statuses, {name: _troubles(told) for name, _, told in rows})
+        statuses = {_word(name): _word(status) for name, status, _ in rows}
+        return Sweep(row[0], _word(row[1]), statuses, {name: _troubles(told) for name, _, told in rows})
 
     def remember(self, start: Mapping[str, Known], names: Iterable[str], before: str) -> dict[str, Known]:
         """What is known of hosts when the sweeps older than a moment are asked too, the newest first.
@@ -155,7 +155,7 @@ class History:
             rows = connection.execute(
                 "SELECT generated_at, statuses FROM sweeps ORDER BY generated_at DESC, id DESC LIMIT ?", (limit,)
             ).fetchall()
-        return [(at, json.loads(told)) for at, told in reversed(rows)]
+        return [(_word(at), _counts(told)) for at, told in reversed(rows)]
 
     def points(self, limit: int = 30) -> dict[str, list[Point]]:
         """By host, over the newest sweeps, oldest first."""
@@ -168,7 +168,7 @@ class History:
                 (limit,),
             )
             for name, at, status, took in rows:
-                found[name].append(Point(at, status, took))
+                found[_word(name)].append(Point(_word(at), _word(status), _took(took)))
         return dict(found)
 
 
@@ -204,5 +204,43 @@ def _shaken(gateway: Mapping[str, Any]) -> bool:
     return bool(gateway["api"] and gateway["api"]["ok"] and gateway["api"].get("timings_ms"))
 
 
-def _troubles(told: str) -> frozenset[Trouble]:
-    return frozenset((gateway, code) for gateway, code in json.loads(told))
+# Others may have written the file. What no sweep of ours wrote is told, and keeps no other file from being written.
+
+
+def _troubles(told: Any) -> frozenset[Trouble]:
+    found = _json(told)
+    if not isinstance(found, list) or not all(isinstance(each, list) and len(each) == 2 for each in found):
+        raise _damaged("troubles")
+    return frozenset((_word(gateway), _word(code)) for gateway, code in found)
+
+
+def _counts(told: Any) -> dict[str, int]:
+    found = _json(told)
+    if not isinstance(found, dict) or not all(type(each) is int and 0 <= each < 1 << 32 for each in found.values()):
+        raise _damaged("statuses")
+    return found
+
+
+def _json(told: Any) -> Any:
+    try:
+        return json.loads(_word(told))
+    except (ValueError, RecursionError):
+        raise _damaged("no JSON") from None
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, str):
+        raise _damaged("no text")
+    return value
+
+
+def _took(value: Any) -> Optional[float]:
+    if value is None or (isinstance(value, (int, float)) and 0 <= value < 1e12):
+        return value
+    raise _damaged("a time")
+
+
+def _damaged(what: str) -> ReportError:
+    return ReportError(
+        f"the history {FILE} holds what no sweep has written ({what}): move the file away, a new one is begun"
+    )

@@ -8,17 +8,16 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
 
-from ..base.actions import BY_NAME
 from ..base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ..base.plan import Entry, Step
 from ..base.redaction import redact_argv, short
 from ..base.spec import GatewaySpec
-from ..base.steps import brief, read
 from ..decide import fingerprint
 from ..decide.assign import entries_of
 from ..lifecycle import places
 from ..module.look import look_for
 from ..module.runner import GATEWAYS_OPTION, GatewayModule
+from ..module.steps import outcome_of
 from ..state.admission import AdmissionCheck
 from ..state.authorization import Authorization
 from ..state.journal import JournalUnusable
@@ -32,14 +31,6 @@ REQUIRED_BY = {"authorization": ["gateways"], "then_look": ["gateways"]}
 #: Records that a step is about to be taken: what it meets, without secrets (numbers, names, a redacted command line).
 #: Raises Refused when that cannot be recorded: then the step must not be taken.
 Announce = Callable[[Mapping[str, Any]], None]
-
-
-def steps_of(module: GatewayModule, *actions: str) -> List[Step]:
-    """The option `steps`, empty where it was left out; ends the module when one is not of its actions or incomplete."""
-    steps, problems = read(module.params["steps"] or (), actions)
-    if problems:
-        module.give_up("the option steps cannot be used: %s" % "; ".join(problems), problems=problems)
-    return steps
 
 
 class ActionSession:
@@ -158,11 +149,6 @@ class ActionSession:
                 for each in {(one.action, one.gateway): one for one in self.outcomes if not one.admitted}.values()
             ],
         }
-
-
-def outcome_of(step: Step, result: str, reason: str, **more: Any) -> Outcome:
-    """The outcome of a step; its target is what a person or a later step needs of the step's own."""
-    return Outcome(step.action, step.gateway, brief(step.target, BY_NAME[step.action].needs), result, reason, **more)
 
 
 def summary_of(target: Target, command: Sequence[str] = ()) -> Dict[str, Any]:

@@ -182,9 +182,9 @@ def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
     """
     if process.user == "root" or spec.user is not None:
         return True
-    if spec.config_dir is not None:
-        owner = host.folders.get(spec.config_dir, Folder("")).owner
-        return owner is None or process.user == owner
+    owner = host.folders.get(spec.config_dir or "", Folder("")).owner
+    if owner is not None:
+        return process.user == owner
     if process.user == host.looked_as:
         return True
     rivals = {

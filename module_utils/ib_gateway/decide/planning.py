@@ -180,6 +180,8 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
             and process.pid in client.connection.gateway_pids
             and (client.protected or (client.working and keep is not None))
         ]
+        if entry.owners() and _may_be_fix(entry, process):
+            served.append("whoever uses pid %d over FIX, if it serves that" % process.pid)
         if keep is not None and process.age < entry.spec.start_timeout:
             served.append("the login of pid %d, which started %d s ago" % (process.pid, process.age))
         if keep is not None:
@@ -192,6 +194,13 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
         if not served:
             steps.append(_surplus_step(entry, process, later))
     return steps, spared
+
+
+def _may_be_fix(entry: Entry, process: Process) -> bool:
+    """Whether nothing tells it from a gateway that serves FIX alone: that has the same program and no API port."""
+    kind = process.gateway
+    native = kind is not None and kind.launcher == "native"
+    return native and process.folder is None and not entry.has_served(process)
 
 
 def _keep(entry: Entry) -> Optional[Process]:

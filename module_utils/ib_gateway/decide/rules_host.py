@@ -264,7 +264,6 @@ def client_id_held(case: Case) -> Iterator[Finding]:
             "%s hangs and keeps its API session: a copy that is started with the same client id gets error 326"
             % ", ".join("script pid %d" % client.process.pid for client in hung if client.process),
             {"clients": [visitor(client) for client in hung]},
-            findings.INFO,
         )
 
 

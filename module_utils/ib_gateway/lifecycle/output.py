@@ -21,7 +21,11 @@ def open_log(name: str, account: Account) -> Tuple[int, str]:
     root, folder = os.geteuid() == 0, places.log_folder(account.home)
     path = os.path.join(folder, name + ".log")
     try:
-        os.makedirs(folder, mode=0o755 if root else 0o700, exist_ok=True)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, mode=0o700)
+            if root:
+                # Whatever this run's umask: the account whose output it is has to get there.
+                os.chmod(folder, 0o755)  # noqa: S103 - it holds names of entries; each file is its account's own
         with contextlib.suppress(FileNotFoundError):
             _keep_end(path)
         # O_APPEND: whoever has to make room may cut the file while the gateway writes.

@@ -11,7 +11,7 @@ import re
 from typing import List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..base.redaction import redact_argv
-from .accounts import Account, cannot_read, cannot_run
+from .accounts import PATH, Account, cannot_read, cannot_run
 
 #: Whether a command has a display of its own, needs to be given one, or does not tell.
 BRINGS, NEEDS, UNKNOWN = "brings", "needs", "unknown"
@@ -31,9 +31,10 @@ _ELSEWHERE = re.compile(
     r"^\s*(?:\.|source)\s|\b(?:docker|podman|nerdctl|systemctl|machinectl|supervisorctl|ssh|tmux|screen|sudo|su|runuser|pm2)\b",
     re.MULTILINE,
 )
-_NEEDS = re.compile(
-    r"\$\{?DISPLAY\b|\bjava\b|\bxterm\b|GWClient|IbcGateway|IBGatewayController|ibcstart\.sh|displaybannerandlaunch\.sh"
-)
+_NEEDS = re.compile(r"\$\{?DISPLAY\b|\bxterm\b|\bibcstart\.sh|\bdisplaybannerandlaunch\.sh")
+_JAVA = re.compile(r"(?<![\w./$}-])(?:/[\w./-]+/)?java(?![\w./-])")
+#: What a Java that is one has beside its bin folder; a link or a wrapper of that name may be anything.
+_LIBRARIES = ("lib/libjli.so", "lib/jli/libjli.so", "lib/amd64/jli/libjli.so", "lib/aarch64/jli/libjli.so")
 _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
@@ -97,7 +98,7 @@ def _script(argv: Sequence[str], base: str, name: str, folder: str, account: Acc
     """A shell's or an interpreter's script: a file that has to be there, or the text behind -c."""
     words = list(argv[1:])
     if words[:1] and re.fullmatch(r"-[a-z]*c", words[0]) and len(words) > 1:
-        return Program(name, None, display_in(words[1]) if _SHELL.fullmatch(base) else UNKNOWN)
+        return Program(name, None, _display_of_script(words[1]) if _SHELL.fullmatch(base) else UNKNOWN)
     if not words or words[0].startswith("-"):
         return Program(name)
     path = os.path.join(folder, words[0])
@@ -106,7 +107,7 @@ def _script(argv: Sequence[str], base: str, name: str, folder: str, account: Acc
     if trouble:
         return Program(shown or "(not shown)", trouble)
     text = _text(path) if _SHELL.fullmatch(base) else None
-    return Program(shown or name, None, display_in(text) if text is not None else UNKNOWN)
+    return Program(shown or name, None, _display_of_script(text))
 
 
 def _display(argv: Sequence[str], path: str) -> str:
@@ -114,10 +115,21 @@ def _display(argv: Sequence[str], path: str) -> str:
     if _BRINGS.search(os.path.basename(argv[0])):
         return BRINGS
     real = os.path.realpath(path)
-    if os.path.basename(real) == "java":
-        return NEEDS
-    text = _text(real)
-    return display_in(text) if text is not None else UNKNOWN
+    return NEEDS if _is_java(real) else _display_of_script(_text(real))
+
+
+def _is_java(real: str) -> bool:
+    home = os.path.dirname(os.path.dirname(real))
+    return os.path.basename(real) == "java" and any(os.path.exists(os.path.join(home, each)) for each in _LIBRARIES)
+
+
+def _display_of_script(text: Optional[str]) -> str:
+    """By the text of a script, and by whether a java that it starts is one."""
+    found = display_in(text) if text is not None else UNKNOWN
+    if text is None or found != UNKNOWN or _ELSEWHERE.search(text):
+        return found
+    paths = [_find(word, "/", {"PATH": PATH}) for word in _JAVA.findall(_COMMENT.sub("", text))]
+    return NEEDS if any(path and _is_java(os.path.realpath(path)) for path in paths) else UNKNOWN
 
 
 def display_in(text: str) -> str:

@@ -109,7 +109,8 @@ def _ids_in_use(snapshot: Snapshot) -> Set[int]:
 
 def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> List[Diagnosis]:
     """The diagnoses; where something is wrong, made anew with what their units say and whether a start can succeed."""
-    if not any(each.codes for each in found):
+    unsure = not snapshot.visibility.privileged
+    if not any(each.codes and (unsure or each.entry.spec.startable) for each in found):
         return found
     from ..lifecycle.outlook import foresee  # most looks find nothing, and do not load it
 

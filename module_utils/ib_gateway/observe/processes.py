@@ -15,8 +15,9 @@ PROC = "/proc"
 #: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
 _ARGV_FIRST_READ = 16384
 _ARGV_LIMIT = 1 << 20
-#: The service below the slices of a user's manager.
-_USER_UNIT = re.compile(r"/user@(\d+)\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
+_SYSTEM = "system.slice"
+#: The service below the slices of a user's manager. The first manager in a path: folders below it may have any name.
+_USER_UNIT = re.compile(r"(?:(?!/user@).)*/user@(\d+)\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
@@ -43,16 +44,38 @@ def parse_cmdline(data: bytes) -> Tuple[str, ...]:
     return tuple(data.rstrip(b"\0").decode("utf-8", "backslashreplace").split("\0"))
 
 
-def parse_unit(cgroup: str) -> Optional[str]:
-    """The system unit in the text of /proc/PID/cgroup (v1, v2 or both), also inside a container; None without one."""
+def parse_unit(cgroup: str, first: Callable[[], str] = str) -> Optional[str]:
+    """The system unit in the text of /proc/PID/cgroup (v1, v2 or both), also inside a container; None without one.
+
+    first: reads that text of the first process; asked only where the path alone does not tell whose system it is in.
+    """
+    for controllers, folders in _groups(cgroup):
+        if folders.count(_SYSTEM) > 1 or (_SYSTEM in folders and folders[0] != _SYSTEM):
+            folders = _below(folders, next((path for kind, path in _groups(first()) if kind == controllers), []))
+        unit = _unit_in(folders)
+        if unit is not None:
+            return unit
+    return None
+
+
+def _groups(cgroup: str) -> Iterator[Tuple[str, List[str]]]:
+    """(controllers, folders of the path) of each line that systemd has a say in."""
     for line in cgroup.splitlines():
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
         if controllers in ("", "name=systemd"):
-            unit = _unit_in(path.split("/"))
-            if unit is not None:
-                return unit
-    return None
+            yield controllers, path.strip("/").split("/")
+
+
+def _below(folders: List[str], first: List[str]) -> List[str]:
+    """A path as the system of the first process sees it; nothing where it is not in that system.
+
+    Whoever has a subtree of his own may give folders in it any name, `system.slice/ibgateway.service` too, and so may a
+    container. Only what lies right below the place of the system's own first process is the system's.
+    """
+    if first[-1:] != ["init.scope"] or folders[: len(first) - 1] != first[:-1]:
+        return []
+    return folders[len(first) - 1 :]
 
 
 def parse_user_unit(cgroup: str) -> Optional[Tuple[int, str]]:
@@ -60,25 +83,18 @@ def parse_user_unit(cgroup: str) -> Optional[Tuple[int, str]]:
     for line in cgroup.splitlines():
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
-        found = _USER_UNIT.search(path) if controllers in ("", "name=systemd") else None
+        found = _USER_UNIT.match(path) if controllers in ("", "name=systemd") else None
         if found:
             return int(found.group(1)), found.group(2)
     return None
 
 
 def _unit_in(folders: List[str]) -> Optional[str]:
-    """The system unit in a control group's path: the service below slices alone, of the innermost system there is.
-
-    Units of a user's own manager are not the system's. A container's path may hang below its host's.
-    """
-    if "system.slice" in folders:
-        folders = folders[len(folders) - folders[::-1].index("system.slice") :]
-    elif "user.slice" in folders:
-        return None
+    """The system unit in a control group's path: the service below slices alone. Units of accounts are not its own."""
     for folder in folders:
         if folder.endswith(".service"):
             return folder
-        if folder and not folder.endswith(".slice"):
+        if folder == "user.slice" or not folder.endswith(".slice"):
             return None
     return None
 
@@ -198,15 +214,19 @@ def read_real_uid(pid: int) -> Optional[int]:
 def read_unit(pid: int) -> Optional[str]:
     """The system unit a process belongs to; None without one."""
     try:
-        return parse_unit(_read("%s/%d/cgroup" % (PROC, pid)).decode("utf-8", "backslashreplace"))
+        return parse_unit(_read_cgroup(pid), lambda: _read_cgroup(1))
     except OSError:
         return None
+
+
+def _read_cgroup(pid: int) -> str:
+    return _read("%s/%d/cgroup" % (PROC, pid)).decode("utf-8", "backslashreplace")
 
 
 def read_user_unit(pid: int) -> Optional[Tuple[int, str]]:
     """(uid, unit) where a process belongs to a unit of an account's own systemd; None where it does not."""
     try:
-        return parse_user_unit(_read("%s/%d/cgroup" % (PROC, pid)).decode("utf-8", "backslashreplace"))
+        return parse_user_unit(_read_cgroup(pid))
     except OSError:
         return None
 

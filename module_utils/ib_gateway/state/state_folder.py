@@ -14,7 +14,7 @@ import posixpath
 import stat
 import time
 from types import TracebackType
-from typing import List, NoReturn, Optional, Type
+from typing import List, NoReturn, Optional, Type, Union
 
 from ..base.redaction import plain_text
 
@@ -24,6 +24,8 @@ ABSENT, OK, UNUSABLE = "absent", "ok", "unusable"
 SYSTEM_FOLDER = "/var/lib/ib-gateway-repair"
 USER_FOLDER = ".local/state/ib-gateway-repair"
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+#: To pass through a folder that may not be listed.
+_WAY = getattr(os, "O_PATH", os.O_RDONLY) | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_DIRECTORY
 _WRITE = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _REMEDY = {
     errno.ENOSPC: "free some space on its file system",
@@ -38,6 +40,10 @@ RESET = (
     "ansible-playbook playbooks/release.yml -e ib_repair_reset_journal=true"
 )
 RESETTABLE = ("journal.jsonl", "lease.json")
+
+
+#: As many as the kernel follows.
+_MOST_LINKS = 40
 
 
 class JournalUnusable(Exception):
@@ -124,9 +130,7 @@ class Folder:
         if not path.startswith("/") or path.strip("/") == "":
             raise JournalUnusable("state_dir %s is not an absolute path of a folder of its own" % plain_text(path))
         try:
-            if create:
-                _make(path)
-            descriptor = os.open(path, _READ | os.O_DIRECTORY)
+            descriptor = _walk(path, create)
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -317,21 +321,74 @@ class Folder:
             time.sleep(0.02)
 
 
-def _make(path: str) -> None:
-    """Makes a folder and those above it that are missing, each for its owner alone and on disk. Raises OSError."""
-    missing = []
-    while not os.path.lexists(path):
-        missing.append(path)
-        path = posixpath.dirname(path)
-    for each in reversed(missing):
-        umask = os.umask(0o077)
-        try:
-            with contextlib.suppress(FileExistsError):
-                calls.mkdir(each, 0o700)
-        finally:
-            os.umask(umask)
-        above = os.open(posixpath.dirname(each), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            calls.fsync(above)
-        finally:
-            os.close(above)
+def _walk(path: str, create: bool) -> int:
+    """A descriptor of a folder, reached name by name from the root, and never through what another account can swap.
+
+    create: makes what is missing, each for its owner alone and on disk. Raises OSError, and JournalUnusable where an
+    account that is neither root nor this one could put another folder in place.
+    """
+    names = path.strip("/").split("/")[::-1]
+    here, at, links = os.open("/", _WAY), "/", 0
+    try:
+        while names:
+            name = names.pop()
+            _check_way(at, os.fstat(here))
+            below = _enter(here, name, create, _WAY if names else _READ | os.O_DIRECTORY)
+            if isinstance(below, int):
+                os.close(here)
+                here, at = below, posixpath.join(at, name)
+                continue
+            links += 1
+            if not names or links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            names += [each for each in below.split("/")[::-1] if each not in ("", ".")]
+            if below.startswith("/"):
+                os.close(here)
+                here, at = os.open("/", _WAY), "/"
+    except BaseException:
+        os.close(here)
+        raise
+    return here
+
+
+def _enter(here: int, name: str, create: bool, flags: int) -> Union[int, str]:
+    """A descriptor of the folder of that name, made where it is missing; where it is a link of ours, its target."""
+    try:
+        return os.open(name, flags, dir_fd=here)
+    except FileNotFoundError:
+        if not create:
+            raise
+    except OSError:
+        found = os.stat(name, dir_fd=here, follow_symlinks=False)
+        # Such as /var/lib on another disk. Nobody else could have replaced it, as _check_way has seen.
+        if stat.S_ISLNK(found.st_mode) and found.st_uid in (0, os.geteuid()):
+            return os.readlink(name, dir_fd=here)
+        raise
+    umask = os.umask(0o077)
+    try:
+        with contextlib.suppress(FileExistsError):
+            calls.mkdir(name, 0o700, dir_fd=here)
+    finally:
+        os.umask(umask)
+    above = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=here)
+    try:
+        calls.fsync(above)
+    finally:
+        os.close(above)
+    return os.open(name, flags, dir_fd=here)
+
+
+def _check_way(at: str, found: os.stat_result) -> None:
+    """Raises JournalUnusable for a folder on the way in which another account could put another one in place.
+
+    In one like /tmp, which anybody may write to, nobody can replace what is root's or this account's. What another
+    account has put there first is not ours, and is refused when it is entered.
+    """
+    mine = found.st_uid in (0, os.geteuid())
+    # The group of an account other than root is mostly its own alone, and its folders are often writable for it.
+    others = 0o022 if os.geteuid() == 0 else 0o002
+    if not mine or (found.st_mode & others and not found.st_mode & stat.S_ISVTX):
+        raise JournalUnusable(
+            "%s, in which the state_dir lies, may be changed by other accounts, so it is not trusted; take that away "
+            "(chown, chmod go-w), or give another state_dir" % plain_text(at)
+        )

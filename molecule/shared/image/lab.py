@@ -269,7 +269,12 @@ def service(entry: Dict[str, Any], open_session: bool) -> List[str]:
     if entry.get("service") is None:
         return own_group(entry, holders)
     unit = properties(unit_of(entry), OWNER if entry.get("service_scope") == "user" else None)
-    if holders != [int(unit["MainPID"])]:
+    # A unit that remains active has no main process; whoever it has started is in its control group.
+    group = f"/{unit_of(entry)}.service"
+    own = [int(unit["MainPID"])]
+    if own == [0]:
+        own = [pid for pid in holders if group in Path(f"/proc/{pid}/cgroup").read_text()] or own
+    if holders != own:
         return [f"port {port} is held by {holders}, not by the process of {unit_of(entry)}: {unit}"]
     owner, line = table()[holders[0]]
     if owner != OWNER or not line.startswith(f"{SERVER}/jre/bin/java "):

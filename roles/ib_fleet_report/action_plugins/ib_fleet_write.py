@@ -25,10 +25,9 @@ if _SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.document.report_error import ReportError  # noqa: E402
 from ansible.module_utils.ib_fleet.render import overview  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.run import clock, write_report  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import answers, clock, write_report  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
 
-_REGISTERED = "ib_gateway_"
 _FROZEN = "ib_gateway_repair_frozen"
 _OPTIONS = ("hosts", "declared", "dir", "kind", "fail_on", "keep", "compare_with", "merge", "scripts")
 
@@ -83,7 +82,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
                 "started_at": clock.started_at(),
                 "generated_at": clock.now(),
                 "check_mode": bool(self._task.check_mode),
-                "frozen": next(filter(None, (hostvars[name].get(_FROZEN) for name in options["hosts"])), None),
+                "frozen": next(filter(None, (_text(hostvars[name].get(_FROZEN)) for name in options["hosts"])), None),
                 "declared": options.get("declared") or (),
             },
         )
@@ -96,7 +95,12 @@ def _at_least_one(keep: Any) -> int:
 
 
 def _facts(variables: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: variables[key] for key in variables if key == "group_names" or str(key).startswith(_REGISTERED)}
+    """What a host's part of the document is made from: its groups, and what it answered, checked."""
+    return {"group_names": variables.get("group_names"), **answers.of(variables)}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _merged(options: Mapping[str, Any]) -> dict[str, Any]:

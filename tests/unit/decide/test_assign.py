@@ -16,6 +16,7 @@ from unit.facts import (
     OTHER_SCRIPT,
     SCRIPT,
     SECOND,
+    Fact,
     client,
     connection,
     entry,
@@ -160,7 +161,7 @@ def test_beside_one_that_serves_the_entry_s_port_a_gateway_on_another_api_port_i
     one: GatewaySpec, mode: Optional[str]
 ) -> None:
     held = [connection(SCRIPT), connection(OTHER_SCRIPT, server=SECOND, port=4002)]
-    pair = [gateway(GATEWAY), gateway(SECOND, mode=mode), listener(4001, GATEWAY), listener(4002, SECOND)]
+    pair: List[Fact] = [gateway(GATEWAY), gateway(SECOND, mode=mode), listener(4001, GATEWAY), listener(4002, SECOND)]
     look = snapshot(*pair, script(SCRIPT), script(OTHER_SCRIPT), *held)
     assert owned(look, one) == ([[GATEWAY]], [SECOND])
     assert elsewhere(look, one) == [[]]

@@ -53,7 +53,7 @@ def reasons(plan: Plan) -> str:
 
 LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
     "healthy: nothing": (FINE, probe(), ()),
-    "gateway_not_running: look again after a while, then start": (snapshot(), None, (("wait", None), ("start", None))),
+    "gateway_not_running: start after a second look": (snapshot(), None, (("wait", None), ("start", None))),
     "gateway_starting: wait for a unit that is coming up": (snapshot(units={UNIT: 5.0}), None, (("wait", None),)),
     "gateway_starting: wait": (snapshot(gateway(age=30.0, unit=UNIT)), None, (("wait", None),)),
     "duplicate_gateways: stop the surplus": (

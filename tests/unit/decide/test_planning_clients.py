@@ -1,4 +1,4 @@
-"""Which clients a plan stops: of those too many the ones whose end costs least, and never a protected one or a relay."""
+"""Which clients a plan stops: of those too many those that cost least, and never protected ones or relays."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ STALLED = (spec(name="stalled"), snapshot(gateway(**UNIT), listener()), probe("s
 FINE = (spec(name="fine"), snapshot(gateway(), listener()), probe())
 CROWDED = (
     spec(name="crowded"),
-    snapshot(gateway(), listener(), script(), connection(SCRIPT), connection(remote_host="10.0.0.9")),
+    snapshot(gateway(), listener(), script(age=60.0), script(817), connection(SCRIPT), connection(817)),
     None,
 )
 
@@ -251,7 +251,7 @@ UPSTREAM = (spec(), snapshot(gateway(), listener()), probe(notices=(1100,)))
 BY_COMMAND = (spec(service=None, start_command=("/opt/start",)), snapshot(), None)
 CUT = (
     spec(),
-    snapshot(gateway(), listener(), script(), connection(SCRIPT, cookie=7), connection(remote_host="10.0.0.9")),
+    snapshot(gateway(), listener(), script(age=60.0), script(817), connection(SCRIPT, cookie=7), connection(817)),
     None,
 )
 
@@ -263,12 +263,18 @@ CUT = (
         (UPSTREAM, "wait for the broker's link"),
         (CROWDED, "stop script pid %d of trader (python3 bot.py)" % SCRIPT),
         (DOWN, "start live by unit ibgateway.service"),
-        (BY_COMMAND, "start live by its start_command"),
         (STALLED, "restart stalled by unit ibgateway.service"),
     ],
 )
 def test_each_step_is_described_in_words(look: Tuple[Any, Any, Any], words: str) -> None:
     assert [actions.describe(each) for each in escalation.steps(health(look))] == [words]
+
+
+def test_a_start_by_command_comes_after_a_second_look() -> None:
+    assert [actions.describe(each) for each in escalation.steps(health(BY_COMMAND))] == [
+        "wait for port 4001 to open",
+        "start live by its start_command",
+    ]
 
 
 def test_a_cut_is_described_by_who_holds_the_connection() -> None:

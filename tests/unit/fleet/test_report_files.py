@@ -74,6 +74,25 @@ def test_a_file_is_written_and_nothing_is_left_beside_it(tmp_path: Path) -> None
     assert (tmp_path / "report").stat().st_mode & 0o777 == files.FILE_MODE
 
 
+def test_only_the_metrics_are_for_everybody_and_a_collector_can_enter(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        written = write_report.write_all(fleets.some(3), tmp_path / "new")
+    finally:
+        os.umask(before)
+    assert written.problems == []
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+    assert modes.pop("ib_gateway.prom") == 0o644
+    assert all(not mode & 0o007 for mode in modes.values()) and len(modes) == 4
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir(mode=0o700)
+    write_report.write_all(fleets.some(1), tmp_path / "mine")
+    assert (tmp_path / "mine").stat().st_mode & 0o777 == 0o700
+
+
 @pytest.mark.parametrize("call", ["replace", "fsync", "fchmod"])
 @pytest.mark.parametrize(
     ("number", "told"),

@@ -14,7 +14,7 @@ from ansible.module_utils.ib_fleet.store import documents
 from ansible.module_utils.ib_fleet.store.history import FILE, History
 from unit import fleets
 
-GOOD, DOWN = "good", "gateway_not_running: start"
+GOOD, DOWN = "good", "gateway_not_running: start after a second look"
 
 
 def day(number: int, **looks: Any) -> Dict[str, Any]:

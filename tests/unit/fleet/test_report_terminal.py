@@ -87,7 +87,7 @@ def test_a_span_is_told_as_a_person_says_it(seconds: float, words: str) -> None:
 
 
 def test_identical_findings_are_one_row_the_worst_first() -> None:
-    down = fleets.looks()["gateway_not_running: start"]
+    down = fleets.looks()["gateway_not_running: start after a second look"]
     hosts = [fleets.host("desk%d" % number, down) for number in range(9)]
     told = list(plain(overview(fleets.document(*hosts, fleets.host("away", fleets.UNREACHABLE)))))
     assert told[0] == "FLEET: 10 host(s): 9 unhealthy, 1 unreachable"
@@ -97,7 +97,7 @@ def test_identical_findings_are_one_row_the_worst_first() -> None:
 
 
 def test_the_next_command_is_the_one_that_helps_next() -> None:
-    down, good = fleets.looks()["gateway_not_running: start"], fleets.looks()["good"]
+    down, good = fleets.looks()["gateway_not_running: start after a second look"], fleets.looks()["good"]
 
     def commands(*hosts: Any, inventory: str = "hosts.yml", **more: Any) -> List[str]:
         found: List[str] = overview(fleets.document(*hosts, **more), inventory=inventory)["next"]
@@ -137,7 +137,7 @@ def test_who_is_compared_with_an_older_sweep_is_named_with_its_time() -> None:
 
 
 def test_the_page_is_named_on_a_line_of_its_own_before_the_next_command() -> None:
-    down = fleets.document(fleets.host("a", fleets.looks()["gateway_not_running: start"]))
+    down = fleets.document(fleets.host("a", fleets.looks()["gateway_not_running: start after a second look"]))
     path = "/srv/reports/" + "deep/" * 30 + "index.html"
     told = list(plain(overview(down, page=path)))
     assert told[-2] == f"PAGE: {path}" and told[-1].startswith("NEXT: ")
@@ -148,7 +148,7 @@ def test_the_page_is_named_on_a_line_of_its_own_before_the_next_command() -> Non
 
 
 def test_a_command_stays_one_line_and_the_table_fits_the_terminal() -> None:
-    down = fleets.looks()["gateway_not_running: start"]
+    down = fleets.looks()["gateway_not_running: start after a second look"]
     text = drawn(fleets.document(*(fleets.host("a-rather-long-name-of-a-host-%d" % n, down) for n in range(12))))
     commands = [line for line in text.splitlines() if line.startswith("next")]
     assert len(commands) == 1 and commands[0].endswith("--check --diff")
@@ -160,7 +160,7 @@ def test_nothing_a_terminal_obeys_comes_through_and_no_name_is_taken_for_markup(
     document["hosts"][0]["name"] = "[bold red]x[/]"
     for text in (*plain(overview(document)), drawn(document).replace("\n", "")):
         assert text.isprintable(), ascii(text)
-    shown = fleets.document(fleets.host("[bold]x", fleets.looks()["gateway_not_running: start"]))
+    shown = fleets.document(fleets.host("[bold]x", fleets.looks()["gateway_not_running: start after a second look"]))
     assert "[bold]x" in drawn(shown)
     assert overview(shown)["next"][0].split()[5] == "trading_hosts"
 

@@ -88,8 +88,9 @@ def test_nothing_speaks_against_any_other_command(found: CommandFacts) -> None:
 @pytest.mark.parametrize(
     ("text", "display"),
     [
-        ("exec java -cp jts.jar GWClient\n", NEEDS),
-        ("# xvfb-run would be needed\nexec java -cp jts.jar GWClient\n", NEEDS),
+        ("exec xterm -e gateway\n", NEEDS),
+        ("# xvfb-run would be needed\nexec xterm -e gateway\n", NEEDS),
+        ("exec java -cp jts.jar GWClient\n", UNKNOWN),
         ('[ -n "$DISPLAY" ] || exit 1\n', NEEDS),
         ('exec "${IBC_PATH}/scripts/displaybannerandlaunch.sh" &\n', NEEDS),
         ("export DISPLAY=:1\nexec java -cp jts.jar GWClient\n", BRINGS),
@@ -122,7 +123,7 @@ def test_a_program_is_looked_at_as_its_account_would_run_it(tmp_path: Path) -> N
         told = outlook(script(tmp_path, text)).blocker
         assert told is not None and says in told
     assert outlook(script(tmp_path, "#!/bin/sh\n")).blocker is None
-    assert outlook("env", "DISPLAY=:1", script(tmp_path, "#!/bin/sh\njava GWClient\n")).blocker is None
+    assert outlook("env", "DISPLAY=:1", script(tmp_path, "#!/bin/sh\nxterm -e gateway\n")).blocker is None
     assert outlook("xvfb-run-that-is-not-there").blocker is not None
 
 
@@ -139,10 +140,21 @@ def test_a_folder_on_the_way_closed_to_the_account_keeps_it_from_the_program(tmp
 
 
 def test_a_gateway_without_any_display_is_not_started_and_one_that_is_given_its_display_is(tmp_path: Path) -> None:
-    path = script(tmp_path, "#!/bin/sh\nexec java GWClient\n")
-    told = outlook(path).blocker
-    assert told is not None and "HeadlessException" in told
-    assert outlook(path, start_environment=(("DISPLAY", ":1"),)).blocker is None
+    java = tmp_path / "jre" / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.symlink_to("/bin/sleep")
+    path = script(tmp_path, "#!/bin/sh\nexec %s GWClient\n" % java)
+    for command in ([str(java), "GWClient"], [path], ["sh", path], ["sh", "-c", "exec %s GWClient" % java]):
+        assert outlook(*command).blocker is None  # a link of that name may be anything
+    java.unlink()
+    java.write_bytes(b"\x7fELF\0")
+    java.chmod(0o755)
+    (tmp_path / "jre" / "lib").mkdir()
+    (tmp_path / "jre" / "lib" / "libjli.so").touch()
+    for command in ([str(java), "GWClient"], [path], ["sh", path], ["sh", "-c", "exec %s GWClient" % java]):
+        told = outlook(*command).blocker
+        assert told is not None and "HeadlessException" in told, command
+        assert outlook(*command, start_environment=(("DISPLAY", ":1"),)).blocker is None
 
 
 # --- the environment -------------------------------------------------------------------------------------------------
@@ -155,7 +167,7 @@ def test_an_ended_gateway_s_environment_is_what_the_next_one_gets(
     monkeypatch.setenv("IB_PASSWORD", CANARY)
     with subprocess.Popen(["sleep", "60"]) as old:
         running = process(old.pid, "java")
-        path = script(tmp_path, '#!/bin/sh\necho "$DISPLAY $IB_PASSWORD $EXTRA" > "$OUT"\n# java\nexec sleep 0.01\n')
+        path = script(tmp_path, '#!/bin/sh\necho "$DISPLAY $IB_PASSWORD $EXTRA" > "$OUT"\n: xterm\nexec sleep 0.01\n')
         assert outlooks([Asked(named(path), running)])[0].blocker is None
         environment.keep("live", old.pid)
         old.kill()
@@ -198,6 +210,17 @@ def test_a_command_that_fails_at_once_names_the_file_with_what_it_said(tmp_path:
     with pytest.raises(CannotStart):
         lifecycle(named(path)).start(Patience(5.0))
     assert (log.read_text(), Path(str(log) + ".1").read_text()) == ("again\n", "HeadlessException\n")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's runs write the output of other accounts")
+def test_the_output_s_folder_lets_its_account_through_whatever_the_umask(tmp_path: Path, state_dir: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with pytest.raises(CannotStart):
+            lifecycle(named(script(tmp_path, "#!/bin/sh\nexit 3\n"))).start(Patience(5.0))
+    finally:
+        os.umask(before)
+    assert (state_dir / "output").stat().st_mode & 0o777 == 0o755
 
 
 def test_of_an_earlier_output_only_the_end_is_kept(tmp_path: Path, state_dir: Path) -> None:

@@ -121,14 +121,14 @@ def test_a_unit_s_file_is_read_for_what_does_not_exist(tmp_path: Path) -> None:
 
 def test_a_unit_without_a_display_is_one_that_gives_none_to_a_program_that_needs_one(tmp_path: Path) -> None:
     program = tmp_path / "start.sh"
-    program.write_text("#!/bin/sh\nexec java -cp x ibcalpha.ibc.IbcGateway\n")
+    program.write_text("#!/bin/sh\nexec /opt/ibc/scripts/ibcstart.sh 10.37\n")
     program.chmod(0o755)
     shown = {**SHOWN, "ExecStart": exec_start(program)}
     assert unit_facts.lacks_display(shown, None)
     assert not unit_facts.lacks_display({**shown, "Environment": "DISPLAY=:1"}, None)
     assert not unit_facts.lacks_display({**shown, "EnvironmentFiles": "/etc/ib.env (ignore_errors=no)"}, None)
     assert not unit_facts.lacks_display({**shown, "PassEnvironment": "DISPLAY"}, None)
-    program.write_text("#!/bin/sh\nexec xvfb-run java -cp x ibcalpha.ibc.IbcGateway\n")
+    program.write_text("#!/bin/sh\nexec xvfb-run /opt/ibc/scripts/ibcstart.sh 10.37\n")
     assert not unit_facts.lacks_display(shown, None)
 
 

@@ -84,7 +84,7 @@ def test_a_start_that_never_listens_is_waited_for_until_its_time_is_up_and_then_
     found = after(host, module({"probe": "auto"}), started=["paper"])
     assert host.clock - before >= ENTRIES[1]["start_timeout"]
     assert found["waited"] == [{"name": "paper", "answer": "not_listening"}]
-    assert statuses(found)["paper"] == "unhealthy"
+    assert statuses(found)["paper"] == "degraded", "its login is pending, which a person or time ends"
 
 
 def test_in_check_mode_nothing_is_waited_for() -> None:

@@ -190,7 +190,7 @@ def test_the_items_of_a_list_have_the_documented_keys(name: str, key: str, rows:
 
 
 def test_a_judgement_has_the_documented_keys_down_to_its_steps() -> None:
-    diagnosis = diagnose(entry(spec(), LOOK), LOOK, probe("stalled"))
+    diagnosis = diagnose(entry(spec(allow_restart_with_clients=True), LOOK), LOOK, probe("stalled"))
     found = result.judgement(diagnosis, plan(diagnosis), dict(LOOK.processes))
     assert found["findings"] and found["plan"]["steps"] and found["api"]
     returns = documented("ib_gateway_health")[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from typing import Optional, Tuple
+from typing import List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.observe import processes
@@ -96,7 +96,6 @@ def test_any_command_line_can_be_printed(data: bytes) -> None:
         ("0::/system.slice/system-ibgateway.slice/ibgateway@live.service\n", "ibgateway@live.service"),
         ("0::/system.slice/ibgateway.service/jvm\n", "ibgateway.service"),
         ("12:pids:/x\n1:name=systemd:/system.slice/ib.service\n0::/\n", "ib.service"),
-        ("0::/docker/0a1b/system.slice/ib.service\n", "ib.service"),
         (r"0::/system.slice/ib\x2dgateway.service", r"ib\x2dgateway.service"),
         ("0::/trading.slice/ibgateway.service\n", "ibgateway.service"),
         ("0::/trading.slice/trading-live.slice/ibgateway.service\n", "ibgateway.service"),
@@ -111,6 +110,53 @@ def test_any_command_line_can_be_printed(data: bytes) -> None:
 )
 def test_the_system_unit_is_read_from_the_control_group(cgroup: str, unit: Optional[str]) -> None:
     assert parse_unit(cgroup) == unit
+
+
+USER = "/user.slice/user-1000.slice/user@1000.service"
+
+
+@pytest.mark.parametrize(
+    ("path", "first", "unit"),
+    [
+        # Inside a container that sees its host's paths.
+        ("/docker/0a1b/system.slice/ib.service", "/docker/0a1b/init.scope", "ib.service"),
+        (
+            "/system.slice/docker-0a.scope/system.slice/ib.service",
+            "/system.slice/docker-0a.scope/init.scope",
+            "ib.service",
+        ),
+        # On the host: a container's unit of that name, one in a user's own subtree, one in a service's.
+        ("/docker/0a1b/system.slice/ib.service", "/init.scope", None),
+        ("/system.slice/docker-0a.scope/system.slice/ib.service", "/init.scope", None),
+        (USER + "/system.slice/ib.service", "/init.scope", None),
+        (USER + "/app.slice/system.slice/ib.service", "/init.scope", None),
+        ("/user.slice/system.slice/ib.service", "/init.scope", None),
+        ("/system.slice/web.service/system.slice/ib.service", "/init.scope", "web.service"),
+        # A user in a container, and a first process that no systemd put anywhere.
+        ("/docker/0a1b" + USER + "/system.slice/ib.service", "/docker/0a1b/init.scope", None),
+        ("/docker/0a1b/system.slice/ib.service", "/docker/0a1b", None),
+        ("/docker/0a1b/system.slice/ib.service", "/docker/other/init.scope", None),
+        ("/docker/0a1b/system.slice/ib.service", "", None),
+    ],
+)
+def test_a_folder_that_is_named_like_a_unit_is_one_only_in_the_system_s_own_place(
+    path: str, first: str, unit: Optional[str]
+) -> None:
+    assert parse_unit("0::%s\n" % path, lambda: "0::%s\n" % first) == unit
+    assert parse_unit("12:pids:/x\n1:name=systemd:%s\n" % path, lambda: "1:name=systemd:%s\n" % first) == unit
+
+
+def test_a_manager_below_another_account_s_is_no_manager() -> None:
+    mine = "0::%s/app.slice/ib.service\n" % USER
+    assert processes.parse_user_unit(mine) == (1000, "ib.service")
+    assert processes.parse_user_unit("0::%s/x/user@0.service/app.slice/ib.service\n" % USER) is None
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["system.slice", "app.slice", "ib.service", "init.scope", "user@1000.service", "x"])))
+def test_no_name_in_a_user_s_own_subtree_makes_a_unit_of_the_system(folders: List[str]) -> None:
+    path = "0::%s\n" % "/".join([USER, *folders])
+    assert parse_unit(path, lambda: "0::/init.scope\n") is None
 
 
 @settings(deadline=None)

@@ -20,8 +20,14 @@ MAY_IMPORT: Dict[str, Set[str]] = {
     "ib_gateway.api": {"ib_gateway.base"},
     "ib_gateway.decide": {"ib_gateway.base"},
     "ib_gateway.state": {"ib_gateway.base", "ib_gateway.observe"},
-    "ib_gateway.lifecycle": {"ib_gateway.base"},
-    "ib_gateway.module": {"ib_gateway.base", "ib_gateway.observe", "ib_gateway.api", "ib_gateway.decide"},
+    "ib_gateway.lifecycle": {"ib_gateway.base", "ib_gateway.observe"},
+    "ib_gateway.module": {
+        "ib_gateway.base",
+        "ib_gateway.observe",
+        "ib_gateway.api",
+        "ib_gateway.decide",
+        "ib_gateway.lifecycle",
+    },
     "ib_gateway.act": {
         "ib_gateway.base",
         "ib_gateway.observe",
@@ -30,12 +36,23 @@ MAY_IMPORT: Dict[str, Set[str]] = {
         "ib_gateway.lifecycle",
         "ib_gateway.module",
     },
-    "ib_audit": {"ib_gateway.base", "ib_gateway.observe", "ib_gateway.decide"},
+    "ib_audit": set(),
+    "ib_audit.reading": {"ib_gateway.base", "ib_gateway.observe", "ib_gateway.decide"},
+    "ib_audit.analysis": {"ib_audit.reading"},
+    "ib_audit.rules": {"ib_audit.reading", "ib_audit.analysis"},
+    "ib_audit.fixing": {"ib_audit.reading", "ib_audit.analysis", "ib_audit.rules"},
+    "ib_audit.report": {"ib_audit.reading", "ib_audit.rules"},
     "ib_fleet": set(),
-    "ib_fleet.document": {"ib_gateway.base", "ib_audit"},
-    "ib_fleet.store": {"ib_audit", "ib_fleet.document"},
-    "ib_fleet.render": {"ib_gateway.base", "ib_audit", "ib_fleet.document", "ib_fleet.store"},
-    "ib_fleet.run": {"ib_fleet.document", "ib_fleet.store", "ib_fleet.render"},
+    "ib_fleet.document": {"ib_gateway.base", "ib_audit.report"},
+    "ib_fleet.store": {"ib_audit.report", "ib_fleet.document"},
+    "ib_fleet.render": {
+        "ib_gateway.base",
+        "ib_audit.reading",
+        "ib_audit.report",
+        "ib_fleet.document",
+        "ib_fleet.store",
+    },
+    "ib_fleet.run": {"ib_gateway.base", "ib_fleet.document", "ib_fleet.store", "ib_fleet.render"},
     "library": {
         "ib_gateway.base",
         "ib_gateway.observe",
@@ -45,14 +62,29 @@ MAY_IMPORT: Dict[str, Set[str]] = {
         "ib_gateway.lifecycle",
         "ib_gateway.module",
         "ib_gateway.act",
-        "ib_audit",
+        "ib_audit.reading",
+        "ib_audit.analysis",
+        "ib_audit.rules",
+        "ib_audit.fixing",
     },
-    "filter_plugins": {"ib_gateway.base", "ib_gateway.state", "ib_audit", "ib_fleet.document", "ib_fleet.run"},
+    "filter_plugins": {
+        "ib_gateway.base",
+        "ib_gateway.state",
+        "ib_audit.report",
+        "ib_fleet.document",
+        "ib_fleet.run",
+    },
     "callback_plugins": {"ib_fleet.render", "ib_fleet.run"},
-    "action_plugins": {"ib_fleet.document", "ib_fleet.store", "ib_fleet.render", "ib_fleet.run"},
+    "action_plugins": {
+        "ib_gateway.base",
+        "ib_fleet.document",
+        "ib_fleet.store",
+        "ib_fleet.render",
+        "ib_fleet.run",
+    },
 }
 SHARED = PROJECT / "module_utils"
-PLUGINS = ("library", "filter_plugins", "callback_plugins", "roles/*/action_plugins")
+PLUGINS = ("library", "filter_plugins", "callback_plugins", "action_plugins", "roles/*/action_plugins")
 _PREFIX = "ansible.module_utils."
 
 

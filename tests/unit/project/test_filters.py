@@ -66,9 +66,24 @@ def test_what_was_refused_before_or_by_the_last_action_is_left_alone() -> None:
 
 
 def test_a_storm_is_judged_over_all_declared_hosts() -> None:
-    known = hostvars(a=DOWN, b=DOWN, c=WELL, d=None)
-    assert "2 of 4 hosts" in filters["ib_frozen"](list(known), known, STORM)
+    known = hostvars(a=DOWN, b=DOWN, c=WELL, d=WELL, e=None)
+    assert "2 of 5 hosts" in filters["ib_frozen"](list(known), known, STORM)
+    assert filters["ib_frozen"](["a", "b", "c"], known, STORM) == ""  # of a handful, parts say nothing
     assert filters["ib_frozen"](["a", "c"], known, STORM) == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "minutes", "named"),
+    [
+        ("", 60, "ib_repair_reason"),
+        (" ", 60, "ib_repair_reason"),
+        ("x", 0, "ib_repair_pause_minutes is 0"),
+        ("x", "soon", "soon"),
+    ],
+)
+def test_a_pause_that_cannot_be_kept_is_told_by_the_name_of_its_variable(reason: str, minutes: Any, named: str) -> None:
+    (told,) = filters["ib_reason_problems"](reason, minutes)
+    assert named in told and filters["ib_reason_problems"]("broker maintenance", "90") == []
 
 
 def test_limits_that_make_no_sense_are_all_told_at_once() -> None:

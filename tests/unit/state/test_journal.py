@@ -291,7 +291,9 @@ def test_a_record_that_could_not_be_read_again_is_not_written(state_dir: Path) -
     assert read(state_dir).state == journal.OK
 
 
-def test_a_look_where_there_are_no_books_costs_one_failed_open(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_look_without_books_ends_at_the_first_name_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     opened: List[Any] = []
     real = os.open
 
@@ -301,4 +303,4 @@ def test_a_look_where_there_are_no_books_costs_one_failed_open(monkeypatch: pyte
 
     monkeypatch.setattr(os, "open", counted)
     read_status("/nonexistent/folder")
-    assert opened == ["/nonexistent/folder"]
+    assert opened == ["/", "nonexistent"]

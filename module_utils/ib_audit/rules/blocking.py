@@ -1,0 +1,248 @@
+"""Rules about what must not happen while the event loop runs: blocking requests, blocking calls, sleeps."""
+
+from __future__ import annotations
+
+import ast
+from typing import Dict, FrozenSet, Iterator, List, Set, Tuple
+
+from ..analysis import flow
+from ..analysis.connections import client_classes
+from ..analysis.library import BLOCKING, CALLBACKS, CALM_EVENTS, PATCHES, READING
+from ..analysis.scopes import FUNCTIONS, Function, Table
+from ..reading.model import ASYNC, INSYNC, Found
+from .case import Case, found, where
+
+_SLEEPS = frozenset(
+    ["time.sleep"] + ["%s.%s" % (name, sleep) for name in (INSYNC, ASYNC) for sleep in ("util.sleep", "IB.sleep")]
+)
+#: Methods of the client that run the loop until something happens: like a sleep, they cannot be nested.
+_RUNNING = ("sleep", "waitOnUpdate", "waitUntil")
+_BLOCKING_CALLS = frozenset(
+    ["requests.%s" % name for name in ("get", "post", "put", "delete", "patch", "head", "request")]
+    + ["subprocess.%s" % name for name in ("run", "call", "check_call", "check_output", "getoutput")]
+    + ["os.system", "builtins.input", "urllib.request.urlopen", "smtplib.SMTP", "smtplib.SMTP_SSL"]
+)
+_SYNC_CLASSES = frozenset("%s.IB" % name for name in (INSYNC, ASYNC))
+#: What a while loop may wait for that only the event loop brings.
+_BROUGHT = ("isDone", "isActive", "orderStatus", "filled", "marketPrice", "bid", "ask", "last", "fills")
+
+
+def sync_connect_in_coroutine(case: Case, table: Table) -> Iterator[Found]:
+    """A blocking connect where a loop runs already: it raises RuntimeError."""
+    blocking = {one.call for one in case.connections if one.blocking and one.library != "ibapi"}
+    if not blocking or is_patched(case, table):
+        return
+    for node in _coroutines(table):
+        for home, call, first in _run_by(case, table, node, "connect", lambda _home, call: call in blocking):
+            summary = "coroutine %s opens the connection with the blocking connect()" % getattr(node, "name", "")
+            if call is not first:
+                summary += ", through the call that ends at %s" % where(home, call)
+            yield found("sync_connect_in_coroutine", table, first, summary)
+
+
+def sync_request(case: Case, table: Table) -> Iterator[Found]:
+    """A request that runs the event loop, in a coroutine or an event handler: the loop runs already."""
+    if is_patched(case, table):
+        return
+
+    def blocks(home: Table, call: ast.Call) -> bool:
+        function = call.func
+        return (
+            isinstance(function, ast.Attribute)
+            and function.attr in BLOCKING
+            and not isinstance(home.parents.get(call), ast.Await)
+            and bool(client_classes(case.project, home, function.value) & _SYNC_CLASSES)
+        )
+
+    for node in _coroutines(table):
+        for home, call, first in _run_by(case, table, node, "request", blocks):
+            if _name(call) != "connect":
+                yield _blocked(
+                    "sync_request_in_coroutine", "coroutine %s" % getattr(node, "name", ""), table, home, call, first
+                )
+    for handler, name in _handlers(case, table, CALM_EVENTS):
+        if not isinstance(handler, ast.AsyncFunctionDef):
+            for home, call, first in _run_by(case, table, handler, "request", blocks):
+                yield _blocked("sync_request_in_handler", "event handler %s" % name, table, home, call, first)
+
+
+def _blocked(code: str, who: str, table: Table, home: Table, call: ast.Call, first: ast.Call) -> Found:
+    summary = "%s calls the blocking %s(): the event loop runs already, so it raises RuntimeError" % (who, _name(call))
+    if call is not first:
+        summary += "; the call is at %s" % where(home, call)
+    return found(code, table, first, summary)
+
+
+def blocking_sleep(case: Case, table: Table) -> Iterator[Found]:
+    """A blocking sleep in a coroutine, handler or callback; and time.sleep in a loop that waits for the client."""
+    if not case.project.libraries(table) and not case.of(table):
+        return
+
+    def sleeps(home: Table, call: ast.Call) -> bool:
+        return _sleeps(case, home, call)
+
+    for node, what in _running(case, table):
+        for home, call, first in _run_by(case, table, node, "sleep", sleeps):
+            summary = "%s sleeps, and nothing else is received meanwhile" % what
+            if call is not first:
+                summary += "; the sleep is at %s" % where(home, call)
+            yield found("blocking_sleep", table, first, summary)
+    yield from _sleeping_loops(case, table)
+
+
+def _sleeping_loops(case: Case, table: Table) -> Iterator[Found]:
+    """time.sleep in a loop that reads what the client has received: while it sleeps nothing is received."""
+    for call in table.calls:
+        if "time.sleep" not in case.project.dotted(table, call.func):
+            continue
+        loop = flow.loop(table, call)
+        if loop is None or isinstance(table.function(call), ast.AsyncFunctionDef) or _in_handler(table, call, loop):
+            continue
+        if _reads(case, table, loop):
+            summary = "the loop reads what the client has received, and time.sleep() keeps it from receiving"
+            yield found("blocking_sleep", table, call, summary + ": use ib.sleep()")
+
+
+def _in_handler(table: Table, node: ast.AST, loop: ast.AST) -> bool:
+    for outer in table.ancestors(node):
+        if outer is loop:
+            return False
+        if isinstance(outer, ast.ExceptHandler):
+            return True
+    return False
+
+
+def _reads(case: Case, table: Table, loop: flow.Loop) -> bool:
+    def answer() -> bool:
+        for statement in loop.body:
+            for call in flow.calls_in(statement):
+                function = call.func
+                if not isinstance(function, ast.Attribute) or function.attr not in READING:
+                    continue
+                if client_classes(case.project, table, function.value) & _SYNC_CLASSES:
+                    return True
+        return False
+
+    return case.project.questions.answer(("reads", loop), answer, False)
+
+
+def blocking_call(case: Case, table: Table) -> Iterator[Found]:
+    """A call that waits for the network, a program or a person, in a coroutine, handler or callback."""
+    if not case.project.libraries(table) and not case.of(table):
+        return
+
+    def waits(home: Table, call: ast.Call) -> bool:
+        return bool(case.project.dotted(home, call.func) & _BLOCKING_CALLS)
+
+    for node, what in _running(case, table):
+        for home, call, first in _run_by(case, table, node, "wait", waits):
+            name = min(case.project.dotted(home, call.func) & _BLOCKING_CALLS).replace("builtins.", "")
+            summary = "%s waits in %s(), and nothing else is received meanwhile" % (what, name)
+            if call is not first:
+                summary += "; the call is at %s" % where(home, call)
+            yield found("blocking_call", table, first, summary)
+
+
+# --- what the event loop runs ----------------------------------------------------------------------------------------
+
+Runner = Tuple[Function, str]
+
+
+def is_patched(case: Case, table: Table) -> bool:
+    """Whether the loop is made re-entrant here, or in a script that this one imports or that imports it."""
+
+    def patches(one: Table) -> bool:
+        return case.project.questions.answer(
+            ("patches", one.script.path),
+            lambda: any(case.project.dotted(one, call.func) & PATCHES for call in one.calls),
+            False,
+        )
+
+    return any(patches(one) for one in [table, *case.project.neighbours(table)])
+
+
+def _run_by(
+    case: Case, table: Table, node: Function, kind: str, wanted: flow.Wanted
+) -> Iterator[Tuple[Table, ast.Call, ast.Call]]:
+    """(script, call, the call in this function that leads to it) for the calls of a kind that a function makes.
+
+    Through other coroutines nothing is said twice: they are looked at themselves.
+    """
+    for first in flow.calls_of(node):
+        for home, call in flow.reached(case.project, table, first, kind, wanted):
+            if call is first or not isinstance(home.function(call), ast.AsyncFunctionDef):
+                yield home, call, first
+
+
+def _coroutines(table: Table) -> List[ast.AsyncFunctionDef]:
+    return [scope.node for scope in table.scopes() if isinstance(scope.node, ast.AsyncFunctionDef)]
+
+
+def _running(case: Case, table: Table) -> List[Runner]:
+    """The functions of a script that the event loop runs, each with what it is."""
+    runners: Dict[ast.AST, Runner] = {node: (node, "coroutine %s" % node.name) for node in _coroutines(table)}
+    for scope in table.scopes():
+        node = scope.node
+        if isinstance(node, ast.ClassDef) and case.project.bases(table, node) & {"ibapi.wrapper.EWrapper"}:
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef) and each.name in CALLBACKS:
+                    runners[each] = (each, "callback %s" % each.name)
+    for function, name in _handlers(case, table):
+        runners.setdefault(function, (function, "event handler %s" % name))
+    return list(runners.values())
+
+
+def _handlers(case: Case, table: Table, without: FrozenSet[str] = frozenset()) -> Iterator[Runner]:
+    """The functions of a script that are registered for events, each with its name."""
+    seen: Set[ast.AST] = set()
+    for event, handler in registered(case, table):
+        for home, node in functions(case, table, handler):
+            if home is table and isinstance(node, FUNCTIONS) and event not in without and node not in seen:
+                seen.add(node)
+                yield node, getattr(node, "name", "(a lambda)")
+
+
+def registered(case: Case, table: Table) -> List[Tuple[str, ast.expr]]:
+    """(event, what is registered for it): ib.orderStatusEvent += handler, ib.orderStatusEvent.connect(handler)."""
+
+    def answer() -> List[Tuple[str, ast.expr]]:
+        found_handlers: List[Tuple[str, ast.expr]] = []
+        for node in table.nodes():
+            if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add) and _is_event(node.target):
+                found_handlers.append((getattr(node.target, "attr", ""), node.value))
+        for call in table.calls:
+            function = call.func
+            if not isinstance(function, ast.Attribute) or function.attr != "connect" or not call.args:
+                continue
+            if _is_event(function.value):
+                found_handlers.append((getattr(function.value, "attr", ""), call.args[0]))
+        return found_handlers
+
+    return case.project.questions.answer(("registered", table.script.path), answer, [])
+
+
+def _is_event(node: ast.AST) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr.endswith("Event")
+
+
+def functions(case: Case, table: Table, node: ast.expr) -> Set[Tuple[Table, ast.AST]]:
+    """The functions here that an expression stands for."""
+    if isinstance(node, ast.Lambda):
+        return {(table, node)}
+    return {(each.table, each.node) for each in case.project.things(table, node) if each.table and each.node}
+
+
+def _sleeps(case: Case, table: Table, call: ast.Call) -> bool:
+    if case.project.dotted(table, call.func) & _SLEEPS:
+        return True
+    function = call.func
+    if not isinstance(function, ast.Attribute) or function.attr not in _RUNNING:
+        return False
+    return bool(client_classes(case.project, table, function.value))
+
+
+def _name(call: ast.Call) -> str:
+    return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
+
+
+RULES = (sync_connect_in_coroutine, sync_request, blocking_sleep, blocking_call)

@@ -1,0 +1,138 @@
+"""Rules about scripts that run for days: what brings them back after the gateway's nightly restart."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Iterator, List
+
+from ..analysis import flow
+from ..analysis.connections import client_classes
+from ..analysis.library import SUBSCRIBING
+from ..analysis.scopes import FUNCTIONS, Table
+from ..reading.model import ASYNC, INSYNC, KIT, OFFICIAL, Found
+from .blocking import functions, registered
+from .case import Case, found
+from .retrying import turns
+
+_FOREVER = frozenset("%s.%s" % (name, method) for name in (INSYNC, ASYNC) for method in ("util.run", "IB.run"))
+#: Names in a script that knows that connections end.
+_KNOWS = re.compile(r"disconnectedevent|isconnected|watchdog|connectionlost|reconnect|re_connect|timeoutevent|" + KIT)
+_WAITS = ("sleep", "waitOnUpdate")
+
+
+def no_reconnect(case: Case, table: Table) -> Iterator[Found]:
+    """A script that runs without an end, and in which nothing connects again."""
+    connections = [each for each in case.of(table) if each.library != OFFICIAL and each.direct]
+    if not connections or table.script.notebook:
+        return
+    if any(_knows(case, each) for each in [table, *case.project.neighbours(table)]) or turns(case, table):
+        return
+    forever = next((call for call in table.calls if _runs_forever(case, table, call)), None)
+    if forever is not None:
+        summary = "the script runs without an end (line %d), and nothing connects again" % forever.lineno
+        summary += " after the gateway's nightly restart"
+        yield found("no_reconnect", table, connections[0].call, summary)
+
+
+def _knows(case: Case, table: Table) -> bool:
+    """Whether a name in a script shows that it knows that connections end; comments and texts do not count."""
+
+    def answer() -> bool:
+        names = (str(getattr(each, "attr", getattr(each, "id", ""))) for each in table.loads)
+        bound = (name for scope in table.scopes() for name in scope.names)
+        events = (event for event, _handler in registered(case, table))
+        return any(_KNOWS.search(name.lower()) for source in (names, bound, events) for name in source)
+
+    return case.project.questions.answer(("knows", table.script.path), answer, False)
+
+
+def _runs_forever(case: Case, table: Table, call: ast.Call) -> bool:
+    """ib.run(), util.run(), loop.run_forever(), or a wait of the client in `while True` that nothing leaves."""
+    function = call.func
+    if not isinstance(function, ast.Attribute):
+        return bool(case.project.dotted(table, function) & _FOREVER) and not call.args
+    if function.attr == "run_forever" or (function.attr == "run" and not call.args):
+        classes = client_classes(case.project, table, function.value)
+        named = case.project.dotted(table, function) & _FOREVER
+        return function.attr == "run_forever" or bool(named) or bool(classes & {"ib_insync.IB", "ib_async.IB"})
+    if function.attr not in _WAITS or not client_classes(case.project, table, function.value):
+        return False
+    loop = flow.loop(table, call)
+    return isinstance(loop, ast.While) and _is_true(loop.test) and not _leaves(loop)
+
+
+def _is_true(test: ast.expr) -> bool:
+    return isinstance(test, ast.Constant) and bool(test.value)
+
+
+def _leaves(loop: ast.While) -> bool:
+    inner = [each for statement in loop.body for each in flow.below(statement)]
+    return any(isinstance(each, (ast.Break, ast.Return)) for each in inner)
+
+
+def lost_subscriptions(case: Case, table: Table) -> Iterator[Found]:
+    """A script that subscribes once and connects again: the new connection has none of its subscriptions."""
+    connecting = {one.call for one in case.connections if one.library != OFFICIAL and one.direct}
+    subscribed = _subscriptions(case, table)
+    if not subscribed or not connecting:
+        return
+
+    def connects(_home: Table, call: ast.Call) -> bool:
+        return call in connecting
+
+    def subscribes(home: Table, call: ast.Call) -> bool:
+        return _subscribes(case, home, call)
+
+    handlers = [
+        (event, home, node)
+        for event, handler in registered(case, table)
+        for home, node in functions(case, table, handler)
+        if isinstance(node, FUNCTIONS)
+    ]
+    again = [
+        (home, node)
+        for event, home, node in handlers
+        if event in ("disconnectedEvent", "connectedEvent")
+        and flow.in_function(case.project, home, node, "subscribe", subscribes)
+    ]
+    if again:
+        return
+    for event, home, node in handlers:
+        if event != "disconnectedEvent":
+            continue
+        first = next(iter(flow.in_function(case.project, home, node, "connect", connects)), None)
+        if first is not None:
+            name = getattr(node, "name", "a lambda")
+            summary = "%s connects again and does not subscribe again to what line %d asked for" % (
+                name,
+                subscribed[0].lineno,
+            )
+            place: ast.AST = first[1] if first[0] is table else node
+            yield found("lost_subscriptions", table, place, summary)
+
+
+def _subscriptions(case: Case, table: Table) -> List[ast.Call]:
+    """The calls that subscribe, unless one of them is in a loop that may go on over reconnections."""
+    calls = [call for call in table.calls if _subscribes(case, table, call)]
+    return [] if any(isinstance(flow.loop(table, call), ast.While) for call in calls) else calls
+
+
+def _subscribes(case: Case, table: Table, call: ast.Call) -> bool:
+    function = call.func
+    if not isinstance(function, ast.Attribute) or not client_classes(case.project, table, function.value):
+        return False
+    if function.attr in ("reqHistoricalData", "reqHistoricalDataAsync"):
+        kept = [keyword.value for keyword in call.keywords if keyword.arg == "keepUpToDate"]
+        return any(value.constant is True for each in kept for value in case.values.constants(table, each))
+    if function.attr == "reqMktData" and _is_snapshot(call):
+        return False
+    return function.attr in SUBSCRIBING
+
+
+def _is_snapshot(call: ast.Call) -> bool:
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "snapshot"] or call.args[2:3]
+    return any(isinstance(each, ast.Constant) and each.value is True for each in given)
+
+
+RULES = (no_reconnect, lost_subscriptions)

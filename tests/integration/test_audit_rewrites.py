@@ -1,0 +1,150 @@
+"""What a rewrite makes of a script does the same: the same requests, orders and account at a simulated gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import List, NamedTuple, Tuple
+
+import pytest
+from ansible.module_utils.ib_audit.fixing import repair
+from ansible.module_utils.ib_audit.reading.model import Source
+from simulator.launch import SimulatedGateway
+from unit.audited import spec
+from unit.rewritten import CLIENT_IDS, LOOPS, whole
+
+from integration.audited_scripts import BOT
+
+pytest.importorskip("libcst", reason="LibCST is not installed: rewrites cannot be tested")
+PROJECT = Path(__file__).resolve().parents[2]
+CASES = PROJECT / "tests" / "unit" / "audit_cases"
+KIT = PROJECT / "roles" / "ib_client_kit" / "files" / "ib_connect.py"
+START_API = "71"
+#: What a script sends by itself while it connects depends on the clock in one place only.
+_SECONDS = 60
+
+
+class Run(NamedTuple):
+    """What a script did: its requests, the id it connected with, how it ended and what it said."""
+
+    requests: List[Tuple[str, ...]]
+    client_id: str
+    code: int
+    said: str
+
+
+class Tap:
+    """Stands between a script and the gateway, and keeps what the script sends."""
+
+    def __init__(self, port: int) -> None:
+        self._gateway = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.sent = b""
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _address = self._listener.accept()
+            except OSError:
+                return
+            gateway = socket.create_connection(("127.0.0.1", self._gateway))
+            for one, other, keep in ((client, gateway, True), (gateway, client, False)):
+                thread = threading.Thread(target=self._pump, args=(one, other, keep), daemon=True)
+                self._threads.append(thread)
+                thread.start()
+
+    def _pump(self, one: socket.socket, other: socket.socket, keep: bool) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                data = one.recv(65536)
+                if keep:
+                    self.sent += data
+                if not data:
+                    break
+                other.sendall(data)
+        # Both directions end with the first: a close alone would not wake who reads the other one.
+        for each in (one, other):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Ends it, and waits until everything has been read."""
+        self._listener.close()
+        for thread in self._threads[1:]:
+            thread.join(5)
+
+    def frames(self) -> List[Tuple[str, ...]]:
+        """What was sent, frame by frame, each as its fields."""
+        found, rest = [], self.sent[4:] if self.sent.startswith(b"API\0") else self.sent
+        while len(rest) >= 4:
+            (length,) = struct.unpack(">I", rest[:4])
+            found.append(tuple(rest[4 : 4 + length].decode("utf-8", "replace").split("\0")))
+            rest = rest[4 + length :]
+        return found
+
+
+def run(text: str, folder: Path, gateway: SimulatedGateway) -> Run:
+    """Runs a script beside the kit."""
+    folder.mkdir()
+    shutil.copy(KIT, folder / "ib_connect.py")
+    (folder / "pandas.py").write_text("")
+    tap = Tap(gateway.port)
+    text = re.sub(r"'h'", "'127.0.0.1'", re.sub(r"\b(4001|4002|7497)\b", str(tap.port), text))
+    text = re.sub(r"\.connect\(\)", ".connect(port=%d)" % tap.port, text)
+    text = text.replace(".connect(clientId=ib", ".connect(port=%d, clientId=ib" % tap.port)
+    text = text.replace("'127.0.0.1', clientId", "'127.0.0.1', %d, clientId" % tap.port)
+    (folder / "bot.py").write_text(text, encoding="utf-8")
+    environment = {**os.environ, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "TMPDIR": str(folder)}
+    try:
+        done = subprocess.run(
+            [sys.executable, "bot.py"], cwd=folder, env=environment, capture_output=True, text=True, timeout=_SECONDS
+        )
+    finally:
+        tap.close()
+    frames = tap.frames()
+    started = next((frame for frame in frames if frame[0] == START_API), ("", "", ""))
+    requests = [frame if frame[0] != START_API else (*frame[:2], "ID", *frame[3:]) for frame in frames]
+    said = (done.stdout + done.stderr).replace(str(folder), "FOLDER").replace(str(tap.port), "PORT")
+    return Run(requests, started[2], done.returncode, said)
+
+
+def cases() -> List[str]:
+    """The scripts of the cases that are rewritten, and those that the tests of rewrites hold."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted(CASES.glob("*/*.txt"))]
+    return [
+        text for text in [*texts, BOT, *LOOPS, *[whole(before) for before, _after in CLIENT_IDS]] if rewritten(text)
+    ]
+
+
+def rewritten(text: str) -> str:
+    """What becomes of a script; the empty text where it is left."""
+    source = Source("/srv/trading/bot.py", text.encode())
+    outcome = repair.mend([source], (spec("live"), spec("paper")), lambda _path: None, repair.FIXABLE, True)
+    return outcome.changes[0].after.decode() if outcome.changes else ""
+
+
+def test_enough_scripts_are_rewritten_to_prove_something() -> None:
+    assert len(cases()) >= 15
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("text", cases())
+def test_a_rewritten_script_sends_the_same_requests_with_another_id(text: str, tmp_path: Path) -> None:
+    with SimulatedGateway(tmp_path, bind="127.0.0.1", lifetime=120) as gateway:
+        before = run(text, tmp_path / "before", gateway)
+        after = run(rewritten(text), tmp_path / "after", gateway)
+    assert after.requests == before.requests
+    assert after.code == before.code, after.said
+    if "client_id()" in rewritten(text):
+        assert before.client_id and after.client_id not in ("", before.client_id)
