@@ -264,7 +264,9 @@ class Dialogue:
             known = self._farms.take(error.code, error.raw)
             if known or error.code in _HARMLESS_NOTICES:
                 return
-            if error.code not in self._notices and len(self._notices) < _MAX_NOTICES:
+            if error.code in self._notices:
+                self._notices.remove(error.code)  # of a code that comes again the newest place counts
+            if len(self._notices) < _MAX_NOTICES:
                 self._notices.append(error.code)
             self._last_notice = error
             if error.code in UPSTREAM_LOST:

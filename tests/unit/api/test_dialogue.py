@@ -72,6 +72,11 @@ def test_an_upstream_that_is_back_is_ok(code: int) -> None:
     assert (probe.outcome, probe.ok, probe.notices) == ("ready", True, (1100, code))
 
 
+def test_a_link_that_is_lost_again_is_lost() -> None:
+    probe = told([HELLO + notice(1100) + notice(1102) + notice(1100) + ACCOUNTS + ORDER_ID + TIME])
+    assert (probe.ok, probe.notices) == (False, (1102, 1100))
+
+
 def test_farm_notices_and_errors_of_requests_are_no_notices() -> None:
     about_a_request = raw_frame("4", "2", "12", "200", "no such contract", "")
     farms = b"".join(notice(code) for code in (2104, 2106, 2107, 2108, 2158, 2159))
