@@ -17,10 +17,11 @@ class Probe(NamedTuple):
     """What one API handshake came to. timings_ms: by stage, for the stages that were passed.
 
     stage: the last stage that was tried; ok: ready was reached and no error stands against it. accounts: masked.
-    error: {"code": int or None, "message": str}, or None. notices: codes the gateway sent on its own, each at
-    its newest place, farm notices left out. outcome: ready, refused, silent, dropped, stalled, incomplete, unanswered, unsupported or id_in_use.
-    sync: milliseconds that each request of the stage sync took, None where its answer did not come; empty where none
-    was made. farms: the broker's farms that the gateway called broken last, each {"serves", "name", "code"}.
+    error: {"code": int or None, "message": str}, or None. notices: codes the gateway sent on its own, each at its
+    newest place, farm notices left out. outcome: ready, refused, silent, dropped, stalled, incomplete, unanswered,
+    unsupported or id_in_use. sync: milliseconds that each request of the stage sync took, None where its answer did
+    not come; empty where none was made. farms: the broker's farms that the gateway called broken last, each
+    {"serves", "name", "code"}.
     """
 
     outcome: str
