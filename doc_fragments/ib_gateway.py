@@ -195,6 +195,11 @@ options:
         type: str
         choices: [auto, always, never]
         default: auto
+      probe_depth:
+        description: How much a session asks for.
+        type: str
+        choices: [quick, full]
+        default: quick
       probe_timeout:
         description: Seconds for each session.
         type: float

@@ -23,8 +23,18 @@ options:
     type: str
     choices: [auto, always, never]
     default: auto
+  probe_depth:
+    description:
+      - V(quick) ends a session once the gateway has told the time. Where it does not tell it, the requests of V(full)
+        show whether it answers at all.
+      - V(full) also asks for what C(IB.connect) reads before a script goes on, which is positions, open and completed
+        orders, the values of one account, and executions. The subscriptions among them are cancelled again.
+      - A session that opens in full and answers none of these is of no use to a script.
+    type: str
+    choices: [quick, full]
+    default: quick
   probe_timeout:
-    description: Seconds for each session.
+    description: Seconds for each session, whatever its depth.
     type: float
     default: 5.0
   reset_window:
@@ -83,6 +93,13 @@ EXAMPLES = r"""
   ib_gateway_health:
     gateways: "{{ ib_gateways }}"
   register: health
+
+- name: Judge as a script would find them
+  ib_gateway_health:
+    gateways: "{{ ib_gateways }}"
+    engine: ib_insync
+    probe_depth: full
+    probe_timeout: 10
 
 - name: Judge without opening a session
   ib_gateway_health:
@@ -323,7 +340,7 @@ taken_at: {description: When the look was taken., type: str, returned: success, 
 elapsed_ms: {description: 'How long it took, the soak included.', type: float, returned: success, sample: 12.3}
 """
 
-from typing import Any, Dict, Optional
+from typing import Any, Collection, Dict, Optional
 
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.lifecycle import places
@@ -368,16 +385,16 @@ class _Engine:
             self._library = session.available()
             self._missing = session.how_to_add() if self._library is None else None
 
-    def probe(self, host: str, port: int, timeout: float) -> Probe:
+    def probe(self, host: str, port: int, timeout: float, depth: str, avoid: Collection[int]) -> Probe:
         """One session."""
         if self._library:
             from ansible.module_utils.ib_gateway.api import session
 
             try:
-                return session.probe(host, port, timeout=timeout)
+                return session.probe(host, port, timeout=timeout, depth=depth, avoid=avoid)
             except session.SessionUnavailable as error:
                 self._library, self._missing = None, str(error)
-        return assess.by_socket(host, port, timeout)
+        return assess.by_socket(host, port, timeout, depth, avoid)
 
     def proof(self) -> Dict[str, Any]:
         """Which engine was asked for, which one was used, and what is missing for the one asked for."""

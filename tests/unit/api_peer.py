@@ -8,7 +8,7 @@ import struct
 import threading
 from typing import Any, Callable, List
 
-from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, TIME, notice
+from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, SYNCED, TIME, notice, proto_frame, raw_frame
 
 PATIENCE = 30.0  # seconds a script waits for its client
 
@@ -49,6 +49,12 @@ class Line:
 
     def say(self, data: bytes) -> None:
         self.connection.sendall(data)
+
+    def listen(self) -> None:
+        """Keep each frame until the client ends its side."""
+        with contextlib.suppress(EOFError):
+            while True:
+                self.frame()
 
     def until_closed(self) -> None:
         """Read until the client ends its side; a reset raises."""
@@ -121,6 +127,80 @@ def serve(line: Line) -> None:
     line.frame()
     line.say(TIME)
     line.until_closed()
+
+
+def serve_in_full(line: Line) -> None:
+    """Answers all that IB.connect asks for, after the time."""
+    line.open()
+    line.say(ACCOUNTS + ORDER_ID)
+    line.frame()
+    line.say(TIME)
+    for _ in SYNCED:
+        line.frame()
+    line.say(b"".join(SYNCED))
+    line.listen()
+
+
+def answer_all_but_the_time(line: Line) -> None:
+    line.open()
+    line.say(ACCOUNTS + ORDER_ID)
+    for _ in range(1 + len(SYNCED)):
+        line.frame()
+    line.say(b"".join(SYNCED))
+    line.listen()
+
+
+def tell_only_the_time(line: Line) -> None:
+    line.open()
+    line.say(ACCOUNTS + ORDER_ID)
+    line.frame()
+    line.say(TIME)
+    line.listen()
+
+
+def close_on_the_id(line: Line) -> None:
+    """What one release does where the client id is in use."""
+    line.open()
+
+
+def insist_on(version: int) -> Script:
+    """A server that speaks a version from 213 on and nothing older, whatever the client offers."""
+
+    def script(line: Line) -> None:
+        assert line.read(4) == b"API\0"
+        line.frame()
+        line.say(raw_frame(str(version), "now"))
+        line.frame()
+        line.say(proto_frame(15, (1, "DU1234567,")) + proto_frame(9, (1, 1)))
+        line.frame()
+        line.say(proto_frame(49, (1, 1_745_600_000)))
+        line.listen()
+
+    return script
+
+
+def close_unless_offered(version: int, then: Script) -> Script:
+    """A server that closes on a client that does not offer its version."""
+
+    def script(line: Line) -> None:
+        assert line.read(4) == b"API\0"
+        highest = int(line.frame().rpartition(b".")[2])
+        if highest >= version:
+            then(line)
+
+    return script
+
+
+def version_and(data: bytes) -> Script:
+    """Says this in answer to the hello."""
+
+    def script(line: Line) -> None:
+        line.read(4)
+        line.frame()
+        line.say(data)
+        line.until_closed()
+
+    return script
 
 
 def refuse_id(line: Line) -> None:

@@ -159,7 +159,7 @@ def _about(host: SimHost, answer: Callable[[Any], Any], gone: Any) -> Callable[[
     return call
 
 
-def _handshake(host: SimHost, _address: str, port: int, timeout: float) -> Probe:
+def _handshake(host: SimHost, _address: str, port: int, timeout: float, **_options: Any) -> Probe:
     """One API session with whoever listens."""
     host.touch()
     server = next((each for each in host.processes.values() if each.port == port and host.listening(each)), None)

@@ -78,14 +78,14 @@ def stages(timings: Mapping[str, float]) -> Markup:
         title = "%s %.1f ms" % (visible(stage.replace("_", " ")), took)
         parts.append(
             Markup('<rect class="g{}" x="{:g}" y="0" width="{:g}" height="4"><title>{}</title></rect>').format(
-                index % 5, round(at, 2), round(width, 2), title
+                index % 6, round(at, 2), round(width, 2), title
             )
         )
         at += width
     told = ", ".join("%s %.1f" % (stage.replace("_", " "), took) for stage, took in timings.items())
     bar = _svg("stages", 100, 4, "handshake by stage in ms: %s" % told, parts, stretch=True)
     words = Markup("").join(
-        Markup('<span class="g{}">{} <b>{:.1f}</b></span>').format(index % 5, visible(stage.replace("_", " ")), took)
+        Markup('<span class="g{}">{} <b>{:.1f}</b></span>').format(index % 6, visible(stage.replace("_", " ")), took)
         for index, (stage, took) in enumerate(timings.items())
     )
     return Markup('{}<p class="legend">{}<span>total <b>{:.1f} ms</b></span></p>').format(bar, words, total)

@@ -11,20 +11,17 @@ import os
 import socket
 import threading
 import time
-from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Collection, Iterable, Iterator, List, NamedTuple, Optional, Tuple
 
-from ..base.probe import Probe
-from .dialogue import ID_IN_USE, READY, REFUSED, Dialogue
+from ..base.probe import QUICK, Probe
+from . import wire
+from .client_ids import with_client_id
+from .dialogue import REFUSED, UNSUPPORTED, Dialogue
+from .requests import encode
 
 #: Seconds that a ready session may take to tell the time, and that a peer may take to close its end after ours.
 CURRENT_TIME_LIMIT = 2.0
 CLOSING_LIMIT = 0.05
-#: Seconds; what is longer is a mistake.
-MAX_TIMEOUT = 3600.0
-
-_FIRST_PROBE_ID = 900_000_000
-_NEXT_PROBE_ID = 1_000_000
-_MAX_CLIENT_ID = 2**31 - 1
 _CHUNK = 1 << 16
 
 
@@ -39,48 +36,31 @@ class Unreachable(Exception):
     """No connection came about; the text says why, with the names of the system's errors."""
 
 
-def allocate_client_id() -> int:
-    """A client id that no other probe of this host uses at this moment, in a range that scripts do not use."""
-    return _FIRST_PROBE_ID + os.getpid()
-
-
-def with_client_id(
-    port: int, client_id: Optional[int], timeout: float, attempt: Callable[[int, float], Probe]
+def probe(
+    host: str,
+    port: int,
+    client_id: Optional[int] = None,
+    timeout: float = 5.0,
+    depth: str = QUICK,
+    avoid: Collection[int] = (),
 ) -> Probe:
-    """Runs attempt(client id, deadline): with the id given, or with allocated ones until one is free, at most three.
-
-    deadline: seconds on the monotonic clock, the same for all attempts. Raises ValueError for what cannot be probed.
-    """
-    if client_id == 0:
-        raise ValueError("client id 0 is not for probes: its session takes over the orders entered by hand in TWS")
-    if client_id is not None and not 0 < client_id <= _MAX_CLIENT_ID:
-        raise ValueError(f"client id {client_id} is not within 1 and {_MAX_CLIENT_ID}")
-    if not 0 < port < 65536:
-        raise ValueError(f"port {port} is not within 1 and 65535")
-    if not 0 < timeout <= MAX_TIMEOUT:
-        raise ValueError(f"timeout {timeout:g} is not within 0 and {MAX_TIMEOUT:g} seconds")
-    deadline = time.monotonic() + timeout
-    if client_id is not None:
-        return attempt(client_id, deadline)
-    # A gateway may take a moment to forget the last probe of this process, or a dead process's of the same pid.
-    for number in (allocate_client_id() + turn * _NEXT_PROBE_ID for turn in range(3)):
-        began = time.monotonic()
-        probe = attempt(number, deadline)
-        now = time.monotonic()
-        if probe.outcome != ID_IN_USE or deadline - now < now - began:
-            break  # a turn that is cut short would find less than this one did
-    return probe
-
-
-def probe(host: str, port: int, client_id: Optional[int] = None, timeout: float = 5.0) -> Probe:
     """One handshake over a plain socket, done in `timeout` seconds whatever the peer does, and closed cleanly.
 
-    client_id: allocated where None. Never raises because of the peer or the network; ValueError for an argument
-    that cannot be right.
+    client_id: one of client_ids.PROBE_IDS where None, none of `avoid`. depth: probe.QUICK or FULL. Never raises
+    because of the peer or the network; ValueError for an argument that cannot be right.
     """
-    return with_client_id(
-        port, client_id, timeout, lambda number, deadline: _attempt(host, port, number, timeout, deadline)
-    )
+
+    def attempt(number: int, deadline: float) -> Probe:
+        offered, refused = _attempt(host, port, Dialogue(number, timeout, depth), deadline)
+        if not refused:
+            return offered
+        # It may speak only what is newer than the first offer.
+        wider = Dialogue(number, timeout, depth, offered=wire.SPOKEN)
+        wider.versions_refused = offered.outcome == UNSUPPORTED
+        found, _ = _attempt(host, port, wider, deadline)
+        return found if found.server_version is not None or found.outcome == UNSUPPORTED else offered
+
+    return with_client_id(port, client_id, timeout, attempt, avoid)
 
 
 def resolve(host: str, port: int, deadline: float) -> List[Address]:
@@ -137,18 +117,18 @@ def error_name(error: BaseException) -> str:
     return f"{errno.errorcode.get(number, number)} ({os.strerror(number)})"
 
 
-def _attempt(host: str, port: int, client_id: int, timeout: float, deadline: float) -> Probe:
-    dialogue = Dialogue(client_id, timeout)
+def _attempt(host: str, port: int, dialogue: Dialogue, deadline: float) -> Tuple[Probe, bool]:
+    """(what one connection came to, whether it was closed in answer to the versions that were offered)."""
     try:
         connection = _reach(host, port, deadline)
     except Unreachable as why:
         dialogue.settle(REFUSED, str(why))
-    else:
-        try:
-            _converse(connection, dialogue, deadline)
-        finally:
-            _close(connection)
-    return dialogue.probe("socket")
+        return dialogue.probe("socket"), False
+    try:
+        closed = _converse(connection, dialogue, deadline)
+    finally:
+        _close(connection, dialogue)
+    return dialogue.probe("socket"), closed and dialogue.server_version is None
 
 
 def _reach(host: str, port: int, deadline: float) -> socket.socket:
@@ -175,26 +155,49 @@ def _connect(address: Address, seconds: float) -> socket.socket:
     return connection
 
 
-def _converse(connection: socket.socket, dialogue: Dialogue, deadline: float) -> None:
-    """Carries bytes between the socket and the dialogue until nothing more matters or the time is over."""
+def _converse(connection: socket.socket, dialogue: Dialogue, deadline: float) -> bool:
+    """Carries bytes between the socket and the dialogue until nothing more matters or the time is over.
+
+    Gives whether the peer ended it.
+    """
     try:
-        answer = dialogue.connected()
+        outgoing, time_limit = dialogue.connected(), None
         while not dialogue.done:
-            if dialogue.outcome == READY:  # only the time is still to come
-                deadline = min(deadline, time.monotonic() + CURRENT_TIME_LIMIT)
-            if answer:
-                _limit(connection, deadline)
-                connection.sendall(answer)
-            _limit(connection, deadline)
-            data = connection.recv(_CHUNK)
-            if data:
-                answer = dialogue.receive(data)
+            if dialogue.awaits_time and time_limit is None:
+                time_limit = patience(deadline)
+            until = deadline if time_limit is None or not dialogue.awaits_time else time_limit
+            try:
+                data = _exchange(connection, outgoing, until)
+            except socket.timeout:
+                wanted = dialogue.time_is_late()
+                if not wanted:
+                    raise
             else:
-                dialogue.ended()
+                if not data:
+                    dialogue.ended()
+                    return True
+                wanted = dialogue.receive(data)
+            outgoing = b"".join(encode(each, dialogue.server_version or 0) for each in wanted)
     except socket.timeout:
         dialogue.expired()
     except OSError as error:
         dialogue.ended(error_name(error))
+        return True
+    return False
+
+
+def patience(deadline: float) -> float:
+    """Until when a ready session may take to tell the time, so that there is time left to ask for something else."""
+    now = time.monotonic()
+    return now + min(CURRENT_TIME_LIMIT, (deadline - now) / 2)
+
+
+def _exchange(connection: socket.socket, outgoing: bytes, until: float) -> bytes:
+    if outgoing:
+        _limit(connection, until)
+        connection.sendall(outgoing)
+    _limit(connection, until)
+    return connection.recv(_CHUNK)
 
 
 def _limit(connection: socket.socket, deadline: float) -> None:
@@ -205,13 +208,16 @@ def _limit(connection: socket.socket, deadline: float) -> None:
     connection.settimeout(remaining)
 
 
-def _close(connection: socket.socket) -> None:
-    """Ends our side, gives the peer a moment to end its own, and closes.
+def _close(connection: socket.socket, dialogue: Dialogue) -> None:
+    """Ends the subscriptions and our side, gives the peer a moment to end its own, and closes.
 
     A socket that is closed with something unread sends a reset, which a gateway may log as a failed client.
     """
     with contextlib.closing(connection), contextlib.suppress(OSError):
         until = time.monotonic() + CLOSING_LIMIT
+        for request in dialogue.parting():
+            _limit(connection, until)
+            connection.sendall(encode(request, dialogue.server_version or 0))
         connection.shutdown(socket.SHUT_WR)
         while True:
             _limit(connection, until)

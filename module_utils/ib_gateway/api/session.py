@@ -16,21 +16,16 @@ import importlib.util
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable, Iterator, List, Optional, Set
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Callable, Collection, Dict, Iterator, List, Optional, Set
 
-from ..base.probe import Probe
-from .dialogue import DROPPED, READY, REFUSED, STALLED, Dialogue
-from .handshake import (
-    CLOSING_LIMIT,
-    CURRENT_TIME_LIMIT,
-    Address,
-    Unreachable,
-    resolve,
-    turns,
-    unreachable,
-    with_client_id,
-)
+from ..base.probe import QUICK, Probe
+from . import handshake, messages, requests
+from .client_ids import with_client_id
+from .dialogue import DROPPED, READY, REFUSED, STALLED, UNSUPPORTED, Dialogue
+from .handshake import CLOSING_LIMIT, Address, Unreachable, patience, resolve, turns, unreachable
 from .lazy_import import deferred, submodule
+from .wire import Versions
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,13 +44,19 @@ def available() -> Optional[str]:
 
 
 def probe(
-    host: str, port: int, client_id: Optional[int] = None, timeout: float = 10.0, library: Optional[str] = None
+    host: str,
+    port: int,
+    client_id: Optional[int] = None,
+    timeout: float = 10.0,
+    library: Optional[str] = None,
+    depth: str = QUICK,
+    avoid: Collection[int] = (),
 ) -> Probe:
-    """One session through the library: connect, ready, current time, closed again; `engine` names the library.
+    """One session through the library, as handshake.probe makes it; `engine` names the library.
 
-    timeout: seconds, from the first packet on; importing the library comes before it. client_id: allocated where
-    None. library: one of LIBRARIES, to use that one and no other. Raises SessionUnavailable, and ValueError for an
-    argument that cannot be right; never anything because of the peer or the network.
+    timeout: seconds, from the first packet on; importing the library comes before it. library: one of LIBRARIES, to
+    use that one and no other. Raises SessionUnavailable, and ValueError for an argument that cannot be right; never
+    anything because of the peer or the network.
     """
     if library is not None and library not in LIBRARIES:
         raise ValueError(f"library {library} is none of {', '.join(LIBRARIES)}")
@@ -65,7 +66,7 @@ def probe(
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        return pool.submit(_run, chosen, host, port, client_id, timeout).result()
+        return pool.submit(_run, chosen, host, port, client_id, timeout, depth, avoid).result()
 
 
 def how_to_add(library: str = LIBRARIES[0], what: str = "is not installed") -> str:
@@ -74,7 +75,15 @@ def how_to_add(library: str = LIBRARIES[0], what: str = "is not installed") -> s
     return f"{library} {what}: pip install {requirement} for the interpreter {sys.executable}"
 
 
-def _run(library: str, host: str, port: int, client_id: Optional[int], timeout: float) -> Probe:
+def _run(
+    library: str,
+    host: str,
+    port: int,
+    client_id: Optional[int],
+    timeout: float,
+    depth: str,
+    avoid: Collection[int],
+) -> Probe:
     with _silenced(library, "eventkit", "asyncio"), _own_loop() as loop:
         try:
             client_class = _client_class(library)
@@ -82,10 +91,27 @@ def _run(library: str, host: str, port: int, client_id: Optional[int], timeout: 
             raise SessionUnavailable(how_to_add(library, f"cannot be imported ({error})")) from error
 
         def attempt(number: int, deadline: float) -> Probe:
-            session = _Session(client_class, Dialogue(number, timeout), library)
-            return loop.run_until_complete(session.probe(host, port, deadline))
+            session = _Session(client_class, library, number, timeout, depth)
+            found = loop.run_until_complete(session.probe(host, port, deadline))
+            return _told_apart(found, host, port, deadline)
 
-        return with_client_id(port, client_id, timeout, attempt)
+        return with_client_id(port, client_id, timeout, attempt, avoid)
+
+
+def _told_apart(found: Probe, host: str, port: int, deadline: float) -> Probe:
+    """The probe; where the server closed without a version, the socket engine finds out whether only the library's
+    versions are refused.
+    """
+    remaining = deadline - time.monotonic()
+    if found.outcome != DROPPED or found.server_version is not None or remaining <= 0:
+        return found
+    other = handshake.probe(host, port, found.client_id, remaining)
+    if other.server_version is None:
+        return found
+    message = f"speaks server version {other.server_version}, and refuses those of {found.engine}"
+    return found._replace(
+        outcome=UNSUPPORTED, server_version=other.server_version, error={"code": None, "message": message}
+    )
 
 
 @functools.lru_cache(maxsize=None)
@@ -125,6 +151,19 @@ def _silenced(*names: str) -> Iterator[None]:
             logger.handlers, logger.propagate = handlers, propagate
 
 
+#: Which executions: all of them.
+_ANY = SimpleNamespace(clientId=0, acctCode="", time="", symbol="", secType="", exchange="", side="")
+#: How the library makes each request.
+_WAYS: Dict[str, Callable[[Any, requests.Request], None]] = {
+    requests.CURRENT_TIME: lambda client, _: client.reqCurrentTime(),
+    messages.POSITIONS: lambda client, _: client.reqPositions(),
+    messages.OPEN_ORDERS: lambda client, _: client.reqOpenOrders(),
+    messages.COMPLETED_ORDERS: lambda client, _: client.reqCompletedOrders(False),
+    messages.ACCOUNT_UPDATES: lambda client, request: client.reqAccountUpdates(True, request.account),
+    messages.EXECUTIONS: lambda client, _: client.reqExecutions(requests.EXECUTIONS_ID, _ANY),
+}
+
+
 class _Wrapper:
     """Takes every call that the library makes to its user; the Dialogue has read the same messages."""
 
@@ -135,10 +174,15 @@ class _Wrapper:
 class _Session:
     """One attempt: the library's client, and the dialogue that reads along with it."""
 
-    def __init__(self, client_class: Callable[[_Wrapper], Any], dialogue: Dialogue, library: str) -> None:
-        self._client = client_class(_Wrapper())
-        self._dialogue = dialogue
-        self._library = library
+    def __init__(
+        self, client_class: Callable[[_Wrapper], Any], library: str, client_id: int, timeout: float, depth: str
+    ) -> None:
+        client = client_class(_Wrapper())
+        spoken = Versions(client.MinClientVersion, client.MaxClientVersion)
+        self._client, self._library = client, library
+        self._dialogue = Dialogue(client_id, timeout, depth, offered=spoken, spoken=spoken, speaker=library)
+        self._wanted: List[requests.Request] = []
+        self._opened = False
 
     async def probe(self, host: str, port: int, deadline: float) -> Probe:
         """Open the session, see it ready and serving, close it."""
@@ -172,10 +216,9 @@ class _Session:
         self._client.conn.disconnected += self._on_end
 
     def _on_data(self, data: bytes) -> None:
-        self._dialogue.receive(data)
-        version = self._dialogue.server_version
-        if version is not None and not self._client.isConnected():
-            self._dialogue.settle(DROPPED, f"{self._library} does not take server version {version}")
+        self._wanted += self._dialogue.receive(data)
+        if self._opened:
+            self._ask()
         if self._dialogue.done:
             self._over.set()
 
@@ -211,11 +254,30 @@ class _Session:
         await _either(opening, self._over, deadline - time.monotonic())
         if opening.done() and not self._dialogue.done:
             opening.result()  # raises what went wrong inside the library
-            self._client.reqCurrentTime()
-            await _either(None, self._over, min(CURRENT_TIME_LIMIT, deadline - time.monotonic()))
+            self._opened = True
+            self._ask()
+            await _either(None, self._over, patience(deadline) - time.monotonic())
+            self._wanted += self._dialogue.time_is_late()
+            self._ask()
+            await _either(None, self._over, deadline - time.monotonic())
         elif self._dialogue.outcome == READY:
             self._dialogue.settle(STALLED, f"the gateway was ready, but {self._library} did not find it so")
         self._dialogue.expired()
+
+    def _ask(self) -> None:
+        """Make the requests that the dialogue wants, by the library's own means."""
+        while self._wanted:
+            request = self._wanted.pop(0)
+            if request.name != requests.START_API:  # the library has opened the session itself
+                _WAYS[request.name](self._client, request)
+
+    def _part(self) -> None:
+        """End the subscriptions that were made."""
+        for request in self._dialogue.parting() if self._client.isConnected() else ():
+            if request.name == messages.POSITIONS:
+                self._client.cancelPositions()
+            else:
+                self._client.reqAccountUpdates(False, request.account)
 
     async def _close(self, opening: asyncio.Future[None]) -> None:
         """End our side, give the gateway a moment to end its own, and close; what comes meanwhile is not read."""
@@ -224,6 +286,7 @@ class _Session:
         transport = self._client.conn.transport
         if transport is not None:
             with contextlib.suppress(OSError):
+                self._part()
                 transport.write_eof()
             await _either(None, self._ended, CLOSING_LIMIT)
         opening.cancel()

@@ -3,19 +3,25 @@
 from types import MappingProxyType
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
 
-# How far an API handshake came, in order; `ready` and `current_time` are good.
-STAGES = ("tcp", "server_version", "start_api", "ready", "current_time")
+# How far an API handshake came, in order; `ready` and what follows it are good.
+STAGES = ("tcp", "server_version", "start_api", "ready", "current_time", "sync")
+
+#: How much a handshake asks for: `full` also all that IB.connect reads before a script goes on.
+QUICK, FULL = "quick", "full"
 
 
-_NO_TIMINGS: Mapping[str, float] = MappingProxyType({})
+_NO_TIMINGS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Probe(NamedTuple):
     """What one API handshake came to. timings_ms: by stage, for the stages that were passed.
 
     stage: the last stage that was tried; ok: ready was reached and no error stands against it. accounts: masked.
-    error: {"code": int or None, "message": str}, or None. notices: codes the gateway sent on its own, farm notices
-    left out. outcome: ready, refused, silent, dropped, stalled or id_in_use.
+    error: {"code": int or None, "message": str}, or None. notices: codes the gateway sent on its own, each at its
+    newest place, farm notices left out. outcome: ready, refused, silent, dropped, stalled, incomplete, unanswered,
+    unsupported or id_in_use. sync: milliseconds that each request of the stage sync took, None where its answer did
+    not come; empty where none was made. farms: the broker's farms that the gateway called broken last, each
+    {"serves", "name", "code"}.
     """
 
     outcome: str
@@ -29,3 +35,5 @@ class Probe(NamedTuple):
     error: Optional[Dict[str, Any]] = None
     notices: Tuple[int, ...] = ()
     timings_ms: Mapping[str, float] = _NO_TIMINGS
+    sync: Mapping[str, Optional[float]] = _NO_TIMINGS
+    farms: Tuple[Dict[str, Any], ...] = ()

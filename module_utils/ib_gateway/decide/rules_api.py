@@ -11,6 +11,11 @@ from .context import Case, Rule, visitor
 
 #: Codes by which the gateway says that its own link to the broker is gone, and that it is back.
 _UPSTREAM_LOST, _UPSTREAM_BACK = (1100, 2110), (1101, 1102)
+#: The paper account's disclaimer was not accepted since the gateway has started.
+_DISCLAIMER = 10141
+#: The request that IB.connect fails without; it goes on without the others.
+_NEEDED = "executions"
+_MOST_NAMED = 5
 
 _HANDSHAKES = {
     "refused": (findings.HANDSHAKE_REFUSED, "port %(port)d listens, but a connection to it fails: %(error)s"),
@@ -21,19 +26,80 @@ _HANDSHAKES = {
         "the gateway answers with server version %(version)s, then nothing more: what a script sees as "
         "`API connection failed: TimeoutError()`",
     ),
+    "incomplete": (
+        findings.SESSION_INCOMPLETE,
+        "the gateway opens only a part of the session: %(error)s; scripts see `API connection failed: TimeoutError()`",
+    ),
+    "unanswered": (
+        findings.SESSION_SILENT,
+        "the gateway opens the session on port %(port)d and answers none of a script's first requests: %(error)s; "
+        "`IB.connect` ends in TimeoutError",
+    ),
 }
 
 
 def handshake(case: Case) -> Iterator[Finding]:
-    """The handshake failed: refused, silent, dropped or stalled."""
+    """The handshake failed: refused, silent, dropped, stalled, incomplete or unanswered."""
     probe = case.probe
-    if probe is None or probe.outcome not in _HANDSHAKES:
+    if probe is None or not _failed(probe):
         return
     fault, text = _HANDSHAKES[probe.outcome]
-    error = (probe.error or {}).get("message", "")
     yield fault.found(
-        text % {"port": case.spec.port, "error": error, "version": probe.server_version},
+        text % {"port": case.spec.port, "error": _message(probe), "version": probe.server_version},
         dict(_handshake_evidence(probe), clients=[visitor(c) for c in case.entry.clients if c.connection is not None]),
+    )
+
+
+def cannot_judge(case: Case) -> Iterator[Finding]:
+    """The server and the look have no server version in common."""
+    probe = case.probe
+    if probe is not None and probe.outcome == "unsupported":
+        yield findings.CANNOT_JUDGE.found(
+            "the server on port %d %s" % (case.spec.port, _message(probe)), _handshake_evidence(probe)
+        )
+
+
+def disclaimer_pending(case: Case) -> Iterator[Finding]:
+    """The gateway opens no session before a person has accepted the paper account's disclaimer."""
+    probe = case.probe
+    if probe is not None and _refused_by_disclaimer(probe):
+        yield findings.DISCLAIMER_PENDING.found(
+            "the paper account waits until a person accepts the disclaimer at the gateway's screen (error %d)"
+            % _DISCLAIMER,
+            _handshake_evidence(probe),
+        )
+
+
+def session_slow(case: Case) -> Iterator[Finding]:
+    """A session that is ready has answered only a part of what a script asks for as it connects."""
+    probe = case.probe
+    late = [name for name, took in probe.sync.items() if took is None] if probe and probe.outcome == "ready" else []
+    if probe is None or not late:
+        return
+    needed = _NEEDED in late
+    yield findings.SESSION_SLOW.found(
+        "the session is ready, and the answer about %s did not come in full in time: %s"
+        % (
+            ", ".join(late).replace("_", " "),
+            "`IB.connect` ends in TimeoutError" if needed else "`IB.connect` goes on without it",
+        ),
+        _handshake_evidence(probe),
+        None if needed else findings.INFO,
+    )
+
+
+def farm_broken(case: Case) -> Iterator[Finding]:
+    """The gateway serves the API, and has lost some of the broker's data farms; expected during a reset window."""
+    probe = case.probe
+    if probe is None or probe.outcome != "ready" or not probe.farms:
+        return
+    names = ["%s farm %s" % (farm["serves"], farm["name"] or "without a name") for farm in probe.farms]
+    more = " and %d more" % (len(names) - _MOST_NAMED) if len(names) > _MOST_NAMED else ""
+    yield findings.FARM_BROKEN.found(
+        "the gateway serves, and says that its connection to the broker is broken for: %s%s"
+        % (", ".join(names[:_MOST_NAMED]), more),
+        {"farms": [dict(farm) for farm in probe.farms], "reset_window": case.reset_window or None},
+        findings.INFO if case.reset_window else None,
     )
 
 
@@ -79,7 +145,19 @@ def upstream_down(case: Case) -> Iterator[Finding]:
 def _fails_by_itself(case: Case) -> bool:
     """Whether the entry's only gateway does not serve, and nobody holds it: nothing on this host explains that."""
     alone = len(case.entry.processes) == 1 and not any(client.connection for client in case.entry.clients)
-    return alone and bool(case.silent or (case.probe and case.probe.outcome in _HANDSHAKES))
+    return alone and bool(case.silent or (case.probe and _failed(case.probe)))
+
+
+def _failed(probe: Probe) -> bool:
+    return probe.outcome in _HANDSHAKES and not _refused_by_disclaimer(probe)
+
+
+def _refused_by_disclaimer(probe: Probe) -> bool:
+    return _DISCLAIMER in probe.notices and probe.outcome != "ready"
+
+
+def _message(probe: Probe) -> str:
+    return str((probe.error or {}).get("message", ""))
 
 
 def _handshake_evidence(probe: Probe) -> Dict[str, Any]:
@@ -90,7 +168,17 @@ def _handshake_evidence(probe: Probe) -> Dict[str, Any]:
         "error": probe.error,
         "engine": probe.engine,
         "timings_ms": dict(probe.timings_ms),
+        "sync": dict(probe.sync),
     }
 
 
-RULES: Tuple[Rule, ...] = (wrong_trading_mode, upstream_down, handshake, client_id_in_use)
+RULES: Tuple[Rule, ...] = (
+    cannot_judge,
+    wrong_trading_mode,
+    upstream_down,
+    handshake,
+    session_slow,
+    client_id_in_use,
+    farm_broken,
+    disclaimer_pending,
+)

@@ -183,7 +183,7 @@ def stale_connections(case: Case) -> Iterator[Finding]:
     if not stale:
         return
     probe = case.probe
-    blocked = probe is not None and probe.outcome != "ready"
+    blocked = probe is not None and probe.outcome not in ("ready", "unsupported")
     severity = findings.UNHEALTHY if blocked else findings.INFO if probe else findings.DEGRADED
     yield findings.STALE_CONNECTIONS.found(
         "the gateway still holds %d connection(s) whose client has gone%s"

@@ -6,10 +6,10 @@ Modules that act make one too when they are done, so that a run need not send an
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence
 
 from ..base.plan import Diagnosis, Plan
-from ..base.probe import Probe
+from ..base.probe import FULL, QUICK, Probe
 from ..base.spec import GatewaySpec
 from . import result
 from .look import Hints, Prober, await_listener, examine, watch
@@ -18,6 +18,7 @@ from .runner import GatewayModule
 #: What an assessment can be told.
 OPTIONS: Dict[str, Any] = {
     "probe": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
+    "probe_depth": {"type": "str", "choices": [QUICK, FULL], "default": QUICK},
     "probe_timeout": {"type": "float", "default": 5.0},
     "known_served": {
         "type": "list",
@@ -29,17 +30,17 @@ OPTIONS: Dict[str, Any] = {
 }
 #: The option `then_look` of every module that acts.
 AFTER_OPTION: Dict[str, Any] = {"type": "dict", "options": OPTIONS}
-#: handshake.MAX_TIMEOUT; most looks of a sweep open no session, and what opens one is imported when it is needed.
+#: client_ids.MAX_TIMEOUT; most looks of a sweep open no session, and what opens one is imported when it is needed.
 LONGEST_SESSION = 3600.0
 #: Seconds in which the others notice what was done: a gateway that a connection has ended, a unit that its process has.
 _NOTICE = 0.1
 
 
-def by_socket(host: str, port: int, timeout: float) -> Probe:
+def by_socket(host: str, port: int, timeout: float, depth: str, avoid: Collection[int]) -> Probe:
     """One session with the engine that needs nothing installed."""
     from ..api import handshake
 
-    return handshake.probe(host, port, timeout=timeout)
+    return handshake.probe(host, port, timeout=timeout, depth=depth, avoid=avoid)
 
 
 def assess(
@@ -58,7 +59,7 @@ def assess(
     known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
     hints = Hints(known_served, options["reset_window"])
     taken = watch(
-        lambda: examine(specs, options["probe"], options["probe_timeout"], prober, hints),
+        lambda: examine(specs, options["probe"], options["probe_timeout"], prober, hints, options["probe_depth"]),
         looks,
         soak,
     )

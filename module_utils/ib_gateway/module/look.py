@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from dataclasses import replace
@@ -10,15 +11,17 @@ from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Seque
 from ..base.findings import HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
-from ..base.probe import Probe
+from ..base.probe import QUICK, Probe
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
 from ..observe import localhost, settings
 from ..observe.snapshot import look
 
-#: Opens one API session: (host, port, timeout in seconds).
-Prober = Callable[[str, int, float], Probe]
+#: Opens one API session: (host, port, timeout in seconds, probe.QUICK or FULL, client ids that others use).
+Prober = Callable[[str, int, float, str, Collection[int]], Probe]
+#: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
+_PROBE_ID = re.compile(r"(?<![0-9])9[0-9]{8}(?![0-9])")
 _POLL_INTERVAL = 0.25
 
 
@@ -80,11 +83,12 @@ def examine(
     timeout: float,
     prober: Prober,
     hints: Hints = _NO_HINTS,
+    depth: str = QUICK,
 ) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
     """(the snapshot, a Diagnosis for each entry, the gateways that fit no entry).
 
-    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake. Raises OSError when
-    the host's tables cannot be read at all.
+    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake; depth: probe.QUICK or
+    FULL. Raises OSError when the host's tables cannot be read at all.
     """
     snapshot = _remember(look_for(specs), hints.known_served)
     entries, undeclared = entries_of(specs, snapshot)
@@ -92,11 +96,17 @@ def examine(
     for entry in _with_logins(entries, snapshot):
         passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
         if may_probe(passive, policy):
-            probe = prober(_address(entry), entry.spec.port, timeout)
+            probe = prober(_address(entry), entry.spec.port, timeout, depth, _ids_in_use(snapshot))
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
     return snapshot, _with_starts(found, snapshot, hints), undeclared
+
+
+def _ids_in_use(snapshot: Snapshot) -> Set[int]:
+    """Client ids of the range of handshakes that stand in some process's argv."""
+    words = (word for process in snapshot.processes.values() for word in process.argv)
+    return {int(number) for word in words for number in _PROBE_ID.findall(word)}
 
 
 def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> List[Diagnosis]:

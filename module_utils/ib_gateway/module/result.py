@@ -120,6 +120,7 @@ def api(probe: Optional[Probe]) -> Optional[Dict[str, Any]]:
     found = probe._asdict()
     found["accounts"], found["notices"] = list(probe.accounts), list(probe.notices)
     found["timings_ms"], found["error"] = dict(probe.timings_ms), probe.error and dict(probe.error)
+    found["sync"], found["farms"] = dict(probe.sync), [dict(each) for each in probe.farms]
     return found
 
 

@@ -13,28 +13,36 @@ from typing import Any, Iterator, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.api import handshake
+from ansible.module_utils.ib_gateway.api.client_ids import PROBE_IDS
 from ansible.module_utils.ib_gateway.api.dialogue import Dialogue
 from ansible.module_utils.ib_gateway.base.probe import STAGES, Probe
-from unit.api_frames import ACCOUNTS, ORDER_ID, TIME, notice, raw_frame
+from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, TIME, notice, proto_frame, raw_frame
 from unit.api_peer import (
     Line,
     Peer,
     Script,
+    answer_all_but_the_time,
+    close_on_the_id,
+    close_unless_offered,
     flood,
     flood_with_slow_texts,
     hang_up_after_the_version,
     hang_up_at_once,
     hang_up_when_ready,
+    insist_on,
     keep_no_time,
     ready_and,
     refuse_id,
     reset_after_the_version,
     say,
     serve,
+    serve_in_full,
     stall,
     stay_silent,
+    tell_only_the_time,
     trickle,
     trickle_after_the_version,
+    version_and,
 )
 
 LONG = 30.0  # seconds: a probe that should end early ends long before this
@@ -74,8 +82,7 @@ def test_a_good_gateway_is_ready_and_tells_the_time() -> None:
         client_id=77,
         timings_ms=found.timings_ms,
     )
-    assert tuple(found.timings_ms) == tuple(sorted(found.timings_ms, key=STAGES.index))
-    assert set(found.timings_ms) == set(STAGES)
+    assert tuple(found.timings_ms) == STAGES[:-1]
     assert peer.lines[0].heard == [b"v100..176", b"71\x002\x0077\0\0", b"49\x001\0"]
 
 
@@ -158,8 +165,8 @@ def test_a_version_without_a_session_in_time_is_stalled(script: Script) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"\xff\xff\xff\xff176\0", b"HTTP/1.1 400 Bad Request\r\n", b"\0" * 64, raw_frame("176"), raw_frame("x", "y")],
-    ids=["4 GB prefix", "HTTP", "zeros", "one field", "no number"],
+    [b"\xff\xff\xff\xff176\0", b"HTTP/1.1 400 Bad Request\r\n", b"\0" * 64, raw_frame("x"), raw_frame("x", "y")],
+    ids=["4 GB prefix", "HTTP", "zeros", "one word", "no number"],
 )
 def test_another_protocol_is_dropped_at_once(data: bytes) -> None:
     with Peer(say(data)) as peer:
@@ -195,18 +202,38 @@ def test_an_id_that_was_given_is_tried_once() -> None:
 def test_an_allocated_id_that_is_taken_is_followed_by_another() -> None:
     with Peer(refuse_id, serve) as peer:
         found = probe(peer)
-    assert (found.outcome, found.client_id) == ("ready", handshake.allocate_client_id() + 1_000_000)
+    assert (found.outcome, found.client_id) == ("ready", PROBE_IDS[1])
 
 
-def test_three_allocated_ids_are_enough() -> None:
+def test_each_of_the_few_ids_is_tried_once_and_no_other() -> None:
     with Peer(refuse_id) as peer:
         found = probe(peer)
     assert found.outcome == "id_in_use"
-    assert len(peer.lines) == len({line.heard[1] for line in peer.lines}) == 3
+    assert [line.heard[1] for line in peer.lines] == [b"71\x002\x00%d\0\0" % number for number in PROBE_IDS]
 
 
-def test_the_allocated_id_belongs_to_this_process() -> None:
-    assert handshake.allocate_client_id() == 900_000_000 + os.getpid()
+def test_the_ids_are_the_same_for_every_process_and_none_that_others_use() -> None:
+    assert tuple(range(900_000_001, 900_000_009)) == PROBE_IDS
+
+
+def test_an_id_that_another_process_uses_is_left_out() -> None:
+    with Peer(serve) as peer:
+        found = handshake.probe("127.0.0.1", peer.port, timeout=LONG, avoid={PROBE_IDS[0], PROBE_IDS[2]})
+    assert found.client_id == PROBE_IDS[1]
+    with Peer(serve) as peer:
+        assert handshake.probe("127.0.0.1", peer.port, timeout=LONG, avoid=PROBE_IDS).client_id == PROBE_IDS[-1]
+
+
+def test_an_id_on_which_the_gateway_closes_without_a_word_is_followed_by_another() -> None:
+    with Peer(close_on_the_id, close_on_the_id, serve) as peer:
+        found = probe(peer)
+    assert (found.outcome, found.client_id) == ("ready", PROBE_IDS[2])
+
+
+def test_a_gateway_that_closes_on_three_ids_closes_on_all() -> None:
+    with Peer(close_on_the_id) as peer:
+        found = probe(peer)
+    assert (found.outcome, found.stage, len(peer.lines)) == ("dropped", "start_api", 3)
 
 
 @pytest.mark.parametrize("code", [1100, 2110])
@@ -217,16 +244,98 @@ def test_a_lost_upstream_is_seen_before_the_time(code: int) -> None:
     assert found.error == {"code": code, "message": "link lost"}
 
 
-def test_a_ready_session_that_does_not_tell_the_time_is_still_good() -> None:
+@pytest.mark.parametrize("depth", ["quick", "full"])
+def test_a_ready_session_that_answers_nothing_more_is_unanswered(depth: str) -> None:
     with Peer(keep_no_time) as peer:
-        found = probe(peer, timeout=0.5)
-    assert (found.outcome, found.stage, found.ok, found.error) == ("ready", "ready", True, None)
+        found = handshake.probe("127.0.0.1", peer.port, timeout=0.5, depth=depth)
+    assert (found.outcome, found.stage, found.ok) == ("unanswered", "sync", False)
 
 
-def test_the_time_is_not_waited_for_until_the_deadline() -> None:
-    with Peer(keep_no_time) as peer:
-        found = probe(peer, timeout=LONG)  # probe() asserts that far less was taken
-    assert (found.stage, found.ok) == ("ready", True)
+@pytest.mark.parametrize("depth", ["quick", "full"])
+def test_a_session_that_answers_all_but_the_time_is_good(depth: str) -> None:
+    with Peer(answer_all_but_the_time) as peer:
+        found = handshake.probe("127.0.0.1", peer.port, timeout=LONG, depth=depth)  # does not take LONG
+    assert (found.outcome, found.stage, found.ok) == ("ready", "sync", True)
+    assert "current_time" not in found.timings_ms
+
+
+def test_a_full_handshake_reads_what_scripts_read_and_cancels_what_it_began() -> None:
+    with Peer(serve_in_full) as peer:
+        found = handshake.probe("127.0.0.1", peer.port, 77, LONG, depth="full")
+    assert (found.ok, found.stage, tuple(found.timings_ms)) == (True, "sync", STAGES)
+    assert None not in found.sync.values() and len(found.sync) == 5
+    heard = peer.lines[0].heard
+    assert [frame.partition(b"\0")[0] for frame in heard[3:]] == [b"61", b"5", b"99", b"6", b"7", b"64", b"6"]
+    assert heard[-1] == b"6\x002\x000\0DU1234567\0"
+    assert peer.errors == []
+
+
+def test_subscriptions_are_cancelled_also_where_no_answer_came() -> None:
+    with Peer(tell_only_the_time) as peer:
+        found = handshake.probe("127.0.0.1", peer.port, timeout=0.5, depth="full")
+    assert (found.outcome, found.stage) == ("unanswered", "sync")
+    assert peer.lines[0].heard[-2:] == [b"64\x001\0", b"6\x002\x000\0DU1234567\0"]
+
+
+# --- server versions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", [213, 226])
+def test_a_server_that_insists_on_a_newer_version_is_spoken_to_in_it(version: int) -> None:
+    with Peer(insist_on(version)) as peer:
+        found = probe(peer)
+    assert (found.ok, found.stage, found.server_version) == (True, "current_time", version)
+    assert found.accounts == ("DU*****67",)
+
+
+def test_a_server_that_closes_on_the_first_offer_is_offered_more() -> None:
+    def newest(line: Line) -> None:
+        line.say(raw_frame("226", "now"))
+        line.frame()
+        line.say(proto_frame(15, (1, "DU1234567,")) + proto_frame(9, (1, 1)))
+        line.frame()
+        line.say(proto_frame(49, (1, 1)))
+        line.until_closed()
+
+    with Peer(close_unless_offered(226, newest)) as peer:
+        found = probe(peer)
+    assert (found.ok, found.server_version, found.client_id) == (True, 226, PROBE_IDS[0])
+    assert [line.heard[0] for line in peer.lines] == [b"v100..176", b"v100..226"]
+
+
+@pytest.mark.parametrize("version", ["76", "227", "999"])
+def test_a_server_without_a_version_in_common_cannot_be_judged(version: str) -> None:
+    with Peer(version_and(raw_frame(version, "now"))) as peer:
+        found = probe(peer)
+    assert (found.outcome, found.stage, found.server_version) == ("unsupported", "start_api", int(version))
+    assert len(peer.lines) == 1
+
+
+def test_a_server_that_names_the_version_and_closes_cannot_be_judged() -> None:
+    def refuse(line: Line) -> None:
+        line.read(4)
+        line.frame()
+        line.say(notice(503, "out of date"))
+
+    with Peer(refuse) as peer:
+        found = probe(peer)
+    assert (found.outcome, len(peer.lines)) == ("unsupported", 2)
+
+
+def test_messages_before_the_server_version_are_passed_over() -> None:
+    def talk_first(line: Line) -> None:
+        assert line.read(4) == b"API\0"
+        line.frame()
+        line.say(notice(2104))
+        line.say(notice(2106) + HELLO)
+        line.frame()
+        line.say(ACCOUNTS + ORDER_ID)
+        line.frame()
+        line.say(TIME)
+        line.until_closed()
+
+    with Peer(talk_first) as peer:
+        assert probe(peer).ok
 
 
 def has_ipv6() -> bool:

@@ -6,13 +6,14 @@ import time
 from typing import Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.api import session
+from ansible.module_utils.ib_gateway.api import handshake, session
 from ansible.module_utils.ib_gateway.base.probe import Probe
-from unit.api_frames import ACCOUNTS, ORDER_ID, notice, raw_frame
+from unit.api_frames import ACCOUNTS, ORDER_ID, TIME, notice, raw_frame
 from unit.api_peer import (
     Line,
     Peer,
     Script,
+    close_unless_offered,
     flood,
     hang_up_after_the_version,
     hang_up_at_once,
@@ -22,6 +23,7 @@ from unit.api_peer import (
     refuse_id,
     reset_after_the_version,
     serve,
+    serve_in_full,
     trickle_after_the_version,
 )
 
@@ -82,10 +84,34 @@ def test_an_id_that_was_given_is_tried_once(library: str) -> None:
 
 
 @both_libraries
-def test_a_ready_session_that_does_not_tell_the_time_is_still_good(library: str) -> None:
+@pytest.mark.parametrize("depth", ["quick", "full"])
+def test_a_ready_session_that_answers_nothing_more_is_unanswered(library: str, depth: str) -> None:
     with Peer(keep_no_time) as peer:
-        found = probe(peer, library, timeout=0.5)
-    assert (found.outcome, found.stage, found.ok, found.error) == ("ready", "ready", True, None)
+        found = session.probe("127.0.0.1", peer.port, None, 0.5, library, depth)
+    assert (found.outcome, found.stage, found.ok) == ("unanswered", "sync", False)
+
+
+@both_libraries
+def test_a_full_session_asks_by_the_library_s_own_means_and_cancels_what_it_began(library: str) -> None:
+    with Peer(serve_in_full) as peer:
+        found = session.probe("127.0.0.1", peer.port, 17, LONG, library, "full")
+    assert (found.ok, found.stage, len(found.sync)) == (True, "sync", 5)
+    assert peer.errors == []
+    with Peer(serve_in_full) as other:
+        handshake.probe("127.0.0.1", other.port, 17, LONG, "full")
+    assert peer.lines[0].heard[1:] == other.lines[0].heard[1:], "the socket engine asks for the same in the same bytes"
+
+
+@both_libraries
+def test_a_server_that_refuses_only_the_library_s_versions_cannot_be_judged_by_it(library: str) -> None:
+    def newest(line: Line) -> None:
+        line.say(raw_frame("226", "now"))
+        line.until_closed()
+
+    with Peer(close_unless_offered(226, newest)) as peer:
+        found = session.probe("127.0.0.1", peer.port, None, 1.0, library)
+    assert (found.outcome, found.engine, found.server_version) == ("unsupported", library, 226)
+    assert message(found) == f"speaks server version 226, and refuses those of {library}"
 
 
 @both_libraries
@@ -131,6 +157,8 @@ def test_the_order_of_the_answers_does_not_matter(library: str) -> None:
         line.open()
         line.say(ORDER_ID)
         line.say(ACCOUNTS)
+        line.frame()
+        line.say(TIME)
         line.until_closed()
 
     with Peer(swapped) as peer:

@@ -7,17 +7,20 @@ from typing import Any, Dict, Optional, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base.findings import Finding
 from ansible.module_utils.ib_gateway.base.host import Snapshot
+from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
-from ansible.module_utils.ib_gateway.decide.diagnosis import may_probe
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose, may_probe
 from unit.facts import (
     GATEWAY,
     OTHER_SCRIPT,
     SCRIPT,
     SECOND,
     connection,
+    entry,
     gateway,
     judged,
     listener,
+    planned,
     probe,
     script,
     snapshot,
@@ -59,6 +62,14 @@ def test_a_refused_handshake_says_why() -> None:
     assert "4001" in found.summary and "Connection refused" in found.summary
 
 
+@pytest.mark.parametrize(("outcome", "code"), [("incomplete", "session_incomplete"), ("unanswered", "session_silent")])
+def test_a_session_that_opens_and_is_of_no_use_is_unhealthy(outcome: str, code: str) -> None:
+    found = only(probe(outcome, sync={"positions": None}))
+    assert (found.code, found.severity) == (code, "unhealthy")
+    assert "TimeoutError" in found.summary and "it went wrong" in found.summary
+    assert found.evidence["sync"] == {"positions": None}
+
+
 def test_a_failed_handshake_names_who_is_connected() -> None:
     look = snapshot(gateway(), listener(), script(), connection(SCRIPT))
     assert only(probe("stalled"), look).evidence["clients"][0]["pid"] == SCRIPT
@@ -66,6 +77,88 @@ def test_a_failed_handshake_names_who_is_connected() -> None:
 
 def test_a_handshake_that_was_not_made_says_nothing() -> None:
     assert judged(FINE).findings == ()
+
+
+# --- cannot_judge ----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_of_another_version_cannot_be_judged_and_nothing_is_done() -> None:
+    error = {"code": None, "message": "speaks server version 300, this project 100 to 226"}
+    shaken = probe("unsupported", server_version=300, error=error)
+    diagnosis = judged(FINE, shaken=shaken)
+    assert (diagnosis.status, diagnosis.verdict) == ("unknown", "cannot_judge")
+    assert "server version 300" in diagnosis.findings[0].summary
+    assert planned(FINE, shaken=shaken).steps == ()
+    stale = judged(snapshot(gateway(), listener(), connection(state="CLOSE_WAIT")), shaken=shaken)
+    assert stale.status == "unknown"
+
+
+# --- session_slow ----------------------------------------------------------------------------------------------------
+
+
+def test_a_session_that_lacks_what_scripts_need_is_degraded_and_no_step_is_taken() -> None:
+    shaken = probe(sync={"positions": 3.0, "executions": None}, ok=False)
+    found = only(shaken)
+    assert (found.code, found.severity) == ("session_slow", "degraded")
+    assert "executions" in found.summary and "TimeoutError" in found.summary
+    assert planned(FINE, shaken=shaken) == Plan()
+
+
+def test_a_session_that_lacks_what_scripts_go_on_without_is_healthy_and_says_so() -> None:
+    diagnosis = judged(FINE, shaken=probe(sync={"completed_orders": None, "executions": 3.0}))
+    assert (diagnosis.status, diagnosis.findings[0].code) == ("healthy", "session_slow")
+    assert "completed orders" in diagnosis.findings[0].summary
+
+
+@pytest.mark.parametrize("sync", [{}, {"positions": 3.0, "executions": 0.0}])
+def test_a_session_that_answers_in_full_or_was_not_asked_is_healthy(sync: Dict[str, float]) -> None:
+    assert judged(FINE, shaken=probe(sync=sync)).findings == ()
+
+
+# --- farm_broken -----------------------------------------------------------------------------------------------------
+
+
+def farm(name: str) -> Dict[str, Any]:
+    return {"serves": "market data", "name": name, "code": 2103}
+
+
+def test_a_broken_farm_is_named_and_no_step_is_taken() -> None:
+    shaken = probe(farms=(farm("usfarm"), farm("")))
+    found = only(shaken)
+    assert (found.code, found.severity) == ("farm_broken", "degraded")
+    assert "market data farm usfarm, market data farm without a name" in found.summary
+    assert found.evidence["farms"][0] == farm("usfarm")
+    assert planned(FINE, shaken=shaken) == Plan()
+
+
+def test_of_many_broken_farms_a_few_are_named_and_the_others_counted() -> None:
+    found = only(probe(farms=tuple(farm("farm%d" % number) for number in range(12))))
+    assert "farm4 and 7 more" in found.summary and len(found.evidence["farms"]) == 12
+
+
+def test_a_broken_farm_is_expected_while_the_broker_resets_its_servers() -> None:
+    look = entry(spec(), FINE)
+    diagnosis = diagnose(look, FINE, probe(farms=(farm("usfarm"),)), "North America until 01:45")
+    assert (diagnosis.status, diagnosis.findings[0].severity) == ("healthy", "info")
+
+
+def test_farms_of_a_gateway_that_does_not_serve_say_nothing_more() -> None:
+    assert only(probe("stalled", farms=(farm("usfarm"),))).code == "handshake_stalled"
+
+
+# --- disclaimer_pending ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", ["dropped", "stalled", "incomplete"])
+def test_a_session_that_ends_with_the_disclaimer_waits_for_a_person(outcome: str) -> None:
+    shaken = probe(outcome, notices=(10141,))
+    found = only(shaken)
+    assert (found.code, found.severity) == ("disclaimer_pending", "degraded")
+    assert planned(FINE, shaken=shaken).steps == ()
+
+
+def test_a_session_that_is_ready_waits_for_no_disclaimer() -> None:
+    assert judged(FINE, shaken=probe(notices=(10141,))).findings == ()
 
 
 # --- client_id_in_use ------------------------------------------------------------------------------------------------
