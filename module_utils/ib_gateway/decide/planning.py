@@ -246,7 +246,7 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
             name,
             what,
         )
-    # What is proven is ended and started anew, whoever else there is; a start beside nothing proven may be a second one.
+    # What is proven is ended and started anew, whoever else there is; where nothing is, a start may be a second one.
     unclear = [*entry.ambiguous, *(() if entry.processes else entry.unplaced)]
     if unclear:
         pids = ", ".join("pid %d" % each.pid for each in unclear)

@@ -58,11 +58,11 @@ def test_a_start_that_cannot_succeed_keeps_everything_as_it_is(look: Snapshot, s
 
 def test_who_may_not_end_all_that_has_to_end_ends_nothing() -> None:
     """An ordinary account does the whole repair, or no step of it."""
-    other = judged(snapshot(gateway(), gateway(SECOND, user="quant"), listener()), spec(user=None))
+    other = judged(snapshot(gateway(), gateway(SECOND, user="root"), listener()), spec(user=None))
     assert told(plan(other).steps) == (("stop_gateway", SECOND),)
     confined = other.entry._replace(confined_to="trader")
     found = plan(other._replace(entry=confined))
-    assert found.steps == () and "pid %d of quant" % SECOND in found.withheld[-1]
+    assert found.steps == () and "pid %d of root" % SECOND in found.withheld[-1]
     both = snapshot(gateway(), gateway(SECOND), listener())
     assert planned(both, confined_to="trader") == planned(both)
 

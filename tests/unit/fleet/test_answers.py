@@ -248,7 +248,7 @@ def test_no_answer_of_a_host_fails_what_is_done_once_for_all_hosts(
 
 def test_the_bounds_leave_room_for_a_desk_in_a_storm_of_connections() -> None:
     client = fleets.looks()["competing_clients: the newest of two sessions gives way"]["gateways"][0]["clients"][0]
-    crowded = look("competing_clients: stop the surplus")
+    crowded = look("competing_clients: the newest of two sessions gives way")
     crowded["gateways"][0]["clients"] = [client] * 5000
     assert answers.checked(crowded, "look") == crowded
     assert MOST_OF_A_HOST.values < 1_000_000
