@@ -37,7 +37,9 @@ def _lines(host: Mapping[str, Any], gateway: Mapping[str, Any]) -> Iterator[str]
     )
     if row.get("log"):
         yield "  log: %s" % row["log"]
-    if row.get("by_hand"):
+    if gateway["processes"]:
+        yield "  by hand: nothing yet, since it may still come up, and a second one beside it would cost its login"
+    elif row.get("by_hand"):
         yield "  by hand, on the host: %s" % row["by_hand"]
 
 
@@ -58,6 +60,6 @@ def _before(host: Mapping[str, Any], name: str) -> str:
         if each["name"] == name:
             pids = ", ".join(str(one["pid"]) for one in each["processes"])
             working = sum(bool(one.get("working")) for one in each["clients"])
-            ran = "pid %s ran" % pids if pids else "no gateway process ran"
-            return "%s, with %d working session%s" % (ran, working, "" if working == 1 else "s")
+            sessions = "%d working session%s" % (working, "" if working == 1 else "s")
+            return "pid %s ran, with %s" % (pids, sessions) if pids else "no gateway process ran"
     return "it was not seen"

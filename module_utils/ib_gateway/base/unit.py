@@ -24,6 +24,8 @@ class UnitState(NamedTuple):
     restarts: int = 0
     start_limit: int = 0
     account: Optional[str] = None
+    #: Seconds after which systemd kills what has not ended when the unit is stopped; None where it never does.
+    kills_after: Optional[float] = None
 
     @property
     def start_limit_hit(self) -> bool:

@@ -9,12 +9,16 @@ from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
 from .context import lost
+from .targets import BY_UNIT
 
 #: So many are named one by one.
 _NAMED = 6
 #: Characters of a command line; the line of the step has more of it.
 _SHORT = 48
 _NO_LOGIN = "no login"
+_STOPPED_UNIT = (
+    "its unit %s is stopped, stays so until somebody starts it, and is killed by systemd if its TimeoutStopSec= passes"
+)
 
 
 def cost(entry: Entry, step: Step) -> str:
@@ -43,14 +47,14 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
     name = _several(_names(own)) or "pid %d" % target["pid"]
     parts = ["ends the script %s and its %s" % (name, _counted(len(working)))]
     if target.get("unit"):
-        parts.append("its unit %s is stopped, and stays so until somebody starts it" % target["unit"])
+        parts.append(_STOPPED_UNIT % target["unit"])
     return "; ".join([*parts, *_kill(target), _NO_LOGIN])
 
 
 def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
     parts = [_sessions(_served_by(entry, target["pid"]))]
     if target.get("unit"):
-        parts.append("its unit %s is stopped, and stays so until somebody starts it" % target["unit"])
+        parts.append(_STOPPED_UNIT % target["unit"])
     return "; ".join([*parts, *_kill(target), _NO_LOGIN])
 
 
@@ -61,8 +65,8 @@ def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:
 def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
     process = target.get("process")
     served = _served_by(entry, process["pid"]) if process else []
-    parts = [_sessions(served), *_also_in_unit(entry, target, served), *_kill(process or {}), _login(entry)]
-    return "; ".join(parts)
+    ending = _killed_by_systemd(entry) if process and target["by"] == BY_UNIT else _kill(process or {})
+    return "; ".join([_sessions(served), *_also_in_unit(entry, target, served), *ending, _login(entry)])
 
 
 def _login(entry: Entry) -> str:
@@ -76,9 +80,17 @@ def _kill(target: Mapping[str, Any]) -> List[str]:
     return ["it is killed if it does not end when asked (allow_kill)"] if target.get("allow_kill") else []
 
 
+def _killed_by_systemd(entry: Entry) -> List[str]:
+    """systemd ends a unit in its own way, which allow_kill does not change."""
+    seconds = entry.unit_state.kills_after if entry.unit_state else None
+    if seconds is None:
+        return []
+    return ["systemd kills what of %s has not ended after %g s (TimeoutStopSec=)" % (entry.spec.any_unit, seconds)]
+
+
 def _also_in_unit(entry: Entry, target: Mapping[str, Any], served: Sequence[Client]) -> List[str]:
     """Who else ends with the unit that restarts the gateway, and has not been named for its session."""
-    if target["by"] != "unit":
+    if target["by"] != BY_UNIT:
         return []
     known = {each.pid for each in entry.processes} | {each.process.pid for each in served if each.process}
     others = [

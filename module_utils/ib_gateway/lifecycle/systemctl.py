@@ -14,6 +14,8 @@ _PROPERTIES = (
     *("LoadState", "LoadError", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "CanStart"),
     *(
         "NRestarts",
+        "SendSIGKILL",
+        "TimeoutStopUSec",
         "StartLimitBurst",
         "ControlGroup",
         "User",

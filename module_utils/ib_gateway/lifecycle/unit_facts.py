@@ -122,7 +122,30 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         restarts=_number(shown.get("NRestarts", "")),
         start_limit=_number(shown.get("StartLimitBurst", "")),
         account=account,
+        kills_after=kills_after(shown),
     )
+
+
+#: Seconds by the words in which systemctl tells spans of time.
+_SPANS = {
+    "us": 1e-6,
+    "ms": 1e-3,
+    "s": 1,
+    "min": 60,
+    "h": 3600,
+    "d": 86400,
+    "w": 604800,
+    "month": 2629800,
+    "y": 31557600,
+}
+
+
+def kills_after(shown: Mapping[str, str]) -> Optional[float]:
+    """Seconds after which systemd kills what a stop of the unit has not ended; None where it never does. Pure."""
+    span = re.findall(r"([0-9.]+)(us|ms|s|min|h|d|w|month|y)\b", shown.get("TimeoutStopUSec", ""))
+    if shown.get("SendSIGKILL") != "yes" or not span:
+        return None
+    return sum(float(count) * _SPANS[word] for count, word in span)
 
 
 def _number(text: str) -> int:

@@ -89,6 +89,12 @@ def held_text(lease: Optional[Lease]) -> str:
     return "this host is being repaired by %s since %s (run %s)" % (lease.by or "somebody", lease.since, lease.run)
 
 
+def ends_text(lease: Lease, now: Moment) -> str:
+    """When a lease that stands ends where nobody renews it any more, as the end of a sentence."""
+    left = lease.seconds - (now.boottime - lease.boottime)
+    return "; if that run has died, its hold ends by itself at %s" % rfc3339(now.at + left + 1)
+
+
 def take(folder: Folder, run: str, by: str, now: Moment, seconds: float = SECONDS) -> Lease:
     """Writes a run's lease, under the lock; the caller has looked whose it was. Raises JournalUnusable."""
     lease = Lease(clean(run, 64), clean(by), rfc3339(now.at), now.boot_id, now.boottime, seconds)

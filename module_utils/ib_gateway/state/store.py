@@ -98,9 +98,10 @@ class StateStore:
 
     def held_by_another(self) -> Optional[str]:
         """Who else has a lease that stands, as a reason not to act; None when nobody has."""
-        if self.lease is None or self.lease.run == self._run or lease.void(self.lease, self.now()):
+        now = self.now()
+        if self.lease is None or self.lease.run == self._run or lease.void(self.lease, now):
             return None
-        return lease.held_text(self.lease)
+        return lease.held_text(self.lease) + lease.ends_text(self.lease, now)
 
     def is_mine(self) -> bool:
         """Whether the lease is this run's, of this boot. Its seconds do not matter as long as nobody else took it."""

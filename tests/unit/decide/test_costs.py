@@ -8,8 +8,9 @@ import pytest
 from ansible.module_utils.ib_fleet.document import plan_text
 from ansible.module_utils.ib_gateway.base.actions import ORDER
 from ansible.module_utils.ib_gateway.base.plan import Plan
-from ansible.module_utils.ib_gateway.base.unit import UnitMember
+from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
 from ansible.module_utils.ib_gateway.decide.costs import _COSTS
+from ansible.module_utils.ib_gateway.lifecycle.unit_facts import kills_after
 from unit.facts import (
     GATEWAY,
     OTHER_SCRIPT,
@@ -71,6 +72,28 @@ def test_who_else_lives_in_the_unit_of_a_gateway_is_named_with_its_restart() -> 
     assert "lives in its unit" not in by_identity
 
 
+@pytest.mark.parametrize(("seconds", "told"), [(90.0, "has not ended after 90 s (TimeoutStopSec=)"), (None, "")])
+def test_a_kill_by_systemd_is_announced_with_its_time(seconds: Optional[float], told: str) -> None:
+    state = UnitState(UNIT, active="active", sub="running", kills_after=seconds)
+    look = snapshot(gateway(unit=UNIT, unit_is_own=True, served_before=True))
+    found = costs(planned(look, unit_state=state))["restart"]
+    assert told in found and ("systemd kills" in found) is bool(told)
+
+
+@pytest.mark.parametrize(
+    ("shown", "seconds"),
+    [
+        ({"SendSIGKILL": "yes", "TimeoutStopUSec": "1min 30s"}, 90.0),
+        ({"SendSIGKILL": "yes", "TimeoutStopUSec": "500ms"}, 0.5),
+        ({"SendSIGKILL": "yes", "TimeoutStopUSec": "infinity"}, None),
+        ({"SendSIGKILL": "no", "TimeoutStopUSec": "1min 30s"}, None),
+        ({}, None),
+    ],
+)
+def test_when_systemd_kills_is_read_as_it_tells_it(shown: Dict[str, str], seconds: Optional[float]) -> None:
+    assert kills_after(shown) == seconds
+
+
 def test_a_start_costs_a_login_and_no_session() -> None:
     assert costs(planned(snapshot(), spec(start_timeout=300)))["start"] == (
         "ends no session; a login, and a second factor is to be expected; no session can be had for up to 300 s"
@@ -99,7 +122,7 @@ def test_a_script_that_is_stopped_through_its_unit_is_told_with_the_unit(unit: O
     look = snapshot(gateway(), listener(), rival, connection(SCRIPT, **FILLED))
     told = costs(planned(look, spec(client_patterns=("cleanup",))))["stop_client"]
     assert told.startswith("ends the script pid 815 (python3 cleanup.py) of trader and its 1 working session; ")
-    assert ("its unit bot.service is stopped, and stays so until somebody starts it" in told) is own
+    assert ("its unit bot.service is stopped, stays so until somebody starts it" in told) is own
     assert told.endswith("; no login")
 
 

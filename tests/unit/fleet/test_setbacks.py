@@ -39,6 +39,7 @@ def test_a_gateway_that_was_started_and_never_opened_its_port_is_told_as_well() 
     told = setbacks.lines(fleets.host("a", STALLED, up, **restarted("done", "restarted by its unit", "restarted")))
     assert told[0] == "live is down now: pid 4712 runs and does not serve port 4001"
     assert told[2] == "  why: it was started and has not opened its port"
+    assert "by hand: nothing yet" in told[-1], "nobody is asked to start a second one beside it"
 
 
 def test_what_serves_or_was_not_touched_is_no_setback() -> None:
