@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
-from simulator.launch import PASSWORD_CANARY, USER_CANARY, free_port
+from simulator.launch import PASSWORD_CANARY, USER_CANARY, connect_once, free_port
 
 from integration.desk import Desk, alive, local
 
@@ -40,9 +40,10 @@ def test_a_sweep_says_unhealthy_and_touches_nothing(desk: Desk) -> None:
 
 
 def test_check_mode_shows_the_plan_that_the_real_run_carries_out(desk: Desk) -> None:
-    old = desk.gateway("no-listener", "ignore-sigterm")
-    named = desk.script(port=desk.gateway(config_dir=desk.folder / "other", port=free_port()).port)
-    patterns = {"client_patterns": [desk.scripts], "start_timeout": 1, "allow_kill": True}
+    old = desk.gateway("close-listener-on-second", "ignore-sigterm")
+    named = desk.script()
+    connect_once(desk.port, client_id=16, timeout=1)
+    patterns = {"client_patterns": [desk.scripts], "allow_kill": True}
     before = {each.pid for each in psutil.process_iter()}
     predicted = desk.play("remediate.yml", "--check", "--diff", **patterns)
     assert predicted.rc != 0 and "check mode: nothing was done" in predicted.output
@@ -83,7 +84,8 @@ def test_a_gateway_that_no_longer_serves_is_restarted_once_and_then_serves(desk:
             knocking.kill()
     assert run.rc == 0, run.output
     assert not alive(broken.pid) and len(desk.listening()) == 1
-    assert sum(len(each.get("restarted", ())) for each in run.host()["done"]) == 1
+    outcomes = [outcome for each in run.host()["done"] for outcome in each["outcomes"]]
+    assert [(each["action"], each["result"]) for each in outcomes] == [("restart", "done")]
 
 
 _KNOCK = "import socket, sys; s = socket.create_connection(('127.0.0.1', %d)); sys.stdin.read()"
@@ -185,11 +187,10 @@ def test_passwords_and_account_numbers_appear_nowhere_not_even_with_vvv(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("IB_PASSWORD", "canary-environment")
-    desk.gateway("no-listener", launcher="ibc")
+    desk.gateway("close-listener-on-second", launcher="ibc")
     desk.gateway("no-listener", launcher="ibc", accounts=["U7654321"])
-    desk.script(
-        port=desk.gateway(config_dir=desk.folder / "b", port=free_port()).port, extra=("--password", "s3cr3t-pw")
-    )
+    desk.script(extra=("--password", "s3cr3t-pw"))
+    connect_once(desk.port, client_id=16, timeout=1)
     with (desk.config_dir / "config.ini").open("a", encoding="utf-8") as settings:
         settings.write("IbPassword=canary-ini\n")
     command = [*desk.prepared(accounts=["U7654321"]).command(), "hunter2-bare"]
@@ -198,7 +199,7 @@ def test_passwords_and_account_numbers_appear_nowhere_not_even_with_vvv(
     )
     assert run.rc == 0, run.output
     journal = (desk.folder / "state" / "journal.jsonl").read_bytes()
-    assert {b"stop_client", b"stop_gateway", b"start"} <= set(re.findall(rb'"action": ?"(\w+)"', journal))
+    assert {b"stop_client", b"stop_gateway"} <= set(re.findall(rb'"action": ?"(\w+)"', journal))
     written = journal + b"".join(path.read_bytes() for path in (desk.folder / "reports").iterdir())
     canaries = (
         USER_CANARY,

@@ -33,6 +33,11 @@ def kinds(desk: Desk) -> list[str]:
     return [":".join(filter(None, (each["kind"], each.get("result")))) for each in journal(desk)]
 
 
+def fallen(desk: Desk) -> int:
+    """The desk's gateway closes every connection right after its version: only a restart helps. Its pid."""
+    return desk.gateway("drop-after-hello").pid
+
+
 def remediate(desk: Desk, *options: str, **entry: Any) -> Run:
     """A run without the wait that backoff puts between two repairs."""
     return desk.play("remediate.yml", "-e", "ib_gateway_repair_backoff=0", *options, **entry)
@@ -48,12 +53,13 @@ def nothing_was_done(run: Run, desk: Desk) -> bool:
 
 
 def test_what_was_done_is_on_the_host_intent_before_outcome_and_for_its_owner_only(desk: Desk) -> None:
+    fallen(desk)
     assert remediate(desk).rc == 0
     assert kinds(desk) == ["begin", "intent", "outcome:done", "end:success"]
-    assert {(each["action"], each["gateway"]) for each in journal(desk)[1:3]} == {("start", "live")}
+    assert {(each["action"], each["gateway"]) for each in journal(desk)[1:3]} == {("restart", "live")}
     folder = desk.folder / "state"
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.is_file()} == {0o600}
     assert not (folder / "lease.json").exists()
 
 
@@ -75,6 +81,7 @@ def test_check_mode_writes_no_journal_and_starts_nothing(desk: Desk) -> None:
 
 def failed_once(desk: Desk) -> int:
     """A repair that brought up a gateway which never listens; its pid."""
+    fallen(desk)
     run = remediate(desk, start_command=desk.prepared("no-listener").command(), start_timeout=1)
     assert run.rc != 0 and kinds(desk)[-1] == "end:failure", run.output
     (pid,) = desk.java()
@@ -82,9 +89,11 @@ def failed_once(desk: Desk) -> int:
 
 
 def test_after_a_repair_that_failed_nobody_acts_until_a_person_lifts_the_latch(desk: Desk) -> None:
-    stuck = failed_once(desk)
+    os.kill(failed_once(desk), signal.SIGKILL)
+    until(lambda: not desk.java())
+    worse = fallen(desk)
     held = remediate(desk, start_timeout=1)
-    assert held.rc != 0 and held.recap()["changed"] == 0 and desk.java() == [stuck]
+    assert held.rc != 0 and held.recap()["changed"] == 0 and desk.java() == [worse]
     assert "after a repair that did not succeed" in held.host()["repair"]["refused"][0]["reason"]
     swept = desk.play("playbooks/health_sweep.yml", start_timeout=1)
     assert [each["gateway"] for each in swept.host()["before"]["repairs"]["latched"]] == ["live"]
@@ -92,7 +101,7 @@ def test_after_a_repair_that_failed_nobody_acts_until_a_person_lifts_the_latch(d
     assert released.rc == 0, released.output
     again = remediate(desk, start_timeout=3)
     assert again.rc == 0, again.output
-    assert not alive(stuck) and len(desk.listening()) == 1
+    assert not alive(worse) and len(desk.listening()) == 1
 
 
 def test_a_latch_ends_when_a_run_proves_the_gateway_healthy(desk: Desk) -> None:
@@ -111,6 +120,7 @@ def test_a_latch_ends_when_a_run_proves_the_gateway_healthy(desk: Desk) -> None:
 def test_a_gateway_that_serves_and_dies_soon_after_is_not_called_repaired(desk: Desk) -> None:
     # Long enough to be up at the first look on a busy machine, gone at the last one.
     desk.settings["ib_gateway_verify_soak"] = 24
+    fallen(desk)
     run = remediate(desk, start_command=desk.prepared(lifetime=12).command())
     looks = [each["status"] for each in run.host()["after"]["looks"]]
     assert looks[0] == "healthy" and looks[-1] != "healthy", run.output
@@ -119,6 +129,7 @@ def test_a_gateway_that_serves_and_dies_soon_after_is_not_called_repaired(desk: 
 
 
 def test_a_repair_is_proven_by_as_many_looks_as_it_says(desk: Desk) -> None:
+    fallen(desk)
     run = remediate(desk)
     assert [each["status"] for each in run.host()["after"]["looks"]] == ["healthy"] * 3
 
@@ -134,6 +145,7 @@ def test_the_stop_button_on_a_host_holds_until_it_is_lifted(desk: Desk) -> None:
     assert nothing_was_done(run, desk) and "broker maintenance" in run.host()["repair"]["reason"]
     assert kinds(desk) == ["defer"]
     assert desk.play("playbooks/resume.yml").recap()["changed"] == 1
+    fallen(desk)
     assert remediate(desk).rc == 0
 
 
@@ -178,11 +190,13 @@ def test_a_host_that_another_run_repairs_is_left_to_it(desk: Desk) -> None:
     assert nothing_was_done(run, desk)
     assert "alice@control pid 7" in run.host()["repair"]["reason"]
     assert run_module("ib_repair_end", authorization=authorization, results=[])["ended"]
+    fallen(desk)
     after = remediate(desk)
     assert after.rc == 0, after.output
 
 
 def test_a_gateway_that_keeps_falling_over_is_not_repaired_without_end(desk: Desk) -> None:
+    fallen(desk)
     assert remediate(desk).rc == 0
     (pid,) = desk.java()
     os.kill(pid, signal.SIGKILL)
@@ -192,6 +206,7 @@ def test_a_gateway_that_keeps_falling_over_is_not_repaired_without_end(desk: Des
 
 
 def test_two_repairs_in_a_row_are_kept_apart(desk: Desk) -> None:
+    fallen(desk)
     assert desk.play("remediate.yml").rc == 0
     (pid,) = desk.java()
     os.kill(pid, signal.SIGKILL)
@@ -219,6 +234,7 @@ def fleet(desk: Desk) -> dict[str, Any]:
 def test_in_a_storm_nobody_is_touched_and_the_run_fails(desk: Desk) -> None:
     settings = desk.settings
     settings.pop("ib_repair_state_dir")
+    settings["ib_repair_storm_fleet"] = 3
     inventory = fleet(desk)
     run = desk.play("remediate.yml", "-e", "ib_repair_storm_fleet=3", inventory=inventory)
     assert run.rc != 0 and "2 of 3 hosts are" in run.report["frozen"]
@@ -244,6 +260,7 @@ def test_where_the_journal_cannot_be_written_nothing_is_done(desk: Desk) -> None
 
 
 def test_a_journal_that_was_tampered_with_leaves_the_host_to_be_observed_until_it_is_reset(desk: Desk) -> None:
+    fallen(desk)
     assert remediate(desk).rc == 0
     (pid,) = desk.java()
     os.kill(pid, signal.SIGKILL)
@@ -255,6 +272,7 @@ def test_a_journal_that_was_tampered_with_leaves_the_host_to_be_observed_until_i
     assert run.host()["before"]["repairs"]["journal"] == "unusable"
     reset = ("-e", "ib_repair_reset_journal=true", "-e", "ib_repair_reason=disk-was-replaced")
     assert desk.play("playbooks/release.yml", *reset).rc == 0
+    fallen(desk)
     assert remediate(desk).rc == 0
 
 
@@ -290,18 +308,25 @@ def test_on_a_read_only_disk_nothing_is_done_and_the_message_says_so(desk: Desk,
     assert nothing_was_done(run, desk) and "Read-only file system" in run.host()["repair"]["reason"]
 
 
-def test_a_gateway_that_is_frozen_is_given_up_in_time_and_said_so(desk: Desk) -> None:
-    frozen = desk.gateway()
-    os.kill(frozen.pid, signal.SIGSTOP)
-    run = remediate(desk, "-e", "ib_gateway_repair_grace_period=1", "-e", "ib_gateway_diagnose_probe_timeout=1")
-    assert run.rc != 0 and alive(frozen.pid)
+def test_a_gateway_that_does_not_end_is_given_up_in_time_and_said_so(desk: Desk) -> None:
+    stubborn = desk.gateway("drop-after-hello", "ignore-sigterm")
+    run = remediate(desk, "-e", "ib_gateway_repair_grace_period=1")
+    assert run.rc != 0 and alive(stubborn.pid)
     assert "still running 1 s after SIGTERM" in " ".join(run.output.split())
 
 
 def test_a_gateway_that_does_not_end_is_killed_where_its_entry_allows_it(desk: Desk) -> None:
+    stubborn = desk.gateway("drop-after-hello", "ignore-sigterm")
+    run = remediate(desk, "-e", "ib_gateway_repair_grace_period=1", allow_kill=True)
+    assert run.rc == 0, run.output
+    assert not alive(stubborn.pid) and len(desk.listening()) == 1
+
+
+def test_a_frozen_gateway_gets_no_signal_that_would_end_it_later(desk: Desk) -> None:
     frozen = desk.gateway()
     os.kill(frozen.pid, signal.SIGSTOP)
-    short = ("-e", "ib_gateway_repair_grace_period=1", "-e", "ib_gateway_diagnose_probe_timeout=1")
-    run = remediate(desk, *short, allow_kill=True)
-    assert run.rc == 0, run.output
-    assert not alive(frozen.pid) and len(desk.listening()) == 1
+    run = remediate(desk, allow_kill=True)
+    assert run.rc != 0 and run.codes() == {"gateway_frozen"} and "kill -CONT" in " ".join(run.output.split())
+    os.kill(frozen.pid, signal.SIGCONT)
+    again = remediate(desk)
+    assert again.rc == 0 and desk.listening() == [frozen.pid], again.output
