@@ -53,7 +53,10 @@ def next_step(
         "cut": last["cut"] + [who for each in taken if each["action"] == DROP_CONNECTION for who in _holders(each)],
         "log": last["log"] + ([_entry(last["action"], result)] if last["action"] and result is not None else []),
     }
-    possible = [step for step in steps(health) if _may_be_taken(step, now)]
+    every = steps(health)
+    acted_on = {step["gateway"] for step in every if step["action"] != WAIT}
+    past = {**now, "waiting": {step["gateway"] for step in every} - acted_on}
+    possible = [step for step in every if _may_be_taken(step, past)]
     above = _above(now["taken"])
     action = next((each for each in above if any(step["action"] == each for step in possible)), None)
     return {**now, "action": action, "steps": [step for step in possible if step["action"] == action]}
@@ -68,9 +71,9 @@ def _above(taken: Sequence[str]) -> Sequence[str]:
     """The actions that may still be taken, least disruptive first."""
     if not taken:
         return ORDER
-    again = taken.count(taken[-1]) < BY_NAME[taken[-1]].most_times
-    above = ORDER[ORDER.index(taken[-1]) + (0 if again else 1) :]
-    # What keeps a gateway brings the next one, and nothing is started before that has had its time.
+    highest = max(taken, key=ORDER.index)
+    again = taken[-1] == highest and taken.count(highest) < BY_NAME[highest].most_times
+    above = ORDER[ORDER.index(highest) + (0 if again else 1) :]
     return (WAIT, *above) if taken[-1] == STOP_GATEWAY and WAIT not in taken else above
 
 
@@ -78,6 +81,9 @@ def _may_be_taken(step: Mapping[str, Any], past: Mapping[str, Any]) -> bool:
     """Whether what this run has done before leaves the step open."""
     if step["gateway"] in past["left_alone"]:
         return False
+    if step["action"] == WAIT and past["taken"]:
+        # After a gateway was ended: what keeps it brings the next one, and nothing is started before that had its time.
+        return step["gateway"] in past["waiting"]
     if step["action"] == RESTART:  # what was started is not restarted too: a second login for the same cure
         return step["gateway"] not in past["started"]
     if step["action"] == DROP_CONNECTION:

@@ -77,7 +77,13 @@ def test_a_folder_is_the_same_however_it_is_written(written: str) -> None:
 
 def test_the_working_directory_tells_where_the_command_line_does_not() -> None:
     assert owned(snapshot(gateway(folder=None, cwd=FOLDER))) == ([[GATEWAY]], [])
-    assert owned(snapshot(gateway(folder=None, cwd="/srv/ibgateway/demo"))) == ([[]], []), "told as one that may be its"
+    assert owned(snapshot(gateway(folder=None, cwd="/srv/ibgateway/demo"))) == ([[]], [])
+
+
+def test_a_gateway_that_may_be_the_entry_s_is_not_told_to_fit_no_entry() -> None:
+    aside = gateway(SECOND, folder=None, cwd="/srv/ibgateway/demo")
+    assert owned(snapshot(aside)) == ([[]], [])
+    assert owned(snapshot(gateway(), aside)) == ([[GATEWAY]], [SECOND])
 
 
 def test_the_command_line_s_folder_weighs_more_than_the_working_directory() -> None:

@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.base.actions import ORDER
-from ansible.module_utils.ib_gateway.base.host import Process
+from ansible.module_utils.ib_gateway.base.host import Keeper, Process
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.unit import UnitState
 from unit.facts import (
@@ -30,6 +30,32 @@ from unit.facts import (
 OURS = gateway(unit=UNIT)
 NO_MEANS = spec(service=None)
 COMMAND = spec(service=None, start_command=("/opt/start", "--pw=x"))
+
+LOOP = Keeper(600, "trader", "run_gateway.sh", 900.0, gateways=frozenset({GATEWAY}))
+
+# --- what a loop keeps -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "keeper", [LOOP, LOOP._replace(name="supervisord", supervises=True)], ids=["loop", "supervisor"]
+)
+def test_a_gateway_that_something_keeps_is_only_ended_since_a_start_would_make_a_second_one(keeper: Keeper) -> None:
+    found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(keeper,)).steps
+    assert told(found) == (("stop_gateway", GATEWAY), ("start", None))
+    assert found[1].only_if_persists
+    assert "%s (pid 600 of trader) brings the next one" % keeper.name in found[0].reason
+
+
+def test_a_gateway_whose_unit_carries_its_loop_is_restarted_with_it() -> None:
+    found = planned(snapshot(gateway(unit=UNIT, served_before=True)), carriers=(LOOP,)).steps
+    assert told(found) == (("restart", None),)
+
+
+def test_what_keeps_another_gateway_keeps_nothing_of_this_one() -> None:
+    other = LOOP._replace(gateways=frozenset({SECOND}))
+    found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(other,)).steps
+    assert told(found) == (("restart", None),)
+
 
 # --- which gateway stays ---------------------------------------------------------------------------------------------
 

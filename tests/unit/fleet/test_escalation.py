@@ -109,6 +109,17 @@ def test_a_less_disruptive_action_is_not_taken_afterwards() -> None:
     assert escalation.next_step(raw(step("wait"), stop(1, False)), taken("start"))["action"] is None
 
 
+def test_after_a_gateway_was_ended_what_keeps_it_gets_the_time_to_bring_the_next_one() -> None:
+    ended = taken("stop_client", "stop_gateway")
+    assert escalation.next_step(raw(step("wait")), ended)["action"] == "wait"
+    assert escalation.next_step(raw(step("start")), taken("stop_client", "stop_gateway", "wait"))["action"] == "start"
+    assert escalation.next_step(raw(stop(1, False)), taken("stop_client", "stop_gateway", "wait"))["action"] is None
+
+
+def test_a_gateway_that_nothing_keeps_is_started_at_once_after_its_duplicates_were_ended() -> None:
+    assert escalation.next_step(raw(step("wait"), step("start")), taken("stop_gateway"))["action"] == "start"
+
+
 def test_an_action_whose_only_steps_are_plan_only_is_not_taken() -> None:
     assert escalation.next_step(raw(step("restart"), remediation="plan_only"))["action"] is None
 
