@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.base.host import Snapshot
+from ansible.module_utils.ib_gateway.base.host import Folder, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
 from ansible.module_utils.ib_gateway.decide.planning import plan
 from unit.facts import (
+    FOLDER,
     GATEWAY,
     SCRIPT,
     SECOND,
@@ -58,7 +59,8 @@ def test_a_start_that_cannot_succeed_keeps_everything_as_it_is(look: Snapshot, s
 
 def test_who_may_not_end_all_that_has_to_end_ends_nothing() -> None:
     """An ordinary account does the whole repair, or no step of it."""
-    other = judged(snapshot(gateway(), gateway(SECOND, user="root"), listener()), spec(user=None))
+    look = snapshot(gateway(), gateway(SECOND, user="root"), listener())
+    other = judged(look._replace(folders={FOLDER: Folder(FOLDER, "trader")}), spec(user=None))
     assert told(plan(other).steps) == (("stop_gateway", SECOND),)
     confined = other.entry._replace(confined_to="trader")
     found = plan(other._replace(entry=confined))
