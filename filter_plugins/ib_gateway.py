@@ -22,10 +22,12 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_fleet.document import latest, plan_text  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import answers, escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
-from ansible.module_utils.ib_gateway.base import inventory, keys  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.base import findings, inventory, keys  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
 
 _LOOK = "ib_gateway_diagnose_result"
+#: Verdicts of a gateway that serves the API.
+_SERVES = (findings.FARM_BROKEN.code, findings.SESSION_SLOW.code)
 #: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
 _LEASE_MARGIN = 180.0
 #: A year; ib_repair_pause takes no more.
@@ -183,11 +185,18 @@ def plan_marks(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 
 
 def results(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    """What was proven of each gateway: {gateway, healthy, summary}; nothing where nothing could be judged."""
-    gateways = (health or {}).get("gateways", ())
-    keys = ("name", "status", "summary")
-    rows = [[each[key] for key in keys] for each in gateways]
-    return [{"gateway": name, "healthy": status == "healthy", "summary": summary} for name, status, summary in rows]
+    """What was proven of each gateway: {gateway, healthy, summary}; nothing where nothing could be judged.
+
+    A gateway that serves, and only waits for the broker, is as well as a repair can make it.
+    """
+    return [
+        {
+            "gateway": each["name"],
+            "healthy": each["status"] == "healthy" or each["verdict"] in _SERVES,
+            "summary": each["summary"],
+        }
+        for each in (health or {}).get("gateways", ())
+    ]
 
 
 def lease_seconds(entries: Sequence[Mapping[str, Any]], upstream_wait: float) -> float:

@@ -151,6 +151,11 @@ def test_the_authorizations_marks_are_those_of_the_newest_look() -> None:
     assert filters["ib_plan_marks"](None) == []
 
 
+def test_a_gateway_that_serves_and_waits_for_one_of_the_broker_s_farms_counts_as_repaired() -> None:
+    served = {**WELL, "gateways": [{**WELL["gateways"][0], "status": "degraded", "verdict": "farm_broken"}]}
+    assert [each["healthy"] for each in filters["ib_results"](served)] == [True]
+
+
 def test_only_a_healthy_gateway_counts_as_proven() -> None:
     def proven(look: Any) -> List[Any]:
         return [(each["gateway"], each["healthy"]) for each in filters["ib_results"](look)]
