@@ -90,7 +90,7 @@ def next_step(
 
 
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
-    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least}."""
+    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least, fleet}."""
     try:
         looks = [latest.seen(hostvars[host].get("ib_gateway_diagnose_result")) for host in hosts]
         return fleet_guard.freezes(looks, fleet_guard.brake(**limits))
