@@ -186,7 +186,8 @@ def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
         return NOT
     if not _account_may(spec, process, host):
         return CLAIMS if placed or spec.port in host.ports[process.pid] else NOT
-    return OWN if placed or spec.port in host.ports[process.pid] else UNPLACED
+    ports = host.ports[process.pid] or host.held[process.pid]  # it serves them, or has served them
+    return OWN if placed or spec.port in ports else UNPLACED
 
 
 def _placed(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]:

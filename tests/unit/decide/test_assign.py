@@ -149,6 +149,11 @@ def test_a_gateway_that_holds_sessions_of_a_port_is_that_port_s_although_it_list
     assert owned(look, LIVE, PAPER)[0][1] == [SECOND]
 
 
+def test_a_gateway_with_a_placeholder_for_its_folder_is_the_entry_s_if_it_has_served_the_entry_s_port() -> None:
+    look = snapshot(gateway(folder=None, cwd="/"), connection(SCRIPT), script())
+    assert owned(look, spec()) == ([[GATEWAY]], [])
+
+
 def test_what_two_entries_could_mean_belongs_to_neither() -> None:
     look = snapshot(gateway())
     assert owned(look, LIVE, PAPER) == ([[], []], [])
