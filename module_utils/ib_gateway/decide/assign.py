@@ -8,7 +8,7 @@ nobody's, is told, and is left alone.
 from __future__ import annotations
 
 import posixpath
-from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Entry
@@ -20,20 +20,29 @@ NOT, OWN, UNPLACED, CLAIMS = "not", "own", "unplaced", "claims"
 
 
 class Host(NamedTuple):
-    """What of a snapshot decides which gateway is whose. ports: by pid, the API ports it serves."""
+    """What of a snapshot decides which gateway is whose.
+
+    ports: by pid, the API ports it serves; held: those on which it holds connections, so that it has served them.
+    """
 
     gateways: Tuple[Process, ...]
     ports: Mapping[int, FrozenSet[int]]
     folders: Mapping[str, Folder]
     looked_as: str
+    held: Mapping[int, FrozenSet[int]]
 
 
 def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[Entry, ...], Tuple[Process, ...]]:
     """(an Entry for each spec, in their order; the gateways that fit none of them)."""
     host = _host(specs, snapshot)
     claims = {spec.name: {each.pid: _claim(spec, each, host) for each in host.gateways} for spec in specs}
+    served = {
+        spec.name
+        for spec in specs
+        if any(claims[spec.name][each.pid] == OWN and spec.port in host.ports[each.pid] for each in host.gateways)
+    }
     owners: Dict[int, List[GatewaySpec]] = {
-        each.pid: _narrowed([spec for spec in specs if claims[spec.name][each.pid] == OWN], each, host)
+        each.pid: _narrowed([spec for spec in specs if claims[spec.name][each.pid] == OWN], each, host, served)
         for each in host.gateways
     }
     found = tuple(_entry(spec, specs, claims[spec.name], owners, host, snapshot) for spec in specs)
@@ -49,8 +58,11 @@ def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
         for pid in listener.pids & set(listening):
             listening[pid].add(listener.port)
     served: Dict[int, Set[int]] = {process.pid: set() for process in gateways}
+    held: Dict[int, Set[int]] = {process.pid: set() for process in gateways}
     for connection in snapshot.connections:
         for pid in connection.gateway_pids & set(served):
+            if connection.accepted:
+                held[pid].add(connection.port)
             if connection.accepted and connection.served:
                 served[pid].add(connection.port)
     declared = {spec.port for spec in specs}
@@ -62,7 +74,8 @@ def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
         )
         for pid in listening
     }
-    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user)
+    had = {pid: frozenset(held[pid]) for pid in held}
+    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user, had)
 
 
 def _entry(
@@ -104,7 +117,8 @@ def _entry(
 def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapshot: Snapshot) -> Tuple[Keeper, ...]:
     """What brings the entry's gateway, or brings it back.
 
-    One that carries a gateway now keeps that one, and one in the unit of another entry that one's.
+    One that carries a gateway now keeps that one, and one in the unit of another entry that one's. A script of root may
+    start the gateway of any account; a supervisor of root keeps the programs of many.
     """
     accounts = {spec.user} if spec.user else {each.owner for each in _folders(spec, host)} - {None}
     units = {each.unit for each in specs if each.name != spec.name and each.unit}
@@ -114,7 +128,12 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
         if (each.supervises or not each.gateways)
         and each.trading_mode in (None, spec.trading_mode)
         and each.product in (None, spec.product)
-        and (not accounts or each.user in accounts or (spec.unit is not None and each.unit == spec.unit))
+        and (
+            not accounts
+            or each.user in accounts
+            or (each.user == "root" and not each.supervises)
+            or (spec.unit is not None and each.unit == spec.unit)
+        )
         and each.unit not in units
     )
 
@@ -130,11 +149,20 @@ def _serves_another(spec: GatewaySpec, process: Process, host: Host) -> bool:
     return bool(ports) and spec.port not in ports
 
 
-def _narrowed(fitting: List[GatewaySpec], process: Process, host: Host) -> List[GatewaySpec]:
-    """Of several entries that a gateway could be, the one whose port it serves; else all of them."""
+def _narrowed(fitting: List[GatewaySpec], process: Process, host: Host, served: Collection[str]) -> List[GatewaySpec]:
+    """Of several entries that a gateway could be, those whose port it serves, else has served; else all of them.
+
+    One that serves nothing is not the gateway of an entry whose port another one serves. served: names of these.
+    """
     if len(fitting) < 2:
         return fitting
-    return [spec for spec in fitting if spec.port in host.ports[process.pid]] or fitting
+    for ports in (host.ports[process.pid], host.held[process.pid]):
+        found = [spec for spec in fitting if spec.port in ports]
+        if found:
+            return found
+    if host.ports[process.pid]:
+        return fitting
+    return [spec for spec in fitting if spec.name not in served] or fitting
 
 
 # --- the claim of one gateway on one entry ---------------------------------------------------------------------------
@@ -158,7 +186,8 @@ def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
         return NOT
     if not _account_may(spec, process, host):
         return CLAIMS if placed or spec.port in host.ports[process.pid] else NOT
-    return OWN if placed or spec.port in host.ports[process.pid] else UNPLACED
+    ports = host.ports[process.pid] or host.held[process.pid]  # it serves them, or has served them
+    return OWN if placed or spec.port in ports else UNPLACED
 
 
 def _placed(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]:

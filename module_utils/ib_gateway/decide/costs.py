@@ -55,7 +55,9 @@ def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
     parts = [_sessions(_served_by(entry, target["pid"]))]
     if target.get("unit"):
         parts.append(_STOPPED_UNIT % target["unit"])
-    return "; ".join([*parts, *_kill(target), _NO_LOGIN])
+    # What keeps the only gateway brings the next one, and that logs in; what keeps a surplus one is another matter.
+    kept = len(entry.processes) == 1 and any(target["pid"] in each.gateways for each in entry.carriers)
+    return "; ".join([*parts, *_kill(target), _login(entry) if kept else _NO_LOGIN])
 
 
 def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:

@@ -55,6 +55,7 @@ _WAITS: Dict[str, Tuple[str, str, Optional[int]]] = {
         None,
     ),
 }
+_COMING_UP = findings.GATEWAY_COMING_UP.code
 #: Seconds between the two looks in which a gateway has to be missing before one is started.
 _SECOND_LOOK = 30
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
@@ -101,7 +102,8 @@ def _steps(diagnosis: Diagnosis) -> Plan:
         return _of_frozen(entry)
     for code, (what, reason, seconds) in _WAITS.items():
         if code in codes:
-            return Plan(steps=(_wait(entry, what, reason, code, seconds),))
+            wait = _wait(entry, what, reason, code, seconds)
+            return Plan(steps=(wait, *(_instead_of_supervisor(entry) if code == _COMING_UP else ())))
     if _unproven_stale(diagnosis):
         codes -= {findings.STALE_CONNECTIONS.code}
     clients, withheld = client_steps(entry, codes)
@@ -117,6 +119,15 @@ def _steps(diagnosis: Diagnosis) -> Plan:
 
 def _in_order(clients: List[Step], kept: List[str], gateways: List[Step], refused: List[str]) -> Plan:
     return Plan(steps=tuple(in_order(clients + gateways)), withheld=tuple(kept + refused))
+
+
+def _instead_of_supervisor(entry: Entry) -> Tuple[Step, ...]:
+    """Starts what nothing but a supervisor could bring, once that has had its time: it may keep other programs only."""
+    if not entry.keepers or not all(each.supervises for each in entry.keepers) or _refusal(entry, (), "started"):
+        return ()
+    first = entry.keepers[0]
+    reason = "%s (pid %d of %s) did not bring it" % (first.name, first.pid, first.user)
+    return (_start(entry, reason, _COMING_UP, persists=True),)
 
 
 def _unproven_stale(diagnosis: Diagnosis) -> bool:

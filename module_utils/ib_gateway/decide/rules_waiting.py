@@ -86,9 +86,16 @@ def gateway_coming_up(case: Case) -> Iterator[Finding]:
     elif case.absent and keepers and not case.finished:
         first = keepers[0]
         yield findings.GATEWAY_COMING_UP.found(
-            "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) is there to bring it: a "
-            "gateway's nightly restart leaves a gap of up to 90 s"
-            % (case.spec.name, first.name, first.pid, first.user, span(first.age)),
+            "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) %s: a gateway's "
+            "nightly restart leaves a gap of up to 90 s"
+            % (
+                case.spec.name,
+                first.name,
+                first.pid,
+                first.user,
+                span(first.age),
+                "may bring it, if that is one of its programs" if first.supervises else "is there to bring it",
+            ),
             {
                 "keepers": [
                     {"pid": each.pid, "user": each.user, "name": each.name, "age": round(each.age, 1)}

@@ -10,7 +10,7 @@ import os
 import re
 from typing import Dict, Iterable, Optional, Sequence, Tuple
 
-from ..base.command_line import is_shell, program_name, run_of
+from ..base.command_line import is_interpreter, is_shell, program_name, run_of
 from ..base.host import Keeper
 from ..base.launchers import SUPERVISOR, Launcher, launcher_of
 from . import processes, settings
@@ -19,6 +19,12 @@ from . import processes, settings
 _SCHEDULERS = ("cron", "crond", "anacron", "atd", "fcron", "launchd", "systemd --user", "autossh", "start-stop-daemon")
 #: What the text of a script that runs a gateway mentions.
 _ABOUT_GATEWAY = re.compile(r"(?i)ibgateway|ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|\bibc\b")
+#: What the text of a script in another language has as well if it runs a program, so that a bot is no keeper.
+_RUNS_PROGRAMS = re.compile(
+    r"\b(?:subprocess|Popen|os\.(?:system|spawn\w*|posix_spawn\w*)|child_process|pexpect|system)\b"
+)
+#: And what it runs: the program itself, not only a gateway that is talked to.
+_GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway1?[\"']")
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 #: In the command line of every Ansible module: another run's start of a gateway is no keeper of one.
 _MODULE = b"AnsiballZ_"
@@ -43,7 +49,7 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
         if launcher is None and texts < _MOST_TEXTS:
             script = _script(argv)
             texts += script is not None
-            launcher = _by_text(pid, script)
+            launcher = _by_text(pid, script, is_shell(program_name(argv[run_of(argv).program or 0 :])))
         if launcher is None or not launcher.keeps or launcher.name in _SCHEDULERS:
             continue
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
@@ -66,18 +72,22 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
 
 
 def _script(argv: Sequence[str]) -> Optional[str]:
-    """The script that a shell runs; None for everything else."""
+    """The script that a shell or another interpreter runs; None for everything else."""
     run = run_of(argv)
-    if run.program is None or run.script is None or not is_shell(program_name(argv[run.program :])):
+    if run.program is None or run.script is None or run.module is not None:
         return None
-    return argv[run.script]
+    return argv[run.script] if is_interpreter(program_name(argv[run.program :])) else None
 
 
-def _by_text(pid: int, script: Optional[str]) -> Optional[Launcher]:
+def _by_text(pid: int, script: Optional[str], shell: bool) -> Optional[Launcher]:
     """A home-made script of any name is a launcher if its text runs a gateway."""
     if script is None:
         return None
     text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script))
-    if text is None or not _ABOUT_GATEWAY.search(text):
+    if text is None or not (_ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text)):
         return None
     return Launcher("launcher", os.path.basename(script))
+
+
+def _runs_gateway(text: str) -> bool:
+    return bool(_RUNS_PROGRAMS.search(text) and _GATEWAY_PROGRAM.search(text))

@@ -138,6 +138,22 @@ def test_live_and_paper_are_told_apart_by_their_accounts() -> None:
     assert owned(look, one, other) == ([[SECOND], [GATEWAY]], [])
 
 
+def test_a_gateway_that_serves_nothing_is_not_that_of_an_entry_whose_gateway_serves() -> None:
+    """Two native launches of one account share a folder, and no argv says the mode."""
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4002, SECOND))
+    assert owned(look, LIVE, PAPER) == ([[GATEWAY], [SECOND]], [])
+
+
+def test_a_gateway_that_holds_sessions_of_a_port_is_that_port_s_although_it_listens_no_more() -> None:
+    look = snapshot(gateway(GATEWAY), gateway(SECOND), connection(SCRIPT, server=SECOND, port=4002), script())
+    assert owned(look, LIVE, PAPER)[0][1] == [SECOND]
+
+
+def test_a_gateway_with_a_placeholder_for_its_folder_is_the_entry_s_if_it_has_served_the_entry_s_port() -> None:
+    look = snapshot(gateway(folder=None, cwd="/"), connection(SCRIPT), script())
+    assert owned(look, spec()) == ([[GATEWAY]], [])
+
+
 def test_what_two_entries_could_mean_belongs_to_neither() -> None:
     look = snapshot(gateway())
     assert owned(look, LIVE, PAPER) == ([[], []], [])

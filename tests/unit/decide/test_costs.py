@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional
 import pytest
 from ansible.module_utils.ib_fleet.document import plan_text
 from ansible.module_utils.ib_gateway.base.actions import ORDER
+from ansible.module_utils.ib_gateway.base.host import Keeper
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
 from ansible.module_utils.ib_gateway.decide.costs import _COSTS
@@ -131,6 +132,13 @@ def test_a_surplus_gateway_ends_without_a_login_and_a_kill_is_announced_where_it
     assert costs(planned(look)) == {"stop_gateway": "ends no working session; no login"}
     allowed = costs(planned(look, spec(allow_kill=True)))["stop_gateway"]
     assert "it is killed if it does not end when asked (allow_kill)" in allowed
+
+
+def test_a_gateway_that_its_loop_brings_again_costs_a_login() -> None:
+    loop = Keeper(600, "trader", "run_gateway.sh", 900.0, gateways=frozenset({GATEWAY}))
+    one = spec(service=None, start_command=("/opt/start",))
+    found = costs(planned(snapshot(gateway(served_before=True)), one, carriers=(loop,)))
+    assert "a login, and a second factor is to be expected" in found["stop_gateway"]
 
 
 def test_waiting_costs_nothing() -> None:

@@ -46,6 +46,25 @@ def test_a_gateway_that_something_keeps_is_only_ended_since_a_start_would_make_a
     assert "%s (pid 600 of trader) brings the next one" % keeper.name in found[0].reason
 
 
+@pytest.mark.parametrize(("supervises", "expected"), [(True, ["wait", "start"]), (False, ["wait"])])
+def test_what_a_supervisor_did_not_bring_in_time_is_started_and_what_a_loop_keeps_is_not(
+    supervises: bool, expected: List[str]
+) -> None:
+    """A supervisor may keep the bots alone; a loop is about the gateway."""
+    keeper = LOOP._replace(supervises=supervises, gateways=frozenset())
+    found = planned(snapshot()._replace(keepers=(keeper,)), COMMAND).steps
+    assert [each.action for each in found] == expected
+    assert [each.only_if_persists for each in found] == [False, True][: len(found)]
+
+
+def test_a_script_of_root_brings_the_gateway_of_another_account_and_a_supervisor_of_root_keeps_many() -> None:
+    mine = LOOP._replace(user="root", gateways=frozenset())
+    assert told(planned(snapshot()._replace(keepers=(mine,)), COMMAND).steps) == (("wait", None),)
+    many = mine._replace(supervises=True)
+    found = planned(snapshot()._replace(keepers=(many,)), COMMAND).steps
+    assert found[0].finding == "gateway_not_running"
+
+
 def test_a_gateway_whose_unit_carries_its_loop_is_restarted_with_it() -> None:
     found = planned(snapshot(gateway(unit=UNIT, served_before=True)), carriers=(LOOP,)).steps
     assert told(found) == (("restart", None),)
