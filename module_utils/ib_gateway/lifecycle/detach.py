@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import uuid
 from typing import List, Mapping, Optional, Sequence
 
 from .accounts import PATH, Account, become
@@ -68,7 +67,7 @@ def _scope(name: str, account: Account) -> List[str]:
     whose = _whose(account)
     if program is None or whose is None:
         return []
-    unit = "--unit=ib-gateway-%s-%s.scope" % (name, uuid.uuid4().hex[:8])
+    unit = "--unit=ib-gateway-%s-%s.scope" % (name, os.urandom(4).hex())
     text = "--description=IB gateway %s, started by a repair" % name
     return [program, *whose, "--scope", "--quiet", "--collect", unit, text, "--"]
 

@@ -291,7 +291,8 @@ def service(entry: Dict[str, Any], open_session: bool) -> List[str]:
 
 def in_unit(pid: int, unit: str) -> bool:
     """Whether a process is in the control group of a unit of the system."""
-    return Path(f"/proc/{pid}/cgroup").read_text().rstrip().endswith(f"/system.slice/{unit}.service")
+    groups = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return any(line.endswith(f"/system.slice/{unit}.service") for line in groups)
 
 
 def own_group(entry: Dict[str, Any], holders: List[int]) -> List[str]:
