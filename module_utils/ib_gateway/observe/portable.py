@@ -144,7 +144,7 @@ def _describe(
             command=command,
             argv_digest=argv_digest(argv, key),
             cwd=_cwd(psutil, process),
-            gateway=classify.gateway_kind(argv),
+            gateway=classify.gateway_kind(argv, _exe(psutil, process)),
             relay=classify.relay_name(argv),
             sockets_visible=pid not in blind,
             own_run=pid in own_run,
@@ -155,6 +155,13 @@ def _describe(
 def _cwd(psutil: Any, process: Any) -> Any:
     try:
         return os.fsencode(process.cwd()).decode("utf-8", "backslashreplace") or None
+    except (psutil.Error, OSError):
+        return None
+
+
+def _exe(psutil: Any, process: Any) -> Any:
+    try:
+        return os.fsencode(process.exe()).decode("utf-8", "backslashreplace") or None
     except (psutil.Error, OSError):
         return None
 

@@ -274,12 +274,9 @@ def service(entry: Dict[str, Any], open_session: bool) -> List[str]:
     if entry.get("service") is None:
         return own_group(entry, holders)
     unit = properties(unit_of(entry), OWNER if entry.get("service_scope") == "user" else None)
-    # A unit that remains active has no main process; whoever it has started is in its control group.
-    group = f"/{unit_of(entry)}.service"
-    own = [int(unit["MainPID"])]
-    if own == [0]:
-        own = [pid for pid in holders if group in Path(f"/proc/{pid}/cgroup").read_text()] or own
-    if holders != own:
+    # A oneshot unit has no main process once its command has ended; what it started is in its control group.
+    own = [int(unit["MainPID"])] if unit["MainPID"] != "0" else [pid for pid in holders if in_unit(pid, unit_of(entry))]
+    if len(holders) != 1 or holders != own:
         return [f"port {port} is held by {holders}, not by the process of {unit_of(entry)}: {unit}"]
     owner, line = table()[holders[0]]
     if owner != OWNER or not line.startswith(f"{SERVER}/jre/bin/java "):
@@ -290,6 +287,12 @@ def service(entry: Dict[str, Any], open_session: bool) -> List[str]:
     if not answer["connected"] or answer["accounts"] != [ACCOUNTS[entry["trading_mode"]]]:
         return [f"no session of the right account on port {port}: {answer}"]
     return []
+
+
+def in_unit(pid: int, unit: str) -> bool:
+    """Whether a process is in the control group of a unit of the system."""
+    groups = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    return any(line.endswith(f"/system.slice/{unit}.service") for line in groups)
 
 
 def own_group(entry: Dict[str, Any], holders: List[int]) -> List[str]:
