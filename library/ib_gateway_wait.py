@@ -162,8 +162,9 @@ def _outcome(module: GatewayModule, step: Step, answer: str) -> Outcome:
         return outcome_of(step, ALREADY if module.check_mode else DONE, "it listens")
     if module.check_mode:
         return outcome_of(step, WOULD, "it does not listen yet")
-    reason = "its gateway has ended" if answer == "ended" else "it does not listen, and the time is up"
-    return outcome_of(step, FAILED, reason)
+    if answer == "ended":
+        return outcome_of(step, FAILED, "its gateway has ended")
+    return outcome_of(step, DONE, "it did not open in that time")
 
 
 def _timeout(params: Dict[str, Any]) -> Optional[float]:

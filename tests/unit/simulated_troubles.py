@@ -155,6 +155,8 @@ class Troubles:
         one = self._pick(number, [each for each in [*self._scripts(), *self._gateways()] if each.unit is None])
         if one is not None:
             one.argv = list(ARGVS.values())[number // 7 % len(ARGVS)]
+            if one.is_gateway:
+                one.entry = "live"  # as its folder says now
 
     def stubborn(self, number: int) -> None:
         """A process ignores SIGTERM, or needs long for it."""

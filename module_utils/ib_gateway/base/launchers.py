@@ -55,8 +55,8 @@ _SUPERVISORS = (
     *("supervisord", "pm2", "cron", "crond", "anacron", "atd", "fcron", "runsvdir", "runsv", "s6-svscan", "supervise"),
     *("s6-supervise", "svscan", "circusd", "monit", "god", "immortal", "launchd", "start-stop-daemon", "autossh"),
 )
-_TERMINALS = ("xterm", "uxterm", "rxvt", "urxvt", "konsole", "gnome-terminal", "lxterminal", "xfce4-terminal", "st")
-_MULTIPLEXERS = ("tmux", "screen", "byobu")
+TERMINALS = ("xterm", "uxterm", "rxvt", "urxvt", "konsole", "gnome-terminal", "lxterminal", "xfce4-terminal", "st")
+MULTIPLEXERS = ("tmux", "screen", "byobu")
 _LOOP_WORDS = ("while", "until", "for")
 _SHELL_WORDS = frozenset((*_LOOP_WORDS, "do", "then", "else", "elif", "if", "!", "{", "time", "done", "fi", "}"))
 _ENDS_COMMAND = re.compile(r"^[;&|()\n]+$")
@@ -136,10 +136,10 @@ def _by_title(words: Sequence[str], name: str, _depth: int) -> Optional[Launcher
 
 def _by_terminal(words: Sequence[str], name: str, depth: int) -> Optional[Launcher]:
     """A terminal or multiplexer counts for the command it was given."""
-    if name in _TERMINALS:
+    if name in TERMINALS:
         marks = [index for index, word in enumerate(words) if word in ("-e", "-x", "--")]
         starts = [index + 1 for index in marks[:1]]
-    elif name.lower() in _MULTIPLEXERS:
+    elif name.lower() in MULTIPLEXERS:
         starts = list(range(1, min(len(words), 16)))
     else:
         return None

@@ -192,8 +192,8 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
             and process.pid in client.connection.gateway_pids
             and (client.protected or (client.working and keep is not None))
         ]
-        if entry.owners() and _may_be_fix(entry, process):
-            served.append("whoever uses pid %d over FIX, if it serves that" % process.pid)
+        if entry.owners() and _may_be_another_s(entry, process):
+            served.append("the login of pid %d, which may be meant for another mode or for FIX" % process.pid)
         if keep is not None and process.age < entry.spec.start_timeout:
             served.append("the login of pid %d, which started %d s ago" % (process.pid, process.age))
         if keep is not None:
@@ -208,11 +208,14 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
     return steps, spared
 
 
-def _may_be_fix(entry: Entry, process: Process) -> bool:
-    """Whether nothing tells it from a gateway that serves FIX alone: that has the same program and no API port."""
+def _may_be_another_s(entry: Entry, process: Process) -> bool:
+    """Whether nothing tells it from a gateway of the other mode at its login, or from one that serves FIX alone.
+
+    A native launch says neither its mode nor what it serves, and both are chosen at its login window.
+    """
     kind = process.gateway
-    native = kind is not None and kind.launcher == "native"
-    return native and process.folder is None and not entry.has_served(process)
+    unsaid = kind is not None and kind.launcher == "native" and kind.trading_mode is None
+    return unsaid and not entry.has_served(process)
 
 
 def _keep(entry: Entry) -> Optional[Process]:

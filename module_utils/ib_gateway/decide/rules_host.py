@@ -55,9 +55,13 @@ def claimed_by_another_account(case: Case) -> Iterator[Finding]:
     if found:
         others = [case.snapshot.processes[pid] for pid in found]
         yield findings.CLAIMED_BY_ANOTHER_ACCOUNT.found(
-            "%s looks like %s and nothing shows that its account may run it: nothing is touched; key user of the entry "
+            "%s %s like %s and nothing shows that the account may run it: nothing is touched; key user of the entry "
             "says which account's gateway is meant"
-            % (" and ".join("pid %d of account %s" % (each.pid, each.user) for each in others), spec.name),
+            % (
+                " and ".join("pid %d of account %s" % (each.pid, each.user) for each in others),
+                "looks" if len(others) == 1 else "look",
+                spec.name,
+            ),
             {"claimants": [person(each) for each in others], "gateways": [person(each) for each in entry.processes]},
         )
 

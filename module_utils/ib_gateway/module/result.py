@@ -189,7 +189,7 @@ def _summary(diagnosis: Diagnosis) -> str:
 
 
 def _proof(diagnosis: Diagnosis) -> str:
-    """What makes a gateway healthy: its handshake, or who holds the API slot, or only that it listens."""
+    """What makes a gateway healthy: its handshake, or who works on it, or only that it listens."""
     probe, holders = diagnosis.probe, [each for each in diagnosis.entry.clients if each.working]
     if probe is not None and probe.ok:
         return "API session ready through %s, server version %s, %s accounts" % (
@@ -198,7 +198,7 @@ def _proof(diagnosis: Diagnosis) -> str:
             probe.trading_mode or "unknown",
         )
     if holders:
-        return "listening; API slot in use by %s" % ", ".join(_holder(each) for each in holders)
+        return "listening; in use by %s" % ", ".join(dict.fromkeys(_holder(each) for each in holders))
     return "listening; no handshake made"
 
 

@@ -12,11 +12,16 @@ from typing import Dict, Iterable, Optional, Sequence, Tuple
 
 from ..base.command_line import is_interpreter, is_shell, program_name, run_of
 from ..base.host import Keeper
-from ..base.launchers import SUPERVISOR, Launcher, launcher_of
+from ..base.launchers import MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of
 from . import processes, settings
 
-#: Start what is due, whenever that is; that they are alive says nothing about a gateway.
-_SCHEDULERS = ("cron", "crond", "anacron", "atd", "fcron", "launchd", "systemd --user", "autossh", "start-stop-daemon")
+#: Start what is due, whenever that is; that they are alive says nothing about a gateway. Nor do windows: what runs in
+#: one is a process of its own.
+_NO_KEEPERS = (
+    *("cron", "crond", "anacron", "atd", "fcron", "launchd", "systemd --user", "autossh", "start-stop-daemon"),
+    *TERMINALS,
+    *MULTIPLEXERS,
+)
 #: What the text of a script that runs a gateway mentions.
 _ABOUT_GATEWAY = re.compile(r"(?i)ibgateway|ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|\bibc\b")
 #: What the text of a script in another language has as well if it runs a program, so that a bot is no keeper.
@@ -50,7 +55,7 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
             script = _script(argv)
             texts += script is not None
             launcher = _by_text(pid, script, is_shell(program_name(argv[run_of(argv).program or 0 :])))
-        if launcher is None or not launcher.keeps or launcher.name in _SCHEDULERS:
+        if launcher is None or not launcher.keeps or launcher.name in _NO_KEEPERS:
             continue
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
         if stat is None or uid is None or stat.state in "ZX":
