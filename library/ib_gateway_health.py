@@ -43,6 +43,12 @@ options:
       - Inside one a gateway that does not serve is waited for, because a restart does not help.
     type: str
     default: ''
+  login_reset:
+    description:
+      - When the broker has last ended all logins, or is about to, in seconds since the epoch.
+      - A gateway process that is older has no login that a restart could keep. V(0) where nobody knows.
+    type: float
+    default: 0.0
   engine:
     description:
       - V(socket) speaks the protocol itself. V(ib_insync) opens the session as a trading script would, through
@@ -299,6 +305,11 @@ reset_window:
   returned: success
   type: str
   sample: ''
+login_reset:
+  description: O(login_reset) as it was given.
+  returned: success
+  type: float
+  sample: 1745730000.0
 repairs:
   description: What the journal on the host says of earlier repairs. V(null) without O(state_dir).
   returned: success

@@ -37,6 +37,23 @@ def current(windows: Sequence[Mapping[str, Any]], now: float, kind: str = "reset
     return ""
 
 
+def latest(weekly: Mapping[str, Any], now: float) -> float:
+    """The newest moment, in seconds since the epoch, at which something that happens each week has happened by now.
+
+    weekly: {day, at, zone}; at is HH:MM in the zone. Where a clock shows that time twice, both count.
+    """
+    zone = ZoneInfo(str(weekly["zone"]))
+    hour, minute = (int(each) for each in str(weekly["at"]).split(":"))
+    today = datetime.fromtimestamp(now, zone).date()
+    moments = [
+        datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone, fold=fold).timestamp()
+        for day in (today - timedelta(days=ago) for ago in range(8))
+        if _DAYS[day.weekday()] == weekly["day"]
+        for fold in (0, 1)
+    ]
+    return max(moment for moment in moments if moment <= now)
+
+
 def _parsed(window: Mapping[str, Any], kind: str) -> Tuple[Tuple[int, int], Tuple[int, int], List[str], ZoneInfo]:
     name = window.get("name")
     where = "%s %s" % (kind, name or window)
