@@ -77,7 +77,8 @@ def test_a_gateway_under_ibc_is_restarted_with_its_login_kept(desk: Desk, keep: 
     kept = keep(FAULT)
     old = kept.gateway_pid
     repair = planned(desk)
-    assert actions(repair) == ["soft_restart", "restart"] and repair.steps("restart")[0]["only_if_persists"]
+    assert actions(repair) == ["soft_restart", "stop_gateway", "start"]
+    assert repair.steps("stop_gateway")[0]["only_if_persists"]
     predicted = soften(repair, check=True)
     assert predicted["outcomes"][0]["result"] == "would" and predicted["changed"] and alive(old)
     found = soften(repair)
@@ -103,12 +104,12 @@ def test_a_restart_that_hangs_is_told_and_falls_back_to_a_restart_once(desk: Des
     assert "still runs" in found["outcomes"][0]["reason"] and found["outcomes"][0]["result"] == "failed"
     again = soften(repair, timeout=1, authorization=repair.authorization)
     assert "once" in again["withheld"][0]["reason"]
-    steps = [each for each in plan if each["action"] == "restart"]
-    done = repair.act("ib_gateway_restart", steps=steps, grace_period=5)
+    steps = [each for each in plan if each["action"] == "stop_gateway"]
+    done = repair.act("ib_process_stop", steps=steps, grace_period=5)
     assert done["outcomes"][0]["result"] == "done" and not alive(old), done
     assert [each for each in repair.told() if each[0] == "outcome"] == [
         ("outcome", "soft_restart", "failed"),
-        ("outcome", "restart", "done"),
+        ("outcome", "stop_gateway", "done"),
     ]
 
 
@@ -124,7 +125,7 @@ def test_a_silent_command_server_costs_no_more_than_its_answer(
 @pytest.mark.parametrize("keeper", ["loop", "supervisord"])
 def test_what_brings_a_gateway_back_without_its_login_gets_no_soft_restart(desk: Desk, keep: Keep, keeper: str) -> None:
     keep(FAULT, keeper=keeper)
-    assert actions(planned(desk)) == ["restart"]
+    assert actions(planned(desk)) == ["stop_gateway", "start"]
 
 
 def test_another_program_on_the_command_server_s_address_gets_no_command(desk: Desk, keep: Keep) -> None:
@@ -151,7 +152,8 @@ def test_a_login_from_before_the_broker_s_reset_is_not_restarted_for_its_sake(de
     later = psutil.Process(kept.gateway_pid).create_time() + 3600
     options: dict[str, Any] = {"probe": "always", "probe_timeout": 0.5, "login_reset": later}
     steps = run_module("ib_gateway_health", gateways=[entry(desk)], **options)["gateways"][0]["plan"]["steps"]
-    assert [each["action"] for each in steps] == ["restart"] and "a person has to give" in steps[0]["reason"]
+    assert [each["action"] for each in steps] == ["stop_gateway", "start"]
+    assert "a person has to give" in steps[0]["reason"]
 
 
 @pytest.mark.parametrize(("ini", "told"), [("", True), ("AutoRestartTime=11:45 PM\n", False)])
@@ -206,9 +208,8 @@ def test_while_the_broker_resets_its_servers_a_lost_link_is_only_waited_for(desk
 
 
 def stopped(kept: KeptGateway, repair: Repair, **options: Any) -> dict[str, Any]:
-    target = repair.steps("restart")[0]["target"]["process"]
-    assert target["pid"] == kept.gateway_pid and target["command_server"]
-    step = {"action": "stop_gateway", "gateway": "live", "target": target}
+    step = repair.steps("stop_gateway")[0]
+    assert step["target"]["pid"] == kept.gateway_pid and step["target"]["command_server"]
     return run_module("ib_process_stop", steps=[step], gateways=repair.entries, **options)
 
 

@@ -176,8 +176,8 @@ _COSTS: Dict[str, Callable[[Entry, Mapping[str, Any]], str]] = {
     RECONNECT: _of_reconnect,
     DROP_CONNECTION: _of_cut,
     STOP_CLIENT: _of_stopped_client,
-    STOP_GATEWAY: _of_stopped_gateway,
     SOFT_RESTART: _of_soft_restart,
+    STOP_GATEWAY: _of_stopped_gateway,
     START: _of_start,
     RESTART: _of_restart,
 }

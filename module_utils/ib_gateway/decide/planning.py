@@ -350,7 +350,8 @@ def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[St
     if entry.in_unit(process) or not carriers:
         return [_restart(entry, process, code, persists)]
     keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)
-    reason = "only a new gateway process ends %s, and %s brings the next one" % (code, keeper)
+    needed = soft_restart.who_is_needed(entry, process)
+    reason = "only a new gateway process ends %s, and %s brings the next one%s" % (code, keeper, needed)
     end = Step(STOP_GATEWAY, entry.spec.name, targets.to_end(entry, process, "gateway"), reason, code, persists)
     return [end, _start(entry, "%s ended with its gateway and brings none" % keeper, code, persists=True)]
 
