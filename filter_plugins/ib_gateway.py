@@ -161,12 +161,12 @@ def reset_window(
         raise AnsibleFilterError(str(error)) from error
 
 
-def login_reset(weekly: Mapping[str, Any], now: float | None = None) -> float:
+def login_reset(now: float) -> float:
     """When the broker has last ended all logins, or is about to: a process that is older has to log in anew.
 
-    now: seconds since the epoch; without it, this moment.
+    Both in seconds since the epoch.
     """
-    return reset_windows.latest(weekly, (time.time() if now is None else now) + _LOGIN_MARGIN)
+    return reset_windows.latest(reset_windows.LOGIN_RESET, now + _LOGIN_MARGIN)
 
 
 def window_problems(regions: Any, more: Any, known: Mapping[str, Any]) -> list[str]:
@@ -246,6 +246,7 @@ class FilterModule:
             "ib_login_reset": login_reset,
             "ib_known_served": escalation.known_served,
             "ib_next_step": next_step,
+            "ib_stopped": escalation.stopped,
             "ib_assume_stopped": escalation.assume_stopped,
             "ib_plan_lines": plan_text.lines,
             "ib_window_problems": window_problems,

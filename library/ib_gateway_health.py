@@ -49,6 +49,13 @@ options:
       - A gateway process that is older has no login that a restart could keep. V(0) where nobody knows.
     type: float
     default: 0.0
+  stopped:
+    description:
+      - The names of entries whose gateway this run has ended.
+      - That IBC's log tells of a stop there does not mean that a person wants it so.
+    type: list
+    elements: str
+    default: []
   engine:
     description:
       - V(socket) speaks the protocol itself. V(ib_insync) opens the session as a trading script would, through
@@ -305,11 +312,6 @@ reset_window:
   returned: success
   type: str
   sample: ''
-login_reset:
-  description: O(login_reset) as it was given.
-  returned: success
-  type: float
-  sample: 1745730000.0
 repairs:
   description: What the journal on the host says of earlier repairs. V(null) without O(state_dir).
   returned: success

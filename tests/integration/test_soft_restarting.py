@@ -171,6 +171,20 @@ def test_a_displaced_gateway_is_told_no_command(desk: Desk, keep: Keep) -> None:
     assert actions(repair) == []
 
 
+@pytest.mark.parametrize(("command", "last"), [("works", "soft_restart"), ("refused", "start")])
+def test_a_whole_run_keeps_the_login_or_falls_back_once(desk: Desk, keep: Keep, command: str, last: str) -> None:
+    kept = keep(event="hang", **{"restart-command": command})
+    old = kept.gateway_pid
+    kept.gateway.happen()
+    desk.settings.update(ib_gateway_repair_probe="always", ib_gateway_diagnose_probe="always")
+    desk.settings.update(ib_gateway_diagnose_probe_timeout=1, ib_gateway_repair_probe_timeout=1)
+    run = desk.play("remediate.yml", start_timeout=5)
+    assert run.rc == 0 and not alive(old), run.output
+    outcomes = [each for part in run.host()["done"] for each in part["outcomes"]]
+    assert outcomes[0]["action"] == "soft_restart" and outcomes[-1]["action"] == last, outcomes
+    assert len(desk.java()) == 1
+
+
 # --- reconnect -------------------------------------------------------------------------------------------------------
 
 

@@ -122,6 +122,16 @@ def _who(process: Mapping[str, Any]) -> List[int]:
     return [process["pid"], process["started_ticks"]]
 
 
+def stopped(now: Optional[Mapping[str, Any]]) -> List[str]:
+    """The names of the entries whose gateway this run has ended."""
+    return [
+        outcome["gateway"]
+        for each in (now or {}).get("log", ())
+        for outcome in each.get("outcomes", ())
+        if outcome["action"] in (STOP_GATEWAY, *RESTARTS) and outcome["ended"]
+    ]
+
+
 def assume_stopped(now: Optional[Mapping[str, Any]]) -> List[int]:
     """The pids of gateways that a run in earnest would have stopped by now: what a step in check mode has to assume."""
     return [

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+#: When the broker ends all logins: the next one of each gateway needs a person.
+LOGIN_RESET = {"day": "sun", "at": "01:00", "zone": "America/New_York"}
 _KEYS = ("name", "zone", "start", "end", "days")
 
 

@@ -28,6 +28,7 @@ OPTIONS: Dict[str, Any] = {
     },
     "reset_window": {"type": "str", "default": ""},
     "login_reset": {"type": "float", "default": 0.0},
+    "stopped": {"type": "list", "elements": "str", "default": []},
 }
 #: The option `then_look` of every module that acts.
 AFTER_OPTION: Dict[str, Any] = {"type": "dict", "options": OPTIONS}
@@ -60,7 +61,7 @@ def assess(
     """
     began = time.monotonic()
     known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
-    hints = Hints(known_served, options["reset_window"], options["login_reset"], stopped)
+    hints = Hints(known_served, options["reset_window"], options["login_reset"], [*options["stopped"], *stopped])
     taken = watch(
         lambda: examine(specs, options["probe"], options["probe_timeout"], prober, hints, options["probe_depth"]),
         looks,
@@ -76,7 +77,6 @@ def assess(
         "undeclared": result.undeclared(strangers, snapshot),
         "visibility": result.visibility(snapshot.visibility, found),
         "reset_window": options["reset_window"],
-        "login_reset": options["login_reset"],
         "looks": [
             {"taken_at": result.timestamp(each.taken_at), "status": result.overall(one.status for one in judged)}
             for each, judged, _ in taken

@@ -146,6 +146,16 @@ def test_a_soft_restart_that_fails_is_followed_by_a_restart_and_check_mode_predi
     assert escalation.next_step(both, first, result=told)["action"] == after
 
 
+def test_whose_gateway_a_run_has_ended_is_remembered() -> None:
+    outcomes = [
+        {"action": "stop_gateway", "gateway": "live", "ended": 4711},
+        {"action": "stop_gateway", "gateway": "paper", "ended": None},
+        {"action": "stop_client", "gateway": "third", "ended": 815},
+    ]
+    assert escalation.stopped({"log": [{"action": "stop_gateway", "outcomes": outcomes}]}) == ["live"]
+    assert escalation.stopped(None) == []
+
+
 def test_nothing_more_is_done_to_an_entry_on_which_the_host_refused_a_step() -> None:
     both = raw(step("stop_gateway"), step("start"), step("start", "paper"))
     first = escalation.next_step(both)

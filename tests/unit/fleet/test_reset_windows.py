@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Dict
 
 import pytest
-from ansible.module_utils.ib_fleet.run.reset_windows import current, latest
+from ansible.module_utils.ib_fleet.run.reset_windows import LOGIN_RESET, current, latest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -92,9 +92,6 @@ def test_a_wrong_window_is_told_at_every_hour_also_while_another_one_holds() -> 
         current([NIGHT, {"name": "lunch", "zone": "UTC", "start": "noon", "end": "13:00"}], now)
 
 
-SUNDAY = {"day": "sun", "at": "01:00", "zone": "America/New_York"}
-
-
 @pytest.mark.parametrize(
     ("now", "found"),
     [
@@ -108,5 +105,5 @@ SUNDAY = {"day": "sun", "at": "01:00", "zone": "America/New_York"}
     ],
 )
 def test_what_happens_each_week_has_last_happened_in_its_own_zone(now: str, found: str) -> None:
-    moment = latest(SUNDAY, datetime.fromisoformat(now).timestamp())
+    moment = latest(LOGIN_RESET, datetime.fromisoformat(now).timestamp())
     assert moment == datetime.fromisoformat(found).timestamp()

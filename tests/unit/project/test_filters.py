@@ -170,11 +170,10 @@ def test_only_a_healthy_gateway_counts_as_proven() -> None:
 
 
 def test_a_login_is_given_up_some_minutes_before_the_broker_ends_it() -> None:
-    weekly = {"day": "sun", "at": "01:00", "zone": "America/New_York"}
     reset = datetime(2026, 1, 11, 6, tzinfo=timezone.utc).timestamp()
     found = filters["ib_login_reset"]
-    assert found(weekly, reset - 200) == found(weekly, reset + 3600) == reset
-    assert found(weekly, reset - 400) == reset - 7 * 86400
+    assert found(reset - 200) == found(reset + 3600) == reset
+    assert found(reset - 400) == reset - 7 * 86400
 
 
 def test_a_lease_outlasts_the_slowest_start() -> None:
