@@ -67,12 +67,16 @@ def _entry(gateway: str, target: Mapping[str, Any]) -> str:
     return "%s by %s" % (gateway, "unit %s" % target["service"] if target.get("service") else "its start_command")
 
 
+def _by_command(target: Mapping[str, Any]) -> str:
+    return "by IBC's command server on port %d" % target["command_server"]["port"]
+
+
 def _commanded(gateway: str, target: Mapping[str, Any]) -> str:
-    return "%s (pid %d) by IBC's command server on port %d" % (
-        gateway,
-        target["process"]["pid"],
-        target["command_server"]["port"],
-    )
+    return "%s (pid %d) %s" % (gateway, target["process"]["pid"], _by_command(target))
+
+
+def _reconnected(gateway: str, target: Mapping[str, Any]) -> str:
+    return "%s (pid %d) to the broker %s" % (gateway, target["process"]["pid"], _by_command(target))
 
 
 def _awaited(gateway: str, target: Mapping[str, Any]) -> str:
@@ -119,9 +123,9 @@ ACTIONS: Tuple[Action, ...] = (
         "ib_gateway_reconnect",
         ("authorization",),
         "the gateway makes its link to the broker anew; API sessions stay open, and no login is needed",
-        "reconnect to the broker",
-        "reconnected to the broker",
-        _commanded,
+        "reconnect",
+        "reconnected",
+        _reconnected,
         _COMMANDED,
     ),
     Action(

@@ -34,9 +34,14 @@ class Server:
         self._thread.start()
         return self
 
+    def finish(self) -> None:
+        """Waits until the connection is over."""
+        self._thread.join(5)
+
     def close(self) -> None:
         self._listener.close()
-        self._thread.join(5) if self._thread.is_alive() else None
+        if self._thread.is_alive():
+            self.finish()
 
 
 @pytest.fixture
@@ -95,7 +100,7 @@ def test_nothing_is_sent_where_the_proof_fails_once_the_connection_is_made(serve
     server.answer(b"OK\n")
     with pytest.raises(ibc.CommandFailed, match="somebody else"):
         ibc.ask(server.where, "STOP", 5.0, fails)
-    server.close()
+    server.finish()
     assert server.sent == [b""]
 
 
