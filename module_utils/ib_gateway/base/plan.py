@@ -1,14 +1,16 @@
 """What is decided about one entry: what was found of it, its findings, its diagnosis, the steps of its plan."""
 
-from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
-from .command_server import CommandServer
 from .findings import INFO, Finding
 from .host import ApiConnection, Client, Keeper, Listener, Process
 from .login import LoginState
 from .probe import Probe
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .unit import UnitMember, UnitState
+
+if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they need
+    from .command_server import CommandServer
 
 
 class Step(NamedTuple):
@@ -65,7 +67,7 @@ class Entry(NamedTuple):
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
-    command_servers: Tuple[CommandServer, ...] = ()
+    command_servers: Tuple["CommandServer", ...] = ()
 
     @property
     def maybe(self) -> Tuple[Process, ...]:
@@ -79,7 +81,7 @@ class Entry(NamedTuple):
             return process.user_unit == user_unit and self.spec.user in (None, process.user)
         return unit is not None and process.unit == unit
 
-    def command_server(self, process: Process) -> Optional[CommandServer]:
+    def command_server(self, process: Process) -> Optional["CommandServer"]:
         """The command server of one of its gateways; None where that has none, or nothing proves it."""
         return next((each for each in self.command_servers if each.pid == process.pid), None)
 
