@@ -208,6 +208,15 @@ options:
         description: The broker's reset window that this moment lies in, in words. Empty outside of any.
         type: str
         default: ''
+      login_reset:
+        description: When the broker has last ended all logins, or is about to, in seconds since the epoch.
+        type: float
+        default: 0.0
+      stopped:
+        description: The names of entries whose gateway this run has ended.
+        type: list
+        elements: str
+        default: []
       known_served:
         description: Gateways that an earlier look of the same run has seen serve.
         type: list

@@ -23,6 +23,7 @@ if _SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.ib_fleet.document import latest, plan_text  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import answers, escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
 from ansible.module_utils.ib_gateway.base import findings, inventory, keys  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.base.command_server import RESTARTS_WITHIN  # noqa: E402 - likewise
 from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
 
 _LOOK = "ib_gateway_diagnose_result"
@@ -32,6 +33,8 @@ _SERVES = (findings.FARM_BROKEN.code, findings.SESSION_SLOW.code)
 _LEASE_MARGIN = 180.0
 #: A year; ib_repair_pause takes no more.
 _MOST_PAUSE_MINUTES = 366 * 24 * 60
+#: Seconds before the broker ends all logins in which none is kept any more: a soft restart takes up to three minutes.
+_LOGIN_MARGIN = 300.0
 
 
 def inventory_problems(hosts: Iterable[str], hostvars: Mapping[str, Any]) -> list[str]:
@@ -158,6 +161,14 @@ def reset_window(
         raise AnsibleFilterError(str(error)) from error
 
 
+def login_reset(now: float) -> float:
+    """When the broker has last ended all logins, or is about to: a process that is older has to log in anew.
+
+    Both in seconds since the epoch.
+    """
+    return reset_windows.latest(reset_windows.LOGIN_RESET, now + _LOGIN_MARGIN)
+
+
 def window_problems(regions: Any, more: Any, known: Mapping[str, Any]) -> list[str]:
     """What is wrong with the reset windows: regions that are not known, windows that are none."""
     if not isinstance(regions, list):
@@ -203,7 +214,7 @@ def lease_seconds(entries: Sequence[Mapping[str, Any]], upstream_wait: float) ->
     """How long a host stays reserved for a run after its last sign: longer than any single step of it may take."""
     usual = keys.KEYS["start_timeout"]["default"]
     slowest = max((int(entry.get("start_timeout") or usual) for entry in entries), default=0)
-    return slowest + float(upstream_wait) + _LEASE_MARGIN
+    return slowest + float(upstream_wait) + _LEASE_MARGIN + RESTARTS_WITHIN * len(entries)
 
 
 def age(taken_at: str, now: float) -> float:
@@ -232,8 +243,10 @@ class FilterModule:
             "ib_blackout": blackout,
             "ib_steps": escalation.steps,
             "ib_reset_window": reset_window,
+            "ib_login_reset": login_reset,
             "ib_known_served": escalation.known_served,
             "ib_next_step": next_step,
+            "ib_stopped": escalation.stopped,
             "ib_assume_stopped": escalation.assume_stopped,
             "ib_plan_lines": plan_text.lines,
             "ib_window_problems": window_problems,

@@ -43,6 +43,19 @@ options:
       - Inside one a gateway that does not serve is waited for, because a restart does not help.
     type: str
     default: ''
+  login_reset:
+    description:
+      - When the broker has last ended all logins, or is about to, in seconds since the epoch.
+      - A gateway process that is older has no login that a restart could keep. V(0) where nobody knows.
+    type: float
+    default: 0.0
+  stopped:
+    description:
+      - The names of entries whose gateway this run has ended.
+      - That IBC's log tells of a stop there does not mean that a person wants it so.
+    type: list
+    elements: str
+    default: []
   engine:
     description:
       - V(socket) speaks the protocol itself. V(ib_insync) opens the session as a trading script would, through

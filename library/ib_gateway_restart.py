@@ -39,7 +39,7 @@ options:
     required: true
     aliases: [restarts]
   grace_period:
-    description: Seconds in which a process may end after SIGTERM.
+    description: Seconds in which a process may end after SIGTERM, and before that after IBC's command C(STOP).
     type: float
     default: 10.0
   timeout:
@@ -178,6 +178,7 @@ from typing import Any, Dict, List
 from ansible.module_utils.ib_gateway.act import action_session, restart_gateway
 from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
 from ansible.module_utils.ib_gateway.base.actions import RESTART
+from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN
 from ansible.module_utils.ib_gateway.base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
@@ -226,7 +227,8 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         result["diff"] = {"before": "", "after": "".join(map(_line, rows[restart_gateway.RESTARTED]))}
     _tell_failures(module, result)
     names = [row["name"] for row in rows[restart_gateway.RESTARTED]]
-    return {**result, **assess.after_acts(module, session.specs, acted, names)}
+    ended = [row["name"] for row in rows[restart_gateway.NOT_RESTARTED] if row["ended"]]
+    return {**result, **assess.after_acts(module, session.specs, acted, names, ended)}
 
 
 def _specs(module: GatewayModule, session: ActionSession, steps: List[Step]) -> Dict[str, GatewaySpec]:
@@ -311,7 +313,8 @@ def _tell_failures(module: GatewayModule, found: Dict[str, Any]) -> None:
 
 
 def _waits(params: Dict[str, Any]) -> float:
-    return float((params["grace_period"] + params["timeout"]) * len(params["steps"]))
+    each = 2 * params["grace_period"] + ANSWERS_WITHIN + params["timeout"]  # STOP by IBC first, then SIGTERM
+    return float(each * len(params["steps"]))
 
 
 def main() -> None:

@@ -70,7 +70,10 @@ options:
         type: list
         elements: str
   grace_period:
-    description: Seconds in which the processes may end after SIGTERM, all together.
+    description:
+      - Seconds in which the processes may end after SIGTERM, all together.
+      - A gateway whose target names its C(command_server) is told C(STOP) by IBC first and has as long for that; one
+        that ends by a signal leaves its session at the broker behind.
     type: float
     default: 10.0
   force:
@@ -201,6 +204,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible.module_utils.ib_gateway.act import action_session, stop_process
 from ansible.module_utils.ib_gateway.act.action_session import ActionSession
 from ansible.module_utils.ib_gateway.base.actions import STOP_CLIENT, STOP_GATEWAY
+from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
@@ -253,7 +257,8 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         found = {**session.returned(), **rows}
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, rows["stopped"])), "after": ""}
-    return {**found, **assess.after_acts(module, session.specs, found["changed"])}
+    ended = [row["gateway"] for row in rows["stopped"] if row["gateway"]]
+    return {**found, **assess.after_acts(module, session.specs, found["changed"], stopped=ended)}
 
 
 def _named(module: GatewayModule, session: ActionSession) -> List[Named]:
@@ -313,7 +318,7 @@ def _outcome(step: Step, ending: stop_process.Ending, check_mode: bool) -> Outco
     elif ending.result == stop_process.ALREADY_GONE:
         result = ALREADY
     else:
-        result = FAILED if ending.signals or ending.unit else REFUSED
+        result = FAILED if ending.signals or ending.unit or ending.by_command else REFUSED
     outcome = outcome_of(step, result, ending.reason, signals=ending.signals, unit=ending.unit)
     seen: Mapping[str, Any] = {"command": list(ending.command), "user": ending.user} if ending.command else {}
     ended = ending.target.pid if result == DONE else None
@@ -339,6 +344,12 @@ def _line(row: Dict[str, Any]) -> str:
     return "pid %d of %s: %s\n" % (row["pid"], row["user"], " ".join(row["command"]))
 
 
+def _waits(params: Dict[str, Any]) -> float:
+    """A gateway is told STOP by IBC first, one after the other; those that do not end by it have the time again."""
+    told = sum("command_server" in (each.get("target") or {}) for each in params["steps"] or ())
+    return float(params["grace_period"] * (2 if told else 1) + told * ANSWERS_WITHIN)
+
+
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(
@@ -348,7 +359,7 @@ def main() -> None:
         mutually_exclusive=[["steps", "processes"]],
         supports_check_mode=True,
     )
-    run(module, work, assess.waits(lambda params: params["grace_period"]))
+    run(module, work, assess.waits(_waits))
 
 
 if __name__ == "__main__":

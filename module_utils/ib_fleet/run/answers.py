@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import is_dataclass
 from typing import Any, Dict, Optional
 
+from ...ib_gateway.base.actions import ACTIONS
 from ..document.bounds import MOST_OF_A_HOST, excess
 from ..document.latest import contradicts_itself
 from ..document.text import visible
@@ -19,12 +20,9 @@ from ..store import documents
 NOT_OURS = "this host's answer is not one of ours"
 #: By module, which part of the schema of answers its answer has to be. Of the others nothing is read but a message.
 SORTS = {
+    **{action.module: "act" for action in ACTIONS},
     "ib_gateway_health": "look",
     "ib_gateway_wait": "wait",
-    "ib_connection_drop": "act",
-    "ib_process_stop": "act",
-    "ib_gateway_start": "act",
-    "ib_gateway_restart": "act",
     "ib_repair_begin": "begin",
     "ib_repair_end": "end",
     "ib_client_audit": "audit",

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ...ib_gateway.base.actions import BY_NAME, DROP_CONNECTION, ORDER, RESTART, START, STOP_CLIENT, STOP_GATEWAY, WAIT
+from ...ib_gateway.base.actions import (
+    BY_NAME,
+    DROP_CONNECTION,
+    ORDER,
+    RESTARTS,
+    START,
+    STOP_CLIENT,
+    STOP_GATEWAY,
+    WAIT,
+)
 from ...ib_gateway.base.outcome import WOULD
 
 Health = Mapping[str, Any]
@@ -84,13 +93,24 @@ def _may_be_taken(step: Mapping[str, Any], past: Mapping[str, Any]) -> bool:
     if step["action"] == WAIT and past["taken"]:
         # After a gateway was ended: what keeps it brings the next one, and nothing is started before that had its time.
         return step["gateway"] in past["waiting"]
-    if step["action"] == RESTART:  # what was started is not restarted too: a second login for the same cure
+    if step.get("only_if_persists") and _predicted(step, past):
+        return False
+    if step["action"] in RESTARTS:  # what was started is not restarted too: a second login for the same cure
         return step["gateway"] not in past["started"]
     if step["action"] == DROP_CONNECTION:
         return any(who not in past["cut"] for who in _holders(step))
     if step["action"] == STOP_CLIENT and step["only_if_persists"]:  # its connection is cut before it is signalled
         return _who(step["target"]) in past["cut"]
     return True
+
+
+def _predicted(step: Mapping[str, Any], past: Mapping[str, Any]) -> bool:
+    """Whether check mode has said that the gateway would be restarted; nothing tells then that it would not help."""
+    return any(
+        outcome["gateway"] == step["gateway"] and outcome["action"] in RESTARTS and outcome["result"] == WOULD
+        for each in past["log"]
+        for outcome in each.get("outcomes", ())
+    )
 
 
 def _holders(step: Mapping[str, Any]) -> List[List[int]]:
@@ -100,6 +120,16 @@ def _holders(step: Mapping[str, Any]) -> List[List[int]]:
 
 def _who(process: Mapping[str, Any]) -> List[int]:
     return [process["pid"], process["started_ticks"]]
+
+
+def stopped(now: Optional[Mapping[str, Any]]) -> List[str]:
+    """The names of the entries whose gateway this run has ended."""
+    return [
+        outcome["gateway"]
+        for each in (now or {}).get("log", ())
+        for outcome in each.get("outcomes", ())
+        if outcome["action"] in (STOP_GATEWAY, *RESTARTS) and outcome["ended"]
+    ]
 
 
 def assume_stopped(now: Optional[Mapping[str, Any]]) -> List[int]:

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])")
+#: When the broker ends all logins: the next one of each gateway needs a person.
+LOGIN_RESET = {"day": "sun", "at": "01:00", "zone": "America/New_York"}
 _KEYS = ("name", "zone", "start", "end", "days")
 
 
@@ -35,6 +37,23 @@ def current(windows: Sequence[Mapping[str, Any]], now: float, kind: str = "reset
             if _DAYS[day.weekday()] in days and begin <= moment < until:
                 return "%s until %s" % (window["name"], until.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"))
     return ""
+
+
+def latest(weekly: Mapping[str, Any], now: float) -> float:
+    """The newest moment, in seconds since the epoch, at which something that happens each week has happened by now.
+
+    weekly: {day, at, zone}; at is HH:MM in the zone. Where a clock shows that time twice, both count.
+    """
+    zone = ZoneInfo(str(weekly["zone"]))
+    hour, minute = (int(each) for each in str(weekly["at"]).split(":"))
+    today = datetime.fromtimestamp(now, zone).date()
+    moments = [
+        datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone, fold=fold).timestamp()
+        for day in (today - timedelta(days=ago) for ago in range(8))
+        if _DAYS[day.weekday()] == weekly["day"]
+        for fold in (0, 1)
+    ]
+    return max(moment for moment in moments if moment <= now)
 
 
 def _parsed(window: Mapping[str, Any], kind: str) -> Tuple[Tuple[int, int], Tuple[int, int], List[str], ZoneInfo]:

@@ -157,3 +157,17 @@ def summary_of(target: Target, command: Sequence[str] = ()) -> Dict[str, Any]:
     if command:
         found["command"] = short(redact_argv(command))
     return found
+
+
+def summary_of_process(plan: Mapping[str, Any]) -> Dict[str, Any]:
+    """The same of a process as a plan names it."""
+    return summary_of(Target.named(plan), plan.get("command") or ())
+
+
+def steps_of_entries(module: GatewayModule, session: ActionSession, steps: Sequence[Step]) -> List[Step]:
+    """The steps; ends the module when one is about an entry that the option `gateways` does not have."""
+    names = [spec.name for spec in session.specs]
+    for step in steps:
+        if step.gateway not in names:
+            module.give_up("the option steps names %r, and no entry of gateways has that name" % step.gateway)
+    return list(steps)

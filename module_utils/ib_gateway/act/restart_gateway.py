@@ -182,7 +182,7 @@ def _by_identity(process: Target, gateway: Lifecycle, look: Look, way: Way, anno
 
     outcome = stop_process.stop([process], way.grace_period, force=False, dry_run=way.dry_run, announce=once)[0]
     if outcome.result == stop_process.REFUSED:
-        return Outcome(REFUSED, outcome.reason, asked=bool(outcome.signals or outcome.unit))
+        return Outcome(REFUSED, outcome.reason, asked=bool(outcome.signals or outcome.unit or outcome.by_command))
     reason = "%s, then started by %s" % (outcome.reason, gateway.describe())
     if way.dry_run:
         return Outcome(RESTARTED, reason, acted=True)

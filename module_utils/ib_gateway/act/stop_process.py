@@ -1,8 +1,10 @@
-"""The only place that signals a process, or stops the unit that would start it again.
+"""The only place that signals a process, stops the unit that would start it again, or has IBC end a gateway.
 
 A signal goes through a pidfd to exactly the process a plan named: the pidfd is opened first, then pid, start ticks,
 boot id, role and command line are read again, and again before a forced signal. A pid that was reused in between is
 another process with another start, and is left alone.
+
+A gateway whose command server is known is told STOP first: one that ends by a signal leaves its session at the broker.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base import classify
+from ..base.command_server import ServerAddress
 from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
-from ..lifecycle import environment, systemctl
+from ..lifecycle import environment, ibc, systemctl
 from ..observe import host_key, processes
+from . import ibc_commands
 
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
@@ -34,7 +38,7 @@ class Target:
 
     unit: the system unit that exists for this process; it is stopped instead of the process being signalled, because
     its Restart= would undo the signal. allow_kill: whether it may be killed when it does not end. gateway: the name of
-    the entry for whose sake it is to end.
+    the entry for whose sake it is to end. command_server: of a gateway, where it takes commands.
     """
 
     pid: int
@@ -45,6 +49,7 @@ class Target:
     unit: Optional[str] = None
     allow_kill: bool = False
     gateway: Optional[str] = None
+    command_server: Optional[ServerAddress] = None
 
     @classmethod
     def named(cls, plan: Mapping[str, Any]) -> Target:
@@ -58,6 +63,7 @@ class Target:
             unit=plan.get("unit"),
             allow_kill=bool(plan.get("allow_kill")),
             gateway=plan.get("gateway"),
+            command_server=ServerAddress.named(plan["command_server"]) if plan.get("command_server") else None,
         )
 
 
@@ -65,7 +71,7 @@ class Target:
 class Ending:
     """What became of one target. result: stopped, already_gone or refused; signals: names, in the order sent.
 
-    unit: the unit that was stopped in place of a signal, or None.
+    unit: the unit that was stopped in place of a signal, or None. by_command: whether IBC has taken STOP.
     """
 
     target: Target
@@ -75,6 +81,7 @@ class Ending:
     user: Optional[str] = None
     signals: Tuple[str, ...] = ()
     unit: Optional[str] = None
+    by_command: bool = False
 
 
 class Refused(Exception):
@@ -102,6 +109,8 @@ def stop(
 ) -> List[Ending]:
     """Asks every target to end, waits together for at most grace_period seconds, then kills where that is allowed.
 
+    A gateway that IBC was told to end and that still runs by then gets SIGTERM, and as many seconds again.
+
     Allowed it is for a target that says so, and with force for all. dry_run: does everything but the signals and the
     announcements; the outcome is then what would be. Outcomes come in the targets' order.
     """
@@ -119,14 +128,14 @@ def stop(
                     announce(target)
                     _keep_environment(target)
                     prove(target)  # to announce it takes a moment, in which it may become another program
-                    _ask(target, held[index])
+                    outcomes[index] = _ask(target, held[index], outcomes[index])
             except Gone:
                 outcomes[index] = _outcome(target, ALREADY_GONE, "it had ended before")
             except Refused as refusal:
                 outcomes[index] = _outcome(target, REFUSED, str(refusal))
         if not dry_run:
             waiting = {index: held[index] for index in held if outcomes[index].result == STOPPED}
-            for index in _await(waiting, grace_period):
+            for index in _signalled(_await(waiting, grace_period), outcomes, held, grace_period):
                 may_kill = force or targets[index].allow_kill
                 outcomes[index] = _insist(outcomes[index], held[index], grace_period, may_kill)
     finally:
@@ -259,15 +268,46 @@ def _own_unit(target: Target) -> Optional[str]:
     return target.unit if all(classify.is_launcher(processes.read_argv(pid)) for pid in strangers) else None
 
 
-def _ask(target: Target, descriptor: int) -> None:
-    """Asks a process that is held to end: through its unit where it has one of its own, else by SIGTERM."""
-    if target.unit is None:
-        _send(descriptor, signal.SIGTERM)
-        return
-    try:
-        systemctl.stop(target.unit)
-    except systemctl.UnitError as error:
-        raise Refused(str(error)) from None
+def _ask(target: Target, descriptor: int, asked: Ending) -> Ending:
+    """Asks a process that is held to end: through its unit where it has one of its own, by IBC, else by SIGTERM."""
+    if target.unit is not None:
+        try:
+            systemctl.stop(target.unit)
+        except systemctl.UnitError as error:
+            raise Refused(str(error)) from None
+        return asked
+    if target.role == "gateway" and target.command_server is not None:
+        told = replace(asked, signals=(), reason="ended after IBC's command STOP", by_command=True)
+        try:
+            ibc_commands.send(target.pid, target.command_server, ibc.STOP, lambda: prove(target))
+            return told
+        except ibc.CommandFailed as failure:
+            if failure.sent and _identity_of(target.pid) != _named(target):
+                return told
+            prove(target)  # a while has passed
+    _send(descriptor, signal.SIGTERM)
+    return asked
+
+
+def _signalled(left: List[int], outcomes: Dict[int, Ending], held: Dict[int, int], grace_period: float) -> List[int]:
+    """Of those that still run, the ones that do so after SIGTERM; who was told STOP gets that now, and time for it."""
+    again: Dict[int, int] = {}
+    for index in left:
+        if not outcomes[index].by_command:
+            continue
+        try:
+            prove(outcomes[index].target)
+            _send(held[index], signal.SIGTERM)
+        except Gone:
+            continue
+        except Refused as refusal:
+            outcomes[index] = replace(outcomes[index], result=REFUSED, reason=str(refusal))
+            continue
+        reason = "ended after SIGTERM, because it still ran %g s after IBC's command STOP" % grace_period
+        outcomes[index] = replace(outcomes[index], signals=("SIGTERM",), reason=reason)
+        again[index] = held[index]
+    others = [index for index in left if not outcomes[index].by_command]
+    return sorted([*others, *(_await(again, grace_period) if again else ())])
 
 
 def _send(descriptor: int, number: int) -> None:

@@ -12,13 +12,16 @@ from .outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD
 from .redaction import short
 
 WAIT = "wait"
+RECONNECT = "reconnect"
 DROP_CONNECTION = "drop_connection"
 STOP_CLIENT = "stop_client"
 STOP_GATEWAY = "stop_gateway"
+SOFT_RESTART = "soft_restart"
 START = "start"
 RESTART = "restart"
 
 # What an action needs from the target of its step: key to type. A key with ? may be missing or null; [x] is a list.
+_SERVER: Mapping[str, Any] = {"port": int, "address": str, "inode": int}
 _PROCESS: Mapping[str, Any] = {
     "pid": int,
     "started_ticks": int,
@@ -29,6 +32,7 @@ _PROCESS: Mapping[str, Any] = {
     "allow_kill?": bool,
     "user?": str,
     "command?": [str],
+    "command_server?": _SERVER,
 }
 _CONNECTION: Mapping[str, Any] = {
     "port": int,
@@ -41,6 +45,7 @@ _CONNECTION: Mapping[str, Any] = {
 }
 _ENTRY: Mapping[str, Any] = {"port?": int, "timeout?": int, "service?": str}
 _RESTART: Mapping[str, Any] = {**_ENTRY, "by": str, "process?": _PROCESS}
+_COMMANDED: Mapping[str, Any] = {"port": int, "process": _PROCESS, "command_server": _SERVER, "timeout?": int}
 _AWAITED: Mapping[str, Any] = {"for": str, "port?": int, "timeout?": int}
 
 #: In words: whom a step meets, by the entry's name and the step's or the outcome's target.
@@ -62,6 +67,18 @@ def _entry(gateway: str, target: Mapping[str, Any]) -> str:
     return "%s by %s" % (gateway, "unit %s" % target["service"] if target.get("service") else "its start_command")
 
 
+def _by_command(target: Mapping[str, Any]) -> str:
+    return "by IBC's command server on port %d" % target["command_server"]["port"]
+
+
+def _commanded(gateway: str, target: Mapping[str, Any]) -> str:
+    return "%s (pid %d) %s" % (gateway, target["process"]["pid"], _by_command(target))
+
+
+def _reconnected(gateway: str, target: Mapping[str, Any]) -> str:
+    return "%s (pid %d) to the broker %s" % (gateway, target["process"]["pid"], _by_command(target))
+
+
 def _awaited(gateway: str, target: Mapping[str, Any]) -> str:
     if target["for"] == "upstream":
         return "the broker's link"
@@ -74,7 +91,7 @@ class Action(NamedTuple):
     module: the Ansible module that does it. It takes the steps, gateways and then_look, and of what the role has to
     say those options that are named here. disruption: what it costs, in the words a person reads before. infinitive and
     past: what is done, as a verb that is followed by whom it meets. needs: see above. most_times: how often a run may
-    take it.
+    take it. restarts: whether it ends the gateway's process for a new one; the limits count all of these together.
     """
 
     name: str
@@ -86,6 +103,7 @@ class Action(NamedTuple):
     whom: Whom
     needs: Mapping[str, Any]
     most_times: int = 1
+    restarts: bool = False
 
 
 #: Least disruptive first. The order is the one in which a repair escalates.
@@ -99,6 +117,16 @@ ACTIONS: Tuple[Action, ...] = (
         "waited for",
         _awaited,
         _AWAITED,
+    ),
+    Action(
+        RECONNECT,
+        "ib_gateway_reconnect",
+        ("authorization",),
+        "the gateway makes its link to the broker anew; API sessions stay open, and no login is needed",
+        "reconnect",
+        "reconnected",
+        _reconnected,
+        _COMMANDED,
     ),
     Action(
         DROP_CONNECTION,
@@ -122,6 +150,17 @@ ACTIONS: Tuple[Action, ...] = (
         "stopped script",
         _process,
         _PROCESS,
+    ),
+    Action(
+        SOFT_RESTART,
+        "ib_gateway_soft_restart",
+        ("authorization",),
+        "every API session of this gateway ends for up to 3 minutes; the login is kept, without a second factor",
+        "soft-restart",
+        "soft-restarted",
+        _commanded,
+        _COMMANDED,
+        restarts=True,
     ),
     Action(
         STOP_GATEWAY,
@@ -152,11 +191,14 @@ ACTIONS: Tuple[Action, ...] = (
         "restarted",
         _entry,
         _RESTART,
+        restarts=True,
     ),
 )
 BY_NAME: Dict[str, Action] = {action.name: action for action in ACTIONS}
 #: The names, least disruptive first.
 ORDER: Tuple[str, ...] = tuple(BY_NAME)
+#: Those that end a gateway's process for a new one.
+RESTARTS: Tuple[str, ...] = tuple(action.name for action in ACTIONS if action.restarts)
 
 
 def modules_of(names: Iterable[str]) -> List[str]:

@@ -156,7 +156,7 @@ UPSTREAM_DOWN = _entry(
     "upstream_down",
     UNHEALTHY,
     "The gateway works and has lost the broker's servers.",
-    "The repair waits once for the link and looks again; a restart does not help.",
+    "The repair waits once for the link; where IBC's command server listens, the gateway is then told to reconnect.",
 )
 NO_BROKER_ROUTE = _entry(
     "no_broker_route",

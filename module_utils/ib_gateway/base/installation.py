@@ -77,7 +77,8 @@ class IbcSettings(NamedTuple):
     """What IBC's ini file says about the gateway it starts; None where it says nothing. It may hold passwords too.
 
     fix: whether it logs in to FIX, with or without the API. api_login: whether it names a user for the API.
-    command_port: where its command server listens, None while that is off.
+    command_port: where its command server listens, None while that is off. auto_restart_time: what IBC sets the daily
+    restart to at each start.
     """
 
     trading_mode: Optional[str] = None
@@ -85,6 +86,7 @@ class IbcSettings(NamedTuple):
     fix: Optional[bool] = None
     api_login: Optional[bool] = None
     command_port: Optional[int] = None
+    auto_restart_time: Optional[str] = None
 
 
 def parse_ibc_ini(text: str) -> IbcSettings:
@@ -97,6 +99,7 @@ def parse_ibc_ini(text: str) -> IbcSettings:
         fix={"yes": True, "true": True, "no": False, "false": False}.get(fix),
         api_login=bool(user) if user is not None else None,
         command_port=int(port) if re.match(r"^\d{1,5}$", port) and 0 < int(port) < 65536 else None,
+        auto_restart_time=values.get("autorestarttime") or None,
     )
 
 

@@ -106,7 +106,9 @@ KEYS: Dict[str, Dict[str, Any]] = {
     "ibc_command_port": {
         "type": "int",
         "bounds": (1, 65535),
-        "meaning": "The port on which IBC's command server listens, for restarts that keep the login.",
+        "meaning": "The port on which IBC's command server listens. Where it does, a repair can restart the gateway "
+        "with its login kept, have it reconnect to the broker, and end it cleanly; read from IBC's settings when left "
+        "out.",
     },
     "max_api_clients": {
         "type": "int",

@@ -1,6 +1,6 @@
 """What is decided about one entry: what was found of it, its findings, its diagnosis, the steps of its plan."""
 
-from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
 
 from .findings import INFO, Finding
 from .host import ApiConnection, Client, Keeper, Listener, Process
@@ -8,6 +8,9 @@ from .login import LoginState
 from .probe import Probe
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .unit import UnitMember, UnitState
+
+if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they need
+    from .command_server import CommandServer
 
 
 class Step(NamedTuple):
@@ -39,9 +42,10 @@ class Entry(NamedTuple):
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
     carriers: what keeps a gateway of it that runs, and brings the next one once that has ended.
 
-    Of an entry that something is wrong with: start_blocker, why a start of it must fail, with the cure; unit_state,
-    what systemd says of its unit; unit_members, whoever lives in the unit's control group and is no launcher;
-    confined_to, the only account whose processes this run may end, None for a run that may end any.
+    Of an entry that something is wrong with: command_servers, those of its gateways; start_blocker, why a start of it
+    must fail, with the cure; unit_state, what systemd says of its unit; unit_members, whoever lives in the unit's
+    control group and is no launcher; confined_to, the only account whose processes this run may end, None for a run
+    that may end any.
     """
 
     spec: GatewaySpec
@@ -63,6 +67,7 @@ class Entry(NamedTuple):
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
+    command_servers: Tuple["CommandServer", ...] = ()
 
     @property
     def maybe(self) -> Tuple[Process, ...]:
@@ -75,6 +80,10 @@ class Entry(NamedTuple):
         if user_unit is not None:
             return process.user_unit == user_unit and self.spec.user in (None, process.user)
         return unit is not None and process.unit == unit
+
+    def command_server(self, process: Process) -> Optional["CommandServer"]:
+        """The command server of one of its gateways; None where that has none, or nothing proves it."""
+        return next((each for each in self.command_servers if each.pid == process.pid), None)
 
     def others_in_unit(self) -> Tuple[UnitMember, ...]:
         """Those that a restart of its unit must not end: gateways that are not its own, and protected processes."""

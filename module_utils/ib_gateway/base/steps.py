@@ -107,5 +107,5 @@ def brief(target: Any, needs: Any) -> Any:
     return found
 
 
-#: Of a process: what the module compares, and nobody reads.
-_FOR_PROOF_ONLY = ("role", "argv_digest", "allow_kill")
+#: Of a process or a listener: what the module compares, and nobody reads.
+_FOR_PROOF_ONLY = ("role", "argv_digest", "allow_kill", "inode")

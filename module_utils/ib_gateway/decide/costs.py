@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List, Mapping, Sequence
 
-from ..base.actions import DROP_CONNECTION, RESTART, START, STOP_CLIENT, STOP_GATEWAY, WAIT
+from ..base.actions import (
+    DROP_CONNECTION,
+    RECONNECT,
+    RESTART,
+    SOFT_RESTART,
+    START,
+    STOP_CLIENT,
+    STOP_GATEWAY,
+    WAIT,
+)
+from ..base.command_server import RESTARTS_WITHIN
 from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
@@ -69,6 +79,18 @@ def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
     served = _served_by(entry, process["pid"]) if process else []
     ending = _killed_by_systemd(entry) if process and target["by"] == BY_UNIT else _kill(process or {})
     return "; ".join([_sessions(served), *_also_in_unit(entry, target, served), *ending, _login(entry)])
+
+
+def _of_reconnect(_entry: Entry, _target: Mapping[str, Any]) -> str:
+    return "ends no session; scripts are told that the broker's link is lost and back; %s" % _NO_LOGIN
+
+
+def _of_soft_restart(entry: Entry, target: Mapping[str, Any]) -> str:
+    return "%s; %s, and no second factor; no session can be had for up to %d s" % (
+        _sessions(_served_by(entry, target["process"]["pid"])),
+        _NO_LOGIN,
+        RESTARTS_WITHIN + entry.spec.start_timeout,
+    )
 
 
 def _login(entry: Entry) -> str:
@@ -151,8 +173,10 @@ def _several(names: Sequence[str]) -> str:
 
 _COSTS: Dict[str, Callable[[Entry, Mapping[str, Any]], str]] = {
     WAIT: _nothing,
+    RECONNECT: _of_reconnect,
     DROP_CONNECTION: _of_cut,
     STOP_CLIENT: _of_stopped_client,
+    SOFT_RESTART: _of_soft_restart,
     STOP_GATEWAY: _of_stopped_gateway,
     START: _of_start,
     RESTART: _of_restart,

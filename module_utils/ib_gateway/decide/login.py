@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..base import ibc_words as words
+from ..base.command_server import RESTARTS_WITHIN
 from ..base.ibc_words import LogEvent, LoginLog
 from ..base.login import (
     AUTO_RESTART,
@@ -259,7 +260,8 @@ def _by_log(life: _Life, log: LoginLog, facts: LoginFacts) -> LoginState:
         state = LOGGING_IN
     if facts.pid is None and state in (READY, LOGGING_IN, SECOND_FACTOR_PENDING):
         state = LAUNCHING
-    if facts.pid is not None and state == AUTO_RESTART and (since or 0.0) > facts.start_timeout:
+    late = RESTARTS_WITHIN - _SLACK if life.kind == words.RESTART_COMMAND else facts.start_timeout
+    if facts.pid is not None and state == AUTO_RESTART and (since or 0.0) > late:
         # A gateway that was told to restart and did not: the tables judge it. One that was restarted logs in.
         state = LOGGING_IN if life.kind == words.SESSION_AGAIN else UNKNOWN
         served = life.completed and state == UNKNOWN

@@ -14,7 +14,7 @@ from ..base.findings import UNHEALTHY
 from ..base.host import Process
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from ..base.steps import in_order
-from . import targets
+from . import soft_restart, targets
 from .context import stray_ports
 from .costs import cost
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
@@ -38,11 +38,6 @@ _NOTHING_HELPS: Dict[str, str] = {
 }
 #: States that end by themselves or by a person: what is waited for, and why nothing else is done.
 _WAITS: Dict[str, Tuple[str, str, Optional[int]]] = {
-    findings.UPSTREAM_DOWN.code: (
-        "upstream",
-        "the link to the broker comes back by itself; a restart would only cost a login",
-        None,
-    ),
     findings.NO_BROKER_ROUTE.code: ("upstream", "a restart does not bring the way to the broker back", None),
     findings.LOGIN_PENDING.code: (
         "listener",
@@ -66,7 +61,12 @@ _RESTART_FAULTS = (
     findings.STALE_CONNECTIONS.code,
 )
 #: Of these, the ones during which clients may still work: they are not cut off for the sake of others.
-_SPARES_LIVE_CLIENTS = (findings.ACCEPT_QUEUE_FULL.code, *HANDSHAKE_FAULTS, findings.STALE_CONNECTIONS.code)
+_SPARES_LIVE_CLIENTS = (
+    findings.ACCEPT_QUEUE_FULL.code,
+    *HANDSHAKE_FAULTS,
+    findings.STALE_CONNECTIONS.code,
+    findings.UPSTREAM_DOWN.code,
+)
 
 
 def plan(diagnosis: Diagnosis) -> Plan:
@@ -100,6 +100,8 @@ def _steps(diagnosis: Diagnosis) -> Plan:
             return Plan(withheld=(reason,))
     if findings.GATEWAY_FROZEN.code in codes:
         return _of_frozen(entry)
+    if findings.UPSTREAM_DOWN.code in codes:
+        return _of_upstream(diagnosis)
     for code, (what, reason, seconds) in _WAITS.items():
         if code in codes:
             wait = _wait(entry, what, reason, code, seconds)
@@ -143,6 +145,19 @@ def _of_frozen(entry: Entry) -> Plan:
     return Plan(withheld=("%s is stopped by a signal or a debugger: `kill -CONT` lets it go on" % ", ".join(stopped),))
 
 
+def _of_upstream(diagnosis: Diagnosis) -> Plan:
+    """The link comes back by itself, or after it was told to; a restart that costs a login is no cure."""
+    entry, code = diagnosis.entry, findings.UPSTREAM_DOWN.code
+    first = _wait(entry, "upstream", "the link to the broker most often comes back by itself", code)
+    owner = next(iter(entry.owners()), None)
+    if owner is None or findings.NO_BROKER_ROUTE.code in diagnosis.codes or soft_restart.in_reset_window(diagnosis):
+        return Plan(steps=(first,))
+    steps = [first, *soft_restart.reconnect(entry, owner, code)]
+    soft = soft_restart.steps(entry, owner, code, persists=True) if len(steps) > 1 else []
+    refused = _refusal(entry, _blockers(entry, code, ()), "restarted") if soft else None
+    return Plan(steps=tuple(steps + ([] if refused else soft)), withheld=(refused,) if refused else ())
+
+
 # --- gateways --------------------------------------------------------------------------------------------------------
 
 
@@ -166,7 +181,9 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
         cure = [*surplus, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
         refused = _refusal(entry, blockers, "restarted")
-        cure = _renew(entry, keep, fault, persists=bool(waits or surplus or before))
+        persists = bool(waits or surplus or before)
+        soft = [] if surplus else soft_restart.steps(entry, keep, fault, persists)
+        cure = [*soft, *_renew(entry, keep, fault, persists=persists or bool(soft))]
     steps = waits + (surplus if keep is not None else [])
     withheld = ["surplus gateways are left: ending them would cut off " + each for each in spared if keep is not None]
     if refused and keep is not None and surplus:
@@ -336,11 +353,12 @@ def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[St
     if entry.in_unit(process) or not carriers:
         return [_restart(entry, process, code, persists)]
     keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)
-    reason = "only a new gateway process ends %s, and %s brings the next one" % (code, keeper)
+    needed = soft_restart.who_is_needed(entry, process)
+    reason = "only a new gateway process ends %s, and %s brings the next one%s" % (code, keeper, needed)
     end = Step(STOP_GATEWAY, entry.spec.name, targets.to_end(entry, process, "gateway"), reason, code, persists)
     return [end, _start(entry, "%s ended with its gateway and brings none" % keeper, code, persists=True)]
 
 
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:
-    reason = "only a new gateway process ends %s" % code
+    reason = "only a new gateway process ends %s%s" % (code, soft_restart.who_is_needed(entry, process))
     return Step(RESTART, entry.spec.name, targets.to_restart(entry, process), reason, code, persists)

@@ -131,7 +131,7 @@ def upstream_down(case: Case) -> Iterator[Finding]:
     links = [code for code in probe.notices if code in _UPSTREAM_LOST + _UPSTREAM_BACK] if probe else []
     if probe and links and links[-1] in _UPSTREAM_LOST:
         yield findings.UPSTREAM_DOWN.found(
-            "the gateway works and has lost the broker's servers (error %d); a restart does not help" % links[-1],
+            "the gateway works and has lost the broker's servers (error %d)" % links[-1],
             dict(evidence, notices=list(probe.notices), reset_window=case.reset_window or None),
         )
     elif case.reset_window and _fails_by_itself(case):

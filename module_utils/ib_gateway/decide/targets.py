@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional, Sequence
 
+from ..base.command_server import CommandServer
 from ..base.host import ApiConnection, Client, Process
 from ..base.plan import Entry
 
@@ -34,12 +35,25 @@ def to_end(entry: Entry, process: Process, role: str) -> Dict[str, Any]:
     """
     known = [*entry.processes, *(client.process for client in entry.clients if client.process)]
     alone = all(other.pid == process.pid or other.unit != process.unit for other in known)
+    server = entry.command_server(process)
     return {
         **identity(process, role),
         "gateway": entry.spec.name,
         "unit": process.unit if process.unit_is_own and alone else None,
         "allow_kill": entry.spec.allow_kill,
+        **({"command_server": server.where.as_target()} if server else {}),
     }
+
+
+def to_command(entry: Entry, process: Process, server: CommandServer, timeout: Optional[int] = None) -> Dict[str, Any]:
+    """A gateway that is told something by IBC's command server. timeout: seconds until what it is told has come."""
+    target = {
+        "gateway": entry.spec.name,
+        "port": entry.spec.port,
+        "process": identity(process, "gateway"),
+        "command_server": server.where.as_target(),
+    }
+    return target if timeout is None else {**target, "timeout": timeout}
 
 
 def of_connection(

@@ -27,6 +27,8 @@ OPTIONS: Dict[str, Any] = {
         "options": {"pid": {"type": "int", "required": True}, "started_ticks": {"type": "int", "required": True}},
     },
     "reset_window": {"type": "str", "default": ""},
+    "login_reset": {"type": "float", "default": 0.0},
+    "stopped": {"type": "list", "elements": "str", "default": []},
 }
 #: The option `then_look` of every module that acts.
 AFTER_OPTION: Dict[str, Any] = {"type": "dict", "options": OPTIONS}
@@ -49,15 +51,17 @@ def assess(
     prober: Prober = by_socket,
     looks: int = 1,
     soak: float = 0.0,
+    stopped: Sequence[str] = (),
 ) -> Dict[str, Any]:
     """What ib_gateway_health returns, but for the state of repairs.
 
-    options: as OPTIONS has them. looks: how many, spread evenly over `soak` seconds. Raises OSError when the host's
+    options: as OPTIONS has them. looks: how many, spread evenly over `soak` seconds. stopped: names of
+    entries whose gateway the module has ended. Raises OSError when the host's
     tables cannot be read at all.
     """
     began = time.monotonic()
     known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
-    hints = Hints(known_served, options["reset_window"])
+    hints = Hints(known_served, options["reset_window"], options["login_reset"], [*options["stopped"], *stopped])
     taken = watch(
         lambda: examine(specs, options["probe"], options["probe_timeout"], prober, hints, options["probe_depth"]),
         looks,
@@ -103,12 +107,17 @@ def _together(looks: List[List[Diagnosis]]) -> List[Diagnosis]:
 
 
 def after_acts(
-    module: GatewayModule, specs: Sequence[GatewaySpec], acted: bool, started: Sequence[str] = ()
+    module: GatewayModule,
+    specs: Sequence[GatewaySpec],
+    acted: bool,
+    started: Sequence[str] = (),
+    stopped: Sequence[str] = (),
 ) -> Dict[str, Any]:
     """{health, waited}: what came of a module's acts; nothing without the option then_look.
 
     acted: whether anything was done. started: the names of entries that should come up; each has its own start_timeout
-    for it. A look that fails leaves health None and is told as a warning: what was done is done.
+    for it. stopped: of those whose gateway it has ended. A look that fails leaves health None and is told as a warning:
+    what was done is done.
     """
     options: Optional[Mapping[str, Any]] = module.params["then_look"]
     if options is None:
@@ -120,7 +129,7 @@ def after_acts(
             found["waited"] = [{"name": name, "answer": answer} for name, answer in answers.items()]
         elif acted and not module.check_mode:
             time.sleep(_NOTICE)
-        found["health"] = assess([module.with_command(spec) for spec in specs], options)
+        found["health"] = assess([module.with_command(spec) for spec in specs], options, stopped=stopped)
     except OSError as error:
         module.warn("what came of it could not be seen: %s" % error)
     return found

@@ -10,6 +10,7 @@ from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Seque
 
 from ..base.findings import HEALTHY
 from ..base.host import Keeper, Process, Snapshot
+from ..base.login import STOPPED
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import QUICK, Probe
 from ..base.spec import API_PORTS, GatewaySpec
@@ -29,11 +30,15 @@ class Hints(NamedTuple):
     """What a look cannot see and the rules have to know.
 
     known_served: (pid, started_ticks) of gateways that an earlier look of the same run has seen serve. reset_window:
-    the broker's reset window that this moment lies in, in words; empty outside of any.
+    the broker's reset window that this moment lies in, in words; empty outside of any. login_reset: when the broker has
+    last ended all logins, or is about to, in seconds since the epoch; 0 where nobody knows. stopped: names of entries
+    whose gateway the module has ended.
     """
 
     known_served: Collection[Tuple[int, int]] = ()
     reset_window: str = ""
+    login_reset: float = 0.0
+    stopped: Collection[str] = ()
 
 
 _NO_HINTS = Hints()
@@ -61,13 +66,22 @@ def _keepers(found: Snapshot) -> Tuple[Keeper, ...]:
     return keepers(gateways)
 
 
-def _with_logins(entries: Sequence[Entry], snapshot: Snapshot) -> Sequence[Entry]:
-    """The entries with the state of their login; asked only of those that do not serve."""
+def _with_logins(entries: Sequence[Entry], snapshot: Snapshot, stopped: Collection[str]) -> Sequence[Entry]:
+    """The entries with the state of their login; asked only of those that do not serve.
+
+    stopped: whose gateway the module has ended. That IBC's log tells of a STOP there says nothing about a person.
+    """
     if all(entry.owners() for entry in entries) or not sys.platform.startswith("linux"):
         return entries
     from .logins import with_login
 
-    return [entry if entry.owners() else with_login(entry, snapshot) for entry in entries]
+    told = [entry if entry.owners() else with_login(entry, snapshot) for entry in entries]
+    return [
+        each._replace(login=None)
+        if each.spec.name in stopped and each.login is not None and each.login.state == STOPPED
+        else each
+        for each in told
+    ]
 
 
 def _localhost(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[str, ...]:
@@ -93,7 +107,7 @@ def examine(
     snapshot = _remember(look_for(specs), hints.known_served)
     entries, undeclared = entries_of(specs, snapshot)
     found = []
-    for entry in _with_logins(entries, snapshot):
+    for entry in _with_logins(entries, snapshot, hints.stopped):
         passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
         if may_probe(passive, policy):
             probe = prober(_address(entry), entry.spec.port, timeout, depth, _ids_in_use(snapshot))
@@ -118,7 +132,12 @@ def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> Li
 
     told = foresee(found, snapshot)
     kept = snapshot.keepers or _keepers(snapshot)
-    return [diagnose(_carried(each.entry, kept), snapshot, each.probe, hints.reset_window) for each in told]
+    told = [each._replace(entry=_carried(each.entry, kept)) for each in told]
+    if sys.platform.startswith("linux"):
+        from .command_servers import with_command_servers
+
+        told = with_command_servers(told, hints.login_reset)
+    return [diagnose(each.entry, snapshot, each.probe, hints.reset_window) for each in told]
 
 
 def _carried(entry: Entry, keepers: Sequence[Keeper]) -> Entry:

@@ -30,6 +30,8 @@ _RUNS_PROGRAMS = re.compile(
 )
 #: And what it runs: the program itself, not only a gateway that is talked to.
 _GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway1?[\"']")
+#: Its loop starts the next gateway with -Drestart=; others bring it back without its login.
+_IBC_LOOP = "ibcstart.sh"
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 #: In the command line of every Ansible module: another run's start of a gateway is no keeper of one.
 _MODULE = b"AnsiballZ_"
@@ -74,6 +76,11 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
             )
         )
     return tuple(sorted(found))
+
+
+def is_looped(gateway: int, found: Sequence[Keeper]) -> bool:
+    """Whether IBC's own start script is the keeper that carries a gateway."""
+    return any(each.name.lower() == _IBC_LOOP and gateway in each.gateways for each in found)
 
 
 def _script(argv: Sequence[str]) -> Optional[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Mapping, NamedTuple, Optional, Set, Tuple, Type
 
-from ..base.actions import RESTART
+from ..base.actions import RESTARTS
 from .authorization import Authorization, PlanFingerprint
 from .journal import ABSENT, JournalUnusable
 from .limits import latch_text, latched, verdict
@@ -174,7 +174,7 @@ class AdmissionCheck:
             raise JournalUnusable(self._blocked or _NOT_OPEN)
         if (action, gateway) not in self._admitted:
             raise JournalUnusable("%s of %s was not admitted" % (clean(action, 60), clean(gateway, 60)))
-        if action == RESTART:
+        if action in RESTARTS:
             self._admitted.discard((action, gateway))
         try:
             return self._store.add(INTENT, gateway=gateway, action=action, target=target)

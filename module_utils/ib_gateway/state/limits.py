@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..base.actions import RESTART
+from ..base.actions import RESTARTS
 from . import records as journal_records
 from .records import Moment, Record, age, clean, rfc3339
 
@@ -53,8 +53,8 @@ def verdict(records: Sequence[Record], gateway: str, action: str, run: str, now:
     held up by its own acts, but for a second restart.
     """
     intents = [each for each in records if each.kind == journal_records.INTENT and each.gateway == gateway]
-    if action == RESTART:
-        refused = _restart(intents, run, now, rules)
+    if action in RESTARTS:
+        refused = _restart(intents, action, run, now, rules)
         if refused:
             return refused
     if any(each.run == run for each in intents):
@@ -62,11 +62,16 @@ def verdict(records: Sequence[Record], gateway: str, action: str, run: str, now:
     return _repair(intents, now, rules)
 
 
-def _restart(intents: Sequence[Record], run: str, now: Moment, rules: Rules) -> Optional[str]:
-    restarts = [each for each in intents if each.action == RESTART]
-    if any(each.run == run for each in restarts):
+def _restart(intents: Sequence[Record], action: str, run: str, now: Moment, rules: Rules) -> Optional[str]:
+    """Restarts of every kind count, those of one run once: the one that keeps the login may fall back to the other."""
+    restarts = [each for each in intents if each.action in RESTARTS]
+    if any(each.run == run and each.action == action for each in restarts):
         return "this run has restarted it once; a run restarts a gateway once at most, the next run may again"
-    ages = sorted(each for each in (age(restart, now) for restart in restarts) if each < rules.window)
+    latest: Dict[str, float] = {}
+    for each in restarts:
+        if each.run != run:
+            latest[each.run] = min(age(each, now), latest.get(each.run, rules.window))
+    ages = sorted(each for each in latest.values() if each < rules.window)
     if len(ages) < rules.restarts_per_hour:
         return None
     return _too_many("restarts", ages, rules.restarts_per_hour, now, rules)

@@ -203,7 +203,7 @@ def test_accounts_of_the_right_mode_or_of_none_are_no_fault(found: Optional[str]
 def test_a_link_that_was_lost_last_is_down(notices: Tuple[int, ...]) -> None:
     found = only(probe(notices=notices))
     assert (found.code, found.severity) == ("upstream_down", "unhealthy")
-    assert "restart does not help" in found.summary and found.evidence["notices"] == list(notices)
+    assert "has lost the broker's servers" in found.summary and found.evidence["notices"] == list(notices)
 
 
 @pytest.mark.parametrize("notices", [(), (1102,), (1100, 1102), (2110, 1101), (2103,), (2104, 2106), (10197,)])

@@ -125,7 +125,8 @@ def test_a_second_factor_that_is_not_asked_for_again_is_missed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ago", "state", "served"), [(30.0, "auto_restart_under_way", False), (900.0, "unknown", True)]
+    ("ago", "state", "served"),
+    [(30.0, "auto_restart_under_way", False), (170.0, "auto_restart_under_way", False), (180.0, "unknown", True)],
 )
 def test_a_gateway_that_was_told_to_restart_and_did_not_is_left_to_the_tables(
     ago: float, state: str, served: bool

@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.base.actions import ORDER
+from ansible.module_utils.ib_gateway.base.command_server import CommandServer, ServerAddress
 from ansible.module_utils.ib_gateway.base.host import Keeper, Process
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.unit import UnitState
@@ -201,10 +202,14 @@ def test_whatever_is_to_end_says_whether_it_may_be_killed(allowed: bool) -> None
     assert [each["allow_kill"] for each in ending] == [allowed] * 3
 
 
+SERVER = CommandServer(GATEWAY, ServerAddress(7462, "127.0.0.1", 77), loop=True, route=True)
+
+
 def test_every_target_names_its_gateway() -> None:
     looks = [
         planned(snapshot(gateway(age=30.0), gateway(SECOND, age=40.0), script()), spec(client_patterns=("bot",))),
-        planned(snapshot(OURS, listener()), shaken=probe("stalled")),
+        planned(snapshot(OURS, listener()), shaken=probe("stalled"), command_servers=(SERVER,)),
+        planned(snapshot(OURS, listener()), shaken=probe(notices=(1100,)), command_servers=(SERVER,)),
         planned(snapshot(OURS, listener(), script(), connection(SCRIPT, cookie=7, idle=700.0), connection(9))),
     ]
     assert {step.action for plan in looks for step in plan.steps} == set(ORDER)

@@ -51,7 +51,10 @@ def raw(*steps: Dict[str, Any], remediation: str = "auto") -> Dict[str, Any]:
 
 
 def test_the_actions_go_from_the_least_to_the_most_disruptive() -> None:
-    assert ORDER == ("wait", "drop_connection", "stop_client", "stop_gateway", "start", "restart")
+    assert (
+        *("wait", "reconnect", "drop_connection", "stop_client", "soft_restart"),
+        *("stop_gateway", "start", "restart"),
+    ) == ORDER
 
 
 def test_the_steps_of_all_entries_count() -> None:
@@ -93,7 +96,9 @@ def test_a_repair_begins_with_the_least_disruptive_action_that_any_entry_needs_a
 
 
 def test_the_next_action_is_more_disruptive_than_the_last_one() -> None:
-    every = raw(step("wait"), cut(1), stop(2, False), step("stop_gateway"), step("start"), step("restart"))
+    every = raw(
+        *(step(name) for name in ORDER if name not in ("drop_connection", "stop_client")), cut(1), stop(2, False)
+    )
     for below, above in itertools.pairwise(ORDER):
         names = [below] * (2 if below == "drop_connection" else 1)
         assert escalation.next_step(every, taken(*names))["action"] == above
@@ -128,6 +133,27 @@ def test_what_was_started_in_a_run_is_not_restarted_in_it() -> None:
     first = escalation.next_step(raw(step("start")))
     assert chosen(escalation.next_step(raw(step("restart")), first)) == (None, [])
     assert chosen(escalation.next_step(raw(step("restart"), step("restart", "paper")), first)) == ("restart", ["paper"])
+
+
+@pytest.mark.parametrize(("result", "after"), [("failed", "restart"), ("would", None)])
+def test_a_soft_restart_that_fails_is_followed_by_a_restart_and_check_mode_predicts_only_the_first(
+    result: str, after: Optional[str]
+) -> None:
+    both = raw(step("soft_restart"), {**step("restart"), "only_if_persists": True})
+    first = escalation.next_step(both)
+    told = {"outcomes": [{"action": "soft_restart", "gateway": "live", "result": result}]}
+    assert first["action"] == "soft_restart"
+    assert escalation.next_step(both, first, result=told)["action"] == after
+
+
+def test_whose_gateway_a_run_has_ended_is_remembered() -> None:
+    outcomes = [
+        {"action": "stop_gateway", "gateway": "live", "ended": 4711},
+        {"action": "stop_gateway", "gateway": "paper", "ended": None},
+        {"action": "stop_client", "gateway": "third", "ended": 815},
+    ]
+    assert escalation.stopped({"log": [{"action": "stop_gateway", "outcomes": outcomes}]}) == ["live"]
+    assert escalation.stopped(None) == []
 
 
 def test_nothing_more_is_done_to_an_entry_on_which_the_host_refused_a_step() -> None:
@@ -193,7 +219,11 @@ def test_a_connection_that_somebody_new_holds_as_well_is_cut_again() -> None:
 
 
 STEPS = st.one_of(
-    st.builds(step, st.sampled_from(["wait", "stop_gateway", "start", "restart"]), st.sampled_from(["live", "paper"])),
+    st.builds(
+        step,
+        st.sampled_from(["wait", "reconnect", "stop_gateway", "soft_restart", "start", "restart"]),
+        st.sampled_from(["live", "paper"]),
+    ),
     st.builds(cut, st.integers(1, 3)),
     st.builds(stop, st.integers(1, 3)),
 )

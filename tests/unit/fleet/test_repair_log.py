@@ -12,18 +12,23 @@ from unit.fleets import outcome, repaired, stopped
 HOLDER = {"pid": 815, "user": "trader", "command": ["python3", "bot.py"]}
 CUT = {"client": "127.0.0.1", "client_port": 50123, "port": 4001, "client_processes": [HOLDER]}
 #: A target for each action, as an outcome has it.
+COMMANDED = {"port": 4001, "process": {"pid": 816}, "command_server": {"port": 7462, "address": "127.0.0.1"}}
 TARGETS: Dict[str, Dict[str, Any]] = {
     "wait": {"for": "listener", "port": 4001},
+    "reconnect": COMMANDED,
     "drop_connection": CUT,
     "stop_client": HOLDER,
+    "soft_restart": COMMANDED,
     "stop_gateway": {"pid": 816, "user": "trader", "command": ["java"]},
     "start": {"service": None},
     "restart": {"service": "gw.service", "by": "unit"},
 }
 LINES = {
     "wait": "waited for port 4001 to open",
+    "reconnect": "reconnected live (pid 816) to the broker by IBC's command server on port 7462",
     "drop_connection": "cut the connection of pid 815 of trader (python3 bot.py) to port 4001",
     "stop_client": "stopped script pid 815 of trader (python3 bot.py)",
+    "soft_restart": "soft-restarted live (pid 816) by IBC's command server on port 7462",
     "stop_gateway": "stopped gateway pid 816 of trader (java)",
     "start": "started live by its start_command",
     "restart": "restarted live by unit gw.service",

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Dict
 
 import pytest
-from ansible.module_utils.ib_fleet.run.reset_windows import current
+from ansible.module_utils.ib_fleet.run.reset_windows import LOGIN_RESET, current, latest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -90,3 +90,20 @@ def test_a_wrong_window_is_told_at_every_hour_also_while_another_one_holds() -> 
     assert current([NIGHT], now)
     with pytest.raises(ValueError, match="reset window lunch"):
         current([NIGHT, {"name": "lunch", "zone": "UTC", "start": "noon", "end": "13:00"}], now)
+
+
+@pytest.mark.parametrize(
+    ("now", "found"),
+    [
+        ("2026-01-11T06:00:00+00:00", "2026-01-11T06:00:00+00:00"),
+        ("2026-01-11T05:59:59+00:00", "2026-01-04T06:00:00+00:00"),
+        ("2026-01-17T12:00:00+00:00", "2026-01-11T06:00:00+00:00"),
+        ("2026-07-12T05:00:00+00:00", "2026-07-12T05:00:00+00:00"),
+        # The night in which the clock shows 01:00 twice.
+        ("2026-11-01T05:30:00+00:00", "2026-11-01T05:00:00+00:00"),
+        ("2026-11-01T06:30:00+00:00", "2026-11-01T06:00:00+00:00"),
+    ],
+)
+def test_what_happens_each_week_has_last_happened_in_its_own_zone(now: str, found: str) -> None:
+    moment = latest(LOGIN_RESET, datetime.fromisoformat(now).timestamp())
+    assert moment == datetime.fromisoformat(found).timestamp()

@@ -89,6 +89,8 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
     ended = {"by": "identity", "process": dict(victim, started_ticks=1)}
     nothing = dict(gateway="nobody", port=port, client="127.0.0.1", client_port=1, server="127.0.0.1", cookie=1)
     nothing.update(gateway_process=victim, client_processes=[victim])
+    told = {"port": port, "process": victim, "command_server": {"port": port, "address": "127.0.0.1", "inode": 1}}
+    commands = {"gateways": gateways, "steps": [{"gateway": "nobody", "target": told}]}
     options: Dict[str, Dict[str, Any]] = {
         "ib_api_probe": {"port": port, "timeout": 1},
         "ib_client_audit": {"paths": [str(PROJECT / "tests/simulator/clients")]},
@@ -98,6 +100,8 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
         "ib_gateway_start": {"gateways": gateways, "only": ["nobody"]},
         "ib_connection_drop": {"connections": [nothing]},
         "ib_gateway_restart": {"gateways": gateways, "restarts": [{"gateway": "nobody", "target": ended}]},
+        "ib_gateway_soft_restart": commands,
+        "ib_gateway_reconnect": commands,
         "ib_gateway_wait": {"gateways": gateways, "only": ["nobody"], "timeout": 0},
         "ib_listener_info": {"ports": [port]},
         "ib_repair_begin": {"authorization": authorization, "gateways": ["nobody"]},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -168,9 +169,16 @@ def test_only_a_healthy_gateway_counts_as_proven() -> None:
     )
 
 
+def test_a_login_is_given_up_some_minutes_before_the_broker_ends_it() -> None:
+    reset = datetime(2026, 1, 11, 6, tzinfo=timezone.utc).timestamp()
+    found = filters["ib_login_reset"]
+    assert found(reset - 200) == found(reset + 3600) == reset
+    assert found(reset - 400) == reset - 7 * 86400
+
+
 def test_a_lease_outlasts_the_slowest_start() -> None:
-    assert filters["ib_lease_seconds"]([{"start_timeout": 600}, {}], 30) == 600 + 30 + 180
-    assert filters["ib_lease_seconds"]([{}, {"start_timeout": None}], 0) == 300 + 180
+    assert filters["ib_lease_seconds"]([{"start_timeout": 600}, {}], 30) == 600 + 30 + 180 + 2 * 180
+    assert filters["ib_lease_seconds"]([{}, {"start_timeout": None}], 0) == 300 + 180 + 2 * 180
 
 
 @pytest.mark.parametrize("apart", [-40.0, 40.0])

@@ -109,6 +109,27 @@ def test_two_restarts_within_an_hour_are_enough() -> None:
     assert said(two, "restart", now=later(601), rules=replace(LAX, restarts_per_hour=2)) is None
 
 
+def test_restarts_of_both_kinds_count_and_those_of_one_run_once() -> None:
+    rules = replace(LAX, restarts_per_hour=2)
+    one_of_each = [
+        *(
+            record(n, "intent", 3000, run="r8", action=action)
+            for n, action in enumerate(("soft_restart", "restart"), 1)
+        ),
+        record(3, "intent", 2000, run="r9", action="soft_restart"),
+    ]
+    assert said(one_of_each[:2], "restart", rules=rules) is None
+    for action in ("restart", "soft_restart"):
+        assert "2 restarts" in str(said(one_of_each, action, rules=rules))
+
+
+def test_a_run_whose_soft_restart_failed_may_restart_and_do_neither_again() -> None:
+    mine = [record(1, "intent", 60, run="r1", action="soft_restart")]
+    rules = replace(LAX, restarts_per_hour=1)
+    assert said(mine, "restart", rules=rules) is None
+    assert "once" in str(said(mine, "soft_restart", rules=rules))
+
+
 def test_a_run_restarts_a_gateway_once_however_long_it_lasts() -> None:
     mine = [record(1, "intent", 4 * WINDOW, run="r1", action="restart")]
     assert "once" in str(said(mine, "restart", rules=LAX))
