@@ -18,7 +18,7 @@ from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, un
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Outlook, Patience, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.module import assess, look
-from ansible.module_utils.ib_gateway.observe import processes, settings, snapshot
+from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, processes, settings, snapshot
 from ansible.module_utils.ib_gateway.state import journal, state_folder
 from unit.facts import probe
 from unit.simulated_host import SimHost
@@ -216,7 +216,10 @@ def in_place(host: SimHost) -> Iterator[None]:
         },
         snapshot: {"time": clocks, "reader": lambda: functools.partial(read, host)},
         look: {"time": clocks, "_keepers": lambda *_: (), "_localhost": lambda *_: ()},
-        settings: {"folders": lambda _paths: {}},
+        # A made-up pid may be a real one here as well, whose files are none of the host's.
+        settings: {"folders": lambda _paths: {}, "read_as": lambda *_: None},
+        ibc_log: {"read": lambda *_: None},
+        keepers: {"keepers": lambda *_: ()},
         journal: {"time": clocks},
         assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},

@@ -250,7 +250,9 @@ class Promises:
             members = {each.pid for each in self.host.members(whom)}
             self._hold("a unit is stopped for its own process alone", members <= named, members, step)
         if verb != "stop":
-            alive = {each.pid for each in self.host.gateways(step["gateway"])}
+            port = self.entries[step["gateway"]]["port"]
+            own = self.host.gateways(step["gateway"])
+            alive = {each.pid for each in own if not (self.host.listening(each) and each.port != port)}
             self._hold("nothing is started beside a gateway", alive <= named, alive, step)
 
     def _restarted(self, run: Run, step: Row) -> None:

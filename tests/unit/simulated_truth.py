@@ -33,10 +33,15 @@ def truth(host: SimHost, entry: Row) -> Truth:
         if each.is_gateway and each.user == entry["user"] and each.folder == entry["config_dir"]
     ]
     owners = [each for each in host.processes.values() if each.port == entry["port"] and host.listening(each)]
-    sessions = [each for each in host.sessions if each.server in gateways and each.state == "ESTABLISHED"]
-    guarded = [each for each in sessions if each.client is not None and PROTECTED in " ".join(each.client.argv)]
     # Beside one that serves the entry's port, one that listens on another API port is at work for somebody else.
-    rivals = [each for each in gateways if each not in owners and not (owners and host.listening(each))]
+    aside = [each for each in gateways if owners and each not in owners and host.listening(each)]
+    sessions = [
+        each
+        for each in host.sessions
+        if each.server in gateways and each.server not in aside and each.state == "ESTABLISHED"
+    ]
+    guarded = [each for each in sessions if each.client is not None and PROTECTED in " ".join(each.client.argv)]
+    rivals = [each for each in gateways if each not in owners and each not in aside]
     serves = len(owners) == 1 and owners[0] in gateways and not rivals
     free = not any(each.working for each in sessions if each.server in owners)
     return Truth(

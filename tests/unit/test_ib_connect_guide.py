@@ -31,7 +31,7 @@ def rows(heading: str) -> Set[str]:
 def test_the_script_before_has_the_faults_the_guide_tells_of_and_the_one_after_has_none() -> None:
     before, after = blocks("Migrating a script")[:2]
     told = {"hardcoded_client_id", "loop_in_function", "no_disconnect", "connect_without_error_handling"}
-    assert told | {"port_contradicts_mode"} <= codes(before, specs=[spec("live")])
+    assert told | {"undeclared_port"} <= codes(before, specs=[spec("live")])
     assert codes(after, specs=[spec("live")]) == set()
 
 
