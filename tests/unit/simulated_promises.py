@@ -260,7 +260,9 @@ class Promises:
         seen, entry = self._seen[step["gateway"]], self.entries[step["gateway"]]
         planned = self._plans[run.name][2][step["gateway"]]
         # An attempt at a session that began since the plan is no evidence against it; a session is.
-        self._hold("a protected client keeps its gateway", not (planned.protected or seen.protected_works), step)
+        self._hold(
+            "a protected client keeps its gateway", not (planned.protected or seen.protected_works), planned, seen
+        )
         listens = any(port == entry["port"] for _pid, _ticks, port in seen.gateways)
         spared = listens and seen.working and not entry.get("allow_restart_with_clients")
         self._hold("live clients keep their gateway", not spared, seen, step)

@@ -33,8 +33,8 @@ def truth(host: SimHost, entry: Row) -> Truth:
         if each.is_gateway and each.user == entry["user"] and each.folder == entry["config_dir"]
     ]
     owners = [each for each in host.processes.values() if each.port == entry["port"] and host.listening(each)]
-    # Beside one that serves the entry's port, one that listens on another API port is at work for somebody else.
-    aside = [each for each in gateways if owners and each not in owners and host.listening(each)]
+    # One that listens on another API port is at work for somebody else: no step is about it or its clients.
+    aside = [each for each in gateways if each.port != entry["port"] and host.listening(each)]
     sessions = [
         each
         for each in host.sessions
