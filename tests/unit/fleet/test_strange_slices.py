@@ -19,7 +19,11 @@ from unit import fleets
 from unit.fleet.test_answers import JUNK, damaged
 
 SLICE = fleets.document(
-    fleets.host("down", fleets.looks()["gateway_not_running: start"], ib_gateway_repair_stop_client={"changed": True}),
+    fleets.host(
+        "down",
+        fleets.looks()["gateway_not_running: start after a second look"],
+        ib_gateway_repair_stop_client={"changed": True},
+    ),
     fleets.host("well", fleets.looks()["two"], fleets.looks()["good"]),
     audit=fleets.audit(2),
 )
