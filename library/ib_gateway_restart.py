@@ -9,7 +9,8 @@ short_description: Restart exactly the gateways a plan names
 version_added: 0.2.0
 description:
   - A gateway that its entry's unit carries is restarted by that unit. Right before, its process is compared with the
-    one that the plan named, unit included.
+    one that the plan named, unit included. Where systemd would kill it (TimeoutStopSec=) and its target does not
+    allow that, it is asked to end by SIGTERM first, and the unit is told only when it has ended in O(grace_period).
   - Any other gateway is ended as M(ib_process_stop) ends one, and started by its entry's unit or start_command.
   - A process that has ended since the plan was made is started anew, unless another gateway of the entry runs by then.
     Nothing is restarted or started while another one than the plan named does.

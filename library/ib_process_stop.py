@@ -9,7 +9,8 @@ short_description: Stop exactly the processes a plan names
 version_added: 0.1.0
 description:
   - Sends SIGTERM to each process through a pidfd, after its identity was read again, and waits for it to end.
-  - A process for which a systemd unit exists is ended by stopping that unit.
+  - A process for which a systemd unit exists is ended by stopping that unit. Where systemd would kill it then
+    (TimeoutStopSec=) and nobody allows that, it is sent SIGTERM, and its unit is stopped only when it has ended.
   - A process that has ended before is left alone, also when its pid belongs to another process by now.
   - Refuses pid 1, the run's own processes, and processes that have become another program since the plan was made.
   - With an O(authorization) nothing is done that it does not allow, and each step is recorded on the host before it is

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -78,10 +79,21 @@ class Repair:
 UNIT = "ibgateway.service"
 
 
-def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int, does: str, *others: int) -> Path:
+#: What systemctl shows of a unit that kills what has not ended a minute and a half after it was told to stop.
+KILLS = ("LoadState=loaded", "ActiveState=active", "SubState=running", "SendSIGKILL=yes", "TimeoutStopUSec=1min 30s")
+
+
+def systemctl(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    main_pid: int,
+    does: str,
+    *others: int,
+    shows: tuple[str, ...] = ("LoadState=loaded",),
+) -> Path:
     """A systemctl that knows one unit with this main process, notes what it is told, and then `does` as a shell would.
 
-    In `does` the verb is $verb. Returns the file with the notes.
+    In `does` the verb is $verb. shows: what it shows of the unit. Returns the file with the notes.
     """
     program, notes = folder / "systemctl", folder / "told"
     notes.touch()
@@ -89,7 +101,7 @@ def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int, does
         f"""#!/bin/sh
 echo "$*" >> {notes}
 for verb in "$@"; do case "$verb" in
-  show) case "$*" in *=MainPID*) echo {main_pid};; *) echo LoadState=loaded;; esac; exit;;
+  show) case "$*" in *=MainPID*) echo {main_pid};; *) printf '%s\\n' {" ".join(map(shlex.quote, shows))};; esac; exit;;
   start|stop|restart) break;;
 esac; done
 {does}

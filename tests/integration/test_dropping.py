@@ -54,6 +54,17 @@ def test_a_surplus_connection_is_cut_and_everybody_lives(desk: Desk) -> None:
     assert repair.look()["gateways"][0]["plan"]["steps"] == []
 
 
+@pytest.mark.parametrize("check", [True, False])
+def test_a_stop_that_would_follow_a_cut_is_foretold_although_scripts_come_and_go(desk: Desk, check: bool) -> None:
+    _gateway, *scripts = crowd(desk)
+    repair = Repair(desk).begin()
+    steps = repair.steps("stop_client")
+    desk.script(client_id=17)
+    (outcome,) = repair.act("ib_process_stop", check=check, steps=steps)["outcomes"]
+    assert outcome["result"] == ("would" if check else "refused") and all(alive(each.pid) for each in scripts)
+    assert check or "the evidence has changed" in outcome["reason"]
+
+
 def test_the_slot_is_free_again_for_the_next_one(desk: Desk) -> None:
     """The gateway itself sees the end of the connection: a session that could not be opened now is."""
     desk.gateway("one-slot")

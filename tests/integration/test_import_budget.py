@@ -203,10 +203,10 @@ def test_what_a_passive_look_loads_defines_no_dataclass_but_those_that_keep_secr
 
 
 def test_the_limit_of_a_session_s_time_is_the_one_of_the_session_s_own_module() -> None:
-    from ansible.module_utils.ib_gateway.api import handshake
+    from ansible.module_utils.ib_gateway.api import client_ids
     from ansible.module_utils.ib_gateway.module import assess
 
-    assert assess.LONGEST_SESSION == handshake.MAX_TIMEOUT
+    assert assess.LONGEST_SESSION == client_ids.MAX_TIMEOUT
 
 
 def test_what_is_sent_for_a_look_is_at_most_twice_what_is_sent_for_a_ping(tmp_path: Path) -> None:

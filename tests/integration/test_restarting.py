@@ -15,7 +15,7 @@ from simulator.launch import SimulatedGateway, free_port
 
 from integration.desk import Desk, alive, until
 from integration.modules import run_module
-from integration.repair import UNIT, Repair, past_its_start, systemctl, verbs
+from integration.repair import KILLS, UNIT, Repair, past_its_start, systemctl, verbs
 
 #: A start_command that ends at once, and holds a secret.
 FAILING = ["/bin/sh", "-c", "exit 7", "hunter2"]
@@ -174,11 +174,18 @@ def test_nothing_is_ended_whose_start_has_become_impossible_since_the_plan_was_m
 # --- by unit ---------------------------------------------------------------------------------------------------------
 
 
-def by_unit(desk: Desk, monkeypatch: pytest.MonkeyPatch, does: str) -> tuple[SimulatedGateway, Repair, Path]:
+def by_unit(
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+    does: str,
+    *faults: str,
+    shows: tuple[str, ...] = ("LoadState=loaded",),
+    **more: Any,
+) -> tuple[SimulatedGateway, Repair, Path]:
     """A broken gateway that a unit carries, the plan for it, and what its systemctl is told."""
-    old = broken(desk)
-    notes = systemctl(desk.folder, monkeypatch, old.pid, does.format(pid=old.pid))
-    repair = Repair(desk, entry(desk, service="ibgateway", start_command=None))
+    old = broken(desk, *faults)
+    notes = systemctl(desk.folder, monkeypatch, old.pid, does.format(pid=old.pid), shows=shows)
+    repair = Repair(desk, entry(desk, service="ibgateway", start_command=None, **more))
     assert repair.steps("restart")[0]["target"]["by"] == "unit"
     return old, repair, notes
 
@@ -191,6 +198,34 @@ def test_a_unit_s_gateway_is_restarted_by_its_unit_and_by_nothing_else(
     found = restart(repair)
     assert (found["changed"], found["restarted"][0]["unit"], found["restarted"][0]["ended"]) == (True, UNIT, old.pid)
     assert verbs(notes) == ["restart"]
+
+
+@pytest.mark.parametrize(("down", "verb"), [(True, "start"), (False, "restart")])
+def test_what_systemd_would_kill_is_asked_to_end_before_its_unit_brings_it_up_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, down: bool, verb: str
+) -> None:
+    shows = (*KILLS[:1], "ActiveState=inactive", *KILLS[2:]) if down else KILLS
+    old, repair, notes = by_unit(desk, monkeypatch, ":", shows=shows)
+    assert "asked to end" in restart(repair, check=True)["restarted"][0]["reason"] and alive(old.pid)
+    found = restart(repair)
+    assert (found["changed"], found["restarted"][0]["ended"], verbs(notes)) == (True, old.pid, [verb])
+    assert not alive(old.pid) and "ended after SIGTERM" in found["restarted"][0]["reason"]
+
+
+@pytest.mark.parametrize("allow_kill", [False, True])
+def test_systemd_is_kept_from_killing_what_does_not_end_unless_that_is_allowed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, allow_kill: bool
+) -> None:
+    old, repair, notes = by_unit(
+        desk, monkeypatch, "kill -9 {pid}", "ignore-sigterm", shows=KILLS, allow_kill=allow_kill
+    )
+    found = restart(repair, grace_period=0.3)
+    if allow_kill:
+        assert verbs(notes) == ["restart"]
+        until(lambda: not alive(old.pid))
+    else:
+        assert not found["changed"] and "nothing was killed" in found["refused"][0]["reason"]
+        assert found["outcomes"][0]["result"] == "failed" and verbs(notes) == [] and alive(old.pid)
 
 
 def test_the_process_is_proven_right_before_its_unit_is_restarted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,16 +113,26 @@ def test_of_two_that_ignore_sigterm_only_the_one_that_may_be_is_killed(desk: Des
 UNIT = "ibgateway.service"
 
 
-def systemctl(folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int, *others: int) -> Path:
+def systemctl(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, main_pid: int, *others: int, shows: tuple[str, ...] = ("Type=exec",)
+) -> Path:
     """A systemctl that knows one unit, ends its main process when told to stop it, and notes what it was told."""
-    program, notes = folder / "systemctl", folder / "told"
-    program.write_text(
-        f'#!/bin/sh\necho "$*" >> {notes}\ncase "$*" in *show*) echo {main_pid};; *stop*) kill {main_pid};; esac\n'
-    )
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    notes = repair.systemctl(folder, monkeypatch, main_pid, f"kill {main_pid}", *others, shows=shows)
     monkeypatch.setattr(processes, "read_unit", lambda pid: UNIT if pid in (main_pid, *others) else None)
     return notes
+
+
+@pytest.mark.parametrize("stubborn", [False, True])
+def test_what_systemd_would_kill_is_asked_to_end_and_its_unit_stopped_only_when_it_has(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, stubborn: bool
+) -> None:
+    gateway = desk.gateway(*(["ignore-sigterm"] if stubborn else []))
+    notes = systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
+    found = stop(identity(gateway.pid, role="gateway", unit=UNIT), grace_period=0.5 if stubborn else 5)
+    row = found["refused" if stubborn else "stopped"][0]
+    assert (row["signals"], row["unit"]) == (["SIGTERM"], None if stubborn else UNIT)
+    assert alive(gateway.pid) is stubborn and repair.verbs(notes) == ([] if stubborn else ["stop"])
+    assert not stubborn or "nothing was killed" in row["reason"]
 
 
 def test_a_gateway_with_a_unit_of_its_own_is_stopped_through_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,6 +238,7 @@ def test_a_gateway_with_a_unit_is_started_by_it(desk: Desk, monkeypatch: pytest.
     assert predicted["changed"] and repair.verbs(notes) == []
     found = run_module("ib_gateway_start", gateways=[entry], only=["live"])
     started = {"name": "live", "pid": None, "unit": UNIT, "log": f"journalctl -u {UNIT}"}
+    started["by_hand"] = f"systemctl start {UNIT}"
     assert found["changed"] and found["started"] == [started]
     assert repair.verbs(notes) == ["start"] and desk.java() == []
 

@@ -60,8 +60,10 @@ class Promises:
         """The check's yes and its intents are heard of."""
         admit, intend = admission.AdmissionCheck.admit, admission.AdmissionCheck.intend
 
-        def admitting(check: Any, action: str, gateway: str, digest: Optional[str]) -> Optional[str]:
-            reason = admit(check, action, gateway, digest)
+        def admitting(
+            check: Any, action: str, gateway: str, digest: Optional[str], foretold: bool = False
+        ) -> Optional[str]:
+            reason = admit(check, action, gateway, digest, foretold)
             if reason is None:
                 self._admitted(gateway)
             return reason

@@ -192,14 +192,14 @@ def _host_lines(host: Mapping[str, Any]) -> List[str]:
     found = ["%s: %s%s" % (host["name"], host["status"], _change(host))]
     found.extend("  %s: %s" % (each.kind, each.text) for each in blockers.of(host))
     for act in host["done"]:
-        found.extend("  " + line for line in repair_log.told(act))
+        found.extend("  " + line for line in repair_log.told(act, host["before"]))
     found.extend("  " + line for line in setbacks.lines(host))
     planned = [each for each in host.get("lost") or () if each["planned"]]
     found.extend("  lost, as the plan had said: %s" % losses.line(each) for each in planned)
     health = host["after"] or host["before"]
     if health is None:
         return [*found, "  %s" % host["reason"]]
-    found.extend("  " + line for line in _health_lines(health))
+    found.extend("  " + line for line in _health_lines(health, setbacks.down(host)))
     found.extend("  " + line for line in _open_steps(health, host["done"]))
     return found
 
@@ -209,11 +209,15 @@ def _harmless(line: str) -> str:
     return "\n".join(visible(part) for part in line.split("\n"))
 
 
-def _health_lines(health: Mapping[str, Any]) -> List[str]:
+def _health_lines(health: Mapping[str, Any], down: Sequence[str]) -> List[str]:
+    """down: the gateways of which it has been told already that they are."""
     found: List[str] = []
     for gateway in health["gateways"]:
-        told = [each["summary"] for each in gateway["findings"]] or [gateway["summary"]]
-        found.extend("%s, %s: %s" % (gateway["name"], gateway["status"], summary) for summary in told)
+        more = [each for each in gateway["findings"] if each["code"] not in setbacks.DOWN]
+        if gateway["name"] not in down:
+            found.append(plan_text.verdict(gateway))
+        elif more:
+            found.append(plan_text.verdict({**gateway, "findings": more}))
         found.extend("  not done: %s" % reason for reason in gateway["plan"]["withheld"])
     found.extend(strangers(health))
     missing = (health.get("proof") or {}).get("missing")

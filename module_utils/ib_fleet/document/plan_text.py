@@ -12,13 +12,19 @@ def costs(step: Mapping[str, Any]) -> List[str]:
     return ["    cost: %s" % step["costs"]] if step.get("costs") else []
 
 
+def verdict(gateway: Mapping[str, Any]) -> str:
+    """The one sentence about a gateway of a look: how it is, and all that is wrong with it."""
+    told = [each["summary"] for each in gateway["findings"]] or [gateway["summary"]]
+    return "%s is %s: %s" % (gateway["name"], gateway["status"], "; ".join(dict.fromkeys(told)))
+
+
 def lines(health: Optional[Mapping[str, Any]]) -> List[str]:
     """The plan of a host as a person reads it: a line for each step, and for each thing that is withheld."""
     found: List[str] = []
     for gateway in (health or {}).get("gateways", ()):
         plan = gateway["plan"]
         if gateway["status"] != "healthy":
-            found.append("%s is %s: %s" % (gateway["name"], gateway["status"], gateway["summary"]))
+            found.append(verdict(gateway))
         plan_only = " (plan_only: shown, not done)" if gateway["remediation"] == "plan_only" else ""
         for step in plan["steps"]:
             condition = "if it persists, " if step["only_if_persists"] else ""

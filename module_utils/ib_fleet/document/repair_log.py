@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional
 
-from ...ib_gateway.base.actions import tell
+from ...ib_gateway.base.actions import describe, tell
+from ...ib_gateway.base.outcome import WOULD
 
 _ESCALATION, _RESULT = "ib_gateway_repair_escalation", "ib_gateway_repair_result"
 #: What modules return beside the outcomes, as documents have had it from the beginning.
@@ -72,9 +73,21 @@ def _ended(end: Mapping[str, Any]) -> Dict[str, Any]:
     }
 
 
-def told(act: Mapping[str, Any]) -> List[str]:
-    """What an action came to, a line for each process, connection or gateway."""
-    found = [tell(each) for each in act.get("outcomes", ())]
+def told(act: Mapping[str, Any], health: Optional[Mapping[str, Any]] = None) -> List[str]:
+    """What an action came to, a line for each process, connection or gateway.
+
+    health: the look whose plan it followed. What it has for the case that the steps before do not help is told so.
+    """
+    last = {
+        describe(step)
+        for gateway in (health or {}).get("gateways", ())
+        for step in gateway["plan"]["steps"]
+        if step["only_if_persists"]
+    }
+    found = [
+        tell(each) + (", if it persists" if each["result"] == WOULD and describe(each) in last else "")
+        for each in act.get("outcomes", ())
+    ]
     if "outcomes" not in act and act["changed"]:  # written by a version that had no outcomes
         found.append("done: %s" % act["action"].replace("_", " "))
     if act.get("error"):

@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import RESTART, START
 from ...ib_gateway.base.outcome import DONE, FAILED, UNSURE
 from .latest import gateways
 
 #: Where modules say what became of a start.
 _ROWS = ("not_started", "not_restarted", "restarted", "started")
+
+
+#: What a gateway that is down has been told by the first line about it.
+DOWN = frozenset((findings.GATEWAY_NOT_RUNNING.code, findings.NOT_LISTENING.code))
+
+
+def down(host: Mapping[str, Any]) -> list[str]:
+    """The names of the gateways that lines() tells of."""
+    return [gateway["name"] for gateway in gateways(host) if any(_lines(host, gateway))]
 
 
 def lines(host: Mapping[str, Any]) -> list[str]:

@@ -121,7 +121,7 @@ def host(found: Mapping[str, Any], points: Sequence[Point]) -> Host:
         rows=rows
         or [Row("", found["status"], found["verdict"], "", "", "", "", ("",) * len(STAGES), "", sorted({*words}))],
         looks=[look for look in looks if look],
-        done=[*(line for act in found["done"] for line in told(act)), *aftermath(found)],
+        done=[*(line for act in found["done"] for line in told(act, found["before"])), *aftermath(found)],
         strip=charts.strip(moments),
         line=charts.line(moments),
         handshake=charts.span(moments),

@@ -89,15 +89,25 @@ class ActionSession:
         if not self._digests:
             self._digests = fingerprint.digests(list(self.look().values()))
         wanted = dict.fromkeys((step.action, step.gateway) for step in steps)
-        reasons = {each: self._admission.admit(*each, self._digests.get(each[1])) for each in wanted}
+        at_once = {(step.action, step.gateway) for step in steps if not self._foretold(step)}
+        reasons = {
+            each: self._admission.admit(*each, self._digests.get(each[1]), each not in at_once) for each in wanted
+        }
         return [step for step in steps if self._admitted(step, reasons[step.action, step.gateway])]
 
     def still(self, step: Step, entry: Entry) -> bool:
         """Whether an admitted step may still be taken, now that others have been: the evidence is the same."""
         now = fingerprint.digest(entry)
-        if not self._authorized or now == self._digests.get(step.gateway):
+        if not self._authorized or self._foretold(step) or now == self._digests.get(step.gateway):
             return True
         return self._admitted(step, self._admission.admit(step.action, step.gateway, now))
+
+    def _foretold(self, step: Step) -> bool:
+        """Whether it is told in check mode what would be done if the steps before, which nobody takes, did not help.
+
+        Their fault goes on meanwhile, as with scripts that push each other out, so the evidence need not stay the same.
+        """
+        return self._module.check_mode and step.only_if_persists
 
     def _admitted(self, step: Step, reason: Optional[str]) -> bool:
         if reason is not None:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 
 from ..base.plan import Entry
 from ..base.spec import GatewaySpec
+from ..base.unit import UnitState
 from ..decide.targets import BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.lifecycles import lifecycle
@@ -91,7 +92,7 @@ def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Ann
         gateway = lifecycle(spec)
         _prove_start(gateway, order, before)
         if order.by_unit:
-            return _in_one_step(order.process, gateway, way, announce)
+            return _by_unit(order.process, gateway, look, way, announce)
         if order.process is None:
             raise Refused("the plan names no process to restart")
         return _by_identity(order.process, gateway, look, way, announce)
@@ -123,6 +124,14 @@ def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
     return ", ".join("pid %d" % each.pid for each in found)
 
 
+def _by_unit(named: Optional[Target], gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
+    """Restarted by the unit that carries it, in one step where systemd kills nothing that may not be killed."""
+    state = None if named is None or named.allow_kill else gateway.state()
+    if named is None or state is None or state.kills_after is None:
+        return _in_one_step(named, gateway, way, announce)
+    return _ended_first(named, gateway, state, look, way, announce)
+
+
 def _in_one_step(named: Optional[Target], gateway: Lifecycle, way: Way, announce: Announce) -> Outcome:
     """Restarted by the unit that carries it; only started where the process has ended meanwhile."""
     if not gateway.restarts:
@@ -143,6 +152,46 @@ def _in_one_step(named: Optional[Target], gateway: Lifecycle, way: Way, announce
         return Outcome(NOT_RESTARTED, str(error), ended, pending=error.pending, acted=bool(ended) or error.pending)
     ended = named.pid if named and told == "restart" else None
     return Outcome(RESTARTED, reason, ended=ended, acted=True, log=started.log)
+
+
+def _ended_first(
+    named: Target, gateway: Lifecycle, before: UnitState, look: Look, way: Way, announce: Announce
+) -> Outcome:
+    """Restarted by the unit that carries it, once it has ended by itself: systemd would kill what does not end.
+
+    before: the unit's state, with the seconds after which systemd would kill.
+    """
+    if not _prove_carried(named, gateway):
+        alone = replace(named, unit=None)  # its unit is not stopped, it is restarted
+        ending = stop_process.stop([alone], way.grace_period, False, way.dry_run, lambda _target: announce())[0]
+        if ending.signals and ending.result == stop_process.REFUSED:
+            return Outcome(
+                REFUSED, stop_process.spared(before.name, way.grace_period, before.kills_after or 0.0), asked=True
+            )
+        if ending.result == stop_process.REFUSED:
+            raise Refused(ending.reason)
+        if way.dry_run:
+            return Outcome(RESTARTED, "would be asked to end, and then restarted by its unit", acted=True)
+        if ending.result == stop_process.STOPPED:
+            return _up_again(named, gateway, before, look, way)
+    return _in_one_step(named, gateway, way, announce)
+
+
+def _up_again(named: Target, gateway: Lifecycle, before: UnitState, look: Look, way: Way) -> Outcome:
+    """Has the unit of a gateway that has ended bring it up: started where the unit went down or comes back by itself,
+    restarted where something else holds it up."""
+    back = _others(look(), None, way)
+    if back:
+        return Outcome(RESTARTED, "it came back by itself (%s)" % back, ended=named.pid, acted=True)
+    try:
+        now = gateway.state()
+        down = now is not None and (now.active in ("inactive", "failed") or now.came_back_since(before))
+        started = gateway.start(Patience(way.patience)) if down else gateway.restart(way.patience)
+    except CannotStart as error:
+        text = "it was stopped, but it was not started again: %s" % error
+        return Outcome(NOT_RESTARTED, text, ended=named.pid, pending=error.pending, acted=True)
+    reason = "ended after SIGTERM, then %s by its unit" % ("started" if down else "restarted")
+    return Outcome(RESTARTED, reason, ended=named.pid, acted=True, log=started.log)
 
 
 def _prove_carried(named: Optional[Target], gateway: Lifecycle) -> bool:

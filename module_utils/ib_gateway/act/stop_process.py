@@ -22,6 +22,7 @@ from ..base.command_server import ServerAddress
 from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..lifecycle import environment, ibc, systemctl
+from ..lifecycle.unit_facts import kills_after
 from ..observe import host_key, processes
 from . import ibc_commands
 
@@ -38,7 +39,9 @@ class Target:
 
     unit: the system unit that exists for this process; it is stopped instead of the process being signalled, because
     its Restart= would undo the signal. allow_kill: whether it may be killed when it does not end. gateway: the name of
-    the entry for whose sake it is to end. command_server: of a gateway, where it takes commands.
+    the entry for whose sake it is to end. command_server: of a gateway, where it takes commands. killed_after: seconds
+    after which systemd would kill it if its unit were stopped, where it may not be killed: it is asked to end by a
+    signal, and its unit is stopped when it has; no plan tells that, it is read before the act.
     """
 
     pid: int
@@ -50,6 +53,7 @@ class Target:
     allow_kill: bool = False
     gateway: Optional[str] = None
     command_server: Optional[ServerAddress] = None
+    killed_after: Optional[float] = None
 
     @classmethod
     def named(cls, plan: Mapping[str, Any]) -> Target:
@@ -71,7 +75,7 @@ class Target:
 class Ending:
     """What became of one target. result: stopped, already_gone or refused; signals: names, in the order sent.
 
-    unit: the unit that was stopped in place of a signal, or None. by_command: whether IBC has taken STOP.
+    unit: the unit that was stopped, in place of a signal or after it, or None. by_command: whether IBC has taken STOP.
     """
 
     target: Target
@@ -122,6 +126,7 @@ def stop(
             try:
                 held[index] = hold(target)
                 target = replace(target, unit=_own_unit(target))
+                target = replace(target, killed_after=_killed_after(target, force))
                 # Described before it is asked to end: afterwards there may be nothing left to read.
                 outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
                 if not dry_run:
@@ -135,7 +140,12 @@ def stop(
                 outcomes[index] = _outcome(target, REFUSED, str(refusal))
         if not dry_run:
             waiting = {index: held[index] for index in held if outcomes[index].result == STOPPED}
-            for index in _signalled(_await(waiting, grace_period), outcomes, held, grace_period):
+
+            def keep_down(index: int) -> None:
+                outcomes[index] = _kept_down(outcomes[index])
+
+            left = _await(waiting, grace_period, keep_down)
+            for index in _signalled(left, outcomes, held, grace_period, keep_down):
                 may_kill = force or targets[index].allow_kill
                 outcomes[index] = _insist(outcomes[index], held[index], grace_period, may_kill)
     finally:
@@ -155,15 +165,21 @@ def _outcome(target: Target, result: str, reason: str) -> Ending:
         reason=reason,
         command=redact_argv(argv),
         user=processes.Users().name(uid) if uid is not None else None,
-        signals=("SIGTERM",) if result == STOPPED and not target.unit else (),
+        signals=("SIGTERM",) if result == STOPPED and not _through_unit(target) else (),
         unit=target.unit if result == STOPPED else None,
     )
 
 
 def _success(target: Target, dry_run: bool) -> str:
-    if dry_run:
-        return "would be stopped through %s" % target.unit if target.unit else "would be asked to end"
-    return "ended with its unit %s" % target.unit if target.unit else "ended after SIGTERM"
+    if _through_unit(target):
+        return ("would be stopped through %s" if dry_run else "ended with its unit %s") % target.unit
+    then = ", and then its unit %s stopped" % target.unit if target.unit else ""
+    return ("would be asked to end" if dry_run else "ended after SIGTERM") + then
+
+
+def _through_unit(target: Target) -> bool:
+    """Whether its unit is stopped in place of a signal."""
+    return target.unit is not None and target.killed_after is None
 
 
 def _keep_environment(target: Target) -> None:
@@ -268,9 +284,22 @@ def _own_unit(target: Target) -> Optional[str]:
     return target.unit if all(classify.is_launcher(processes.read_argv(pid)) for pid in strangers) else None
 
 
+def _killed_after(target: Target, force: bool) -> Optional[float]:
+    """Seconds after which systemd would kill what may not be killed; None where it would not, or may."""
+    if target.unit is None or target.allow_kill or force:
+        return None
+    try:
+        return kills_after(systemctl.show([target.unit])[0])
+    except systemctl.UnitError as error:
+        raise Refused(str(error)) from None
+
+
 def _ask(target: Target, descriptor: int, asked: Ending) -> Ending:
-    """Asks a process that is held to end: through its unit where it has one of its own, by IBC, else by SIGTERM."""
-    if target.unit is not None:
+    """Asks a process that is held to end: through its unit where it has one of its own, by IBC, else by SIGTERM.
+
+    Not through its unit where systemd would kill what does not end, and nobody may.
+    """
+    if target.unit is not None and target.killed_after is None:
         try:
             systemctl.stop(target.unit)
         except systemctl.UnitError as error:
@@ -289,7 +318,13 @@ def _ask(target: Target, descriptor: int, asked: Ending) -> Ending:
     return asked
 
 
-def _signalled(left: List[int], outcomes: Dict[int, Ending], held: Dict[int, int], grace_period: float) -> List[int]:
+def _signalled(
+    left: List[int],
+    outcomes: Dict[int, Ending],
+    held: Dict[int, int],
+    grace_period: float,
+    when_ended: Callable[[int], None],
+) -> List[int]:
     """Of those that still run, the ones that do so after SIGTERM; who was told STOP gets that now, and time for it."""
     again: Dict[int, int] = {}
     for index in left:
@@ -307,7 +342,19 @@ def _signalled(left: List[int], outcomes: Dict[int, Ending], held: Dict[int, int
         outcomes[index] = replace(outcomes[index], signals=("SIGTERM",), reason=reason)
         again[index] = held[index]
     others = [index for index in left if not outcomes[index].by_command]
-    return sorted([*others, *(_await(again, grace_period) if again else ())])
+    return sorted([*others, *(_await(again, grace_period, when_ended) if again else ())])
+
+
+def _kept_down(ended: Ending) -> Ending:
+    """A process that has ended by a signal has its unit stopped, so that Restart= does not bring it back."""
+    target = ended.target
+    if target.unit is None or target.killed_after is None:
+        return ended
+    try:
+        systemctl.stop(target.unit)
+    except systemctl.UnitError as error:
+        return replace(ended, result=REFUSED, reason="ended after SIGTERM, but may come back: %s" % error, unit=None)
+    return ended
 
 
 def _send(descriptor: int, number: int) -> None:
@@ -319,8 +366,15 @@ def _send(descriptor: int, number: int) -> None:
         raise Refused("it belongs to another user: run with become") from None
 
 
-def _await(held: Dict[int, int], seconds: float) -> List[int]:
-    """Waits until all have ended or the time is up; the indexes of those that have not ended."""
+def _no_more(_index: int) -> None:
+    """Does nothing more."""
+
+
+def _await(held: Dict[int, int], seconds: float, on_end: Callable[[int], None] = _no_more) -> List[int]:
+    """Waits until all have ended or the time is up; the indexes of those that have not ended.
+
+    on_end: called with the index of each that has, at once.
+    """
     waiting = {descriptor: index for index, descriptor in held.items()}
     poll = select.poll()
     for descriptor in waiting:
@@ -329,15 +383,25 @@ def _await(held: Dict[int, int], seconds: float) -> List[int]:
     while waiting:
         for descriptor, _event in poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
             poll.unregister(descriptor)
-            del waiting[descriptor]
+            on_end(waiting.pop(descriptor))
         if time.monotonic() >= deadline:
             break
     return sorted(waiting.values())
 
 
+def spared(unit: str, grace_period: float, killed_after: float) -> str:
+    """Why nothing more is done to a process that its unit carries and that did not end when it was asked to."""
+    return (
+        "still running %g s after SIGTERM; allow_kill is off, so nothing was killed, and its unit %s was left alone, "
+        "because systemd would kill it %g s after it is told to stop" % (grace_period, unit, killed_after)
+    )
+
+
 def _insist(asked: Ending, descriptor: int, grace_period: float, may_kill: bool) -> Ending:
     """What becomes of a process that was asked to end and has not."""
     target = asked.target
+    if target.unit and target.killed_after is not None:
+        return replace(asked, result=REFUSED, reason=spared(target.unit, grace_period, target.killed_after), unit=None)
     if target.unit:
         reason = "still running %g s after its unit %s was told to stop" % (grace_period, target.unit)
         return replace(asked, result=REFUSED, reason=reason)

@@ -41,6 +41,10 @@ class UnitState(NamedTuple):
         """Whether systemd is about to start it again by itself."""
         return self.active == "activating" and self.sub.startswith("auto-restart")
 
+    def came_back_since(self, before: "UnitState") -> bool:
+        """Whether systemd has started it again by itself since then, or is about to."""
+        return self.comes_back or self.restarts > before.restarts
+
     @property
     def holds_without_process(self) -> bool:
         """Whether it is active although nothing of it need run: a start would do nothing, a restart does."""

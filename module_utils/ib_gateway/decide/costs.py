@@ -26,9 +26,7 @@ _NAMED = 6
 #: Characters of a command line; the line of the step has more of it.
 _SHORT = 48
 _NO_LOGIN = "no login"
-_STOPPED_UNIT = (
-    "its unit %s is stopped, stays so until somebody starts it, and is killed by systemd if its TimeoutStopSec= passes"
-)
+_STOPPED_UNIT = "its unit %s is stopped and stays so until somebody starts it"
 
 
 def cost(entry: Entry, step: Step) -> str:
@@ -56,18 +54,14 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
     working = {each.connection for each in own if each.working}
     name = _several(_names(own)) or "pid %d" % target["pid"]
     parts = ["ends the script %s and its %s" % (name, _counted(len(working)))]
-    if target.get("unit"):
-        parts.append(_STOPPED_UNIT % target["unit"])
-    return "; ".join([*parts, *_kill(target), _NO_LOGIN])
+    return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _NO_LOGIN])
 
 
 def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
     parts = [_sessions(_served_by(entry, target["pid"]))]
-    if target.get("unit"):
-        parts.append(_STOPPED_UNIT % target["unit"])
     # What keeps the only gateway brings the next one, and that logs in; what keeps a surplus one is another matter.
     kept = len(entry.processes) == 1 and any(target["pid"] in each.gateways for each in entry.carriers)
-    return "; ".join([*parts, *_kill(target), _login(entry) if kept else _NO_LOGIN])
+    return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _login(entry) if kept else _NO_LOGIN])
 
 
 def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:
@@ -77,7 +71,7 @@ def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:
 def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
     process = target.get("process")
     served = _served_by(entry, process["pid"]) if process else []
-    ending = _killed_by_systemd(entry) if process and target["by"] == BY_UNIT else _kill(process or {})
+    ending = _killed_by_systemd(entry, process) if process and target["by"] == BY_UNIT else _kill(process or {})
     return "; ".join([_sessions(served), *_also_in_unit(entry, target, served), *ending, _login(entry)])
 
 
@@ -100,15 +94,21 @@ def _login(entry: Entry) -> str:
     )
 
 
+def _stopped_unit(target: Mapping[str, Any]) -> List[str]:
+    return [_STOPPED_UNIT % target["unit"]] if target.get("unit") else []
+
+
 def _kill(target: Mapping[str, Any]) -> List[str]:
     return ["it is killed if it does not end when asked (allow_kill)"] if target.get("allow_kill") else []
 
 
-def _killed_by_systemd(entry: Entry) -> List[str]:
-    """systemd ends a unit in its own way, which allow_kill does not change."""
+def _killed_by_systemd(entry: Entry, process: Mapping[str, Any]) -> List[str]:
+    """systemd kills what does not end when its unit is restarted; without allow_kill it is not restarted before."""
     seconds = entry.unit_state.kills_after if entry.unit_state else None
     if seconds is None:
         return []
+    if not process.get("allow_kill"):
+        return ["it is not restarted if it does not end when asked (allow_kill is off)"]
     return ["systemd kills what of %s has not ended after %g s (TimeoutStopSec=)" % (entry.spec.any_unit, seconds)]
 
 

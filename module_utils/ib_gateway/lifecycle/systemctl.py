@@ -15,6 +15,8 @@ _PROPERTIES = (
     *(
         "NRestarts",
         "SendSIGKILL",
+        "KillSignal",
+        "RestartKillSignal",
         "TimeoutStopUSec",
         "StartLimitBurst",
         "ControlGroup",

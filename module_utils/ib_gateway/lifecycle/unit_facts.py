@@ -126,6 +126,7 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
     )
 
 
+_SIGKILL = "9"
 #: Seconds by the words in which systemctl tells spans of time.
 _SPANS = {
     "us": 1e-6,
@@ -142,6 +143,8 @@ _SPANS = {
 
 def kills_after(shown: Mapping[str, str]) -> Optional[float]:
     """Seconds after which systemd kills what a stop of the unit has not ended; None where it never does. Pure."""
+    if _SIGKILL in (shown.get("KillSignal"), shown.get("RestartKillSignal")):
+        return 0.0
     span = re.findall(r"([0-9.]+)(us|ms|s|min|h|d|w|month|y)\b", shown.get("TimeoutStopUSec", ""))
     if shown.get("SendSIGKILL") != "yes" or not span:
         return None

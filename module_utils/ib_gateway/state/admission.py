@@ -134,11 +134,12 @@ class AdmissionCheck:
             self._store.__exit__(kind, error, trace)
             self._store = None
 
-    def admit(self, action: str, gateway: str, digest_now: Optional[str]) -> Optional[str]:
+    def admit(self, action: str, gateway: str, digest_now: Optional[str], foretold: bool = False) -> Optional[str]:
         """Why this act must not be done now; None when it may. Never raises; journals a refusal.
 
         digest_now: of the evidence as it is now (evidence.digest of a fresh look), read before the first act of this
-        module: a module's own acts change the evidence. None when it could not be made.
+        module: a module's own acts change the evidence. None when it could not be made. foretold: in check mode, for
+        what would be done after other acts: nobody knows what the evidence would be by then, so it is not compared.
         """
         authorization, store = self._authorization, self._store
         if authorization is None:
@@ -149,6 +150,8 @@ class AdmissionCheck:
         blocked = host_blocked(store, authorization) if is_gateway_name(gateway) else None
         if blocked is None:
             plan = authorization.plans.get(gateway)
+            if foretold and self._check_mode and plan is not None:
+                digest_now = plan.digest
             outdated = plan_outdated(store, plan, authorization.max_age, digest_now)
             blocked = gateway_blocked(store, authorization, gateway, action, outdated)
         if blocked is None:

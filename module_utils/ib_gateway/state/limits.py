@@ -18,6 +18,10 @@ WINDOW = 3600.0
 #: How often the backoff is doubled at most: more would pass every window, and in the end every float.
 _MOST_DOUBLINGS = 30
 
+#: The role's variables that override a limit, by what it counts.
+_VARIABLES = {"repairs": "ib_gateway_repair_per_hour", "restarts": "ib_gateway_repair_restarts_per_hour"}
+_NO_BACKOFF = "-e ib_gateway_repair_backoff=0"
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -91,25 +95,32 @@ def _repair(intents: Sequence[Record], now: Moment, rules: Rules) -> Optional[st
         len(repairs),
         _span(rules.window),
         pause,
-        _again(now, left),
+        _again(now, left, _NO_BACKOFF),
     )
 
 
 def _too_many(what: str, ages: Sequence[float], most: int, now: Moment, rules: Rules) -> str:
     """ages: youngest first."""
     if most <= 0:
-        return "the limit is %d %s; only another limit lifts this" % (most, what)
+        return "the limit is %d %s; only another %s lifts this" % (most, what, _VARIABLES[what])
     return "limit: %d %s of it within the last %s, %d are allowed; %s" % (
         len(ages),
         what,
         _span(rules.window),
         most,
-        _again(now, rules.window - ages[most - 1]),
+        _again(now, rules.window - ages[most - 1], _more(what, len(ages) + 1)),
     )
 
 
-def _again(now: Moment, seconds: float) -> str:
-    return "possible again at %s" % rfc3339(now.at + seconds + 1)  # rounded up: earlier would be refused again
+def _more(what: str, allowed: int) -> str:
+    """What lets one more through. After several repairs the backoff would hold the next one up as well."""
+    option = "-e %s=%d" % (_VARIABLES[what], allowed)
+    return "%s %s" % (option, _NO_BACKOFF) if what == "repairs" else option
+
+
+def _again(now: Moment, seconds: float, override: str) -> str:
+    """When, and what overrides it for one run. The time is rounded up: earlier would be refused again."""
+    return "possible again at %s, or now with %s" % (rfc3339(now.at + seconds + 1), override)
 
 
 def _span(seconds: float) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
-from ansible import context
+from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
@@ -55,7 +55,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         except (ReportError, ValueError) as error:
             raise AnsibleActionFail(str(error)) from error
         configured = [str(each) for each in known.get("ansible_inventory_sources") or ()]
-        given = command_line.options(context.CLIARGS, configured, str(Path.cwd()))
+        given = command_line.options(CLIARGS, configured, str(Path.cwd()))
         found = fleet_document.with_next(found, given)
         folder = Path(options["dir"]).expanduser()
         written = write_report.write_all(

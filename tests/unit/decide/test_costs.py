@@ -73,12 +73,22 @@ def test_who_else_lives_in_the_unit_of_a_gateway_is_named_with_its_restart() -> 
     assert "lives in its unit" not in by_identity
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(90.0, "has not ended after 90 s (TimeoutStopSec=)"), (None, "")])
-def test_a_kill_by_systemd_is_announced_with_its_time(seconds: Optional[float], told: str) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "allowed", "told"),
+    [
+        (90.0, True, "has not ended after 90 s (TimeoutStopSec=)"),
+        (90.0, False, "it is not restarted if it does not end when asked (allow_kill is off)"),
+        (None, True, ""),
+        (None, False, ""),
+    ],
+)
+def test_a_kill_by_systemd_is_announced_with_its_time_where_it_is_allowed(
+    seconds: Optional[float], allowed: bool, told: str
+) -> None:
     state = UnitState(UNIT, active="active", sub="running", kills_after=seconds)
     look = snapshot(gateway(unit=UNIT, unit_is_own=True, served_before=True))
-    found = costs(planned(look, unit_state=state))["restart"]
-    assert told in found and ("systemd kills" in found) is bool(told)
+    found = costs(planned(look, spec(allow_kill=allowed), unit_state=state))["restart"]
+    assert told in found and ("systemd kills" in found) is bool(seconds and allowed)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +98,7 @@ def test_a_kill_by_systemd_is_announced_with_its_time(seconds: Optional[float], 
         ({"SendSIGKILL": "yes", "TimeoutStopUSec": "500ms"}, 0.5),
         ({"SendSIGKILL": "yes", "TimeoutStopUSec": "infinity"}, None),
         ({"SendSIGKILL": "no", "TimeoutStopUSec": "1min 30s"}, None),
+        ({"SendSIGKILL": "no", "KillSignal": "9", "TimeoutStopUSec": "1min 30s"}, 0.0),
         ({}, None),
     ],
 )
@@ -123,7 +134,7 @@ def test_a_script_that_is_stopped_through_its_unit_is_told_with_the_unit(unit: O
     look = snapshot(gateway(), listener(), rival, connection(SCRIPT, **FILLED))
     told = costs(planned(look, spec(client_patterns=("cleanup",))))["stop_client"]
     assert told.startswith("ends the script pid 815 (python3 cleanup.py) of trader and its 1 working session; ")
-    assert ("its unit bot.service is stopped, stays so until somebody starts it" in told) is own
+    assert ("its unit bot.service is stopped and stays so until somebody starts it" in told) is own
     assert told.endswith("; no login")
 
 

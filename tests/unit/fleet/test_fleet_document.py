@@ -192,10 +192,28 @@ def test_findings_withheld_steps_strangers_and_the_missing_library_are_told() ->
     look["undeclared"] = [{"pid": SECOND, "user": "bob"}]
     look["proof"] = {"wanted": "ib_insync", "used": "socket", "missing": "ib_insync is not installed: pip install it"}
     found = lines(host(look))[2:]
-    assert found[0] == "  live, unhealthy: no gateway process for live is running"
+    assert found[0] == "  live is unhealthy: no gateway process for live is running"
     assert found[1].strip().startswith("not done: live is not started")
     assert found[2] == "  left alone: gateway pid %d of bob fits no entry" % SECOND
     assert found[3].endswith("pip install it")
+
+
+def test_all_that_is_wrong_with_a_gateway_is_one_sentence() -> None:
+    look = health((spec(), snapshot(gateway(mode="paper"), listener()), None))
+    first = look["gateways"][0]["findings"][0]
+    look["gateways"][0]["findings"] = [first, dict(first, summary="the disk is full"), first]
+    told = [line for line in lines(host(look)) if "live is " in line]
+    assert told == ["  live is %s: %s; the disk is full" % (look["gateways"][0]["status"], first["summary"])]
+
+
+def test_what_would_be_done_if_a_fault_persists_is_told_so() -> None:
+    step = DOWN["gateways"][0]["plan"]["steps"][-1]
+    act = {"action": "start", "outcomes": [fleets.outcome("start", step["target"], "would")], "changed": True}
+    for persists, told in ((True, ", if it persists"), (False, "")):
+        plan = {**DOWN["gateways"][0]["plan"], "steps": [{**step, "only_if_persists": persists}]}
+        look = {**DOWN, "gateways": [{**DOWN["gateways"][0], "plan": plan}]}
+        found = lines(host(look, look, **fleets.repaired(act)), check_mode=True)
+        assert [line for line in found if "start" in line] == ["  would start live by unit ibgateway.service" + told]
 
 
 def test_many_gateways_that_fit_no_entry_take_a_line_for_each_account() -> None:

@@ -31,7 +31,9 @@ def test_a_start_that_failed_is_told_with_all_that_a_person_needs() -> None:
         "  log: journalctl -u ibgateway.service",
         "  by hand, on the host: systemctl start ibgateway.service",
     ]
-    assert "  live is down now: no gateway process runs" in fleet_document.lines(fleets.document(host))
+    told = fleet_document.lines(fleets.document(host))
+    assert "  live is down now: no gateway process runs" in told
+    assert not any("live is unhealthy" in line for line in told), "the same verdict twice"
 
 
 def test_a_gateway_that_was_started_and_never_opened_its_port_is_told_as_well() -> None:

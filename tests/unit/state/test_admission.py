@@ -132,6 +132,18 @@ def test_what_is_not_admitted_has_its_reason_and_is_written_down(
     assert len(kinds(state_dir)) == 2
 
 
+@pytest.mark.parametrize(("check_mode", "passes"), [(True, True), (False, False)])
+def test_what_check_mode_foretells_is_not_compared_with_an_evidence_that_nobody_can_have(
+    state_dir: Path, check_mode: bool, passes: bool
+) -> None:
+    begin(state_dir)
+    with AdmissionCheck(authorization(state_dir), check_mode) as check:
+        said = check.admit("stop_client", "live", "e" * 64, foretold=True)
+    assert (said is None) is passes
+    with AdmissionCheck(authorization(state_dir, plans=[]), check_mode) as check:
+        assert "no plan" in str(check.admit("stop_client", "live", "e" * 64, foretold=True))
+
+
 def test_a_pause_holds_from_the_moment_it_is_there(state_dir: Path) -> None:
     begin(state_dir)
     with AdmissionCheck(authorization(state_dir), False) as check:

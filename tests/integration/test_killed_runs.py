@@ -1,0 +1,76 @@
+"""A run that is killed in the midst of a step: the next one says who holds the host, what was left, and finishes it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from integration.desk import PROJECT, Desk, local, until
+
+
+def records(desk: Desk) -> list[dict[str, Any]]:
+    path = desk.folder / "state" / "journal.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def begun(desk: Desk) -> bool:
+    """Whether the start is on disk as meant, and not yet as done."""
+    return [each["kind"] for each in records(desk) if each["kind"] in ("intent", "outcome")] == ["intent"]
+
+
+def killed_while_it_starts(desk: Desk, entry: dict[str, Any], whom: str) -> None:
+    """Runs a repair and kills it with SIGKILL while it starts the gateway: the module alone, or all of the run."""
+    inventory = {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[entry])}}}
+    path = desk.folder / "first.json"
+    path.write_text(json.dumps(inventory))
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    settings = json.dumps({"ib_report_dir": str(desk.folder / "reports"), **desk.settings})
+    with subprocess.Popen(
+        [program, "-i", str(path), "remediate.yml", "-e", settings],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as run:
+        until(lambda: begun(desk) or run.poll() is not None, 90)
+        assert begun(desk), "the repair never came to its start"
+        # A module comes to its interpreter through a pipe: an interpreter without any argument.
+        below = psutil.Process(run.pid).children(recursive=True)
+        modules = [each for each in below if each.cmdline() == [sys.executable]]
+        assert modules, [each.cmdline() for each in below]
+        for each in modules:
+            each.send_signal(signal.SIGKILL)
+        if whom == "controller":
+            os.killpg(run.pid, signal.SIGKILL)
+        run.wait(120)
+
+
+@pytest.mark.parametrize("whom", ["module", "controller"])
+def test_after_a_run_that_was_killed_while_it_started_a_gateway_the_next_finishes_it(desk: Desk, whom: str) -> None:
+    # It fails only after its second of grace, so that the kill meets the module within the step.
+    waits = desk.entry(start_command=["/bin/sh", "-c", "sleep 0.9; exit 1"])
+    killed_while_it_starts(desk, waits, whom)
+    if whom == "controller":
+        held = desk.play("remediate.yml")
+        assert held.rc != 0 and desk.java() == []
+        reason = held.host()["repair"]["reason"]
+        assert "is being repaired by" in reason and "its hold ends by itself at" in reason
+        (desk.folder / "state" / "lease.json").unlink()  # as if its time were up
+        swept = desk.play("playbooks/health_sweep.yml")
+        assert "start of live was begun" in swept.output and "its end is not known" in swept.output
+    else:
+        released = desk.play("playbooks/release.yml", "-e", "ib_repair_reason=the run was killed")
+        assert released.rc == 0, released.output
+    run = desk.play("remediate.yml", "-e", "ib_gateway_repair_backoff=0")
+    assert run.rc == 0 and len(desk.listening()) == 1, run.output
+    told = [(each["kind"], each.get("result")) for each in records(desk) if each.get("action") == "start"]
+    assert told[0][0] == "intent" and ("outcome", "unknown") in told and told[-1] == ("outcome", "done")
