@@ -133,7 +133,8 @@ class Promises:
         self._hold("without its books a host is only observed", self.books == "ok", self.books)
         # A gateway too many may end beside it: what waits for the link is the one that serves the port.
         serving = truths[gateway].owners if truths[gateway].upstream else ()
-        stopped = [each["target"]["pid"] for each in run.steps if each["target"].get("pid") in serving]
+        targets = [each["target"].get("process") or each["target"] for each in run.steps]
+        stopped = [each["pid"] for each in targets if each.get("pid") in serving]
         self._hold("the broker's link comes back by itself", not stopped, gateway, stopped)
         self._hold("plan_only is plan only", self.entries[gateway].get("remediation") != "plan_only", gateway)
         holders = [one for each in run.steps for one in each["target"].get("client_processes", ())]
