@@ -37,7 +37,7 @@ def planned(desk: Desk, gateway: SimulatedGateway) -> dict[str, Any]:
 
 
 def test_a_surplus_gateway_is_stopped_as_its_plan_names_it_and_then_it_is_gone(desk: Desk) -> None:
-    serving, surplus = desk.gateway(), desk.gateway("no-listener")
+    serving, surplus = desk.gateway(), desk.gateway("no-listener", launcher="ibc")
     repair.past_its_start(surplus.pid)
     target = planned(desk, surplus)
     first = stop(target)
@@ -46,6 +46,17 @@ def test_a_surplus_gateway_is_stopped_as_its_plan_names_it_and_then_it_is_gone(d
     assert not alive(surplus.pid) and alive(serving.pid)
     again = stop(target)
     assert (again["changed"], len(again["already_gone"])) == (False, 1)
+
+
+def test_a_login_that_says_neither_its_mode_nor_what_it_serves_is_no_surplus(desk: Desk) -> None:
+    desk.gateway()
+    other = desk.gateway("no-listener")
+    repair.past_its_start(other.pid)
+    (found,) = run_module("ib_gateway_health", gateways=[desk.entry(start_timeout=1)])["gateways"]
+    assert found["verdict"] == "duplicate_gateways" and found["plan"]["steps"] == []
+    assert (
+        f"the login of pid {other.pid}, which may be meant for another mode or for FIX" in found["plan"]["withheld"][0]
+    )
 
 
 def test_check_mode_names_who_would_be_stopped_and_stops_nobody(desk: Desk) -> None:
@@ -276,7 +287,7 @@ def test_one_gateway_that_does_not_start_does_not_keep_the_others_down(desk: Des
 
 def test_a_stop_is_written_down_before_and_after(desk: Desk) -> None:
     desk.gateway()
-    surplus = desk.gateway("no-listener")
+    surplus = desk.gateway("no-listener", launcher="ibc")
     repair.past_its_start(surplus.pid)
     run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
     found = run.act("ib_process_stop", processes=run.targets("stop_gateway"), grace_period=3)
@@ -285,9 +296,9 @@ def test_a_stop_is_written_down_before_and_after(desk: Desk) -> None:
     assert run.journal()[0]["target"]["pid"] == surplus.pid
 
 
-def test_a_check_under_a_authorization_writes_nothing(desk: Desk) -> None:
+def test_a_check_under_an_authorization_writes_nothing(desk: Desk) -> None:
     desk.gateway()
-    surplus = desk.gateway("no-listener")
+    surplus = desk.gateway("no-listener", launcher="ibc")
     repair.past_its_start(surplus.pid)
     run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
     found = run.act("ib_process_stop", check=True, processes=run.targets("stop_gateway"))
@@ -296,7 +307,7 @@ def test_a_check_under_a_authorization_writes_nothing(desk: Desk) -> None:
 
 def test_a_process_that_refuses_to_end_is_a_failed_act(desk: Desk) -> None:
     desk.gateway()
-    surplus = desk.gateway("no-listener", "ignore-sigterm")
+    surplus = desk.gateway("no-listener", "ignore-sigterm", launcher="ibc")
     repair.past_its_start(surplus.pid)
     run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
     found = run.act("ib_process_stop", processes=run.targets("stop_gateway"), grace_period=0.3)
@@ -306,7 +317,7 @@ def test_a_process_that_refuses_to_end_is_a_failed_act(desk: Desk) -> None:
 
 def test_a_stop_on_a_host_that_has_changed_is_withheld(desk: Desk) -> None:
     desk.gateway()
-    surplus = desk.gateway("no-listener")
+    surplus = desk.gateway("no-listener", launcher="ibc")
     repair.past_its_start(surplus.pid)
     run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
     third = desk.gateway("no-listener")
@@ -328,7 +339,7 @@ def test_a_start_is_written_down_and_only_done_for_the_host_of_the_plan(desk: De
 
 def test_a_module_that_is_cut_short_in_an_act_leaves_a_failed_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.gateway()
-    repair.past_its_start(desk.gateway("no-listener").pid)
+    repair.past_its_start(desk.gateway("no-listener", launcher="ibc").pid)
     run = repair.Repair(desk, desk.entry(start_timeout=1)).begin()
 
     def burst(*_arguments: Any) -> list[int]:
