@@ -133,7 +133,7 @@ def test_a_gateway_on_another_port_is_on_the_wrong_port_and_both_are_named(desk:
 
 
 def test_a_second_gateway_beside_the_one_that_serves_is_the_surplus(desk: Desk) -> None:
-    serving, surplus = desk.gateway(), desk.gateway("no-listener")
+    serving, surplus = desk.gateway(), desk.gateway("no-listener", launcher="ibc")
     young = look(desk, start_timeout=600)
     assert (codes(young), actions(young)) == ({"duplicate_gateways"}, []), "it may be a restart under way"
     wait_until_older(surplus.pid, 1.1)
