@@ -101,6 +101,7 @@ def run(text: str, folder: Path, gateway: SimulatedGateway) -> Run:
     (folder / "pandas.py").write_text("")
     tap = Tap(gateway.port)
     text = re.sub(r"'h'", "'127.0.0.1'", re.sub(r"\b(4001|4002|7497)\b", str(tap.port), text))
+    text = re.sub(r"\b(?!127\.)\d+\.\d+\.\d+\.\d+\b", "127.0.0.1", text)  # a script's own gateway is elsewhere
     text = re.sub(r"\.connect\(\)", ".connect(port=%d)" % tap.port, text)
     text = text.replace(".connect(clientId=ib", ".connect(port=%d, clientId=ib" % tap.port)
     text = text.replace("'127.0.0.1', clientId", "'127.0.0.1', %d, clientId" % tap.port)

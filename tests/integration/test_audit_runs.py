@@ -98,14 +98,14 @@ def test_a_host_that_could_not_be_audited_fails_the_run_and_the_other_is_audited
 
 
 def test_the_playbook_mends_when_it_is_told_to_and_the_second_run_changes_nothing(desk: Desk, fixable: Path) -> None:
-    options = ["-e", '{"ib_client_audit_fix": true, "ib_client_audit_running": false}', "-e", "ib_audit_fail_on=error"]
+    options = ["-e", '{"ib_client_audit_fix": true, "ib_client_audit_running": false}']
     hosts = {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[LIVE])}}}
     predicted, _document, _log = play(desk, fixable.parent, "--check", "--diff", *options, inventory=hosts)
     assert "+import ib_connect" in predicted.output and fixable.read_text() == BOT
     real, document, _log = play(desk, fixable.parent, *options, inventory=hosts)
-    assert real.rc == 0, real.output
+    assert real.rc == 2 and "port_contradicts_mode" in real.output, "which of the two is meant, only a person knows"
     assert fixable.read_text() == MENDED and real.recap()["changed"] == 1
-    assert len(document["hosts"][0]["fixed"]) == 3
+    assert len(document["hosts"][0]["fixed"]) == 2
     again, _document, _log = play(desk, fixable.parent, *options, inventory=hosts)
     assert again.recap()["changed"] == 0
 
