@@ -21,6 +21,8 @@ from typing import Any, Callable, Dict, List, Optional
 HERE = Path(__file__).resolve().parent
 STATE = Path("/run/lab")
 STAGED = STATE / "staged.json"
+#: The main class of a native launch.
+NATIVE = "install4j.ibgateway.GWClient"
 SERVER = "/opt/ibgateway"
 DATA = "/srv/ibgateway"
 RUNTIME = "/opt/ib-host-runtime/bin/python"
@@ -109,11 +111,16 @@ class Stage:
         """Kills something that was started; it must stay gone."""
         os.kill(self.things.pop(name)["pid"], 9)
 
-    def gateway(self, name: str, options: str = "", folder: str = "live", inside: Optional[str] = None) -> None:
-        """Starts a gateway that no unit starts, or one that is left over in the unit of another service."""
+    def gateway(
+        self, name: str, options: str = "", folder: str = "live", inside: Optional[str] = None, main: str = NATIVE
+    ) -> None:
+        """Starts a gateway that no unit starts, or one that is left over in the unit of another service.
+
+        main: its main class with that one's own arguments; a native launch does not say its trading mode.
+        """
         ready = STATE / f"{name}.ready"
         argv = [f"{SERVER}/jre/bin/java", f"{SERVER}/simulator/gateway.py", f"-DjtsConfigDir={DATA}/{folder}"]
-        argv += ["install4j.ibgateway.GWClient", "--port=4001", f"--accounts={ACCOUNTS['live']}", "--lifetime=7200"]
+        argv += [*main.split(), "--port=4001", f"--accounts={ACCOUNTS['live']}", "--lifetime=7200"]
         argv += [f"--ready-file={ready}", *options.split()]
         if inside is None:
             start(argv)
