@@ -212,6 +212,30 @@ def test_what_systemd_would_kill_is_asked_to_end_before_its_unit_brings_it_up_ag
     assert not alive(old.pid) and "ended after SIGTERM" in found["restarted"][0]["reason"]
 
 
+def test_a_gateway_that_ends_right_after_its_restart_was_written_down_is_brought_back_by_its_unit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, repair, notes = by_unit(desk, monkeypatch, ":", shows=KILLS)
+    monkeypatch.setattr(stop_process, "_keep_environment", lambda _target: old.stop())
+    found = restart(repair)
+    assert found["changed"] and "ended meanwhile" in found["restarted"][0]["reason"]
+    assert verbs(notes) == ["start"]
+
+
+def test_a_gateway_that_was_told_to_end_and_then_left_alone_is_a_failed_act(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _old, repair, _notes = by_unit(desk, monkeypatch, ":", shows=KILLS)
+
+    def told_and_refused(targets: Any, _seconds: float, _force: bool, _dry_run: bool, announce: Any) -> Any:
+        announce(targets[0])
+        return [stop_process.Ending(targets[0], stop_process.REFUSED, "it has become another", by_command=True)]
+
+    monkeypatch.setattr(stop_process, "stop", told_and_refused)
+    (outcome,) = restart(repair)["outcomes"]
+    assert (outcome["result"], outcome["reason"]) == ("failed", "it has become another")
+
+
 @pytest.mark.parametrize("allow_kill", [False, True])
 def test_systemd_is_kept_from_killing_what_does_not_end_unless_that_is_allowed(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, allow_kill: bool

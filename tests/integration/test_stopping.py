@@ -146,6 +146,19 @@ def test_what_systemd_would_kill_is_asked_to_end_and_its_unit_stopped_only_when_
     assert not stubborn or "nothing was killed" in row["reason"]
 
 
+def test_a_unit_that_has_brought_something_since_is_not_stopped_for_what_has_ended(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = desk.gateway()
+    notes = systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
+    next_one = desk.bystander("sleep", "300")
+    mains = [gateway.pid, next_one.pid]
+    monkeypatch.setattr(stop_process.systemctl, "main_pid", lambda _unit: mains.pop(0))
+    (row,) = stop(identity(gateway.pid, role="gateway", unit=UNIT))["refused"]
+    assert row["reason"] == f"ended after SIGTERM, but may come back: {UNIT} has started another process"
+    assert not alive(gateway.pid) and next_one.poll() is None and repair.verbs(notes) == []
+
+
 def test_a_gateway_with_a_unit_of_its_own_is_stopped_through_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = desk.gateway()
     notes = systemctl(desk.folder, monkeypatch, gateway.pid)

@@ -16,7 +16,7 @@ from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.lifecycles import lifecycle
 from ..lifecycle.outlook import informed
 from . import stop_process
-from .stop_process import Gone, Refused, Target
+from .stop_process import Ending, Gone, Refused, Target
 
 RESTARTED = "restarted"
 REFUSED = "refused"
@@ -82,7 +82,7 @@ Look = Callable[[], Entry]
 def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Announce) -> Outcome:
     """Restarts one gateway. spec: its entry, with the words of its start_command. Raises OSError when nothing can be
     seen."""
-    before = look()
+    before, announce = look(), _once(announce)
     if order.process is not None:  # the plan, which names one, has weighed those that might be the entry's as well
         way = replace(way, beside=frozenset((each.pid, each.started_ticks) for each in before.unplaced))
     others = _others(before, order.process, way)
@@ -98,6 +98,18 @@ def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Ann
         return _by_identity(order.process, gateway, look, way, announce)
     except (Refused, CannotStart) as refusal:
         return Outcome(REFUSED, str(refusal))
+
+
+def _once(announce: Announce) -> Announce:
+    """Announces at the first call only: one admission serves one restart, and there are several ways to begin it."""
+    pending = [announce]
+
+    def once() -> None:
+        if pending:
+            announce()
+            pending.clear()
+
+    return once
 
 
 def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
@@ -169,29 +181,29 @@ def _ended_first(
                 REFUSED, stop_process.spared(before.name, way.grace_period, before.kills_after or 0.0), asked=True
             )
         if ending.result == stop_process.REFUSED:
-            raise Refused(ending.reason)
+            return Outcome(REFUSED, ending.reason, asked=ending.by_command)
         if way.dry_run:
             return Outcome(RESTARTED, "would be asked to end, and then restarted by its unit", acted=True)
         if ending.result == stop_process.STOPPED:
-            return _up_again(named, gateway, before, look, way)
+            return _up_again(ending, gateway, before, look, way)
     return _in_one_step(named, gateway, way, announce)
 
 
-def _up_again(named: Target, gateway: Lifecycle, before: UnitState, look: Look, way: Way) -> Outcome:
+def _up_again(ending: Ending, gateway: Lifecycle, before: UnitState, look: Look, way: Way) -> Outcome:
     """Has the unit of a gateway that has ended bring it up: started where the unit went down or comes back by itself,
     restarted where something else holds it up."""
     back = _others(look(), None, way)
     if back:
-        return Outcome(RESTARTED, "it came back by itself (%s)" % back, ended=named.pid, acted=True)
+        return Outcome(RESTARTED, "it came back by itself (%s)" % back, ended=ending.target.pid, acted=True)
     try:
         now = gateway.state()
         down = now is not None and (now.active in ("inactive", "failed") or now.came_back_since(before))
         started = gateway.start(Patience(way.patience)) if down else gateway.restart(way.patience)
     except CannotStart as error:
         text = "it was stopped, but it was not started again: %s" % error
-        return Outcome(NOT_RESTARTED, text, ended=named.pid, pending=error.pending, acted=True)
-    reason = "ended after SIGTERM, then %s by its unit" % ("started" if down else "restarted")
-    return Outcome(RESTARTED, reason, ended=named.pid, acted=True, log=started.log)
+        return Outcome(NOT_RESTARTED, text, ended=ending.target.pid, pending=error.pending, acted=True)
+    reason = "%s, then %s by its unit" % (ending.reason, "started" if down else "restarted")
+    return Outcome(RESTARTED, reason, ended=ending.target.pid, acted=True, log=started.log)
 
 
 def _prove_carried(named: Optional[Target], gateway: Lifecycle) -> bool:
@@ -221,23 +233,14 @@ def _has_ended(process: Target) -> bool:
 
 
 def _by_identity(process: Target, gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
-    announced, ended = False, None
-
-    def once(_target: Optional[Target] = None) -> None:
-        nonlocal announced
-        if not announced:
-            announce()
-            announced = True
-
-    outcome = stop_process.stop([process], way.grace_period, force=False, dry_run=way.dry_run, announce=once)[0]
+    outcome = stop_process.stop([process], way.grace_period, False, way.dry_run, lambda _target: announce())[0]
     if outcome.result == stop_process.REFUSED:
         return Outcome(REFUSED, outcome.reason, asked=bool(outcome.signals or outcome.unit or outcome.by_command))
     reason = "%s, then started by %s" % (outcome.reason, gateway.describe())
     if way.dry_run:
         return Outcome(RESTARTED, reason, acted=True)
-    once()
-    if outcome.result == stop_process.STOPPED:
-        ended = process.pid
+    announce()
+    ended = process.pid if outcome.result == stop_process.STOPPED else None
     return _start_again(gateway, look, way, ended, reason)
 
 

@@ -334,6 +334,7 @@ def _signalled(
             prove(outcomes[index].target)
             _send(held[index], signal.SIGTERM)
         except Gone:
+            when_ended(index)
             continue
         except Refused as refusal:
             outcomes[index] = replace(outcomes[index], result=REFUSED, reason=str(refusal))
@@ -346,14 +347,21 @@ def _signalled(
 
 
 def _kept_down(ended: Ending) -> Ending:
-    """A process that has ended by a signal has its unit stopped, so that Restart= does not bring it back."""
+    """A process that was asked to end, and has, has its unit stopped, so that Restart= does not bring it back.
+
+    Not where the unit has brought something already: systemd would end that, and kill it, and no plan names it.
+    """
     target = ended.target
     if target.unit is None or target.killed_after is None:
         return ended
     try:
+        main = processes.read_stat(systemctl.main_pid(target.unit))
+        if main and main.started_ticks > target.started_ticks:
+            raise systemctl.UnitError("%s has started another process" % target.unit)
         systemctl.stop(target.unit)
     except systemctl.UnitError as error:
-        return replace(ended, result=REFUSED, reason="ended after SIGTERM, but may come back: %s" % error, unit=None)
+        by = "IBC's command STOP" if ended.by_command and not ended.signals else "SIGTERM"
+        return replace(ended, result=REFUSED, reason="ended after %s, but may come back: %s" % (by, error), unit=None)
     return ended
 
 
