@@ -12,6 +12,7 @@ from ansible.module_utils.ib_audit.reading import files
 from ansible.module_utils.ib_audit.reading.model import SEVERITIES, Source, as_dict
 from ansible.module_utils.ib_audit.rules.audit import audit
 from ansible.module_utils.ib_audit.rules.catalogue import RULES
+from ansible.module_utils.ib_audit.rules.problems import snippet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from unit.audited import audited, codes, problems, spec
@@ -118,6 +119,38 @@ def test_a_snippet_shows_no_password_and_no_account_number() -> None:
     text = "from ib_insync import IB\nIB().connect('h', 4001, clientId=15, account='U7654321'); password = 'two words'"
     shown = json.dumps([as_dict(each) for each in audited(text).problems])
     assert "7654321" not in shown and "words" not in shown and "clientId=15" in shown
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "password = f'two words'",
+        "password = os.environ.get('P', 'two words')",
+        "api_key: str = (b'two words')",
+        "get(url, auth=('bob', 'two words'))",
+        "password = 'two words",
+    ],
+)
+def test_behind_a_secrets_name_no_text_is_shown(secret: str) -> None:
+    shown = snippet("ib.connect(clientId=15); " + secret)
+    assert "words" not in shown and "clientId=15" in shown
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "requests.post('https://chat.example/bot123:hunter2/send')",
+        "requests.get('https://data.example/?key=hunter2', auth=('bob', 'hunter2'))",
+        "subprocess.run(['mysql', '-phunter2'])",
+    ],
+)
+def test_a_line_that_calls_a_strangers_service_is_not_shown(call: str) -> None:
+    text = (
+        "import requests, subprocess\nfrom ib_insync import IB\nib = IB()\n\n\nasync def main():\n"
+        "    await ib.connectAsync('h', 4001, clientId=15)\n    %s\n" % call
+    )
+    (found,) = problems("blocking_call", text)
+    assert (found.line, found.snippet) == (8, "") and "hunter2" not in json.dumps(as_dict(found))
 
 
 def test_a_snippet_is_one_bounded_line() -> None:

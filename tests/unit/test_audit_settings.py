@@ -42,6 +42,12 @@ SERVICE = "services:\n  bot:\n    environment:\n      %s\n"
         (LOADED % ("c.yaml", "cfg['ib'].get('client_id', 3)"), "c_yaml", YAML, 4),
         (LOADED % ("c.yaml", "cfg.get('ib', {}).get('client_id', 3)"), "c_yaml", YAML, 4),
         (LOADED % ("c.json", "cfg['client_id']"), "c_json", '{\n "client_id": 15}', 2),
+        (
+            LOADED % ("c.json", "cfg['ib']['client_id']"),
+            "c_json",
+            '{"other": {"client_id": 7},\n "ib": {"client_id": 15}}',
+            2,
+        ),
         (LOADED % ("c.toml", "cfg['ib']['client_id']"), "c_toml", INI, 3),
         (PARSED % "c.getint('ib', 'client_id')", "c_ini", INI, 3),
         (PARSED % "c.getint('ib', 'client_id', fallback=3)", "c_ini", INI, 3),

@@ -66,8 +66,10 @@ def _of_json(text: str) -> Iterator[Setting]:
         if isinstance(value, dict):
             waiting.extend(((*keys, str(key)), inner) for key, inner in value.items())
         elif isinstance(value, (int, str)) and not isinstance(value, bool) and keys:
-            before = text.partition('"%s"' % keys[-1])[0]
-            yield Setting(keys, value, before.count("\n") + 1)
+            at = 0
+            for key in keys:  # each within the one before it
+                at = max(at, text.find('"%s"' % key, at))
+            yield Setting(keys, value, text.count("\n", 0, at) + 1)
 
 
 def _of_lines(text: str, name: str) -> Iterator[Setting]:

@@ -23,8 +23,6 @@ _BLOCKING_CALLS = frozenset(
     + ["os.system", "builtins.input", "urllib.request.urlopen", "smtplib.SMTP", "smtplib.SMTP_SSL"]
 )
 _SYNC_CLASSES = frozenset("%s.IB" % name for name in (INSYNC, ASYNC))
-#: What a while loop may wait for that only the event loop brings.
-_BROUGHT = ("isDone", "isActive", "orderStatus", "filled", "marketPrice", "bid", "ask", "last", "fills")
 
 
 def sync_connect_in_coroutine(case: Case, table: Table) -> Iterator[Found]:

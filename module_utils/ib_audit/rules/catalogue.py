@@ -10,12 +10,17 @@ from ..reading.model import ERROR, NOTE, WARNING
 
 @dataclass(frozen=True)
 class Rule:
-    """What a code means. severity: the usual one; a rule may say another for a case that is better or worse."""
+    """What a code means. severity: the usual one; a rule may say another for a case that is better or worse.
+
+    shows_line: whether the line it is about may be shown; not where that calls a stranger's service or program, whose
+    addresses and arguments are as good as passwords.
+    """
 
     code: str
     severity: str
     title: str
     remedy: str
+    shows_line: bool = True
 
 
 _KIT = "with the kit: `with ib_connect.connect(PROFILE) as ib:`"
@@ -195,6 +200,7 @@ _RULES: Tuple[Rule, ...] = (
         WARNING,
         "A call that stops the event loop",
         "Run it in a thread, `await asyncio.to_thread(...)`, or use a library for asyncio.",
+        shows_line=False,
     ),
     Rule(
         "connection_not_logged",

@@ -13,10 +13,9 @@ from .ignores import Ignores, comments, lines_of
 
 _SNIPPET = 160
 _SUMMARY = 400
-#: A text in quotes after a name of a secret: the whole of it is hidden, blanks included.
-_QUOTED_SECRET = re.compile(
-    r"(?i)((?:passw|pwd|secret|token|credential|api_?key)[\w\"']{0,20}\s{0,4}[=:,]\s{0,4})(\"[^\"]*\"|'[^']*')"
-)
+#: Behind a secret's name every text in quotes is hidden: it may stand in a call, or after a word that is none.
+_SECRET = re.compile(r"(?i)(?:passw|pwd|secret|token|credential|api_?key|auth)[\w\"']{0,20}\s{0,4}[=:,]")
+_QUOTED = re.compile(r"[bBrRfFuU]{0,2}(?:\"[^\"]*(?:\"|$)|'[^']*(?:'|$))")
 
 #: A problem, and what the rules found that it goes back to.
 Kept = Tuple[Problem, Tuple[Found, ...]]
@@ -88,9 +87,8 @@ class _Text:
         column = column or len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "replace")) + 1
         summary = printable(plain_text(found.summary, _SUMMARY))
         path = printable(self._script.path)
-        return Problem(
-            found.code, found.severity or rule.severity, path, line, column, snippet(text), summary, rule.remedy
-        )
+        shown = snippet(text) if rule.shows_line else ""
+        return Problem(found.code, found.severity or rule.severity, path, line, column, shown, summary, rule.remedy)
 
 
 def printable(text: str) -> str:
@@ -105,5 +103,8 @@ def snippet(line: str) -> str:
 
 def shown(line: str, limit: int = _SUMMARY) -> str:
     """A line of a script with its indentation, secrets hidden and account numbers masked."""
-    line = _QUOTED_SECRET.sub(lambda match: match.group(1) + HIDDEN, line[:2000])
+    line = line[:2000]
+    named = _SECRET.search(line)
+    if named:
+        line = line[: named.end()] + _QUOTED.sub(HIDDEN, line[named.end() :])
     return printable(plain_text(line, limit))
