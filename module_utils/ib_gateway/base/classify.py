@@ -11,9 +11,7 @@ from typing import List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from .command_line import basename, is_interpreter, is_java, is_shell, program_name, run_of
 from .host import GatewayKind
-from .spec import LIVE, PAPER
-
-GATEWAY, TWS = "gateway", "tws"
+from .spec import GATEWAY, LIVE, PAPER, TWS
 
 # Main class: (product, launcher).
 MAIN_CLASSES = {
@@ -39,10 +37,11 @@ _RELAYS = (
     "sshd",
     "stunnel",
 )
+DISPLAYS = ("Xvfb", "Xvnc", "Xtigervnc", "x11vnc", "fluxbox", "openbox", "matchbox-window-manager")
 _LAUNCHERS = (
     *("xvfb-run", "sudo", "su", "runuser", "setpriv", "tini", "dumb-init", "nice", "ionice", "env", "timeout"),
     # What a gateway without a screen is given for one.
-    *("Xvfb", "Xvnc", "Xtigervnc", "x11vnc", "fluxbox", "openbox", "matchbox-window-manager"),
+    *DISPLAYS,
 )
 
 # --- the JVM ---------------------------------------------------------------------------------------------------------
@@ -56,6 +55,7 @@ _VALUED = frozenset(
     )
 )
 _CLASS_PATH = ("-cp", "-classpath", "--class-path")
+_IN_PACKAGE = re.compile(r"^(?:[a-z_]\w*\.)+[A-Z]\w*$")
 _CLASS_NAME = re.compile(r"^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$")
 #: What runs another system's programs, or a program through its loader: the program's path is among its arguments.
 _EMULATOR = re.compile(
@@ -66,7 +66,6 @@ _OWN_JAR = re.compile(r"(?:^|/)(?:jts4launch|twslaunch|twslaunch-install4j)-[\w.
 _OWN_FOLDER = re.compile(r"(?:^|/)(?:ibgateway|IB Gateway[^/]*)(?:/[\w.]+)?/jars/(?:\*|[^/]+\.jar)$")
 #: Java's and the installer's own tools, which run on the same class path.
 _TOOL_CLASS = re.compile(r"^(?:com\.install4j|com\.exe4j|sun|jdk|com\.sun)\.")
-_MAC_STUB = "JavaApplicationStub"
 _MAC_APP = re.compile(r"/(IB Gateway|Trader Workstation)[^/]*\.app/Contents/MacOS/JavaApplicationStub$")
 _WINDOWS = {"ibgateway.exe": GATEWAY, "tws.exe": TWS}
 
@@ -223,13 +222,15 @@ def _own_main_class(line: JavaLine, name: str) -> Optional[GatewayKind]:
     paths = [path.replace("\\", "/") for path in line.class_path()]
     if _TOOL_CLASS.match(name) or not any(_OWN_JAR.search(path) or _OWN_FOLDER.search(path) for path in paths):
         return None
+    # A word in the class's place may be an unknown option's value, and so a secret; in a package it is a class.
+    shown = name[:80] if _IN_PACKAGE.match(name) else ""
     product = GATEWAY if any(re.search("ibgateway|IB Gateway", path) for path in paths) else TWS
     return GatewayKind(
         product=product,
         launcher=None,
-        main_class=name,
+        main_class=shown,
         config_dir=_config_dir(line, None),
-        unsupported="its main class %s is not one of TWS, the gateway or a known launcher" % name[:80],
+        unsupported="its main class%s is not one of TWS, the gateway or a known launcher" % (shown and " " + shown),
     )
 
 

@@ -36,8 +36,9 @@ class GatewayKind(NamedTuple):
     """What the command line of a gateway process says about it.
 
     product is gateway or tws; launcher is ibc, native, ibcontroller or ibautomater, None where it is somebody's own;
-    main_class is empty where another system's launcher hides it. config_dir and trading_mode are None where argv does
-    not say. ini: IBC's settings file, as written. restarted: whether it was brought back by the nightly auto-restart.
+    main_class is empty where another system's launcher hides it, or where it may be no class. config_dir and
+    trading_mode are None where argv does not say. ini: IBC's settings file, as written. restarted: whether it was
+    brought back by the nightly auto-restart.
     fix_login: whether it was given a FIX login beside the API's. executable: whether its executable is a JVM (or an
     emulator); None where nobody looked. unsupported: why it cannot be told what it does; it is then left alone.
     """
@@ -99,6 +100,11 @@ class Process:
     unanswered: int = 0
     #: Where a gateway keeps its settings, symbolic links resolved; None where nothing tells.
     folder: Optional[str] = None
+
+    @property
+    def frozen(self) -> bool:
+        """Whether a signal or a tracer has stopped it."""
+        return self.state in ("T", "t")
 
 
 class Folder(NamedTuple):

@@ -10,8 +10,19 @@ import re
 import shlex
 from typing import Iterator, List, NamedTuple, Optional, Sequence
 
-from .classify import GATEWAY, TWS, gateway_kind, is_launcher, is_placeholder, java_line, mode_word, relay_name
+from .classify import (
+    DISPLAYS,
+    GATEWAY,
+    TWS,
+    gateway_kind,
+    is_launcher,
+    is_placeholder,
+    java_line,
+    mode_word,
+    relay_name,
+)
 from .command_line import basename, is_shell, program_name, run_of
+from .redaction import redact_argv
 
 LAUNCHER, RESTARTER, SUPERVISOR, DISPLAY = "launcher", "restarter", "supervisor", "display"
 #: What role_of can say besides.
@@ -50,7 +61,6 @@ _INSTALLED = re.compile(r"^(?:ibgateway1?|tws)$")
 #: A home-made script is told by its name only: it is about a gateway, and about running one.
 _ABOUT_GATEWAY = re.compile(r"(?i)(?:^|[^a-z])(?:ib[-_]?gate?way|ib[-_]?gw|ibc|gateway|tws)(?![a-z])|ibgateway")
 _ABOUT_RUNNING = re.compile(r"(?i)start|run|launch|loop|keep|watch|guard|superv|controll?|entrypoint|daemon|auto")
-_DISPLAYS = ("Xvfb", "Xvnc", "Xtigervnc", "x11vnc", "fluxbox", "openbox", "matchbox-window-manager")
 _SUPERVISORS = (
     *("supervisord", "pm2", "cron", "crond", "anacron", "atd", "fcron", "runsvdir", "runsv", "s6-svscan", "supervise"),
     *("s6-supervise", "svscan", "circusd", "monit", "god", "immortal", "launchd", "start-stop-daemon", "autossh"),
@@ -124,7 +134,7 @@ def _by_java(words: Sequence[str], _name: str, _depth: int) -> Optional[Launcher
 def _by_title(words: Sequence[str], name: str, _depth: int) -> Optional[Launcher]:
     """What is known by its program's name, or by the title it gives itself."""
     title = basename(words[0].partition(" ")[0]).rstrip(":")
-    if name in _DISPLAYS:
+    if name in DISPLAYS:
         return Launcher(DISPLAY, name)
     if name == "systemd" and "--user" in words:
         return Launcher(SUPERVISOR, "systemd --user")
@@ -208,7 +218,7 @@ def _by_script(script: str, arguments: Sequence[str], runs_in_shell: bool) -> Op
     if _ABOUT_GATEWAY.search(name) and (_ABOUT_RUNNING.search(name) or (runs_in_shell and name.endswith(".sh"))):
         product = TWS if re.search(r"(?i)tws", name) else GATEWAY
         mode = next((mode for mode in map(mode_word, arguments) if mode), None)
-        return Launcher(LAUNCHER if runs_in_shell else SUPERVISOR, name, product, mode)
+        return Launcher(LAUNCHER if runs_in_shell else SUPERVISOR, redact_argv([name])[0], product, mode)
     return None
 
 

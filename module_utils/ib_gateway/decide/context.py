@@ -55,12 +55,12 @@ class Case(NamedTuple):
     @property
     def frozen(self) -> Tuple[Process, ...]:
         """Its gateways that a signal (T) or a tracer (t) has stopped."""
-        return tuple(each for each in self.entry.processes if each.state in ("T", "t"))
+        return tuple(each for each in self.entry.processes if each.frozen)
 
     @property
     def unrouted(self) -> Tuple[Process, ...]:
         """Its gateways that do not listen, and whose own connections nobody answers."""
-        return tuple(each for each in self.waiting if each.unanswered and each.state not in ("T", "t"))
+        return tuple(each for each in self.waiting if each.unanswered and not each.frozen)
 
     @property
     def silent(self) -> Tuple[Process, ...]:

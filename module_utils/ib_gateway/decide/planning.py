@@ -12,6 +12,7 @@ from ..base import findings
 from ..base.actions import RESTART, START, STOP_GATEWAY, WAIT
 from ..base.findings import UNHEALTHY
 from ..base.host import Process
+from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from ..base.steps import in_order
 from . import soft_restart, targets
@@ -42,7 +43,7 @@ _WAITS: Dict[str, Tuple[str, str, Optional[int]]] = {
     findings.LOGIN_PENDING.code: (
         "listener",
         "a login is under way or waits for a person; a restart would only begin it anew",
-        180,  # what IB gives a person for a second factor
+        SECOND_FACTOR_LIMIT,
     ),
     findings.GATEWAY_COMING_UP.code: (
         "listener",
@@ -141,7 +142,7 @@ def _unproven_stale(diagnosis: Diagnosis) -> bool:
 
 def _of_frozen(entry: Entry) -> Plan:
     """A stopped process keeps every signal but one waiting, and would end by it later: it is only told to go on."""
-    stopped = ["pid %d" % each.pid for each in entry.processes if each.state in ("T", "t")]
+    stopped = ["pid %d" % each.pid for each in entry.processes if each.frozen]
     return Plan(withheld=("%s is stopped by a signal or a debugger: `kill -CONT` lets it go on" % ", ".join(stopped),))
 
 

@@ -277,7 +277,7 @@ def _hangs(client: Client) -> bool:
     if process is None or connection is None:
         return False
     unread = (connection.unread or 0) > 0 and (connection.idle or 0.0) >= _UNREAD_FOR
-    return process.state in ("T", "t") or unread
+    return process.frozen or unread
 
 
 def localhost_family(case: Case) -> Iterator[Finding]:

@@ -66,4 +66,4 @@ def in_reset_window(diagnosis: Diagnosis) -> bool:
 def _logged_in(entry: Entry, process: Process) -> bool:
     """Whether its login has completed in this life: the port opens only then. One that is stopped answers nothing."""
     served = process in entry.owners() or entry.has_served(process)
-    return served and process.state not in ("T", "t")
+    return served and not process.frozen

@@ -19,6 +19,7 @@ from ..base import ibc_words
 from ..base.classify import gateway_kind
 from ..base.ibc_words import Line, LogEvent, LoginLog, line_of
 from ..base.launchers import launcher_of
+from ..base.redaction import mask_text
 from . import processes
 
 #: Bytes that are read of one log; a start writes about 20 KiB, a night in a loop some hundred.
@@ -273,7 +274,7 @@ def _rotated(pid: int, source: Source, since: float) -> Iterator[Source]:
 
 
 def _shown(path: str) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return mask_text(os.fsencode(path).decode("utf-8", "backslashreplace"))
 
 
 def _lines(source: Source, most: int) -> Tuple[Optional[List[Line]], bool]:

@@ -13,6 +13,7 @@ from typing import Dict, Iterable, Optional, Sequence, Tuple
 from ..base.command_line import is_interpreter, is_shell, program_name, run_of
 from ..base.host import Keeper
 from ..base.launchers import MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of
+from ..base.redaction import redact_argv
 from . import processes, settings
 
 #: Start what is due, whenever that is; that they are alive says nothing about a gateway. Nor do windows: what runs in
@@ -98,7 +99,7 @@ def _by_text(pid: int, script: Optional[str], shell: bool) -> Optional[Launcher]
     text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script))
     if text is None or not (_ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text)):
         return None
-    return Launcher("launcher", os.path.basename(script))
+    return Launcher("launcher", redact_argv([os.path.basename(script)])[0])
 
 
 def _runs_gateway(text: str) -> bool:

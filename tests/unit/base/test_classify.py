@@ -370,6 +370,12 @@ def test_a_main_class_of_somebodys_own_with_the_gateways_jars_is_unsupported() -
     assert found.unsupported is not None and "com.desk.Start" in found.unsupported
 
 
+def test_a_word_that_may_be_the_value_of_an_option_is_not_told_as_a_main_class() -> None:
+    jar = "/opt/ibgateway/jars/jts4launch-1030.jar"
+    found = gateway_kind(("java", "-cp", jar, "--launcher-secret", "hunter2", "com.desk.Start"))
+    assert found is not None and found.unsupported is not None and "hunter2" not in str(found)
+
+
 def test_the_nightly_restart_and_a_fix_login_are_told() -> None:
     found = gateway_kind(("java", "-Drestart=abc", MAIN[0], "config.ini", "a", "b", "c", "d", "Live"))
     assert found is not None and (found.restarted, found.fix_login, found.trading_mode) == (True, True, "live")

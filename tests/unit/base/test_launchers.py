@@ -84,3 +84,10 @@ def test_ibcs_script_tells_which_gateway_it_starts(words: Tuple[str, ...], told:
         found = launcher_of((*before, "/opt/ibc/scripts/ibcstart.sh", "1030", *words))
         assert found is not None
         assert (found.product, found.trading_mode, found.config_dir, found.ini) == told
+
+
+def test_the_name_of_a_home_made_script_is_shown_as_its_command_line_is() -> None:
+    for argv in (("ibgateway-runner: login=bob pw=hunter2",), ("/bin/bash", "/home/u/start-gateway-U1234567.sh")):
+        found = launcher_of(argv)
+        assert found is not None and "hunter2" not in found.name and "1234567" not in found.name
+    assert getattr(launcher_of(("/bin/bash", "/home/u/start-gateway.sh")), "name", None) == "start-gateway.sh"

@@ -79,6 +79,14 @@ def test_the_output_of_a_gateway_is_its_log(desk: Desk, log: Path) -> None:
     assert all(event.at is not None and abs(event.at - time.time()) < 5 for event in found.events)
 
 
+def test_an_account_number_in_the_name_of_a_log_s_folder_is_masked(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "U1234567").mkdir()
+    log = tmp_path / "U1234567" / "ibc.txt"
+    log.write_text(stamped(SESSION), encoding="utf-8")
+    found = ibc_log.read(desk.gateway(log), since())
+    assert found is not None and found.path == str(log).replace("U1234567", "U*****67")
+
+
 def test_a_log_that_was_deleted_is_still_the_output(desk: Desk, log: Path) -> None:
     pid = desk.gateway(log)
     log.write_text(stamped(SESSION), encoding="utf-8")
