@@ -66,10 +66,6 @@ def of(host: Mapping[str, Any]) -> List[Standing]:
     return sorted(found, key=lambda each: order.index(each.kind))
 
 
-def _unsuccessful(ended: Mapping[str, Any]) -> List[str]:
-    return list(ended.get("unsuccessful") or ended.get("failed") or ())
-
-
 def _refusals(repair: Mapping[str, Any]) -> Iterator[Standing]:
     if repair.get("begun") is False and repair.get("reason"):
         yield Standing(REFUSED, "", "no repair was begun: %s" % repair["reason"])

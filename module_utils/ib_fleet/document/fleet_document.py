@@ -8,7 +8,7 @@ from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
 from . import blockers, latest, losses, next_commands, plan_text, repair_log, setbacks
-from .text import visible
+from .text import harmless, visible
 
 SCHEMA = "ib-fleet/1"
 TOOL_VERSION = "0.1.0"
@@ -185,7 +185,7 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
     for host in fleet["hosts"]:
         if few or host["status"] != "healthy" or host["done"] or _change(host) or blockers.urgent(host):
             found.extend(_host_lines(host))
-    return [_harmless(line) for line in found]
+    return [harmless(line) for line in found]
 
 
 def _host_lines(host: Mapping[str, Any]) -> List[str]:
@@ -204,11 +204,6 @@ def _host_lines(host: Mapping[str, Any]) -> List[str]:
     return found
 
 
-def _harmless(line: str) -> str:
-    """A line that may break where its author broke it, such as a message of Ansible's, and does nothing else."""
-    return "\n".join(visible(part) for part in line.split("\n"))
-
-
 def _health_lines(health: Mapping[str, Any], down: Sequence[str]) -> List[str]:
     """down: the gateways of which it has been told already that they are."""
     found: List[str] = []
@@ -219,11 +214,13 @@ def _health_lines(health: Mapping[str, Any], down: Sequence[str]) -> List[str]:
         elif more:
             found.append(plan_text.verdict({**gateway, "findings": more}))
         found.extend("  not done: %s" % reason for reason in gateway["plan"]["withheld"])
-    found.extend(strangers(health))
+    return [*found, *notes(health)]
+
+
+def notes(health: Mapping[str, Any]) -> List[str]:
+    """What a look found that is no gateway's fault: whom it leaves alone, and what kept it from a real session."""
     missing = (health.get("proof") or {}).get("missing")
-    if missing:
-        found.append("the proof by a real session was not possible: %s" % missing)
-    return found
+    return [*strangers(health), *(["the proof by a real session was not possible: %s" % missing] if missing else [])]
 
 
 def strangers(health: Mapping[str, Any]) -> List[str]:

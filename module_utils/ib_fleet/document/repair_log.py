@@ -27,7 +27,7 @@ _LISTS = (
 def done(facts: Mapping[str, Any]) -> List[Dict[str, Any]]:
     """What the repair did on a host, in the order it was done: {action, changed, outcomes, error?} and lists."""
     now, last = facts.get(_ESCALATION), facts.get(_RESULT)
-    if not isinstance(now, Mapping):
+    if not isinstance(now, Mapping) or "log" not in now:  # nothing was tried, or what was told was not believed
         return []
     found = [_row(each["action"], each) for each in now["log"]]
     if now["action"] and isinstance(last, Mapping) and (last.get("failed") or last.get("unreachable")):

@@ -17,6 +17,11 @@ def visible(value: object) -> str:
     return "".join(each if each.isprintable() else _escape(each) for each in text)
 
 
+def harmless(text: str) -> str:
+    """A text that may break where its author broke it, such as a message of Ansible's, and does nothing else."""
+    return "\n".join(visible(line) for line in text.split("\n"))
+
+
 def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 

@@ -14,7 +14,7 @@ from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.probe import STAGES
 from ...ib_gateway.base.redaction import short
 from ..document import blockers, losses, setbacks
-from ..document.fleet_document import strangers
+from ..document.fleet_document import notes
 from ..document.latest import gateways
 from ..document.repair_log import told
 from ..document.text import visible
@@ -160,18 +160,14 @@ def _row(gateway: Mapping[str, Any], stands: Sequence[blockers.Standing]) -> Row
 def _look(title: str, health: Optional[Mapping[str, Any]]) -> Optional[Look]:
     if health is None:
         return None
-    notes = strangers(health)
-    missing = (health.get("proof") or {}).get("missing")
-    if missing:
-        notes.append("the proof by a real session was not possible: %s" % missing)
-    notes += ["not seen: %s" % each for each in (health.get("visibility") or {}).get("missing", ())]
+    told = notes(health) + ["not seen: %s" % each for each in (health.get("visibility") or {}).get("missing", ())]
     took = health.get("elapsed_ms")
     return Look(
         title=title,
         at=health.get("taken_at") or "",
         took="" if took is None else "%.0f ms" % took,
         gateways=[_gateway(each) for each in health["gateways"]],
-        notes=notes,
+        notes=told,
     )
 
 

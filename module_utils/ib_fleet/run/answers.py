@@ -8,13 +8,13 @@ host notices.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, Dict, Optional
 
 from ...ib_gateway.base.actions import ACTIONS
 from ..document.bounds import MOST_OF_A_HOST, excess
 from ..document.latest import contradicts_itself
-from ..document.text import visible
+from ..document.text import harmless, visible
 from ..store import documents
 
 NOT_OURS = "this host's answer is not one of ours"
@@ -79,7 +79,7 @@ def _checked(answer: Any, sort: Optional[str]) -> Answer:
     wrong = wrong or next(("%s is no %s" % (key, _word(key)) for key in _ANSIBLE_S if not _fits(answer, key)), "")
     if wrong:
         return refused(wrong)
-    kept = {key: answer[key] for key in _ANSIBLE_S if key in answer}
+    kept = {key: _harmless(answer[key]) for key in _ANSIBLE_S if key in answer}
     if "msg" in kept:
         kept["msg"] = str(kept["msg"])[:_MOST_MESSAGE]
     if sort is None or answer.get("skipped") or answer.get("unreachable"):
@@ -125,13 +125,24 @@ def of_ansible(found: Mapping[str, Any]) -> Answer:
     kept = {key: value for key, value in found.items() if str(key).startswith("_ansible_")}
     for key in ("warnings", "deprecations"):
         if isinstance(found.get(key), list):
-            kept[key] = [each for each in found[key] if isinstance(each, str) or is_dataclass(each)]
+            kept[key] = [_harmless(each) for each in found[key] if isinstance(each, str) or is_dataclass(each)]
     if is_dataclass(found.get("exception")):
-        kept["exception"] = found["exception"]
+        kept["exception"] = _harmless(found["exception"])
     facts = found.get("ansible_facts")  # which Python was found on the host, and nothing else
     if isinstance(facts, dict):
         kept["ansible_facts"] = {key: facts[key] for key in facts if str(key).startswith(_INTERPRETER)}
     return kept
+
+
+def _harmless(value: Any) -> Any:
+    """A text, or what Ansible has made of texts of a host: nothing in it moves the cursor of who reads it."""
+    if isinstance(value, str):
+        return harmless(value)
+    if isinstance(value, tuple):
+        return tuple(_harmless(each) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{each.name: _harmless(getattr(value, each.name)) for each in fields(value)})
+    return value
 
 
 def registered(variables: Mapping[str, Any], name: str) -> Optional[Answer]:

@@ -6,6 +6,8 @@ import copy
 import importlib
 import json
 import random
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
@@ -140,12 +142,43 @@ def test_every_module_that_a_playbook_sends_goes_through_the_gate() -> None:
 
 
 def test_every_result_that_a_role_registers_and_the_report_reads_goes_through_the_gate() -> None:
-    read = (PROJECT / "module_utils/ib_fleet/document").glob("*.py")
-    for path in read:
-        for name in ("ib_gateway_diagnose_result", "ib_gateway_verify_result"):
-            assert name not in path.read_text() or name in answers.REGISTERED
+    documents = (PROJECT / "module_utils/ib_fleet/document").glob("*.py")
+    read = {name for path in documents for name in re.findall(r"\bib_\w+_result\b", path.read_text())}
+    assert {"ib_gateway_diagnose_result", "ib_gateway_verify_result"} <= read <= set(answers.REGISTERED)
     facts = {name: 5 for name in answers.REGISTERED}
     assert all(each["failed"] for each in answers.of(facts).values())
+
+
+def test_an_escalation_that_is_not_believed_costs_its_host_the_log_and_nobody_the_report(tmp_path: Path) -> None:
+    found = report({"bad": {**FINE, "ib_gateway_repair_escalation": 5}, "good": FINE}, tmp_path)
+    assert [(each["name"], each["done"]) for each in found["hosts"]] == [("bad", []), ("good", [])]
+
+
+@dataclass(frozen=True)
+class Event:
+    """As Ansible makes one of a module's warning."""
+
+    msg: str
+    chain: Any = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """As Ansible shows one."""
+
+    event: Event
+    details: Tuple[Any, ...] = ()
+
+
+def test_nothing_that_ansible_shows_of_an_answer_moves_a_cursor() -> None:
+    moves = "one\x1b]0;title\x07\ntwo\x1b[31m"
+    harmless = "one\\x1b]0;title\\x07\ntwo\\x1b[31m"
+    kept = answers.checked({"failed": True, "msg": moves, "module_stdout": moves}, "look")
+    assert (kept["msg"], kept["module_stdout"]) == (harmless, harmless)
+    warning = Summary(Event(moves, Event(moves)), (moves, 5))
+    told = answers.of_ansible({"warnings": [moves, warning], "exception": warning, "deprecations": [warning]})
+    clean = Summary(Event(harmless, Event(harmless)), (harmless, 5))
+    assert told == {"warnings": [harmless, clean], "exception": clean, "deprecations": [clean]}
 
 
 def report(hostvars: Dict[str, Any], folder: Path) -> Dict[str, Any]:

@@ -10,7 +10,6 @@ from ansible.module_utils.ib_fleet.document import plan_text
 from ansible.module_utils.ib_fleet.run import escalation
 from ansible.module_utils.ib_gateway.base import actions
 from ansible.module_utils.ib_gateway.base.actions import ORDER
-from ansible.module_utils.ib_gateway.base.redaction import short
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import (
@@ -335,9 +334,3 @@ def test_in_check_mode_the_gateways_that_would_have_been_stopped_are_taken_as_st
     second = escalation.next_step(None, first, (), result)
     assert second["log"] == [{"action": "stop_gateway", "outcomes": result["outcomes"]}]
     assert escalation.assume_stopped(second) == [7] and escalation.assume_stopped(None) == []
-
-
-def test_a_long_command_is_cut_to_a_line() -> None:
-    assert short(["python3", "bot.py"]) == "python3 bot.py"
-    assert short(["x" * 200]) == "x" * 97 + "..."
-    assert len(short(["x"] * 4711, 40)) == 40
