@@ -28,7 +28,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 CASES = PROJECT / "tests" / "unit" / "audit_cases"
 KIT = PROJECT / "roles" / "ib_client_kit" / "files" / "ib_connect.py"
 START_API = "71"
-#: What a script sends by itself while it connects depends on the clock in one place only.
+#: How long a script may take.
 _SECONDS = 60
 
 

@@ -20,9 +20,15 @@ from unit.decide.test_planning import LEAST
 from unit.facts import health, spec
 from unit.module_runs import PROJECT
 
-PYTHON = ("module_utils", "library", "filter_plugins", "doc_fragments", "callback_plugins", "tests/simulator")
+PYTHON = (
+    *("module_utils", "library", "filter_plugins", "doc_fragments", "callback_plugins", "action_plugins"),
+    *("roles/ib_fleet_report", "roles/ib_gateway_repair", "tests/simulator"),
+)
 YAML = ("roles", "playbooks", "inventory", "molecule")
-DOCUMENTS = ("*.md", "docs/**/*.md", "roles/*/README.md", "Makefile", "ansible.cfg", "remediate.yml")
+DOCUMENTS = (
+    *("*.md", "docs/**/*.md", "roles/*/README.md", "roles/*/package/*.md", "molecule/*.md", "tests/**/*.md"),
+    *("Makefile", "ansible.cfg", "remediate.yml"),
+)
 TEMPLATES = ("roles/**/templates/*", "roles/**/files/*", "inventory/**/*.md")
 
 #: The only sentences that may speak of them: they state this very rule.
