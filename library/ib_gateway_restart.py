@@ -187,7 +187,7 @@ from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
+from ansible.module_utils.ib_gateway.module.steps import of_entry, outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
@@ -268,15 +268,10 @@ def _restart(
         came.append(restart_gateway.restart(order, spec, lambda: session.look()[spec.name], way, announced))
         found = came[0]
         more = {"unit": spec.any_unit, "ended": found.ended, "pid": found.pid}
-        return outcome_of(_by(step, spec), _result(found, way.dry_run), found.reason, **more)
+        return outcome_of(of_entry(step, spec), _result(found, way.dry_run), found.reason, **more)
 
     session.take(step, do)
     return came[0]
-
-
-def _by(step: Step, spec: GatewaySpec) -> Step:
-    """A step with what restarts its entry, as the entry has it."""
-    return step._replace(target={**step.target, "service": spec.service, "port": spec.port})
 
 
 def _result(found: restart_gateway.Outcome, dry_run: bool) -> str:

@@ -173,13 +173,12 @@ from ansible.module_utils.ib_gateway.act.stop_process import Refused
 from ansible.module_utils.ib_gateway.base.actions import START
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Entry, Step
-from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
-from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
+from ansible.module_utils.ib_gateway.module.steps import of_entry, outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
 
 ARGUMENTS: Dict[str, Any] = {
@@ -229,13 +228,8 @@ def _steps(module: GatewayModule, session: ActionSession) -> List[Step]:
             module.give_up("the option %s names %r, and no entry of gateways has that name" % (option, step.gateway))
         if not specs[step.gateway].startable:
             module.give_up("entry %s has neither service nor start_command: nothing can start it" % step.gateway)
-    once = {step.gateway: _by(step, specs[step.gateway]) for step in steps}
+    once = {step.gateway: of_entry(step, specs[step.gateway]) for step in steps}
     return list(once.values())
-
-
-def _by(step: Step, spec: GatewaySpec) -> Step:
-    """A step with what starts its entry, as the entry has it."""
-    return step._replace(target={**step.target, "service": spec.service, "port": spec.port})
 
 
 def _start(

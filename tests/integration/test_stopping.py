@@ -153,7 +153,7 @@ def test_a_unit_that_has_brought_something_since_is_not_stopped_for_what_has_end
     notes = systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
     next_one = desk.bystander("sleep", "300")
     mains = [gateway.pid, next_one.pid]
-    monkeypatch.setattr(stop_process.systemctl, "main_pid", lambda _unit: mains.pop(0))
+    monkeypatch.setattr(f"{stop_process.__package__}.stop_process.systemctl.main_pid", lambda _unit: mains.pop(0))
     (row,) = stop(identity(gateway.pid, role="gateway", unit=UNIT))["refused"]
     assert row["reason"] == f"ended after SIGTERM, but may come back: {UNIT} has started another process"
     assert not alive(gateway.pid) and next_one.poll() is None and repair.verbs(notes) == []

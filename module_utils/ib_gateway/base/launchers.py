@@ -12,8 +12,6 @@ from typing import Iterator, List, NamedTuple, Optional, Sequence
 
 from .classify import (
     DISPLAYS,
-    GATEWAY,
-    TWS,
     gateway_kind,
     is_launcher,
     is_placeholder,
@@ -23,6 +21,7 @@ from .classify import (
 )
 from .command_line import basename, is_shell, program_name, run_of
 from .redaction import redact_argv
+from .spec import GATEWAY, TWS
 
 LAUNCHER, RESTARTER, SUPERVISOR, DISPLAY = "launcher", "restarter", "supervisor", "display"
 #: What role_of can say besides.

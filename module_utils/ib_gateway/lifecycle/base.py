@@ -1,4 +1,4 @@
-"""How a gateway is started, stopped and restarted: what every way of doing it offers.
+"""How a gateway is started and restarted: what every way of doing it offers.
 
 One file for each way, and one line for each in lifecycles.LIFECYCLES.
 """
@@ -60,7 +60,7 @@ class Patience(NamedTuple):
 
 
 class Lifecycle(ABC):
-    """How the gateway of one entry is started, stopped and restarted."""
+    """How the gateway of one entry is started and restarted."""
 
     #: Whether it can restart what runs; otherwise the process is ended and started anew.
     restarts = False
@@ -84,10 +84,6 @@ class Lifecycle(ABC):
     def restart(self, _seconds: float) -> Started:
         """Ends what runs and starts it anew. Raises CannotStart."""
         raise CannotStart("%s cannot be restarted in one step" % self.spec.name)
-
-    def stop(self) -> None:
-        """Has the gateway ended by what started it, without waiting. Raises CannotStart."""
-        raise CannotStart("%s cannot be stopped by what started it" % self.spec.name)
 
     def state(self) -> Optional[UnitState]:
         """What the one who carries it says of it now; None where nobody does, or where it cannot be asked."""

@@ -56,19 +56,6 @@ class Unit(Lifecycle):
         shown = show_each([self.unit], functools.partial(systemctl.show, account=account))[self.unit]
         return state_of(self.unit, shown, account.name if account else None)
 
-    def stop(self) -> None:
-        try:
-            systemctl.stop(self.unit, self.account)
-        except systemctl.UnitError as error:
-            raise CannotStart(str(error), error.pending) from None
-
-    def reset_failed(self) -> None:
-        """Has systemd forget how often it was started. Raises CannotStart."""
-        try:
-            systemctl.reset_failed(self.unit, self.account)
-        except systemctl.UnitError as error:
-            raise CannotStart(str(error)) from None
-
     def describe(self) -> str:
         return "unit %s" % self.unit
 

@@ -124,14 +124,6 @@ class GatewayModule(Module):
             start_environment=self.start_environments.get(spec.name, ()),
         )
 
-    def chosen(self, option: str, specs: List[GatewaySpec]) -> List[str]:
-        """A list of entries' names; ends the module when no entry has one of them."""
-        names: List[str] = self.params[option]
-        for name in names:
-            if name not in [spec.name for spec in specs]:
-                self.give_up("the option %s names %r, and no entry of gateways has that name" % (option, name))
-        return names
-
 
 AnyModule = TypeVar("AnyModule", bound=Module)
 #: Seconds a call may take beside what it waits for on purpose: far above any look, far below a person's patience.

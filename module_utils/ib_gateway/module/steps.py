@@ -7,6 +7,7 @@ from typing import Any, List
 from ..base.actions import BY_NAME
 from ..base.outcome import Outcome
 from ..base.plan import Step
+from ..base.spec import GatewaySpec
 from ..base.steps import brief, read
 from .runner import Module
 
@@ -17,6 +18,11 @@ def steps_of(module: Module, *actions: str) -> List[Step]:
     if problems:
         module.give_up("the option steps cannot be used: %s" % "; ".join(problems), problems=problems)
     return steps
+
+
+def of_entry(step: Step, spec: GatewaySpec) -> Step:
+    """A step with what starts its entry, as the entry has it."""
+    return step._replace(target={**step.target, "service": spec.service, "port": spec.port})
 
 
 def outcome_of(step: Step, result: str, reason: str, **more: Any) -> Outcome:

@@ -294,7 +294,7 @@ def test_past_wrappers_and_options_the_script_is_found(line: str) -> None:
         "/usr/bin/python3 /usr/bin/aws s3 cp %s s3://desk/",
         "/usr/bin/python3 /usr/bin/ansible-playbook -e script=%s site.yml",
         "tar czf /backup/desk.tgz %s",
-        "bash /root/backup.sh %s",
+        "bash /usr/local/sbin/backup.sh %s",
         "python3 -c pass %s",
         "sh -c %s",
         "sudo vim %s",
