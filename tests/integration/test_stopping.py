@@ -159,6 +159,23 @@ def test_a_unit_that_has_brought_something_since_is_not_stopped_for_what_has_end
     assert not alive(gateway.pid) and next_one.poll() is None and repair.verbs(notes) == []
 
 
+def test_a_unit_that_goes_with_its_process_needs_no_stop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = desk.gateway()
+    systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
+    shown = stop_process.systemctl.show
+
+    def show(units: list[str]) -> list[dict[str, str]]:
+        return shown(units) if alive(gateway.pid) else [{"LoadState": "not-found"}]
+
+    def unloaded(unit: str) -> None:
+        raise stop_process.systemctl.UnitError(f"Unit {unit} not loaded.")
+
+    monkeypatch.setattr(stop_process.systemctl, "show", show)
+    monkeypatch.setattr(stop_process.systemctl, "stop", unloaded)
+    found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
+    assert [row["pid"] for row in found["stopped"]] == [gateway.pid] and found["refused"] == []
+
+
 def test_a_gateway_with_a_unit_of_its_own_is_stopped_through_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = desk.gateway()
     notes = systemctl(desk.folder, monkeypatch, gateway.pid)

@@ -349,7 +349,8 @@ def _signalled(
 def _kept_down(ended: Ending) -> Ending:
     """A process that was asked to end, and has, has its unit stopped, so that Restart= does not bring it back.
 
-    Not where the unit has brought something already: systemd would end that, and kill it, and no plan names it.
+    Not where the unit has brought something already: systemd would end that, and kill it, and no plan names it. Nor
+    where it has gone with its process, as a unit of systemd-run does: what is not loaded brings nothing.
     """
     target = ended.target
     if target.unit is None or target.killed_after is None:
@@ -360,9 +361,18 @@ def _kept_down(ended: Ending) -> Ending:
             raise systemctl.UnitError("%s has started another process" % target.unit)
         systemctl.stop(target.unit)
     except systemctl.UnitError as error:
+        if _unloaded(target.unit):
+            return ended
         by = "IBC's command STOP" if ended.by_command and not ended.signals else "SIGTERM"
         return replace(ended, result=REFUSED, reason="ended after %s, but may come back: %s" % (by, error), unit=None)
     return ended
+
+
+def _unloaded(unit: str) -> bool:
+    try:
+        return systemctl.show([unit])[0].get("LoadState") == "not-found"
+    except systemctl.UnitError:
+        return False
 
 
 def _send(descriptor: int, number: int) -> None:

@@ -89,8 +89,9 @@ def _entry(
     own = [process for process in host.gateways if spec in owners[process.pid]]
     alone = [process for process in own if len(owners[process.pid]) == 1]
     processes = [process for process in alone if not _serves_another(spec, process, host)]
-    # Beside one that serves the entry's port, one on another port is no business of this entry, nor are its clients.
-    served = any(spec.port in host.ports[process.pid] for process in processes)
+    # Beside one that serves the entry's port, or has, one on another port is no business of this entry, nor are its
+    # clients.
+    served = any(spec.port in host.ports[each.pid] | host.held[each.pid] for each in processes)
     elsewhere = [process for process in alone if process not in processes and not served]
     unplaced = [
         process
@@ -180,7 +181,8 @@ def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
     if kind.unsupported is not None:
         return UNPLACED
     if spec.unit is not None and process.unit == spec.unit:
-        return OWN  # nobody but the system puts a process into a unit of the system
+        # Nobody but the system puts a process into a unit of the system; the folder tells two in one unit apart.
+        return NOT if _apart(spec, process, host) else OWN
     placed = _placed(spec, process, host)
     if placed is False:
         return NOT
@@ -202,6 +204,14 @@ def _placed(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]:
     if told:
         return bool(told & wanted)
     return True if process.cwd is not None and posixpath.normpath(process.cwd) in wanted else None
+
+
+def _apart(spec: GatewaySpec, process: Process, host: Host) -> bool:
+    """Whether it is another gateway's neighbour in the entry's unit: that one has the entry's folder, it another."""
+    if spec.config_dir is None or _placed(spec, process, host) is not False:
+        return False
+    neighbours = (each for each in host.gateways if each.unit == spec.unit and each.pid != process.pid)
+    return any(_placed(spec, each, host) for each in neighbours)
 
 
 def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:

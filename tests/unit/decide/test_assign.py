@@ -195,6 +195,19 @@ def test_the_only_gateway_is_the_entry_s_and_elsewhere_when_it_serves_another_ap
     assert (owned(look, LIVE), elsewhere(look, LIVE)) == (([[]], []), [[GATEWAY]])
 
 
+def test_of_two_gateways_in_the_entry_s_unit_the_one_with_its_folder_is_its_own() -> None:
+    one = spec(user=None, service="both.service")
+    neighbour = gateway(SECOND, unit="both.service", folder="/srv/paper")
+    look = snapshot(gateway(unit="both.service"), neighbour, listener(4002, SECOND))
+    assert (owned(look, one), elsewhere(look, one)) == (([[GATEWAY]], [SECOND]), [[]])
+    assert owned(snapshot(neighbour), one) == ([[SECOND]], [])
+
+
+def test_beside_a_gateway_that_holds_sessions_of_the_entry_s_port_one_on_another_port_is_no_business_of_it() -> None:
+    look = snapshot(gateway(), gateway(SECOND), script(), connection(SCRIPT), listener(4002, SECOND))
+    assert (owned(look, LIVE)[0], elsewhere(look, LIVE)) == ([[GATEWAY]], [[]])
+
+
 def test_gateways_that_all_serve_other_api_ports_are_elsewhere_and_no_duplicates() -> None:
     look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4002, GATEWAY), listener(7496, SECOND))
     assert (owned(look, LIVE), elsewhere(look, LIVE)) == (([[]], []), [[GATEWAY, SECOND]])
