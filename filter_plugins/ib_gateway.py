@@ -47,7 +47,7 @@ def policy_problems(settings: Mapping[str, Any]) -> list[str]:
     found = []
     for check in (
         lambda: reset_windows.current(_windows(settings["blackouts"]), 0, "blackout"),
-        lambda: fleet_guard.brake(**settings["storm"]),
+        lambda: fleet_guard.thresholds(**settings["storm"]),
     ):
         try:
             check()
@@ -113,10 +113,10 @@ def next_step(
 
 
 def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[str, Any]) -> str:
-    """Why nobody of a fleet is to be touched; empty without a storm. limits: {share, same, at_least, fleet}."""
+    """Why nobody of a fleet is to be touched; empty where a run may act. limits: {share, same, at_least, fleet}."""
     try:
         looks = [latest.seen(answers.registered(hostvars[host], _LOOK)) for host in hosts]
-        return fleet_guard.freezes(looks, fleet_guard.brake(**limits))
+        return fleet_guard.freezes(looks, fleet_guard.thresholds(**limits))
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

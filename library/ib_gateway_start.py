@@ -175,7 +175,7 @@ from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, 
 from ansible.module_utils.ib_gateway.base.plan import Entry, Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
-from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import of_entry, outcome_of, steps_of
@@ -245,7 +245,7 @@ def _start(
         session.add(step, ALREADY, "a gateway is running: pid %s" % ", ".join(map(str, pids)))
         rows["already_running"].append({"name": spec.name, "pids": pids})
         return
-    blocker = outlooks([Asked(spec)])[0].blocker
+    blocker = start_checks([Asked(spec)])[0].blocker
     came: List[Started] = []
 
     def do(announce: Announce) -> Outcome:

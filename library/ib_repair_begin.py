@@ -12,7 +12,7 @@ description:
   - Says which of the gateways may be acted on now, by the host's pause file, its latches and the limits.
   - Shows the acts of earlier runs of which nobody wrote down what became of them. They are shown by the next run once.
   - What stands in the way is returned as a reason; the module does not fail for it. Reports no change, because keeping
-    books changes no gateway.
+    repair state changes no gateway.
   - Without any gateway it takes the lease all the same, so that M(ib_repair_end) can lift the latches of healthy ones.
 extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.authorization]
 options:

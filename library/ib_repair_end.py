@@ -14,7 +14,7 @@ description:
     run or a person has lifted the latch with M(ib_repair_release).
   - Lifts the latch of a gateway that is healthy, also when this run did nothing to it.
   - Gives the host's lease back. Does nothing for a run that has not begun with M(ib_repair_begin).
-  - Reports no change, because keeping books changes no gateway. Does nothing in check mode.
+  - Reports no change, because to record a repair changes no gateway. Does nothing in check mode.
 extends_documentation_fragment: [ib_gateway.attributes, ib_gateway.authorization]
 options:
   authorization:

@@ -13,7 +13,7 @@ from typing import Any
 from ansible.module_utils.testing import patch_module_args
 
 #: What a look loads only where something is wrong.
-LATE = ("decide.planning", "decide.soak", "lifecycle.outlook")
+LATE = ("decide.planning", "decide.soak", "lifecycle.start_check")
 
 
 def run_module(name: str, check: bool = False, diff: bool = False, **options: Any) -> dict[str, Any]:

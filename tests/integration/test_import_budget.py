@@ -75,7 +75,7 @@ DOWN = "base.ibc_words base.launchers decide.login module.logins observe.ibc_log
 #: Where it may be started: whether that can succeed is found out before anything is stopped.
 STARTS = (
     "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.environment lifecycle.lifecycles "
-    "lifecycle.members lifecycle.outlook lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
+    "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
     "lifecycle.unit_facts lifecycle.user_unit base.installation module.command_servers observe.command_port "
     "observe.way_out"
 )

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 from ansible.module_utils.ib_gateway.act import stop_process
+from ansible.module_utils.ib_gateway.lifecycle import systemctl as systemctl_program
 from ansible.module_utils.ib_gateway.observe import linux, processes
 from simulator.launch import SimulatedGateway, free_port
 
@@ -153,7 +154,7 @@ def test_a_unit_that_has_brought_something_since_is_not_stopped_for_what_has_end
     notes = systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
     next_one = desk.bystander("sleep", "300")
     mains = [gateway.pid, next_one.pid]
-    monkeypatch.setattr(f"{stop_process.__package__}.stop_process.systemctl.main_pid", lambda _unit: mains.pop(0))
+    monkeypatch.setattr(systemctl_program, "main_pid", lambda _unit: mains.pop(0))
     (row,) = stop(identity(gateway.pid, role="gateway", unit=UNIT))["refused"]
     assert row["reason"] == f"ended after SIGTERM, but may come back: {UNIT} has started another process"
     assert not alive(gateway.pid) and next_one.poll() is None and repair.verbs(notes) == []
@@ -162,16 +163,16 @@ def test_a_unit_that_has_brought_something_since_is_not_stopped_for_what_has_end
 def test_a_unit_that_goes_with_its_process_needs_no_stop(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = desk.gateway()
     systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
-    shown = stop_process.systemctl.show
+    shown = systemctl_program.show
 
     def show(units: list[str]) -> list[dict[str, str]]:
         return shown(units) if alive(gateway.pid) else [{"LoadState": "not-found"}]
 
     def unloaded(unit: str) -> None:
-        raise stop_process.systemctl.UnitError(f"Unit {unit} not loaded.")
+        raise systemctl_program.UnitError(f"Unit {unit} not loaded.")
 
-    monkeypatch.setattr(stop_process.systemctl, "show", show)
-    monkeypatch.setattr(stop_process.systemctl, "stop", unloaded)
+    monkeypatch.setattr(systemctl_program, "show", show)
+    monkeypatch.setattr(systemctl_program, "stop", unloaded)
     found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
     assert [row["pid"] for row in found["stopped"]] == [gateway.pid] and found["refused"] == []
 

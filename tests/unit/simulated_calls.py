@@ -15,7 +15,7 @@ from ansible.module_utils.ib_gateway.act import drop_connection, stop_process
 from ansible.module_utils.ib_gateway.api import handshake
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, unit
-from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Outlook, Patience, Started
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Patience, StartCheck, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.module import assess, look
 from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, processes, settings, snapshot
@@ -181,9 +181,9 @@ def _start(host: SimHost) -> Callable[[Command, Patience], Started]:
     return start
 
 
-def _startable(asked: Sequence[Asked]) -> List[Outlook]:
+def _startable(asked: Sequence[Asked]) -> List[StartCheck]:
     """Nothing speaks against any start_command."""
-    return [Outlook() for _ in asked]
+    return [StartCheck() for _ in asked]
 
 
 def _noted(host: SimHost, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -223,7 +223,7 @@ def in_place(host: SimHost) -> Iterator[None]:
         journal: {"time": clocks},
         assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},
-        Command: {"start": _start(host), "outlooks": staticmethod(_startable)},
+        Command: {"start": _start(host), "start_checks": staticmethod(_startable)},
         environment: {"keep": lambda *_: None},
         unit: {"_may_manage": lambda: host.privileged},
         systemctl: {"_systemctl": host.systemctl},

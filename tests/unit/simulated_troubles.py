@@ -60,7 +60,7 @@ class Troubles:
             "the journal is damaged": self.damaged,
             "the journal is lost": self.lost,
             "the journal is torn": self.torn,
-            "a person resets the books": self.reset,
+            "a person resets the repair state": self.reset,
             "all is well again": self.mended,
         }
 

@@ -279,12 +279,12 @@ def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
 
     (tmp_path / "big.py").write_text("x" * 2000)
     os.mkfifo(tmp_path / "pipe.py")
-    found = {Path(each.path).name: each.trouble for each in files.gather([str(tmp_path)], [], 1000)}
+    found = {Path(each.path).name: each.unreadable for each in files.gather([str(tmp_path)], [], 1000)}
     assert found["big.py"] and found["big.py"][0] == "file_too_large"
     assert found["pipe.py"] and found["pipe.py"][0] == "file_not_python"
     gone, none = files.gather([str(tmp_path / "gone.py"), str(tmp_path / "*.none")], [], 1000)
-    assert gone.trouble and none.trouble
-    assert {gone.trouble[0], none.trouble[0]} == {"file_unreadable", "path_without_files"}
+    assert gone.unreadable and none.unreadable
+    assert {gone.unreadable[0], none.unreadable[0]} == {"file_unreadable", "path_without_files"}
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class TooManyFiles(ValueError):
 def gather(paths: Iterable[str], exclude: Sequence[str], max_size: int) -> List[Source]:
     """The files that paths, folders and globs name, each once, in order. exclude: globs on the whole path."""
     found: Dict[Tuple[int, int], Source] = {}
-    troubles: List[Source] = []
+    unreadable: List[Source] = []
     for path in paths:
         named = 0
         for name in _named(path):
@@ -37,14 +37,14 @@ def gather(paths: Iterable[str], exclude: Sequence[str], max_size: int) -> List[
                 continue
             source, identity = read(name, max_size)
             if identity is None:
-                troubles.append(source)
+                unreadable.append(source)
             else:
                 found.setdefault(identity, source)
-            if len(found) + len(troubles) > MOST_FILES:
+            if len(found) + len(unreadable) > MOST_FILES:
                 raise TooManyFiles("%s names more than %d files; name a smaller folder" % (path, MOST_FILES))
         if not named:
-            troubles.append(Source(path, trouble=("path_without_files", "no Python file is at %s" % path)))
-    return sorted([*found.values(), *troubles], key=lambda source: source.path)
+            unreadable.append(Source(path, unreadable=("path_without_files", "no Python file is at %s" % path)))
+    return sorted([*found.values(), *unreadable], key=lambda source: source.path)
 
 
 def _named(path: str) -> Iterator[str]:
@@ -101,18 +101,18 @@ def read(path: str, max_size: int, cut: bool = False) -> Tuple[Source, Optional[
         # Not blocking: what looks like a script may be a pipe.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (OSError, ValueError) as error:
-        return Source(path, trouble=("file_unreadable", _reason(error))), None
+        return Source(path, unreadable=("file_unreadable", _reason(error))), None
     try:
         about = os.fstat(handle)
         identity = (about.st_dev, about.st_ino)
         if not stat.S_ISREG(about.st_mode):
-            return Source(path, trouble=("file_not_python", "it is no regular file")), None
+            return Source(path, unreadable=("file_not_python", "it is no regular file")), None
         if about.st_size > max_size and not cut:
             size = "it has %d bytes, more than the %d that are read" % (about.st_size, max_size)
-            return Source(path, trouble=("file_too_large", size)), identity
+            return Source(path, unreadable=("file_too_large", size)), identity
         return Source(path, _content(handle, max_size)), identity
     except OSError as error:
-        return Source(path, trouble=("file_unreadable", _reason(error))), None
+        return Source(path, unreadable=("file_unreadable", _reason(error))), None
     finally:
         os.close(handle)
 
@@ -148,7 +148,7 @@ class Companions:
             self._absent.add(path)
             return None
         source, identity = read(path, self._max_size)
-        return source if identity is not None and source.trouble is None else None
+        return source if identity is not None and source.unreadable is None else None
 
 
 # --- the scripts of processes ----------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class RunningScript:
 
 @dataclass(frozen=True)
 class Source:
-    """A file as it was read. trouble: why its content is not here, as (problem code, reason); data is then empty.
+    """A file as it was read. unreadable: why its content is not here, as (problem code, reason); data is then empty.
 
     command: the command line of the process that runs it, where one does. context: it was not asked for and is only
     here because an audited file imports it. processes: all that run it and were started by themselves.
@@ -79,7 +79,7 @@ class Source:
 
     path: str
     data: bytes = field(default=b"", repr=False)
-    trouble: Optional[Tuple[str, str]] = None
+    unreadable: Optional[Tuple[str, str]] = None
     command: Tuple[str, ...] = ()
     context: bool = False
     processes: Tuple[Running, ...] = ()

@@ -26,10 +26,10 @@ Lookup = Callable[[str], Optional[Source]]
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """scripts: those that rules are about, companions included; troubles: (source, problem code, reason)."""
+    """scripts: those that rules are about, companions included; unreadable: (source, problem code, reason)."""
 
     scripts: Tuple[Script, ...]
-    troubles: Tuple[Tuple[Source, str, str], ...]
+    unreadable: Tuple[Tuple[Source, str, str], ...]
     files: int
 
 
@@ -47,7 +47,7 @@ def select(
     """
     sources = [source for source in sources if posixpath.basename(source.path) != KIT + ".py"]
     paths = {source.path for source in sources}
-    troubles: List[Tuple[Source, str, str]] = []
+    unreadable: List[Tuple[Source, str, str]] = []
     marked: Dict[str, Script] = {}
     others: Dict[str, Source] = {}
     near: Dict[str, List[str]] = {source.path: [] for source in sources}
@@ -55,7 +55,7 @@ def select(
         verdict = parse(source) if not late() else ("file_too_complex", late())
         if not isinstance(verdict, Script):
             if not source.context:
-                troubles.append((source, *verdict))
+                unreadable.append((source, *verdict))
             continue
         for path in candidates(verdict):
             if path in near:
@@ -73,7 +73,7 @@ def select(
         scripts.extend(_companions(scripts, set(near), lookup))
         scripts = [_with_settings(script, lookup) for script in scripts]
     audited = sum(not source.context for source in sources)
-    return Selection(tuple(sorted(scripts, key=lambda each: each.path)), tuple(troubles), audited)
+    return Selection(tuple(sorted(scripts, key=lambda each: each.path)), tuple(unreadable), audited)
 
 
 def _with_settings(script: Script, lookup: Lookup) -> Script:

@@ -40,8 +40,8 @@ def is_python(path: str, data: bytes) -> bool:
 
 def parse(source: Source) -> Verdict:
     """The script, or (problem code, reason)."""
-    if source.trouble:
-        return source.trouble
+    if source.unreadable:
+        return source.unreadable
     if b"\0" in source.data:
         return "file_not_python", "it is a binary file"
     notebook = is_notebook(source.path)

@@ -58,7 +58,7 @@ def audit(
     one = case(selected.scripts, specs, effort)
     found = list(_found(one, effort))
     left, ignored = kept(selected.scripts, found)
-    problems = [about_file(each.path, code, reason, is_marked(each)) for each, code, reason in selected.troubles]
+    problems = [about_file(each.path, code, reason, is_marked(each)) for each, code, reason in selected.unreadable]
     problems.extend(
         about_file(script.path, "file_too_complex", effort.given_up[script.path])
         for script in selected.scripts

@@ -39,7 +39,7 @@ _COUNTED = {
 _NAMED = 6
 
 
-class Standing(NamedTuple):
+class Blocker(NamedTuple):
     """One thing that stands in the way on a host. gateway: empty for the host as a whole."""
 
     kind: str
@@ -47,7 +47,7 @@ class Standing(NamedTuple):
     text: str
 
 
-def of(host: Mapping[str, Any]) -> List[Standing]:
+def of(host: Mapping[str, Any]) -> List[Blocker]:
     """What stands on one host of a document, by its newest look that knows."""
     repairs = next((look["repairs"] for look in (host["after"], host["before"]) if look and look.get("repairs")), None)
     repair = host.get("repair") or {}
@@ -57,41 +57,39 @@ def of(host: Mapping[str, Any]) -> List[Standing]:
         each for each in (_remembered(repairs) if repairs else ()) if each.kind != LATCHED or each.gateway not in free
     ]
     shut = {each.gateway for each in found if each.kind == LATCHED}
-    found.extend(
-        Standing(FAILED, name, "the repair of %s did not succeed" % name) for name in ended.get("failed") or ()
-    )
+    found.extend(Blocker(FAILED, name, "the repair of %s did not succeed" % name) for name in ended.get("failed") or ())
     found.extend(each for each in _refusals(repair) if each.gateway not in shut)
-    found.extend(Standing(LOST, each["gateway"], losses.line(each)) for each in losses.unplanned(host))
+    found.extend(Blocker(LOST, each["gateway"], losses.line(each)) for each in losses.unplanned(host))
     order = (*URGENT, LEASE)
     return sorted(found, key=lambda each: order.index(each.kind))
 
 
-def _refusals(repair: Mapping[str, Any]) -> Iterator[Standing]:
+def _refusals(repair: Mapping[str, Any]) -> Iterator[Blocker]:
     if repair.get("begun") is False and repair.get("reason"):
-        yield Standing(REFUSED, "", "no repair was begun: %s" % repair["reason"])
+        yield Blocker(REFUSED, "", "no repair was begun: %s" % repair["reason"])
     for each in repair.get("refused") or ():
-        yield Standing(REFUSED, each["gateway"], "the repair of %s was refused%s" % (each["gateway"], _why(each)))
+        yield Blocker(REFUSED, each["gateway"], "the repair of %s was refused%s" % (each["gateway"], _why(each)))
 
 
-def _remembered(repairs: Mapping[str, Any]) -> Iterator[Standing]:
+def _remembered(repairs: Mapping[str, Any]) -> Iterator[Blocker]:
     for each in repairs.get("latched") or ():
         since = _since(each.get("since"))
         text = "%s is latched%s%s" % (each["gateway"], since, _why(each))
-        yield Standing(LATCHED, each["gateway"], text)
+        yield Blocker(LATCHED, each["gateway"], text)
     if repairs.get("paused"):
-        yield Standing(PAUSED, "", "repairs are paused on this host: %s" % repairs["paused"])
+        yield Blocker(PAUSED, "", "repairs are paused on this host: %s" % repairs["paused"])
     for each in repairs.get("unfinished") or ():
         at, run = each.get("at"), each.get("run")
         when = " at %s" % at if at else ""
         by = " by run %s" % run if run else ""
         text = "%s of %s was begun%s%s, and its end is not known" % (each["action"], each["gateway"], when, by)
-        yield Standing(UNFINISHED, each["gateway"], text)
+        yield Blocker(UNFINISHED, each["gateway"], text)
     if repairs.get("journal") == "unusable":
         note = ": %s" % repairs["note"] if repairs.get("note") else ""
-        yield Standing(JOURNAL, "", "the journal of repairs cannot be used%s" % note)
+        yield Blocker(JOURNAL, "", "the journal of repairs cannot be used%s" % note)
     lease = repairs.get("lease")
     if lease:
-        yield Standing(
+        yield Blocker(
             LEASE, "", "%s is at work on this host%s" % (lease.get("by") or "a run", _since(lease.get("since")))
         )
 
@@ -104,7 +102,7 @@ def _why(each: Mapping[str, Any]) -> str:
     return ": %s" % each["reason"] if each.get("reason") else ""
 
 
-def urgent(host: Mapping[str, Any]) -> List[Standing]:
+def urgent(host: Mapping[str, Any]) -> List[Blocker]:
     """Those of a host that need a person."""
     return [each for each in of(host) if each.kind in URGENT]
 

@@ -14,7 +14,7 @@ from ...ib_gateway.base import findings
 from .latest import NOT_SEEN, gateways
 
 #: The gateway's name, empty for the host as a whole, and the code.
-Trouble = Tuple[str, str]
+OpenFinding = Tuple[str, str]
 _CANNOT_SEE = (*NOT_SEEN, findings.PARTIAL_VISIBILITY.code)
 
 
@@ -25,14 +25,14 @@ class Known:
     hidden: the gateways of which nothing is known yet, because they could not be judged; None for all of them.
     """
 
-    troubles: frozenset[Trouble]
+    open_findings: frozenset[OpenFinding]
     judged_at: str = ""
     hidden: Optional[frozenset[str]] = frozenset()
 
 
 @dataclass(frozen=True)
 class Change:
-    """One trouble of one host, in the light of an earlier sweep."""
+    """One finding of one host, in the light of an earlier sweep."""
 
     host: str
     gateway: str
@@ -59,7 +59,7 @@ class Comparison:
         return {kind: len(getattr(self, kind)) for kind in ("fixed", "new", "still", "unseen")}
 
 
-def troubles(host: Mapping[str, Any]) -> frozenset[Trouble]:
+def open_findings(host: Mapping[str, Any]) -> frozenset[OpenFinding]:
     """What keeps a host of a fleet document from being healthy, by its newest look."""
     if host["verdict"] in NOT_SEEN:
         return frozenset({("", host["verdict"])})
@@ -71,18 +71,18 @@ def troubles(host: Mapping[str, Any]) -> frozenset[Trouble]:
     )
 
 
-def known(found: frozenset[Trouble], at: str = "") -> Known:
+def known(found: frozenset[OpenFinding], at: str = "") -> Known:
     """What one sweep says of a host. at: its time, where it is older than the one that is compared with."""
     return Known(found, at, _hidden(found))
 
 
-def _hidden(found: frozenset[Trouble]) -> Optional[frozenset[str]]:
+def _hidden(found: frozenset[OpenFinding]) -> Optional[frozenset[str]]:
     if any(code in NOT_SEEN for _, code in found):
         return None
     return frozenset(gateway for gateway, code in found if code in _CANNOT_SEE)
 
 
-def further(so_far: Known, found: frozenset[Trouble], at: str) -> Known:
+def further(so_far: Known, found: frozenset[OpenFinding], at: str) -> Known:
     """What is known of a host once an older sweep is asked as well, about what could not be judged since then."""
 
     def was_hidden(gateway: str) -> bool:
@@ -92,7 +92,7 @@ def further(so_far: Known, found: frozenset[Trouble], at: str) -> Known:
     then = _hidden(found)
     left = then if so_far.hidden is None else so_far.hidden if then is None else so_far.hidden & then
     learned = left != so_far.hidden
-    return Known(so_far.troubles | told, at if learned else so_far.judged_at, left)
+    return Known(so_far.open_findings | told, at if learned else so_far.judged_at, left)
 
 
 def compare(since: str, before: Mapping[str, Known], fleet: Mapping[str, Any]) -> Comparison:
@@ -108,19 +108,19 @@ def compare(since: str, before: Mapping[str, Known], fleet: Mapping[str, Any]) -
             continue
         if earlier.judged_at:
             older.append((name, earlier.judged_at))
-        now, hidden = troubles(host), _not_judged(host)
-        for trouble in sorted(now | earlier.troubles):
-            if trouble in now:
-                kind = "still" if trouble in earlier.troubles else "new"
+        now, hidden = open_findings(host), _not_judged(host)
+        for finding in sorted(now | earlier.open_findings):
+            if finding in now:
+                kind = "still" if finding in earlier.open_findings else "new"
             else:
-                kind = "unseen" if trouble[0] in hidden and trouble[1] not in _CANNOT_SEE else "fixed"
-            found[kind].append(Change(name, *trouble))
+                kind = "unseen" if finding[0] in hidden and finding[1] not in _CANNOT_SEE else "fixed"
+            found[kind].append(Change(name, *finding))
     return Comparison(since, **{kind: tuple(changes) for kind, changes in found.items()}, older=tuple(older))
 
 
 def known_of(fleet: Mapping[str, Any]) -> dict[str, Known]:
     """What one document alone knows of its hosts."""
-    return {host["name"]: known(troubles(host)) for host in fleet["hosts"]}
+    return {host["name"]: known(open_findings(host)) for host in fleet["hosts"]}
 
 
 def _not_judged(host: Mapping[str, Any]) -> Container[str]:

@@ -92,7 +92,7 @@ def _health(result: Result) -> Optional[Dict[str, Any]]:
 def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> Dict[str, Any]:
     """The fleet's document. hosts: host documents.
 
-    context: kind, generated_at, check_mode; started_at where it is known; frozen: why a storm kept the run from acting;
+    context: kind, generated_at, check_mode; started_at where it is known; frozen: why the fleet guard kept it back;
     declared: the names that should be in it, by default those that are; audit: that of the scripts, where there is one.
     """
     ordered = sorted((dict(host) for host in hosts), key=lambda host: str(host["name"]))
@@ -150,8 +150,8 @@ def _some(names: Sequence[str], limit: int = 10) -> str:
 def failing(fleet: Mapping[str, Any], fail_on: str) -> List[str]:
     """The names of the hosts that make the exit code say no.
 
-    In a storm also those that mended themselves meanwhile; and always those on which a session was lost that no plan
-    had named.
+    Where the fleet guard holds the run back, also those that mended themselves meanwhile; and always those on which a
+    session was lost that no plan had named.
     """
     if fail_on not in FAILING:
         raise ValueError("fail_on is %r; use %s" % (fail_on, ", ".join(FAILING)))
@@ -220,10 +220,10 @@ def _health_lines(health: Mapping[str, Any], down: Sequence[str]) -> List[str]:
 def notes(health: Mapping[str, Any]) -> List[str]:
     """What a look found that is no gateway's fault: whom it leaves alone, and what kept it from a real session."""
     missing = (health.get("proof") or {}).get("missing")
-    return [*strangers(health), *(["the proof by a real session was not possible: %s" % missing] if missing else [])]
+    return [*undeclared(health), *(["the proof by a real session was not possible: %s" % missing] if missing else [])]
 
 
-def strangers(health: Mapping[str, Any]) -> List[str]:
+def undeclared(health: Mapping[str, Any]) -> List[str]:
     """The gateways of a look that fit no entry, a line for each account."""
     by_user: Dict[str, List[int]] = {}
     for each in health.get("undeclared", ()):

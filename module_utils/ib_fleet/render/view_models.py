@@ -141,7 +141,7 @@ def anchor(name: str) -> str:
     return "host-" + (name if _PLAIN.fullmatch(name) else hashlib.sha256(repr(name).encode("utf-8")).hexdigest()[:16])
 
 
-def _row(gateway: Mapping[str, Any], stands: Sequence[blockers.Standing]) -> Row:
+def _row(gateway: Mapping[str, Any], stands: Sequence[blockers.Blocker]) -> Row:
     timings = (gateway["api"] or {}).get("timings_ms") or {}
     return Row(
         gateway=gateway["name"],

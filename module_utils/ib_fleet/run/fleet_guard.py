@@ -1,7 +1,7 @@
-"""The storm brake: whether so much of a fleet is broken at once that the cause must be common. Pure.
+"""The fleet guard: whether so much of a fleet is broken at once that the cause must be common. Pure.
 
 A common cause (the broker, the network, a bad roll-out) is not mended by restarting gateways one by one, and a judge
-that is wrong is wrong everywhere at once. So a run that sees a storm acts on nobody and reports.
+that is wrong is wrong everywhere at once. So such a run acts on nobody and reports.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ _BROKEN = ("unhealthy", "unknown", "unreachable")
 
 
 @dataclass(frozen=True)
-class Brake:
+class Thresholds:
     """When a run freezes. share: more than this part of the fleet is broken; same: more than this part has one verdict.
 
-    at_least: fewer broken hosts than this are never a storm. fleet: with fewer declared hosts than this, parts say
+    at_least: fewer broken hosts than this never hold a run back. fleet: with fewer declared hosts than this, parts say
     nothing, and only one verdict on all of them counts. Shares lie between 0 and 1; 1 switches one off.
     """
 
@@ -31,9 +31,9 @@ class Brake:
     fleet: int = 5
 
 
-def brake(share: Any, same: Any, at_least: Any, fleet: Any = 5) -> Brake:
-    """The brake as its variables give it. Raises ValueError naming the variable that is not usable."""
-    return Brake(
+def thresholds(share: Any, same: Any, at_least: Any, fleet: Any = 5) -> Thresholds:
+    """The guard as its variables give it. Raises ValueError naming the variable that is not usable."""
+    return Thresholds(
         _share("ib_repair_storm_share", share),
         _share("ib_repair_storm_same", same),
         _hosts("ib_repair_storm_at_least", at_least),
@@ -61,7 +61,7 @@ def _share(name: str, value: Any) -> Fraction:
     return found
 
 
-def freezes(hosts: Sequence[Optional[Tuple[str, str]]], limits: Brake) -> str:
+def freezes(hosts: Sequence[Optional[Tuple[str, str]]], limits: Thresholds) -> str:
     """Why nobody is to be touched; empty when nothing speaks for a common cause.
 
     hosts: one for each declared host, (status, verdict) as the look judged it, or None for a host that is not part of
@@ -80,7 +80,7 @@ def freezes(hosts: Sequence[Optional[Tuple[str, str]]], limits: Brake) -> str:
     return ""
 
 
-def _all_alike(count: int, hosts: Sequence[object], verdict: str, limits: Brake) -> str:
+def _all_alike(count: int, hosts: Sequence[object], verdict: str, limits: Thresholds) -> str:
     """Of a handful of hosts parts say nothing; only when all of them have one verdict the cause is likely common."""
     if count < _FEWEST_ALIKE or count < len(hosts) or limits.same >= 1:
         return ""

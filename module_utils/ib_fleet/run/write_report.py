@@ -139,7 +139,7 @@ def _compared(fleet: Mapping[str, Any], history: History, wanted: str) -> Option
         earlier = history.latest(fleet["generated_at"]) if wanted == PREVIOUS else history.find(wanted)
         if earlier is None:
             return None
-        since, start = earlier.generated_at, {name: known(told) for name, told in earlier.troubles.items()}
+        since, start = earlier.generated_at, {name: known(told) for name, told in earlier.open_findings.items()}
     return compare(since, history.remember(start, [host["name"] for host in fleet["hosts"]], since), fleet)
 
 

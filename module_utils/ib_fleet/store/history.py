@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from ..document.changes import Known, Trouble, further, known, troubles
+from ..document.changes import Known, OpenFinding, further, known, open_findings
 from ..document.latest import gateways
 from ..document.report_error import ReportError
 from .files import FILE_MODE
@@ -40,7 +40,7 @@ class Sweep:
     id: int
     generated_at: str
     statuses: Mapping[str, str]
-    troubles: Mapping[str, frozenset[Trouble]]
+    open_findings: Mapping[str, frozenset[OpenFinding]]
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class History:
                 return None
             rows = connection.execute("SELECT name, status, troubles FROM hosts WHERE sweep = ?", (row[0],)).fetchall()
         statuses = {_word(name): _word(status) for name, status, _ in rows}
-        return Sweep(row[0], _word(row[1]), statuses, {name: _troubles(told) for name, _, told in rows})
+        return Sweep(row[0], _word(row[1]), statuses, {name: _open_findings(told) for name, _, told in rows})
 
     def remember(self, start: Mapping[str, Known], names: Iterable[str], before: str) -> dict[str, Known]:
         """What is known of hosts when the sweeps older than a moment are asked too, the newest first.
@@ -144,7 +144,7 @@ class History:
                     (sweep, json.dumps([_text(name) for name in sorted(open_)])),
                 )
                 for name, told in rows.fetchall():
-                    then = _troubles(told)
+                    then = _open_findings(told)
                     found[name] = further(found[name], then, at) if name in found else known(then, at)
                 open_ -= {name for name, each in found.items() if each.hidden == frozenset()}
         return found
@@ -192,7 +192,7 @@ def _hint(error: sqlite3.DatabaseError) -> str:
 
 def _row(host: Mapping[str, Any]) -> tuple[Any, ...]:
     took = [sum(each["api"]["timings_ms"].values()) for each in gateways(host) if _shaken(each)]
-    return _text(host["name"]), host["status"], max(took, default=None), json.dumps(sorted(troubles(host)))
+    return _text(host["name"]), host["status"], max(took, default=None), json.dumps(sorted(open_findings(host)))
 
 
 def _text(name: str) -> str:
@@ -207,7 +207,7 @@ def _shaken(gateway: Mapping[str, Any]) -> bool:
 # Others may have written the file. What no sweep of ours wrote is told, and keeps no other file from being written.
 
 
-def _troubles(told: Any) -> frozenset[Trouble]:
+def _open_findings(told: Any) -> frozenset[OpenFinding]:
     found = _json(told)
     if not isinstance(found, list) or not all(isinstance(each, list) and len(each) == 2 for each in found):
         raise _damaged("troubles")

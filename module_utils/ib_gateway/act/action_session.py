@@ -137,9 +137,9 @@ class ActionSession:
     def end(self, token: int, result: str, detail: str) -> None:
         """Records what became of an act."""
         self._open.remove(token)
-        trouble = self._admission.outcome(token, result, detail) if self._authorized else None
-        if trouble:
-            self._module.warn("what was done could not be recorded: %s" % trouble)
+        failure = self._admission.outcome(token, result, detail) if self._authorized else None
+        if failure:
+            self._module.warn("what was done could not be recorded: %s" % failure)
 
     # --- outcomes ---
 

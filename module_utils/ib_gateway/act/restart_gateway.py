@@ -14,7 +14,7 @@ from ..base.unit import UnitState
 from ..decide.targets import BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.lifecycles import lifecycle
-from ..lifecycle.outlook import informed
+from ..lifecycle.start_check import informed
 from . import stop_process
 from .stop_process import Ending, Gone, Refused, Target
 
@@ -114,10 +114,10 @@ def _once(announce: Announce) -> Announce:
 
 def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
     """Makes sure that what is ended can be started again, and that nobody else ends with it. Raises Refused."""
-    outlook = gateway.outlooks([Asked(gateway.spec, next(iter(entry.processes), None))])[0]
-    if outlook.blocker:
-        raise Refused("it could not be started again: %s" % outlook.blocker)
-    others = informed(entry, outlook).others_in_unit() if order.by_unit else ()
+    start_check = gateway.start_checks([Asked(gateway.spec, next(iter(entry.processes), None))])[0]
+    if start_check.blocker:
+        raise Refused("it could not be started again: %s" % start_check.blocker)
+    others = informed(entry, start_check).others_in_unit() if order.by_unit else ()
     if others:
         whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
         raise Refused("%s also carries %s" % (gateway.describe(), whom))

@@ -280,8 +280,8 @@ def _own_unit(target: Target) -> Optional[str]:
     if main_pid not in line:
         return None
     members = {pid for pid in processes.pids() if processes.read_unit(pid) == target.unit}
-    strangers = {pid for pid in members - line if target.pid not in processes.ancestors(pid)}
-    return target.unit if all(classify.is_launcher(processes.read_argv(pid)) for pid in strangers) else None
+    unrelated = {pid for pid in members - line if target.pid not in processes.ancestors(pid)}
+    return target.unit if all(classify.is_launcher(processes.read_argv(pid)) for pid in unrelated) else None
 
 
 def _killed_after(target: Target, force: bool) -> Optional[float]:

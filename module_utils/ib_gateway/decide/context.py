@@ -29,7 +29,7 @@ _ALIVE = ("active", "activating", "reloading", "deactivating")
 _MANY_RESTARTS = 3
 
 
-class Case(NamedTuple):
+class RuleContext(NamedTuple):
     """One entry's facts, as the rules see them."""
 
     entry: Entry
@@ -166,7 +166,7 @@ class Case(NamedTuple):
 
 
 #: A rule makes the findings that it finds in one entry's facts.
-Rule = Callable[[Case], Iterator[Finding]]
+Rule = Callable[[RuleContext], Iterator[Finding]]
 
 
 def stray_ports(entry: Entry, process: Process) -> Tuple[int, ...]:
@@ -193,16 +193,16 @@ def span(seconds: float) -> str:
     return "%d s" % seconds
 
 
-def person(process: Process) -> Dict[str, Any]:
+def process_info(process: Process) -> Dict[str, Any]:
     return {"pid": process.pid, "user": process.user, "command": list(process.command)}
 
 
-def visitor(client: Client) -> Dict[str, Any]:
+def client_info(client: Client) -> Dict[str, Any]:
     """A client as evidence; what does not apply is left out."""
     found: Dict[str, Any] = {}
     process, connection = client.process, client.connection
     if process is not None:
-        found.update(person(process), age=round(process.age, 1))
+        found.update(process_info(process), age=round(process.age, 1))
     if connection is not None:
         found.update(port=connection.port, state=connection.state)
         if connection.idle is not None:

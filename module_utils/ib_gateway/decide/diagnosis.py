@@ -1,8 +1,8 @@
 """Applies the rules: what was seen of an entry becomes its Diagnosis. Pure: no I/O, no clock.
 
-A rule is a function from a Case to the findings it makes; each file of rules lists its own in RULES. Findings stand in
-the order of their weight in the catalogue, and the first one of the worst severity is the verdict. While something is
-not seen, no rule is applied.
+A rule is a function from a RuleContext to the findings it makes; each file of rules lists its own in RULES. Findings
+stand in the order of their weight in the catalogue, and the first one of the worst severity is the verdict. While
+something is not seen, no rule is applied.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..base.host import Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
 from . import rules_api, rules_host, rules_waiting
-from .context import Case, Rule
+from .context import Rule, RuleContext
 from .rules_host import claimed_by_another_account
 
 RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_api.RULES
@@ -27,8 +27,10 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
     probe: what an API handshake came to, where one was made. reset_window: the broker's reset window that this moment
     lies in, in words; empty outside of any.
     """
-    case = Case(entry=entry, snapshot=snapshot, probe=probe, reset_window=reset_window)
-    found = tuple(_partial_visibility(case)) or tuple(claimed_by_another_account(case)) or tuple(_by_weight(case))
+    context = RuleContext(entry=entry, snapshot=snapshot, probe=probe, reset_window=reset_window)
+    found = (
+        tuple(_partial_visibility(context)) or tuple(claimed_by_another_account(context)) or tuple(_by_weight(context))
+    )
     worst = max((finding.severity for finding in found), key=SEVERITIES.index, default=HEALTHY)
     if worst in (HEALTHY, INFO):
         return Diagnosis(entry, HEALTHY, HEALTHY, found, probe)
@@ -36,13 +38,13 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
     return Diagnosis(entry, worst, verdict, found, probe)
 
 
-def _by_weight(case: Case) -> List[Finding]:
-    return sorted((finding for rule in _rules(case) for finding in rule(case)), key=lambda each: each.type.weight)
+def _by_weight(context: RuleContext) -> List[Finding]:
+    return sorted((finding for rule in _rules(context) for finding in rule(context)), key=lambda each: each.type.weight)
 
 
-def _rules(case: Case) -> Tuple[Rule, ...]:
+def _rules(context: RuleContext) -> Tuple[Rule, ...]:
     """Every rule; those on logins are loaded where a log tells of one, since most looks find none."""
-    if case.told is None:
+    if context.told is None:
         return RULES
     from . import rules_login
 
@@ -80,12 +82,12 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
     return working != 1 if limit is None else working < limit
 
 
-def _partial_visibility(case: Case) -> Iterator[Finding]:
-    missing = list(_missing(case.entry, case.snapshot.visibility))
+def _partial_visibility(context: RuleContext) -> Iterator[Finding]:
+    missing = list(_missing(context.entry, context.snapshot.visibility))
     if missing:
         yield findings.PARTIAL_VISIBILITY.found(
-            "cannot judge %s: not seen was %s" % (case.spec.name, "; ".join(missing)),
-            {"missing": missing, "looked_as": case.snapshot.visibility.user},
+            "cannot judge %s: not seen was %s" % (context.spec.name, "; ".join(missing)),
+            {"missing": missing, "looked_as": context.snapshot.visibility.user},
         )
 
 

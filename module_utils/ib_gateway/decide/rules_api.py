@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.probe import Probe
-from .context import Case, Rule, visitor
+from .context import Rule, RuleContext, client_info
 
 #: Codes by which the gateway says that its own link to the broker is gone, and that it is back.
 _UPSTREAM_LOST, _UPSTREAM_BACK = (1100, 2110), (1101, 1102)
@@ -38,30 +38,33 @@ _HANDSHAKES = {
 }
 
 
-def handshake(case: Case) -> Iterator[Finding]:
+def handshake(context: RuleContext) -> Iterator[Finding]:
     """The handshake failed: refused, silent, dropped, stalled, incomplete or unanswered."""
-    probe = case.probe
+    probe = context.probe
     if probe is None or not _failed(probe):
         return
     fault, text = _HANDSHAKES[probe.outcome]
     yield fault.found(
-        text % {"port": case.spec.port, "error": _message(probe), "version": probe.server_version},
-        dict(_handshake_evidence(probe), clients=[visitor(c) for c in case.entry.clients if c.connection is not None]),
+        text % {"port": context.spec.port, "error": _message(probe), "version": probe.server_version},
+        dict(
+            _handshake_evidence(probe),
+            clients=[client_info(c) for c in context.entry.clients if c.connection is not None],
+        ),
     )
 
 
-def cannot_judge(case: Case) -> Iterator[Finding]:
+def cannot_judge(context: RuleContext) -> Iterator[Finding]:
     """The server and the look have no server version in common."""
-    probe = case.probe
+    probe = context.probe
     if probe is not None and probe.outcome == "unsupported":
         yield findings.CANNOT_JUDGE.found(
-            "the server on port %d %s" % (case.spec.port, _message(probe)), _handshake_evidence(probe)
+            "the server on port %d %s" % (context.spec.port, _message(probe)), _handshake_evidence(probe)
         )
 
 
-def disclaimer_pending(case: Case) -> Iterator[Finding]:
+def disclaimer_pending(context: RuleContext) -> Iterator[Finding]:
     """The gateway opens no session before a person has accepted the paper account's disclaimer."""
-    probe = case.probe
+    probe = context.probe
     if probe is not None and _refused_by_disclaimer(probe):
         yield findings.DISCLAIMER_PENDING.found(
             "the paper account waits until a person accepts the disclaimer at the gateway's screen (error %d)"
@@ -70,9 +73,9 @@ def disclaimer_pending(case: Case) -> Iterator[Finding]:
         )
 
 
-def session_slow(case: Case) -> Iterator[Finding]:
+def session_slow(context: RuleContext) -> Iterator[Finding]:
     """A session that is ready has answered only a part of what a script asks for as it connects."""
-    probe = case.probe
+    probe = context.probe
     late = [name for name, took in probe.sync.items() if took is None] if probe and probe.outcome == "ready" else []
     if probe is None or not late:
         return
@@ -88,9 +91,9 @@ def session_slow(case: Case) -> Iterator[Finding]:
     )
 
 
-def farm_broken(case: Case) -> Iterator[Finding]:
+def farm_broken(context: RuleContext) -> Iterator[Finding]:
     """The gateway serves the API, and has lost some of the broker's data farms; expected during a reset window."""
-    probe = case.probe
+    probe = context.probe
     if probe is None or probe.outcome != "ready" or not probe.farms:
         return
     names = ["%s farm %s" % (farm["serves"], farm["name"] or "without a name") for farm in probe.farms]
@@ -98,54 +101,54 @@ def farm_broken(case: Case) -> Iterator[Finding]:
     yield findings.FARM_BROKEN.found(
         "the gateway serves, and says that its connection to the broker is broken for: %s%s"
         % (", ".join(names[:_MOST_NAMED]), more),
-        {"farms": [dict(farm) for farm in probe.farms], "reset_window": case.reset_window or None},
-        findings.INFO if case.reset_window else None,
+        {"farms": [dict(farm) for farm in probe.farms], "reset_window": context.reset_window or None},
+        findings.INFO if context.reset_window else None,
     )
 
 
-def client_id_in_use(case: Case) -> Iterator[Finding]:
+def client_id_in_use(context: RuleContext) -> Iterator[Finding]:
     """Every client id that was tried is in use."""
-    probe = case.probe
+    probe = context.probe
     if probe is not None and probe.outcome == "id_in_use":
         yield findings.CLIENT_ID_IN_USE.found(
-            "client id %s is in use on %s; another id is free" % (probe.client_id, case.spec.name),
-            dict(_handshake_evidence(probe), clients=[visitor(c) for c in case.entry.clients if c.open]),
+            "client id %s is in use on %s; another id is free" % (probe.client_id, context.spec.name),
+            dict(_handshake_evidence(probe), clients=[client_info(c) for c in context.entry.clients if c.open]),
         )
 
 
-def wrong_trading_mode(case: Case) -> Iterator[Finding]:
+def wrong_trading_mode(context: RuleContext) -> Iterator[Finding]:
     """The accounts are of the other trading mode."""
-    probe = case.probe
-    if probe is not None and probe.trading_mode not in (None, case.spec.trading_mode):
+    probe = context.probe
+    if probe is not None and probe.trading_mode not in (None, context.spec.trading_mode):
         yield findings.WRONG_TRADING_MODE.found(
             "port %d answers with %s accounts, %s is expected: do not trade on it"
-            % (case.spec.port, probe.trading_mode, case.spec.trading_mode),
-            {"expected": case.spec.trading_mode, "found": probe.trading_mode, "accounts": list(probe.accounts)},
+            % (context.spec.port, probe.trading_mode, context.spec.trading_mode),
+            {"expected": context.spec.trading_mode, "found": probe.trading_mode, "accounts": list(probe.accounts)},
         )
 
 
-def upstream_down(case: Case) -> Iterator[Finding]:
+def upstream_down(context: RuleContext) -> Iterator[Finding]:
     """The gateway says that its link to the broker is gone, or it fails while the broker resets its servers."""
-    probe = case.probe
+    probe = context.probe
     evidence = _handshake_evidence(probe) if probe else {}
     links = [code for code in probe.notices if code in _UPSTREAM_LOST + _UPSTREAM_BACK] if probe else []
     if probe and links and links[-1] in _UPSTREAM_LOST:
         yield findings.UPSTREAM_DOWN.found(
             "the gateway works and has lost the broker's servers (error %d)" % links[-1],
-            dict(evidence, notices=list(probe.notices), reset_window=case.reset_window or None),
+            dict(evidence, notices=list(probe.notices), reset_window=context.reset_window or None),
         )
-    elif case.reset_window and _fails_by_itself(case):
+    elif context.reset_window and _fails_by_itself(context):
         yield findings.UPSTREAM_DOWN.found(
             "the gateway does not serve while the broker resets its servers (%s); a restart does not help"
-            % case.reset_window,
-            dict(evidence, notices=list(probe.notices) if probe else [], reset_window=case.reset_window),
+            % context.reset_window,
+            dict(evidence, notices=list(probe.notices) if probe else [], reset_window=context.reset_window),
         )
 
 
-def _fails_by_itself(case: Case) -> bool:
+def _fails_by_itself(context: RuleContext) -> bool:
     """Whether the entry's only gateway does not serve, and nobody holds it: nothing on this host explains that."""
-    alone = len(case.entry.processes) == 1 and not any(client.connection for client in case.entry.clients)
-    return alone and bool(case.silent or (case.probe and _failed(case.probe)))
+    alone = len(context.entry.processes) == 1 and not any(client.connection for client in context.entry.clients)
+    return alone and bool(context.silent or (context.probe and _failed(context.probe)))
 
 
 def _failed(probe: Probe) -> bool:

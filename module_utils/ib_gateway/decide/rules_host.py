@@ -7,7 +7,7 @@ from typing import Iterator, Sequence, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
-from .context import Case, Rule, lost, person, visitor
+from .context import Rule, RuleContext, client_info, lost, process_info
 
 #: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
 _LEAST_FREE = 1 << 20
@@ -15,45 +15,45 @@ _LEAST_FREE = 1 << 20
 _UNREAD_FOR = 60.0
 
 
-def port_taken(case: Case) -> Iterator[Finding]:
+def port_taken(context: RuleContext) -> Iterator[Finding]:
     """Somebody who is no gateway of the entry listens on its port."""
-    if case.entry.owners():
+    if context.entry.owners():
         return  # others on the same port, on another address, are told by claimed_by_another_account
-    for listener in case.entry.listeners:
-        if listener.port != case.spec.port:
+    for listener in context.entry.listeners:
+        if listener.port != context.spec.port:
             continue
-        owners = [case.snapshot.processes[pid] for pid in sorted(listener.pids) if pid in case.snapshot.processes]
+        owners = [context.snapshot.processes[pid] for pid in sorted(listener.pids) if pid in context.snapshot.processes]
         if not owners:
             continue
         owner = owners[0]
         what = "the relay %s" % owner.relay if owner.relay else "another gateway" if owner.gateway else "no gateway"
         yield findings.PORT_TAKEN.found(
-            "port %d belongs to pid %d of %s, which is %s" % (case.spec.port, owner.pid, owner.user, what),
+            "port %d belongs to pid %d of %s, which is %s" % (context.spec.port, owner.pid, owner.user, what),
             {
-                "port": case.spec.port,
+                "port": context.spec.port,
                 "address": listener.address,
                 "relay": owner.relay,
                 "is_gateway": owner.gateway is not None,
-                "owners": [person(process) for process in owners],
+                "owners": [process_info(process) for process in owners],
             },
         )
 
 
-def claimed_by_another_account(case: Case) -> Iterator[Finding]:
+def claimed_by_another_account(context: RuleContext) -> Iterator[Finding]:
     """A gateway of an account that nothing ties to the entry looks like its own, or shares its port."""
-    entry, spec = case.entry, case.spec
+    entry, spec = context.entry, context.spec
     owners = entry.owners()
     own = {process.user for process in owners} | {"root"}
     sharing = [
-        case.snapshot.processes[pid]
+        context.snapshot.processes[pid]
         for listener in entry.listeners
         if owners and listener.port == spec.port
         for pid in sorted(listener.pids)
-        if pid in case.snapshot.processes and case.snapshot.processes[pid].user not in own
+        if pid in context.snapshot.processes and context.snapshot.processes[pid].user not in own
     ]
     found = list(dict.fromkeys([process.pid for process in (*entry.claimants, *sharing)]))
     if found:
-        others = [case.snapshot.processes[pid] for pid in found]
+        others = [context.snapshot.processes[pid] for pid in found]
         yield findings.CLAIMED_BY_ANOTHER_ACCOUNT.found(
             "%s %s like %s and nothing shows that the account may run it: nothing is touched; key user of the entry "
             "says which account's gateway is meant"
@@ -62,16 +62,19 @@ def claimed_by_another_account(case: Case) -> Iterator[Finding]:
                 "looks" if len(others) == 1 else "look",
                 spec.name,
             ),
-            {"claimants": [person(each) for each in others], "gateways": [person(each) for each in entry.processes]},
+            {
+                "claimants": [process_info(each) for each in others],
+                "gateways": [process_info(each) for each in entry.processes],
+            },
         )
 
 
-def gateway_not_running(case: Case) -> Iterator[Finding]:
+def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     """No process of the entry runs, and nothing is about to bring one."""
-    brought = case.unit_brings_it or (case.entry.keepers and not case.finished)
-    if not case.absent or case.unit_is_starting or case.told or brought:
+    brought = context.unit_brings_it or (context.entry.keepers and not context.finished)
+    if not context.absent or context.unit_is_starting or context.told or brought:
         return
-    spec, unit_age = case.spec, case.entry.unit_age
+    spec, unit_age = context.spec, context.entry.unit_age
     expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
@@ -81,11 +84,11 @@ def gateway_not_running(case: Case) -> Iterator[Finding]:
     )
 
 
-def disk_full(case: Case) -> Iterator[Finding]:
+def disk_full(context: RuleContext) -> Iterator[Finding]:
     """Nothing can be written where the gateway keeps its settings and logs."""
-    folder = case.snapshot.folders.get(case.spec.config_dir) if case.spec.config_dir else None
+    folder = context.snapshot.folders.get(context.spec.config_dir) if context.spec.config_dir else None
     if folder is not None and folder.free is not None and folder.free < _LEAST_FREE:
-        serving = bool(case.entry.owners())
+        serving = bool(context.entry.owners())
         yield findings.DISK_FULL.found(
             "the file system of %s has %d KiB left: a gateway that cannot write its settings does not start"
             % (folder.path, folder.free // 1024),
@@ -94,43 +97,47 @@ def disk_full(case: Case) -> Iterator[Finding]:
         )
 
 
-def duplicate_gateways(case: Case) -> Iterator[Finding]:
+def duplicate_gateways(context: RuleContext) -> Iterator[Finding]:
     """More than one process runs for one entry."""
-    found = case.entry.processes
+    found = context.entry.processes
     if len(found) > 1:
         yield findings.DUPLICATE_GATEWAYS.found(
             "%d gateway processes run for %s, one is wanted: pids %s"
-            % (len(found), case.spec.name, ", ".join(str(process.pid) for process in found)),
-            {"processes": [dict(person(p), listening=list(case.entry.listening(p)), unit=p.unit) for p in found]},
+            % (len(found), context.spec.name, ", ".join(str(process.pid) for process in found)),
+            {
+                "processes": [
+                    dict(process_info(p), listening=list(context.entry.listening(p)), unit=p.unit) for p in found
+                ]
+            },
         )
 
 
-def wrong_port(case: Case) -> Iterator[Finding]:
+def wrong_port(context: RuleContext) -> Iterator[Finding]:
     """A gateway of the entry serves another port, and none serves the entry's."""
-    entry = case.entry
-    for process in () if entry.owners() else (*entry.elsewhere, *case.astray):
-        ports = entry.serving(process) or case.stray_ports(process)
+    entry = context.entry
+    for process in () if entry.owners() else (*entry.elsewhere, *context.astray):
+        ports = entry.serving(process) or context.stray_ports(process)
         there = [each for each in entry.clients if each.connection and process.pid in each.connection.gateway_pids]
-        here = [each for each in entry.clients if each.connection and each.connection.port == case.spec.port]
+        here = [each for each in entry.clients if each.connection and each.connection.port == context.spec.port]
         yield findings.WRONG_PORT.found(
             "gateway pid %d of account %s serves port %s, and %s is declared on port %d: %s on port %s, %s on port %d"
             % (
                 process.pid,
                 process.user,
                 _ports(ports),
-                case.spec.name,
-                case.spec.port,
+                context.spec.name,
+                context.spec.port,
                 _connections(len(there)),
                 _ports(ports),
                 _connections(len(here)),
-                case.spec.port,
+                context.spec.port,
             ),
             dict(
-                person(process),
-                expected_port=case.spec.port,
+                process_info(process),
+                expected_port=context.spec.port,
                 listening=list(ports),
-                clients_there=[visitor(client) for client in there],
-                clients_here=[visitor(client) for client in here],
+                clients_there=[client_info(client) for client in there],
+                clients_here=[client_info(client) for client in here],
             ),
         )
 
@@ -143,76 +150,79 @@ def _connections(count: int) -> str:
     return "1 client" if count == 1 else "%d clients" % count
 
 
-def not_listening(case: Case) -> Iterator[Finding]:
+def not_listening(context: RuleContext) -> Iterator[Finding]:
     """A gateway that should be up by now, or has served before, listens nowhere."""
-    silent = case.silent
+    silent = context.silent
     if silent:
-        holders = [client for client in case.entry.clients if client.connection is not None]
+        holders = [client for client in context.entry.clients if client.connection is not None]
         yield findings.NOT_LISTENING.found(
             "%s runs (pid %s) but nothing listens on port %d"
-            % (case.spec.name, ", ".join(str(process.pid) for process in silent), case.spec.port),
+            % (context.spec.name, ", ".join(str(process.pid) for process in silent), context.spec.port),
             {
-                "port": case.spec.port,
+                "port": context.spec.port,
                 "processes": [
-                    dict(person(p), age=round(p.age, 1), served_before=case.entry.has_served(p)) for p in silent
+                    dict(process_info(p), age=round(p.age, 1), served_before=context.entry.has_served(p))
+                    for p in silent
                 ],
-                "connections": [visitor(client) for client in holders],
+                "connections": [client_info(client) for client in holders],
             },
         )
 
 
-def accept_queue_full(case: Case) -> Iterator[Finding]:
+def accept_queue_full(context: RuleContext) -> Iterator[Finding]:
     """Connections wait in every sample of the listen queue."""
-    samples = case.snapshot.accept_queue_samples.get(case.spec.port, ())
-    if case.entry.owners() and len(samples) > 1 and all(samples):
-        waiting = [c for c in case.entry.clients if c.connection is not None and not c.connection.accepted]
+    samples = context.snapshot.accept_queue_samples.get(context.spec.port, ())
+    if context.entry.owners() and len(samples) > 1 and all(samples):
+        waiting = [c for c in context.entry.clients if c.connection is not None and not c.connection.accepted]
         yield findings.ACCEPT_QUEUE_FULL.found(
-            "%d connections wait on port %d and the gateway takes none of them" % (samples[-1], case.spec.port),
+            "%d connections wait on port %d and the gateway takes none of them" % (samples[-1], context.spec.port),
             {
-                "port": case.spec.port,
+                "port": context.spec.port,
                 "samples": list(samples),
-                "backlog": max((x.backlog or 0 for x in case.entry.listeners if x.port == case.spec.port), default=0),
-                "waiting": [visitor(client) for client in waiting],
+                "backlog": max(
+                    (x.backlog or 0 for x in context.entry.listeners if x.port == context.spec.port), default=0
+                ),
+                "waiting": [client_info(client) for client in waiting],
             },
         )
 
 
-def stale_connections(case: Case) -> Iterator[Finding]:
+def stale_connections(context: RuleContext) -> Iterator[Finding]:
     """The gateway holds connections whose client has gone."""
     stale = [
         client
-        for client in case.entry.clients
+        for client in context.entry.clients
         if client.connection is not None and client.connection.state == CLOSE_WAIT and client.connection.accepted
     ]
     if not stale:
         return
-    probe = case.probe
+    probe = context.probe
     blocked = probe is not None and probe.outcome not in ("ready", "unsupported")
     severity = findings.UNHEALTHY if blocked else findings.INFO if probe else findings.DEGRADED
     yield findings.STALE_CONNECTIONS.found(
         "the gateway still holds %d connection(s) whose client has gone%s"
         % (len(stale), "; the API slot stays blocked" if blocked else ""),
-        {"connections": [visitor(client) for client in stale], "slot_blocked": blocked if probe else None},
+        {"connections": [client_info(client) for client in stale], "slot_blocked": blocked if probe else None},
         severity,
     )
 
 
-def competing_clients(case: Case) -> Iterator[Finding]:
+def competing_clients(context: RuleContext) -> Iterator[Finding]:
     """More connections are open than the entry allows, or a pattern names a running script.
 
     Without a limit working sessions never compete: a gateway serves 32.
     """
-    limit = case.spec.max_api_clients
-    holding = [client for client in case.entry.clients if client.open]
-    named = [client for client in case.entry.clients if client.matches_pattern and client.stoppable]
-    count = len(case.entry.open_connections())
+    limit = context.spec.max_api_clients
+    holding = [client for client in context.entry.clients if client.open]
+    named = [client for client in context.entry.clients if client.matches_pattern and client.stoppable]
+    count = len(context.entry.open_connections())
     evidence = {
         "open_connections": count,
         "max_api_clients": limit,
-        "clients": [visitor(client) for client in case.entry.clients],
+        "clients": [client_info(client) for client in context.entry.clients],
     }
     if limit is not None and count > limit:
-        summary = "%d API connections are open on %s, and its max_api_clients is %d" % (count, case.spec.name, limit)
+        summary = "%d API connections are open on %s, and its max_api_clients is %d" % (count, context.spec.name, limit)
         yield findings.COMPETING_CLIENTS.found(summary, evidence)
     elif named:
         summary = "%s that client_patterns names as competing: %s" % (
@@ -223,7 +233,7 @@ def competing_clients(case: Case) -> Iterator[Finding]:
     elif limit is not None and count == limit and holding and all(_silent_for(each) for each in holding):
         summary = "all %d API connections that %s may have are open, and nothing has passed on them for %d minutes" % (
             limit,
-            case.spec.name,
+            context.spec.name,
             min(client.connection.idle or 0 for client in holding if client.connection) // 60,
         )
         yield findings.COMPETING_CLIENTS.found(summary, evidence, findings.INFO)
@@ -234,22 +244,24 @@ def _silent_for(client: Client) -> bool:
     return not client.protected and idle is not None and idle >= FORGOTTEN_AFTER
 
 
-def stale_remote_session(case: Case) -> Iterator[Finding]:
+def stale_remote_session(context: RuleContext) -> Iterator[Finding]:
     """A session of a client on another host on which nothing passes any more."""
-    open_remote = [each for each in case.entry.clients if each.open and each.connection and each.connection.remote_host]
+    open_remote = [
+        each for each in context.entry.clients if each.open and each.connection and each.connection.remote_host
+    ]
     gone = [each for each in open_remote if lost(each)]
     quiet = [each for each in open_remote if each not in gone and _silent_for(each)]
     if gone:
         yield findings.STALE_REMOTE_SESSION.found(
             "%s no longer answers: data was sent to it again and again and has been waiting for %d s"
             % (_hosts(gone), max(each.connection.lost_for or 0 for each in gone if each.connection)),
-            {"connections": [visitor(each) for each in gone]},
+            {"connections": [client_info(each) for each in gone]},
         )
     if quiet:
         yield findings.STALE_REMOTE_SESSION.found(
             "nothing has passed on the session of %s for %d minutes"
             % (_hosts(quiet), min(each.connection.idle or 0 for each in quiet if each.connection) // 60),
-            {"connections": [visitor(each) for each in quiet]},
+            {"connections": [client_info(each) for each in quiet]},
             findings.INFO,
         )
 
@@ -260,14 +272,14 @@ def _hosts(clients: Sequence[Client]) -> str:
     )
 
 
-def client_id_held(case: Case) -> Iterator[Finding]:
+def client_id_held(context: RuleContext) -> Iterator[Finding]:
     """A script on this host hangs and keeps its session, and with it its client id."""
-    hung = [client for client in case.entry.clients if client.open and _hangs(client)]
+    hung = [client for client in context.entry.clients if client.open and _hangs(client)]
     if hung:
         yield findings.CLIENT_ID_HELD.found(
             "%s hangs and keeps its API session: a copy that is started with the same client id gets error 326"
             % ", ".join("script pid %d" % client.process.pid for client in hung if client.process),
-            {"clients": [visitor(client) for client in hung]},
+            {"clients": [client_info(client) for client in hung]},
         )
 
 
@@ -280,16 +292,16 @@ def _hangs(client: Client) -> bool:
     return process.frozen or unread
 
 
-def localhost_family(case: Case) -> Iterator[Finding]:
+def localhost_family(context: RuleContext) -> Iterator[Finding]:
     """Scripts that connect to `localhost` meet no listener of the gateway."""
-    names = case.snapshot.localhost
-    mine = {process.pid for process in case.entry.owners()}
-    heard = [each for each in case.entry.listeners if each.port == case.spec.port and each.pids & mine]
+    names = context.snapshot.localhost
+    mine = {process.pid for process in context.entry.owners()}
+    heard = [each for each in context.entry.listeners if each.port == context.spec.port and each.pids & mine]
     if names and heard and not any(_hears(each, name) for each in heard for name in names):
         where = ", ".join(sorted({each.address for each in heard}))
         yield findings.LOCALHOST_FAMILY.found(
             "%s listens on %s, and `localhost` is %s on this host: a script that connects to localhost is refused; "
-            "one that connects to %s is not" % (case.spec.name, where, ", ".join(names), where),
+            "one that connects to %s is not" % (context.spec.name, where, ", ".join(names), where),
             {"listening": sorted({each.address for each in heard}), "localhost": list(names)},
         )
 

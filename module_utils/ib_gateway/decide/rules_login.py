@@ -22,18 +22,18 @@ from ..base.login import (
     STOPPED,
     LoginState,
 )
-from .context import Case, Rule, person, span
+from .context import Rule, RuleContext, process_info, span
 
 
-def login_under_way(case: Case) -> Iterator[Finding]:
+def login_under_way(context: RuleContext) -> Iterator[Finding]:
     """The second factor, or another part of a login, is under way or waits for a person."""
-    login = case.told
+    login = context.told
     if login is None or login.looping or login.state not in (SECOND_FACTOR_PENDING, LOGGING_IN, LAUNCHING):
         return
     yield findings.LOGIN_PENDING.found(
-        "%s of %s: %s" % (_gateway(login), case.spec.name, _under_way(login)),
+        "%s of %s: %s" % (_gateway(login), context.spec.name, _under_way(login)),
         dict(
-            _evidence(case, login),
+            _evidence(context, login),
             asked=login.asked,
             limit=SECOND_FACTOR_LIMIT,
             exits_in=_rounded(login.exits_in),
@@ -62,9 +62,9 @@ def _under_way(login: LoginState) -> str:
     return "its login is under way%s and has not completed" % _since(login)
 
 
-def login_taken_over(case: Case) -> Iterator[Finding]:
+def login_taken_over(context: RuleContext) -> Iterator[Finding]:
     """Another login of the same user has the session, or IBC asks a person which one may have it."""
-    login = case.told
+    login = context.told
     if login is None or login.state != DISPLACED:
         return
     if login.scenario == 1:
@@ -72,64 +72,64 @@ def login_taken_over(case: Case) -> Iterator[Finding]:
     else:
         what = "another session of the same user has taken over, and IBC let it"
     yield findings.LOGIN_TAKEN_OVER.found(
-        "%s of %s: %s%s" % (_gateway(login), case.spec.name, what, _since(login)),
-        dict(_evidence(case, login), scenario=login.scenario),
+        "%s of %s: %s%s" % (_gateway(login), context.spec.name, what, _since(login)),
+        dict(_evidence(context, login), scenario=login.scenario),
     )
 
 
-def login_refused(case: Case) -> Iterator[Finding]:
+def login_refused(context: RuleContext) -> Iterator[Finding]:
     """The broker refuses the login; IBC tries again by itself, and each try counts."""
-    login = case.told
+    login = context.told
     if login is None or login.state != REFUSED:
         return
     times = "" if login.refusals < 2 else ", %d times within a quarter of an hour" % login.refusals
     locked = " because of too many failed ones" if login.kind == TOO_MANY_ATTEMPTS else ""
     yield findings.LOGIN_REFUSED.found(
         "%s of %s: the broker refuses its login%s%s%s"
-        % (_gateway(login), case.spec.name, locked, times, _since(login)),
-        dict(_evidence(case, login), refusals=login.refusals),
+        % (_gateway(login), context.spec.name, locked, times, _since(login)),
+        dict(_evidence(context, login), refusals=login.refusals),
     )
 
 
-def gateway_stopped(case: Case) -> Iterator[Finding]:
+def gateway_stopped(context: RuleContext) -> Iterator[Finding]:
     """STOP or PAUSE came through IBC's command server."""
-    login = case.told
+    login = context.told
     if login is None or login.state != STOPPED:
         return
     how = "paused" if login.kind in (PAUSE_COMMAND, PAUSED) else "stopped"
     yield findings.GATEWAY_STOPPED.found(
-        "%s of %s was %s through IBC's command server%s" % (_gateway(login), case.spec.name, how, _since(login)),
-        _evidence(case, login),
+        "%s of %s was %s through IBC's command server%s" % (_gateway(login), context.spec.name, how, _since(login)),
+        _evidence(context, login),
     )
 
 
-def restart_under_way(case: Case) -> Iterator[Finding]:
+def restart_under_way(context: RuleContext) -> Iterator[Finding]:
     """The log says that a gateway is about to come: the nightly restart, or IBC's own cold one."""
-    login = case.told
+    login = context.told
     if login is None or login.state != AUTO_RESTART or login.looping:
         return
     yield findings.GATEWAY_COMING_UP.found(
         "%s of %s restarts by itself%s: a gateway's nightly restart leaves a gap of up to 90 s"
-        % (_gateway(login), case.spec.name, _since(login)),
+        % (_gateway(login), context.spec.name, _since(login)),
         dict(
-            _evidence(case, login),
-            keepers=[{"pid": each.pid, "user": each.user, "name": each.name} for each in case.entry.keepers],
+            _evidence(context, login),
+            keepers=[{"pid": each.pid, "user": each.user, "name": each.name} for each in context.entry.keepers],
         ),
     )
 
 
-def crash_loop_by_log(case: Case) -> Iterator[Finding]:
+def crash_loop_by_log(context: RuleContext) -> Iterator[Finding]:
     """Start after start ended early, by the log of what starts them."""
-    login = case.told
-    if login is None or not login.looping or case.crashing:
+    login = context.told
+    if login is None or not login.looping or context.crashing:
         return  # or systemd tells the same
     yield findings.CRASH_LOOP.found(
         "%s is started again and again: the last %d starts ended early, with exit status %s"
-        % (case.spec.name, len(login.exits), ", ".join(map(str, login.exits))),
+        % (context.spec.name, len(login.exits), ", ".join(map(str, login.exits))),
         dict(
-            _evidence(case, login),
+            _evidence(context, login),
             exits=list(login.exits),
-            keepers=[{"pid": each.pid, "user": each.user, "name": each.name} for each in case.entry.keepers],
+            keepers=[{"pid": each.pid, "user": each.user, "name": each.name} for each in context.entry.keepers],
         ),
     )
 
@@ -146,12 +146,12 @@ def _rounded(seconds: Optional[float]) -> Optional[float]:
     return None if seconds is None else round(seconds, 1)
 
 
-def _evidence(case: Case, login: LoginState) -> Dict[str, Any]:
+def _evidence(context: RuleContext, login: LoginState) -> Dict[str, Any]:
     """What every finding of a login has; what runs as well, where a gateway does."""
-    process = next((each for each in case.entry.processes if each.pid == login.pid), None)
-    found: Dict[str, Any] = {} if process is None else dict(person(process), age=round(process.age, 1))
+    process = next((each for each in context.entry.processes if each.pid == login.pid), None)
+    found: Dict[str, Any] = {} if process is None else dict(process_info(process), age=round(process.age, 1))
     line = LITERALS.get(login.kind) if login.kind else None
-    return dict(found, state=login.state, log=login.log, line=line, since=_rounded(login.since), port=case.spec.port)
+    return dict(found, state=login.state, log=login.log, line=line, since=_rounded(login.since), port=context.spec.port)
 
 
 RULES: Tuple[Rule, ...] = (

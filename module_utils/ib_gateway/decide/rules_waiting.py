@@ -11,85 +11,85 @@ from typing import Iterator, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import Process
-from .context import Case, Rule, person, span
+from .context import Rule, RuleContext, process_info, span
 
 
-def gateway_frozen(case: Case) -> Iterator[Finding]:
+def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
     """A signal or a debugger has stopped the process; nothing it is asked for is answered until it goes on."""
-    for process in case.frozen:
+    for process in context.frozen:
         by = "a debugger" if process.state == "t" else "a signal"
         yield findings.GATEWAY_FROZEN.found(
             "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
-            % (process.pid, case.spec.name, by),
-            dict(person(process), state=process.state),
+            % (process.pid, context.spec.name, by),
+            dict(process_info(process), state=process.state),
         )
 
 
-def no_broker_route(case: Case) -> Iterator[Finding]:
+def no_broker_route(context: RuleContext) -> Iterator[Finding]:
     """A gateway that does not listen tries to connect, and nobody answers."""
-    for process in case.unrouted:
+    for process in context.unrouted:
         yield findings.NO_BROKER_ROUTE.found(
             "gateway pid %d of %s gets no answer from the broker's servers: %d connection attempts wait for one"
-            % (process.pid, case.spec.name, process.unanswered),
-            dict(person(process), unanswered=process.unanswered, age=round(process.age, 1)),
+            % (process.pid, context.spec.name, process.unanswered),
+            dict(process_info(process), unanswered=process.unanswered, age=round(process.age, 1)),
         )
 
 
-def gateway_starting(case: Case) -> Iterator[Finding]:
+def gateway_starting(context: RuleContext) -> Iterator[Finding]:
     """A gateway, or the unit that brings one, is younger than a start may take."""
-    young = case.starting
-    if not young and not case.unit_is_starting:
+    young = context.starting
+    if not young and not context.unit_is_starting:
         return
-    age = min(process.age for process in young) if young else case.entry.unit_age or 0.0
+    age = min(process.age for process in young) if young else context.entry.unit_age or 0.0
     yield findings.GATEWAY_STARTING.found(
         "%s started %d s ago and does not listen on port %d yet; %d s are allowed, a second factor alone may take 180"
-        % (case.spec.name, age, case.spec.port, case.spec.start_timeout),
+        % (context.spec.name, age, context.spec.port, context.spec.start_timeout),
         {
             "processes": [_aged(process) for process in young],
-            "unit": case.spec.any_unit,
+            "unit": context.spec.any_unit,
             "age": round(age, 1),
-            "start_timeout": case.spec.start_timeout,
+            "start_timeout": context.spec.start_timeout,
         },
     )
 
 
-def login_pending(case: Case) -> Iterator[Finding]:
+def login_pending(context: RuleContext) -> Iterator[Finding]:
     """A gateway has run for long and never served: the port opens only after the login."""
-    for process in case.maybe:
+    for process in context.maybe:
         unsupported = process.gateway.unsupported if process.gateway else None
         yield findings.LOGIN_PENDING.found(
             "gateway pid %d of account %s may be that of %s, and has not opened its port: %s"
-            % (process.pid, process.user, case.spec.name, unsupported or "a login may be under way"),
+            % (process.pid, process.user, context.spec.name, unsupported or "a login may be under way"),
             dict(_aged(process), folder_known=False),
         )
-    for process in case.pending:
+    for process in context.pending:
         yield findings.LOGIN_PENDING.found(
             "gateway pid %d of %s has run for %s and never opened port %d: its login has not completed, most often "
             "because it waits for a second factor or at its login window"
-            % (process.pid, case.spec.name, span(process.age), case.spec.port),
-            dict(_aged(process), port=case.spec.port, start_timeout=case.spec.start_timeout),
+            % (process.pid, context.spec.name, span(process.age), context.spec.port),
+            dict(_aged(process), port=context.spec.port, start_timeout=context.spec.start_timeout),
         )
 
 
-def gateway_coming_up(case: Case) -> Iterator[Finding]:
+def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
     """No gateway runs, and what brings it is alive."""
-    keepers = case.entry.keepers
-    if case.crashing or case.unit_is_starting or case.told:
+    keepers = context.entry.keepers
+    if context.crashing or context.unit_is_starting or context.told:
         return
-    if case.unit_brings_it:
-        state = case.entry.unit_state
+    if context.unit_brings_it:
+        state = context.entry.unit_state
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s: a gateway's nightly restart leaves a gap of up to 90 s"
-            % (case.spec.name, case.unit_brings_it),
-            {"unit": case.spec.any_unit, "active": state and state.active, "sub": state and state.sub},
+            % (context.spec.name, context.unit_brings_it),
+            {"unit": context.spec.any_unit, "active": state and state.active, "sub": state and state.sub},
         )
-    elif case.absent and keepers and not case.finished:
+    elif context.absent and keepers and not context.finished:
         first = keepers[0]
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) %s: a gateway's "
             "nightly restart leaves a gap of up to 90 s"
             % (
-                case.spec.name,
+                context.spec.name,
                 first.name,
                 first.pid,
                 first.user,
@@ -105,10 +105,10 @@ def gateway_coming_up(case: Case) -> Iterator[Finding]:
         )
 
 
-def crash_loop(case: Case) -> Iterator[Finding]:
+def crash_loop(context: RuleContext) -> Iterator[Finding]:
     """systemd starts the unit again and again, and it fails each time."""
-    state = case.entry.unit_state
-    if case.crashing and state is not None:
+    state = context.entry.unit_state
+    if context.crashing and state is not None:
         yield findings.CRASH_LOOP.found(
             "systemd has started %s again %d times, and each time it failed (%s)"
             % (state.name, state.restarts, state.result),
@@ -116,10 +116,10 @@ def crash_loop(case: Case) -> Iterator[Finding]:
         )
 
 
-def start_limit_hit(case: Case) -> Iterator[Finding]:
+def start_limit_hit(context: RuleContext) -> Iterator[Finding]:
     """systemd has given the unit up."""
-    state = case.entry.unit_state
-    if state is not None and state.start_limit_hit and not case.entry.owners():
+    state = context.entry.unit_state
+    if state is not None and state.start_limit_hit and not context.entry.owners():
         yield findings.START_LIMIT_HIT.found(
             "systemd has given up %s: it was started too often in a short time" % state.name,
             {"unit": state.name, "restarts": state.restarts},
@@ -127,7 +127,7 @@ def start_limit_hit(case: Case) -> Iterator[Finding]:
 
 
 def _aged(process: Process) -> dict:  # type: ignore[type-arg]  # evidence: names to values
-    return dict(person(process), age=round(process.age, 1))
+    return dict(process_info(process), age=round(process.age, 1))
 
 
 RULES: Tuple[Rule, ...] = (

@@ -77,9 +77,9 @@ def become(account: Account) -> Optional[Callable[[], None]]:
 
 def cannot_enter(path: str, account: Account) -> Optional[str]:
     """Why the account cannot work in a folder, as the end of a sentence about it; None where it can."""
-    trouble = _cannot_reach(path, account)
-    if trouble:
-        return trouble
+    obstacle = _cannot_reach(path, account)
+    if obstacle:
+        return obstacle
     found = os.stat(path)
     if not stat.S_ISDIR(found.st_mode):
         return "is not a folder"
@@ -88,9 +88,9 @@ def cannot_enter(path: str, account: Account) -> Optional[str]:
 
 def cannot_run(path: str, account: Account) -> Optional[str]:
     """Why the account cannot run a program, as the end of a sentence about it; None where it can."""
-    trouble = _cannot_reach(path, account)
-    if trouble:
-        return trouble
+    obstacle = _cannot_reach(path, account)
+    if obstacle:
+        return obstacle
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         return "is not a program but %s" % ("a folder" if stat.S_ISDIR(found.st_mode) else "something else")
@@ -103,9 +103,9 @@ def cannot_run(path: str, account: Account) -> Optional[str]:
 
 def cannot_read(path: str, account: Account) -> Optional[str]:
     """Why the account cannot read a file, as the end of a sentence about it; None where it can."""
-    trouble = _cannot_reach(path, account)
-    if trouble:
-        return trouble
+    obstacle = _cannot_reach(path, account)
+    if obstacle:
+        return obstacle
     return None if _allows(path, os.stat(path), account, 4) else "may not be read by account %s" % account.name
 
 

@@ -34,7 +34,7 @@ class Asked(NamedTuple):
     process: Optional[Process] = None
 
 
-class Outlook(NamedTuple):
+class StartCheck(NamedTuple):
     """Whether a start can succeed. blocker: why it must fail, with the cure; None where nothing speaks against it.
 
     state, members: of the entry's unit, where it has one.
@@ -70,7 +70,7 @@ class Lifecycle(ABC):
 
     @classmethod
     @abstractmethod
-    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
+    def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
         """Whether a start of each can succeed, in their order. Reads what it needs for all of them at once."""
 
     def carries(self, _pid: int) -> bool:
@@ -87,7 +87,7 @@ class Lifecycle(ABC):
 
     def state(self) -> Optional[UnitState]:
         """What the one who carries it says of it now; None where nobody does, or where it cannot be asked."""
-        return self.outlooks([Asked(self.spec)])[0].state
+        return self.start_checks([Asked(self.spec)])[0].state
 
     @property
     def log(self) -> str:

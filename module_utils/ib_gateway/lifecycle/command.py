@@ -12,7 +12,7 @@ from typing import List, Mapping, NamedTuple, Optional, Sequence
 from ..base.spec import GatewaySpec
 from . import detach, environment, output, program
 from .accounts import Account, account_of, cannot_enter, may_become
-from .base import Asked, CannotStart, IsUp, Lifecycle, Outlook, Patience, Started
+from .base import Asked, CannotStart, IsUp, Lifecycle, Patience, StartCheck, Started
 
 #: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
@@ -22,7 +22,7 @@ _POLL_INTERVAL = 0.1
 class CommandFacts(NamedTuple):
     """What speaks for and against a start_command. user: the account it is to run as; run_as: that of this run.
 
-    program: None where it was not looked at. folder_trouble: why it cannot be run where it is to be. display_given:
+    program: None where it was not looked at. folder_obstacle: why it cannot be run where it is to be. display_given:
     whether it gets a DISPLAY. ran_without: whether the gateway that runs now has none, so that none is needed.
     ends_with_login: whether systemd would end it when this run logs out.
     """
@@ -32,7 +32,7 @@ class CommandFacts(NamedTuple):
     account_exists: bool = True
     may_become: bool = True
     program: Optional[program.Program] = None
-    folder_trouble: Optional[str] = None
+    folder_obstacle: Optional[str] = None
     display_given: bool = False
     ran_without: bool = False
     ends_with_login: bool = False
@@ -45,10 +45,10 @@ def blocker(facts: CommandFacts) -> Optional[str]:
     if not facts.may_become:
         return "only root can start it as %s, and this run is as %s: run with become" % (facts.user, facts.run_as)
     found = facts.program
-    if found is not None and found.trouble:
-        return "start_command cannot be run: its program %s %s" % (found.name, found.trouble)
-    if facts.folder_trouble:
-        return "its config_dir %s, and start_command runs there: mend the folder" % facts.folder_trouble
+    if found is not None and found.obstacle:
+        return "start_command cannot be run: its program %s %s" % (found.name, found.obstacle)
+    if facts.folder_obstacle:
+        return "its config_dir %s, and start_command runs there: mend the folder" % facts.folder_obstacle
     if found is not None and found.display == program.NEEDS and not (facts.display_given or facts.ran_without):
         return (
             "start_command would start a gateway without a display, and it would end at once with HeadlessException: "
@@ -66,8 +66,8 @@ class Command(Lifecycle):
     """A start_command."""
 
     @classmethod
-    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
-        return [Outlook(blocker(_facts(one))) for one in asked]
+    def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
+        return [StartCheck(blocker(_facts(one))) for one in asked]
 
     def start(self, patience: Patience) -> Started:
         """Starts the command. Raises CannotStart also when it fails within a second, unless its gateway serves."""
@@ -129,14 +129,14 @@ def _facts(one: Asked) -> CommandFacts:
     if not may_become(account):
         return CommandFacts(account.name, run_as, may_become=False)
     folder = folder_of(spec, account)
-    trouble = cannot_enter(folder, account) if folder == spec.config_dir else None
+    obstacle = cannot_enter(folder, account) if folder == spec.config_dir else None
     pid = one.process.pid if one.process else None
     given = environment.environment_for(spec, account, pid)
     return CommandFacts(
         account.name,
         run_as,
         program=program.examine(spec.start_command, folder, account, given),
-        folder_trouble="%s %s" % (folder, trouble) if trouble else None,
+        folder_obstacle="%s %s" % (folder, obstacle) if obstacle else None,
         display_given="DISPLAY" in given,
         ends_with_login=detach.ends_with_login(account),
         ran_without=_runs_without_display(environment.known(spec.name, account, pid)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Sequence, Type
 
 from ..base.spec import GatewaySpec
-from .base import Asked, CannotStart, Lifecycle, Outlook
+from .base import Asked, CannotStart, Lifecycle, StartCheck
 from .command import Command
 from .unit import Unit
 from .user_unit import UserUnit
@@ -26,11 +26,11 @@ def lifecycle(spec: GatewaySpec) -> Lifecycle:
     return way(spec)
 
 
-def outlooks(asked: Sequence[Asked]) -> List[Outlook]:
+def start_checks(asked: Sequence[Asked]) -> List[StartCheck]:
     """Whether a start of each entry can succeed, in their order; each way is asked once for all of its entries."""
-    found: Dict[int, Outlook] = {}
+    found: Dict[int, StartCheck] = {}
     for method, way in LIFECYCLES.items():
         indexes = [index for index, each in enumerate(asked) if each.spec.start_method == method]
         if indexes:
-            found.update(zip(indexes, way.outlooks([asked[index] for index in indexes])))
-    return [found.get(index, Outlook()) for index in range(len(asked))]
+            found.update(zip(indexes, way.start_checks([asked[index] for index in indexes])))
+    return [found.get(index, StartCheck()) for index in range(len(asked))]

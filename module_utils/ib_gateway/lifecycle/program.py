@@ -39,10 +39,10 @@ _COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
 
 
 class Program(NamedTuple):
-    """The program of a command. name: as it may be shown; trouble: why it cannot be run; display: as above."""
+    """The program of a command. name: as it may be shown; obstacle: why it cannot be run; display: as above."""
 
     name: str
-    trouble: Optional[str] = None
+    obstacle: Optional[str] = None
     display: str = UNKNOWN
 
 
@@ -57,9 +57,9 @@ def examine(argv: Sequence[str], folder: str, account: Account, environment: Map
         return Program("(not shown)", "is more than one word and no file; each word needs an item of its own")
     if path is None:
         return Program(name, "is in none of the folders %s" % environment.get("PATH", ""))
-    trouble = cannot_run(path, account) or _interpreter_trouble(path)
-    if trouble:
-        return Program(name, trouble)
+    obstacle = cannot_run(path, account) or _interpreter_obstacle(path)
+    if obstacle:
+        return Program(name, obstacle)
     base = os.path.basename(argv[0])
     if base in _PREFIXES:
         inner, given = _behind(argv)
@@ -103,9 +103,9 @@ def _script(argv: Sequence[str], base: str, name: str, folder: str, account: Acc
         return Program(name)
     path = os.path.join(folder, words[0])
     shown = _name(words[0], path)
-    trouble = cannot_read(path, account)
-    if trouble:
-        return Program(shown or "(not shown)", trouble)
+    obstacle = cannot_read(path, account)
+    if obstacle:
+        return Program(shown or "(not shown)", obstacle)
     text = _text(path) if _SHELL.fullmatch(base) else None
     return Program(shown or name, None, _display_of_script(text))
 
@@ -153,7 +153,7 @@ def _text(path: str) -> Optional[str]:
     return head.decode("utf-8", "replace")
 
 
-def _interpreter_trouble(path: str) -> Optional[str]:
+def _interpreter_obstacle(path: str) -> Optional[str]:
     """Why the kernel would not run a script: without a first line that names an interpreter, or with a wrong one."""
     first = _head(path, 256).partition(b"\n")[0]
     if not first.startswith(b"#!"):

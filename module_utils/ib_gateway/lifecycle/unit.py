@@ -11,7 +11,7 @@ from ..base.unit import UnitState
 from ..observe import processes
 from . import systemctl
 from .accounts import Account, account_of, may_become
-from .base import Asked, CannotStart, Lifecycle, Outlook, Patience, Started
+from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
 from .members import members_of
 from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
 
@@ -22,11 +22,11 @@ class Unit(Lifecycle):
     restarts = True
 
     @classmethod
-    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
+    def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
         """One call to systemctl for all of them."""
         units = [each.spec.any_unit or "" for each in asked]
         shown = show_each(units, systemctl.show)
-        return [_outlook(one, shown[one.spec.any_unit or ""]) for one in asked]
+        return [_start_check(one, shown[one.spec.any_unit or ""]) for one in asked]
 
     @property
     def unit(self) -> str:
@@ -89,7 +89,7 @@ class Unit(Lifecycle):
         return Started(None, self.log)
 
 
-def _outlook(one: Asked, shown: Mapping[str, str]) -> Outlook:
+def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
     unit = one.spec.any_unit or ""
     state = state_of(unit, shown, None)
     facts = UnitFacts(
@@ -101,8 +101,8 @@ def _outlook(one: Asked, shown: Mapping[str, str]) -> Outlook:
         carries=one.process is not None and one.process.unit == unit,
     )
     if state is not None and state.load == "loaded" and not facts.carries:
-        facts = facts._replace(trouble=trouble_of(shown, None), without_display=lacks_display(shown, None))
-    return Outlook(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
+        facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks_display(shown, None))
+    return StartCheck(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
 
 
 def _users_unit(spec: GatewaySpec) -> str:

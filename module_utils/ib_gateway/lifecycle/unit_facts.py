@@ -24,9 +24,9 @@ class UnitFacts(NamedTuple):
     """What speaks for and against the start of a unit. state: None where systemd does not answer; silence: why not.
 
     whose: of whom the unit is, for a person. may_manage: whether this run may start units there. elsewhere: what to
-    correct where another systemd of this host has a unit of that name. trouble: what its file names and cannot be used.
-    without_display: whether it starts what needs a display, and gives it none. carries: whether its gateway runs now,
-    started by it: what its file names was good enough for that one.
+    correct where another systemd of this host has a unit of that name. obstacle: what its file names and cannot be
+    used. without_display: whether it starts what needs a display, and gives it none. carries: whether its gateway runs
+    now, started by it: what its file names was good enough for that one.
     """
 
     unit: str
@@ -35,7 +35,7 @@ class UnitFacts(NamedTuple):
     silence: str = ""
     may_manage: bool = True
     elsewhere: str = ""
-    trouble: Optional[str] = None
+    obstacle: Optional[str] = None
     without_display: bool = False
     carries: bool = False
 
@@ -78,8 +78,8 @@ def _busy(state: UnitState) -> Optional[str]:
 
 def _unusable(facts: UnitFacts) -> Optional[str]:
     """Why what the unit's file names cannot start a gateway."""
-    if facts.trouble:
-        return "%s cannot start: %s" % (facts.unit, facts.trouble)
+    if facts.obstacle:
+        return "%s cannot start: %s" % (facts.unit, facts.obstacle)
     if facts.without_display:
         return (
             "%s would start a gateway without a display, and it would end at once with HeadlessException: "
@@ -179,16 +179,16 @@ def _missing_environment(shown: Mapping[str, str]) -> Optional[str]:
 
 def _unusable_folder(shown: Mapping[str, str], account: Account) -> Optional[str]:
     folder = shown.get("WorkingDirectory", "")
-    trouble = cannot_enter(folder, account) if folder.startswith("/") else None
-    return "its WorkingDirectory= %s %s" % (folder, trouble) if trouble else None
+    obstacle = cannot_enter(folder, account) if folder.startswith("/") else None
+    return "its WorkingDirectory= %s %s" % (folder, obstacle) if obstacle else None
 
 
 def _unusable_program(shown: Mapping[str, str], account: Account) -> Optional[str]:
     for path in _PATH_OF_EXEC.findall(shown.get("ExecStart", "")):
         if path.startswith("/"):
             found = program.examine([path], "/", account, {"PATH": PATH})
-            if found.trouble:
-                return "its program %s %s" % (found.name, found.trouble)
+            if found.obstacle:
+                return "its program %s %s" % (found.name, found.obstacle)
     return None
 
 

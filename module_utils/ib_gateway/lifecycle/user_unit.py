@@ -9,7 +9,7 @@ from typing import Dict, List, Mapping, Optional, Sequence
 from ..observe import processes
 from . import systemctl
 from .accounts import Account, account_of, may_become
-from .base import Asked, CannotStart, Outlook
+from .base import Asked, CannotStart, StartCheck
 from .members import members_of
 from .unit import Unit
 from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
@@ -21,14 +21,14 @@ class UserUnit(Unit):
     """A unit of the systemd of the entry's account."""
 
     @classmethod
-    def outlooks(cls, asked: Sequence[Asked]) -> List[Outlook]:
+    def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
         """One call to systemctl for each account."""
         by_account: Dict[Optional[str], List[Asked]] = {}
         for one in asked:
             by_account.setdefault(one.spec.user, []).append(one)
-        found: Dict[str, Outlook] = {}
+        found: Dict[str, StartCheck] = {}
         for user, entries in by_account.items():
-            found.update(_outlooks(account_of(user), user, entries))
+            found.update(_start_checks(account_of(user), user, entries))
         return [found[one.spec.name] for one in asked]
 
     @property
@@ -60,21 +60,23 @@ class UserUnit(Unit):
         return "journalctl --user-unit=%s" % self.unit
 
 
-def _outlooks(account: Optional[Account], user: Optional[str], asked: Sequence[Asked]) -> Dict[str, Outlook]:
+def _start_checks(account: Optional[Account], user: Optional[str], asked: Sequence[Asked]) -> Dict[str, StartCheck]:
     if account is None:
-        return {one.spec.name: Outlook("this host has no account %s: correct the entry's user" % user) for one in asked}
+        return {
+            one.spec.name: StartCheck("this host has no account %s: correct the entry's user" % user) for one in asked
+        }
     if not may_become(account):
         text = "only root can start units of %s's systemd, and this run is not: run with become" % account.name
-        return {one.spec.name: Outlook(text) for one in asked}
+        return {one.spec.name: StartCheck(text) for one in asked}
     if not os.path.exists(account.runtime_dir + "/systemd/private"):
         text = _asleep(account)
-        return {one.spec.name: Outlook(text) for one in asked}
+        return {one.spec.name: StartCheck(text) for one in asked}
     units = [one.spec.any_unit or "" for one in asked]
     shown = show_each(units, functools.partial(systemctl.show, account=account))
-    return {one.spec.name: _outlook(one, shown[one.spec.any_unit or ""], account) for one in asked}
+    return {one.spec.name: _start_check(one, shown[one.spec.any_unit or ""], account) for one in asked}
 
 
-def _outlook(one: Asked, shown: Mapping[str, str], account: Account) -> Outlook:
+def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> StartCheck:
     unit = one.spec.any_unit or ""
     state = state_of(unit, shown, account.name)
     facts = UnitFacts(
@@ -86,8 +88,8 @@ def _outlook(one: Asked, shown: Mapping[str, str], account: Account) -> Outlook:
         carries=one.process is not None and (one.process.unit_uid, one.process.user_unit) == (account.uid, unit),
     )
     if state is not None and state.load == "loaded" and not facts.carries:
-        facts = facts._replace(trouble=trouble_of(shown, account), without_display=_lacks_display(shown, account))
-    return Outlook(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
+        facts = facts._replace(obstacle=trouble_of(shown, account), without_display=_lacks_display(shown, account))
+    return StartCheck(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
 
 
 def _lacks_display(shown: Mapping[str, str], account: Account) -> bool:

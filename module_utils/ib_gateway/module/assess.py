@@ -67,14 +67,14 @@ def assess(
         looks,
         soak,
     )
-    snapshot, _, strangers = taken[-1]
+    snapshot, _, undeclared = taken[-1]
     found = _together([each for _, each, _ in taken])
     processes = dict(snapshot.processes)
     made_at = {"boot_id": snapshot.boot_id, "boottime": snapshot.boottime}
     return {
         "status": result.overall(diagnosis.status for diagnosis in found),
         "gateways": [result.judgement(diagnosis, _plan(diagnosis), processes, made_at) for diagnosis in found],
-        "undeclared": result.undeclared(strangers, snapshot),
+        "undeclared": result.undeclared(undeclared, snapshot),
         "visibility": result.visibility(snapshot.visibility, found),
         "reset_window": options["reset_window"],
         "looks": [

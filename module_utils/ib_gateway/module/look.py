@@ -128,7 +128,7 @@ def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> Li
     unsure = not snapshot.visibility.privileged
     if not any(each.codes and (unsure or each.entry.spec.startable) for each in found):
         return found
-    from ..lifecycle.outlook import foresee  # most looks find nothing, and do not load it
+    from ..lifecycle.start_check import foresee  # most looks find nothing, and do not load it
 
     told = foresee(found, snapshot)
     kept = snapshot.keepers or _keepers(snapshot)

@@ -1,4 +1,4 @@
-"""How a repair of a host begins and ends in its books, and how a person lifts what keeps gateways from being touched.
+"""How a repair of a host is begun and ended on record, and how a person lifts what keeps gateways from being touched.
 
 Nothing here touches a gateway or decides about one. What stands in the way is returned as a reason, not raised.
 """
@@ -230,7 +230,7 @@ def _chosen(store: StateStore, gateways: Sequence[str]) -> List[str]:
 
 
 def _reset(state_dir: str, by: str, reason: str, check_mode: bool, found: Dict[str, Any]) -> None:
-    """Sets books that cannot be used aside. Raises JournalUnusable when that does not mend them, or Busy."""
+    """Sets a repair state that cannot be used aside. Raises JournalUnusable when that does not mend it, or Busy."""
     folder = Folder.open(state_dir)
     if folder is None:
         return

@@ -1,4 +1,4 @@
-"""What a host's books say about repairs, for a look that writes nothing: one failed open where there are none.
+"""What a host's repair state says, for a look that writes nothing: one failed open where there are none.
 
 Most hosts have none, so what reads them is loaded only where there are some.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def read_status(state_dir: str) -> Dict[str, Any]:
-    """The books in a folder ('' for the default): reading only, never raises.
+    """The repair state in a folder ('' for the default): reading only, never raises.
 
     {journal: absent, ok or unusable; note: what is worth knowing about it, or ''; paused: a text or None; latched:
     [{gateway, since, reason}]; unfinished: [{gateway, action, at, run}]; lease: {by, since} or None}. Times are RFC

@@ -1,4 +1,4 @@
-"""The folder on a host in which a repair keeps its books, and the only way its files are read and written.
+"""The folder on a host that holds the repair state, and the only way its files are read and written.
 
 A folder or file that is a symlink, that another account owns or that others may write to is refused, because what
 stands in it decides whether a gateway may be touched. Files are replaced whole (temporary file, fsync, rename, fsync of
@@ -18,7 +18,7 @@ from typing import List, NoReturn, Optional, Type, Union
 
 from ..base.redaction import plain_text
 
-#: What can be said of a host's books: there are none yet, they can be used, they cannot.
+#: What can be said of a host's repair state: there is none yet, it can be used, it cannot.
 ABSENT, OK, UNUSABLE = "absent", "ok", "unusable"
 
 SYSTEM_FOLDER = "/var/lib/ib-gateway-repair"
@@ -47,7 +47,7 @@ _MOST_LINKS = 40
 
 
 class JournalUnusable(Exception):
-    """The books cannot be read or written, so nothing may be done. The text says what, where and how to mend it."""
+    """The repair state cannot be read or written, so nothing may be done. Says what, where and how to mend it."""
 
 
 class Calls:
@@ -66,7 +66,7 @@ calls = Calls()
 
 
 def default_folder() -> str:
-    """Where the books are when nothing else is said. Raises JournalUnusable for an account without a home."""
+    """Where the repair state is when nothing else is said. Raises JournalUnusable for an account without a home."""
     if os.geteuid() == 0:
         return SYSTEM_FOLDER
     import pwd  # not on every system this file can be imported on

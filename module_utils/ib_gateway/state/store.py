@@ -1,4 +1,4 @@
-"""A host's books, open for one piece of work: lock, lease and journal together, and who writes in them."""
+"""A host's repair state, open for one piece of work: lock, lease and journal together, and who writes in them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Busy(Exception):
 
 
 class StateStore:
-    """The books of one host; use as a context manager. Entering raises JournalUnusable or Busy.
+    """The repair state of one host; use as a context manager. Entering raises JournalUnusable or Busy.
 
     write: takes the lock for as long as the store is open, and makes the folder when there is none. Without it nothing
-    at all is written or made, and the books are read as they stand.
+    at all is written or made, and the repair state is read as it stands.
     """
 
     journal: Journal

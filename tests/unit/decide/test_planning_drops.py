@@ -40,7 +40,7 @@ def look(*clients: Tuple[Process, Dict[str, Any]]) -> Snapshot:
 CROWD = look((script(FIRST, age=60.0), {"idle": 9.0}), (script(SECOND), {"idle": 1.0}))
 
 
-def rungs(plan: Plan) -> List[Tuple[str, bool]]:
+def steps(plan: Plan) -> List[Tuple[str, bool]]:
     return [(each.action, each.only_if_persists) for each in plan.steps]
 
 
@@ -54,7 +54,7 @@ def stopped(plan: Plan) -> List[int]:
 
 def test_a_surplus_connection_is_cut_and_its_script_is_stopped_only_if_that_does_not_help() -> None:
     plan = planned(CROWD)
-    assert rungs(plan) == [("drop_connection", False), ("stop_client", True)]
+    assert steps(plan) == [("drop_connection", False), ("stop_client", True)]
     assert (cut(plan), stopped(plan)) == ([FIRST * 10], [FIRST])
 
 
@@ -85,12 +85,12 @@ def test_a_cut_names_both_ends_the_cookie_and_everybody_who_holds_it() -> None:
 
 def test_a_script_that_the_inventory_names_is_stopped_at_once() -> None:
     plan = planned(CROWD, spec(client_patterns=("bot",)))
-    assert rungs(plan) == [("stop_client", False), ("stop_client", False)]
+    assert steps(plan) == [("stop_client", False), ("stop_client", False)]
 
 
 def test_a_forgotten_connection_is_cut_before_its_script_is_stopped_and_the_gateway_restarted() -> None:
     plan = planned(look((script(FIRST), {"idle": 600.0})), spec(max_api_clients=2), probe("stalled"))
-    assert rungs(plan) == [("drop_connection", False), ("stop_client", True), ("restart", True)]
+    assert steps(plan) == [("drop_connection", False), ("stop_client", True), ("restart", True)]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_what_cannot_be_named_exactly_is_not_cut(more: Dict[str, Any]) -> None:
 
 def test_without_a_cookie_the_script_is_stopped_as_before() -> None:
     plan = planned(look((script(FIRST), {"idle": 9.0, "cookie": None}), (script(SECOND), {})))
-    assert rungs(plan) == [("stop_client", False)] and stopped(plan) == [FIRST]
+    assert steps(plan) == [("stop_client", False)] and stopped(plan) == [FIRST]
 
 
 @pytest.mark.parametrize("shaken", [None, probe("stalled")], ids=["one too many", "a stalled API"])
@@ -148,7 +148,7 @@ def test_of_a_script_s_forgotten_connections_one_is_cut_for_one_too_many_and_the
 def test_no_connection_of_a_gateway_that_no_longer_listens_is_cut() -> None:
     facts: List[Fact] = [*CROWD.processes.values(), *CROWD.connections]
     plan = planned(snapshot(*facts))
-    assert [action for action, _ in rungs(plan)] == ["stop_client", "stop_client", "restart"]
+    assert [action for action, _ in steps(plan)] == ["stop_client", "stop_client", "restart"]
 
 
 @pytest.mark.parametrize(
@@ -179,5 +179,5 @@ def test_clients_keep_a_restart_away_unless_the_entry_allows_it_and_protected_on
     one: GatewaySpec, restarted: bool
 ) -> None:
     plan = planned(WORKING, one, probe("stalled"))
-    assert [action for action, _ in rungs(plan)] == (["restart"] if restarted else [])
+    assert [action for action, _ in steps(plan)] == (["restart"] if restarted else [])
     assert restarted or "cut off pid %d" % FIRST in plan.withheld[0]

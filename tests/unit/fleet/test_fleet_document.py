@@ -218,7 +218,7 @@ def test_what_would_be_done_if_a_fault_persists_is_told_so() -> None:
 
 def test_many_gateways_that_fit_no_entry_take_a_line_for_each_account() -> None:
     look = dict(HEALTHY, undeclared=[{"pid": 9, "user": "bob"}, {"pid": 7, "user": "bob"}, {"pid": 8, "user": "eve"}])
-    assert fleet_document.strangers(look) == [
+    assert fleet_document.undeclared(look) == [
         "left alone: 2 gateways of bob fit no entry: pid 7, 9",
         "left alone: gateway pid 8 of eve fits no entry",
     ]

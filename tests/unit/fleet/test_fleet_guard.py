@@ -1,4 +1,4 @@
-"""The storm brake: a fleet that is broken in common is reported, not repaired."""
+"""The fleet guard: a fleet that is broken in common is reported, not repaired."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_fleet.document.latest import seen
-from ansible.module_utils.ib_fleet.run.fleet_guard import Brake, brake, freezes
+from ansible.module_utils.ib_fleet.run.fleet_guard import Thresholds, freezes, thresholds
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,60 +20,60 @@ UNSEEN: Seen = ("unknown", "partial_visibility")
 
 
 def test_one_broken_host_is_never_a_storm_however_small_the_fleet() -> None:
-    assert freezes([STALLED], Brake()) == ""
-    assert freezes([STALLED, WELL], Brake()) == ""
+    assert freezes([STALLED], Thresholds()) == ""
+    assert freezes([STALLED, WELL], Thresholds()) == ""
 
 
 def test_a_third_is_not_yet_more_than_a_third() -> None:
-    assert freezes([STALLED, STOPPED] + [WELL] * 4, Brake()) == ""
-    assert "2 of 5 hosts" in freezes([STALLED, STOPPED] + [WELL] * 3, Brake())
+    assert freezes([STALLED, STOPPED] + [WELL] * 4, Thresholds()) == ""
+    assert "2 of 5 hosts" in freezes([STALLED, STOPPED] + [WELL] * 3, Thresholds())
 
 
 @pytest.mark.parametrize("bad", [AWAY, UNSEEN], ids=["unreachable", "unknown"])
 def test_hosts_that_could_not_be_judged_count_against_the_fleet(bad: Seen) -> None:
-    assert freezes([STALLED, bad, *[WELL] * 3], Brake()) != ""
+    assert freezes([STALLED, bad, *[WELL] * 3], Thresholds()) != ""
 
 
 def test_a_degraded_host_is_not_broken() -> None:
-    assert freezes([("degraded", "upstream_down")] * 9 + [STALLED], Brake()) == ""
+    assert freezes([("degraded", "upstream_down")] * 9 + [STALLED], Thresholds()) == ""
 
 
 def test_the_same_verdict_on_most_hosts_is_a_storm_although_the_share_allows_it() -> None:
-    wide = Brake(share=Fraction(1))
+    wide = Thresholds(share=Fraction(1))
     assert "handshake_stalled" in freezes([STALLED] * 3 + [WELL, STOPPED], wide)
     assert freezes([STALLED] * 2 + [STOPPED] * 2 + [WELL], wide) == ""
 
 
 def test_hosts_outside_of_this_run_belong_to_the_fleet_and_are_not_held_against_it() -> None:
-    assert freezes([STALLED, STALLED] + [None] * 8, Brake()) == ""
-    assert freezes([STALLED, STALLED, None, None, None], Brake()) != ""
+    assert freezes([STALLED, STALLED] + [None] * 8, Thresholds()) == ""
+    assert freezes([STALLED, STALLED, None, None, None], Thresholds()) != ""
 
 
 def test_a_desk_of_a_few_hosts_is_repaired_although_most_of_them_are_broken() -> None:
-    assert freezes([STALLED, STALLED, WELL], Brake()) == ""
-    assert freezes([STALLED, STOPPED, STALLED, STALLED], Brake()) == ""
-    assert freezes([STALLED, STALLED], Brake()) == ""
+    assert freezes([STALLED, STALLED, WELL], Thresholds()) == ""
+    assert freezes([STALLED, STOPPED, STALLED, STALLED], Thresholds()) == ""
+    assert freezes([STALLED, STALLED], Thresholds()) == ""
 
 
 def test_one_verdict_on_all_of_a_few_hosts_is_a_common_cause() -> None:
-    assert "all 3 hosts are handshake_stalled" in freezes([STALLED] * 3, Brake())
-    assert freezes([STALLED] * 3 + [None], Brake()) == ""
-    assert freezes([STALLED] * 3, Brake(same=Fraction(1))) == ""
+    assert "all 3 hosts are handshake_stalled" in freezes([STALLED] * 3, Thresholds())
+    assert freezes([STALLED] * 3 + [None], Thresholds()) == ""
+    assert freezes([STALLED] * 3, Thresholds(same=Fraction(1))) == ""
 
 
 def test_how_many_hosts_make_a_fleet_is_the_desk_s_to_say() -> None:
-    assert "2 of 3 hosts" in freezes([STALLED, STALLED, WELL], Brake(fleet=3))
+    assert "2 of 3 hosts" in freezes([STALLED, STALLED, WELL], Thresholds(fleet=3))
 
 
 def test_shares_of_one_switch_the_brake_off() -> None:
-    assert freezes([STALLED] * 10, Brake(Fraction(1), Fraction(1))) == ""
+    assert freezes([STALLED] * 10, Thresholds(Fraction(1), Fraction(1))) == ""
 
 
 @given(st.lists(st.sampled_from([WELL, STALLED, STOPPED, AWAY, UNSEEN, None]), max_size=12))
 def test_one_more_broken_host_in_place_of_a_healthy_one_never_lifts_the_brake(fleet: List[Seen]) -> None:
-    if freezes(fleet, Brake()) and WELL in fleet:
+    if freezes(fleet, Thresholds()) and WELL in fleet:
         fleet[fleet.index(WELL)] = STALLED
-        assert freezes(fleet, Brake())
+        assert freezes(fleet, Thresholds())
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_one_more_broken_host_in_place_of_a_healthy_one_never_lifts_the_brake(fl
 )
 def test_a_value_that_makes_no_sense_is_refused_by_its_name(share: Any, same: Any, least: Any, named: str) -> None:
     with pytest.raises(ValueError, match=named.replace("(", r"\(")):
-        brake(share, same, least)
+        thresholds(share, same, least)
 
 
 def test_shares_may_be_given_as_fractions_decimals_or_numbers() -> None:
-    assert brake("1/3", 0.5, "3") == Brake(Fraction(1, 3), Fraction(1, 2), 3)
+    assert thresholds("1/3", 0.5, "3") == Thresholds(Fraction(1, 3), Fraction(1, 2), 3)
 
 
 def test_what_a_look_returned_is_read_as_the_report_reads_it() -> None:

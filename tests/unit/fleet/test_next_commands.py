@@ -115,12 +115,12 @@ def test_after_a_frozen_run_the_commands_are_not_frozen_again() -> None:
     hosts = [fleets.host(name, DOWN, DOWN, **begun(STORM)) for name in "ab"]
     first, all_of_them = commands(*hosts, frozen=STORM)
     assert first == played("remediate.yml")
-    broken, limits = ("unhealthy", "gateway_not_running"), fleet_guard.Brake()
+    broken, limits = ("unhealthy", "gateway_not_running"), fleet_guard.Thresholds()
     assert fleet_guard.freezes([broken, broken, None, None, None], limits), "the two together would be frozen again"
     assert fleet_guard.freezes([broken, None, None, None, None], limits) == ""
     assert "--limit a,b " in all_of_them
     words = dict(word.split("=") for word in shlex.split(all_of_them) if word.startswith("ib_gateway_repair_storm_"))
-    off = fleet_guard.brake(words["ib_gateway_repair_storm_share"], words["ib_gateway_repair_storm_same"], 2)
+    off = fleet_guard.thresholds(words["ib_gateway_repair_storm_share"], words["ib_gateway_repair_storm_same"], 2)
     assert fleet_guard.freezes([broken] * 9, off) == fleet_guard.freezes([broken] * 3, off) == ""
 
 

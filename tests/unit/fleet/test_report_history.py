@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_fleet.document.changes import Comparison, compare, further, known, known_of, troubles
+from ansible.module_utils.ib_fleet.document.changes import Comparison, compare, further, known, known_of, open_findings
 from ansible.module_utils.ib_fleet.document.report_error import ReportError
 from ansible.module_utils.ib_fleet.run import write_report
 from ansible.module_utils.ib_fleet.store import documents
@@ -120,9 +120,9 @@ def test_only_the_gateway_that_was_hidden_is_looked_up_in_older_sweeps() -> None
     hidden = frozenset({("live", "partial_visibility"), ("paper", "duplicate_gateways")})
     then = frozenset({("live", CODE), ("paper", "not_listening")})
     found = further(known(hidden), then, "2026-11-01")
-    assert found.troubles == hidden | {("live", CODE)} and found.hidden == frozenset()
+    assert found.open_findings == hidden | {("live", CODE)} and found.hidden == frozenset()
     away = further(further(known(frozenset({("", "unreachable")})), hidden, "2026-11-02"), then, "2026-11-01")
-    assert away.troubles == {("", "unreachable"), ("paper", "duplicate_gateways"), ("live", CODE)}
+    assert away.open_findings == {("", "unreachable"), ("paper", "duplicate_gateways"), ("live", CODE)}
 
 
 # --- keeping ---------------------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_a_sweep_comes_back_with_what_comparing_needs(tmp_path: Path) -> None:
     found = history.latest(before="2027")
     assert found is not None and found.generated_at == one["generated_at"]
     assert dict(found.statuses) == {each["name"]: each["status"] for each in one["hosts"]}
-    assert dict(found.troubles) == {each["name"]: troubles(each) for each in one["hosts"]}
+    assert dict(found.open_findings) == {each["name"]: open_findings(each) for each in one["hosts"]}
 
 
 def test_only_as_many_sweeps_as_wanted_are_kept_and_their_hosts_go_with_them(tmp_path: Path) -> None:

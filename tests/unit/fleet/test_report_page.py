@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_fleet.document.changes import compare, known, troubles
+from ansible.module_utils.ib_fleet.document.changes import compare, known, open_findings
 from ansible.module_utils.ib_fleet.render import charts
 from ansible.module_utils.ib_fleet.render.page import Past, page
 from ansible.module_utils.ib_fleet.render.view_models import in_words
@@ -186,4 +186,4 @@ def test_charts_say_in_words_what_they_show() -> None:
     assert "status in the last 3 sweeps: healthy 2 times, then unhealthy" in charts.strip(moments)
     assert "handshake over 2 sweeps: 10.0 to 12.5 ms, last 12.5 ms" in charts.line(moments)
     assert charts.line(moments[1:]) == charts.stack([]) == charts.strip([]) == ""
-    assert troubles(fleets.host("a", fleets.UNREACHABLE)) == {("", "unreachable")}
+    assert open_findings(fleets.host("a", fleets.UNREACHABLE)) == {("", "unreachable")}

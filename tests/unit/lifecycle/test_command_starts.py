@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from ansible.module_utils.ib_gateway.lifecycle import accounts, environment, places, program
 from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
-from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Outlook, Patience
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, StartCheck
 from ansible.module_utils.ib_gateway.lifecycle.command import CommandFacts, blocker
-from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
 from ansible.module_utils.ib_gateway.lifecycle.program import BRINGS, NEEDS, UNKNOWN, Program
 from unit.facts import process, spec
 
@@ -42,8 +42,8 @@ def script(folder: Path, text: str, mode: int = 0o755) -> str:
     return str(path)
 
 
-def outlook(*command: str, **more: Any) -> Outlook:
-    return outlooks([Asked(named(*command, **more))])[0]
+def start_check(*command: str, **more: Any) -> StartCheck:
+    return start_checks([Asked(named(*command, **more))])[0]
 
 
 # --- the judgement ---------------------------------------------------------------------------------------------------
@@ -58,7 +58,7 @@ def outlook(*command: str, **more: Any) -> Outlook:
             FINE._replace(program=Program("/opt/x", "does not exist")),
             "start_command cannot be run: its program /opt/x does not exist",
         ),
-        (FINE._replace(folder_trouble="/srv/live is closed to account trader"), "/srv/live is closed"),
+        (FINE._replace(folder_obstacle="/srv/live is closed to account trader"), "/srv/live is closed"),
         (FINE._replace(program=Program("/opt/x", None, NEEDS)), "give DISPLAY in the entry's start_environment"),
         (FINE._replace(ends_with_login=True), "it would end when trader logs out (KillUserProcesses=yes): loginctl"),
     ],
@@ -117,14 +117,14 @@ def test_a_program_is_looked_at_as_its_account_would_run_it(tmp_path: Path) -> N
         ([str(tmp_path)], "is not a program but a folder"),
         ([script(tmp_path, "#!/bin/sh\n", 0o644)], "may not be executed"),
     ):
-        told = outlook(*command).blocker
+        told = start_check(*command).blocker
         assert told is not None and says in told and CANARY not in told, command
     for text, says in (("#!/bin/sh\r\nexit\r\n", "Windows line ends"), ("#!/no/such/sh\n", "/no/such/sh, which does")):
-        told = outlook(script(tmp_path, text)).blocker
+        told = start_check(script(tmp_path, text)).blocker
         assert told is not None and says in told
-    assert outlook(script(tmp_path, "#!/bin/sh\n")).blocker is None
-    assert outlook("env", "DISPLAY=:1", script(tmp_path, "#!/bin/sh\nxterm -e gateway\n")).blocker is None
-    assert outlook("xvfb-run-that-is-not-there").blocker is not None
+    assert start_check(script(tmp_path, "#!/bin/sh\n")).blocker is None
+    assert start_check("env", "DISPLAY=:1", script(tmp_path, "#!/bin/sh\nxterm -e gateway\n")).blocker is None
+    assert start_check("xvfb-run-that-is-not-there").blocker is not None
 
 
 def test_a_folder_on_the_way_closed_to_the_account_keeps_it_from_the_program(tmp_path: Path) -> None:
@@ -145,16 +145,16 @@ def test_a_gateway_without_any_display_is_not_started_and_one_that_is_given_its_
     java.symlink_to("/bin/sleep")
     path = script(tmp_path, "#!/bin/sh\nexec %s GWClient\n" % java)
     for command in ([str(java), "GWClient"], [path], ["sh", path], ["sh", "-c", "exec %s GWClient" % java]):
-        assert outlook(*command).blocker is None  # a link of that name may be anything
+        assert start_check(*command).blocker is None  # a link of that name may be anything
     java.unlink()
     java.write_bytes(b"\x7fELF\0")
     java.chmod(0o755)
     (tmp_path / "jre" / "lib").mkdir()
     (tmp_path / "jre" / "lib" / "libjli.so").touch()
     for command in ([str(java), "GWClient"], [path], ["sh", path], ["sh", "-c", "exec %s GWClient" % java]):
-        told = outlook(*command).blocker
+        told = start_check(*command).blocker
         assert told is not None and "HeadlessException" in told, command
-        assert outlook(*command, start_environment=(("DISPLAY", ":1"),)).blocker is None
+        assert start_check(*command, start_environment=(("DISPLAY", ":1"),)).blocker is None
 
 
 # --- the environment -------------------------------------------------------------------------------------------------
@@ -168,7 +168,7 @@ def test_an_ended_gateway_s_environment_is_what_the_next_one_gets(
     with subprocess.Popen(["sleep", "60"]) as old:
         running = process(old.pid, "java")
         path = script(tmp_path, '#!/bin/sh\necho "$DISPLAY $IB_PASSWORD $EXTRA" > "$OUT"\n: xterm\nexec sleep 0.01\n')
-        assert outlooks([Asked(named(path), running)])[0].blocker is None
+        assert start_checks([Asked(named(path), running)])[0].blocker is None
         environment.keep("live", old.pid)
         old.kill()
     kept = state_dir / "environment" / "live.environment.json"

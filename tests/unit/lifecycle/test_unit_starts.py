@@ -10,7 +10,7 @@ from ansible.module_utils.ib_gateway.base.unit import UnitState
 from ansible.module_utils.ib_gateway.lifecycle import systemctl, unit, unit_facts
 from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience
-from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, outlooks
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
 from ansible.module_utils.ib_gateway.lifecycle.unit_facts import UnitFacts, blocker
 from unit.facts import GATEWAY, UNIT, gateway, spec
 
@@ -57,7 +57,7 @@ def facts(state: Optional[UnitState] = LOADED, **more: Any) -> UnitFacts:
             "systemd is about to start ibgateway.service again by itself: wait for it",
         ),
         (facts(LOADED._replace(active="deactivating", sub="stop-sigterm")), "being stopped"),
-        (facts(trouble="its program /opt/x does not exist"), "cannot start: its program /opt/x does not exist"),
+        (facts(obstacle="its program /opt/x does not exist"), "cannot start: its program /opt/x does not exist"),
         (facts(without_display=True), "without a display"),
     ],
 )
@@ -74,7 +74,7 @@ def test_a_start_that_must_fail_is_told_with_its_cure(found: UnitFacts, says: st
         facts(LOADED._replace(active="active", sub="exited", kind="oneshot", remains_after_exit=True)),
         facts(LOADED._replace(active="failed", result="start-limit-hit")),
         facts(LOADED._replace(active="activating", sub="start-pre")),
-        facts(carries=True, trouble="its program is elsewhere by now", without_display=True),
+        facts(carries=True, obstacle="its program is elsewhere by now", without_display=True),
     ],
 )
 def test_nothing_speaks_against_any_other_unit(found: UnitFacts) -> None:
@@ -160,7 +160,7 @@ class Systemd:
 
 def test_all_units_of_a_host_are_asked_about_in_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     systemd = Systemd(monkeypatch, LoadState="masked")
-    found = outlooks([Asked(spec()), Asked(spec(name="paper", service="paper"))])
+    found = start_checks([Asked(spec()), Asked(spec(name="paper", service="paper"))])
     assert systemd.told == ["show"] and [each.state.load for each in found if each.state] == ["masked", "masked"]
 
 
@@ -169,7 +169,7 @@ def test_a_name_that_is_no_unit_s_does_not_keep_the_others_from_being_asked_abou
 ) -> None:
     Systemd(monkeypatch)
     monkeypatch.setattr(type(spec()), "any_unit", property(lambda each: "no name" if each.name == "paper" else UNIT))
-    fine, wrong = outlooks([Asked(spec()), Asked(spec(name="paper"))])
+    fine, wrong = start_checks([Asked(spec()), Asked(spec(name="paper"))])
     assert fine.blocker is None and wrong.blocker is not None and "is not valid" in wrong.blocker
 
 
@@ -177,7 +177,7 @@ def test_what_a_unit_carries_now_it_can_carry_again(monkeypatch: pytest.MonkeyPa
     """Its program may have been moved since; then the gateway that runs is not held against itself."""
     Systemd(monkeypatch, ExecStart=exec_start(tmp_path / "nothing"))
     carried, other = Asked(spec(), gateway(unit=UNIT)), Asked(spec(), gateway(GATEWAY))
-    assert [bool(each.blocker) for each in outlooks([carried, other])] == [False, True]
+    assert [bool(each.blocker) for each in start_checks([carried, other])] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -217,5 +217,5 @@ def test_a_user_s_unit_is_asked_about_only_where_the_account_s_systemd_runs(monk
     assert own is not None
     for user, says in ((own.name, "loginctl enable-linger"), ("no-such-account", "no account no-such-account")):
         monkeypatch.setattr(Account, "runtime_dir", "/nonexistent")
-        found = outlooks([Asked(spec(user=user, service_scope="user"))])[0].blocker
+        found = start_checks([Asked(spec(user=user, service_scope="user"))])[0].blocker
         assert found is not None and says in found

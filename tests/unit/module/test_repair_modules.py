@@ -1,4 +1,4 @@
-"""The modules that keep a host's books: what they return, what they write, and what a person can mend with them."""
+"""The modules that keep a host's repair state: what they return and write, and what a person can mend with them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ansible.module_utils.ib_gateway.state import journal
 from ansible.module_utils.ib_gateway.state.limits import latched
 from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.store import StateStore
-from unit import books
-from unit.books import act, failed_repair, kinds, params, read, state_dir
+from unit import repair_records
 from unit.module_runs import ANSIBLE_S_OWN, contradictions, differing, documented, run
+from unit.repair_records import act, failed_repair, kinds, params, read, state_dir
 
 __all__ = ["state_dir"]
 
@@ -242,7 +242,7 @@ def test_a_person_is_told_who_works_on_the_host(state_dir: Path, monkeypatch: py
         for more in ({}, {"reset_journal": True}):  # type: Dict[str, Any]
             found = run("ib_repair_release", {"state_dir": str(state_dir), "reason": "x", **more})
             assert found["failed"] and "being repaired by alice@control pid 7" in found["msg"]
-        ended = books.end(state_dir, "r1", live=True)
+        ended = repair_records.end(state_dir, "r1", live=True)
         assert not ended["ended"] and "being repaired by" in ended["reason"]
 
 
@@ -272,7 +272,7 @@ def test_the_pause_of_a_controller_is_any_file_and_readable_for_its_people(tmp_p
 
 
 def test_a_pause_can_be_set_while_a_repair_holds_the_lock(state_dir: Path) -> None:
-    books.begin(state_dir)
+    repair_records.begin(state_dir)
     with StateStore(str(state_dir), "r1", "", write=True):
         assert pause(state_dir, reason="stop", minutes=5)["changed"] is True
 

@@ -19,8 +19,8 @@ from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.authorization import Authorization
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from unit.books import StoppingCalls, begin, kinds, state_dir
 from unit.module_runs import run
+from unit.repair_records import StoppingCalls, begin, kinds, state_dir
 
 __all__ = ["state_dir"]
 few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -20,7 +20,7 @@ from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.state_folder import Folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from unit.books import NOW, StoppingCalls, authorization, begin, record, signed
+from unit.repair_records import NOW, StoppingCalls, authorization, begin, record, signed
 
 quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 JSON = st.recursive(

@@ -57,7 +57,7 @@ SLOW = [
     "the journal is damaged",
     "the journal is lost",
     "the journal is torn",
-    "a person resets the books",
+    "a person resets the repair state",
 ]
 #: What a repair has something to do about.
 FAULTS = [
@@ -131,7 +131,7 @@ class Repairs(RuleBasedStateMachine):
         run = self.runs[which]
         if run is None or not run.alive or run.phase == "over":
             self.count += 1
-            frozen = fleet_guard.freezes([(each, each) for each in ("unhealthy", *fleet)], fleet_guard.Brake())
+            frozen = fleet_guard.freezes([(each, each) for each in ("unhealthy", *fleet)], fleet_guard.Thresholds())
             assert bool(frozen) == ("unreachable" in fleet)
             run = Run(self.host, self.entries, self.state_dir, "r%d" % self.count, lambda: self.blackout, frozen)
             self.runs[which] = run

@@ -13,7 +13,7 @@ from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.authorization import Authorization
 from ansible.module_utils.ib_gateway.state.journal import JournalUnusable
 from ansible.module_utils.ib_gateway.state.repair_status import read_status
-from unit.books import (
+from unit.repair_records import (
     DIGEST,
     FULL,
     FailingCalls,

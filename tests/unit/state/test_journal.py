@@ -17,7 +17,7 @@ from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.state_folder import Folder
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from unit.books import (
+from unit.repair_records import (
     DIGEST,
     NOW,
     authorization,

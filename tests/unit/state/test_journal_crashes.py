@@ -16,7 +16,7 @@ from ansible.module_utils.ib_gateway.state.limits import latched, unfinished
 from ansible.module_utils.ib_gateway.state.records import format_line, parse_line
 from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.state_folder import Folder
-from unit.books import (
+from unit.repair_records import (
     DIGEST,
     FULL,
     Crash,
@@ -109,7 +109,7 @@ def test_a_torn_last_line_is_told_and_cut_off_at_the_next_append(state_dir: Path
     assert not read(state_dir).torn
 
 
-def climb(state_dir: Path, done: List[str]) -> None:
+def repair(state_dir: Path, done: List[str]) -> None:
     """Two repairs, one after the other; done: what has returned, and so must never be forgotten."""
     for run, gateway in (("r1", "live"), ("r2", "paper")):
         if begin(state_dir, run, [gateway])["begun"]:
@@ -125,7 +125,7 @@ def climb(state_dir: Path, done: List[str]) -> None:
 
 
 def promised(state_dir: Path) -> List[str]:
-    """What the books know, in the words of climb()."""
+    """What the books know, in the words of repair()."""
     records = read(state_dir).records if (state_dir / journal.FILE).exists() else ()
     open_ones = {each.n for each in unfinished(records)}
     found = ["%s %s" % (each.kind, each.run) for each in records if each.kind in ("begin", "intent")]
@@ -145,7 +145,7 @@ def test_a_crash_between_any_two_system_calls_loses_nothing(
         done: List[str] = []
         crashing(calls)
         try:
-            climb(folder, done)
+            repair(folder, done)
             break
         except Crash:
             crashing(StoppingCalls())

@@ -13,7 +13,7 @@ from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.lease import Lease, held_text, void
 from ansible.module_utils.ib_gateway.state.repair_status import read_status
 from ansible.module_utils.ib_gateway.state.store import Busy, StateStore
-from unit.books import BOOT, DIGEST, NOW, authorization, begin, end, kinds, read, state_dir
+from unit.repair_records import BOOT, DIGEST, NOW, authorization, begin, end, kinds, read, state_dir
 
 __all__ = ["state_dir"]
 ONE = Lease("r1", "alice@control pid 7", "2026-11-22T18:00:00Z", BOOT, NOW.boottime, 900.0)

@@ -21,7 +21,7 @@ from ansible.module_utils.ib_gateway.state.limits import (
 from ansible.module_utils.ib_gateway.state.records import Moment, Record, age, epoch, rfc3339
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.books import NOW, record
+from unit.repair_records import NOW, record
 
 LAX = Rules(repairs_per_hour=100, restarts_per_hour=100, backoff=0.0)
 

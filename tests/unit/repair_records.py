@@ -1,4 +1,4 @@
-"""A host's books for tests: runs that begin, act and end in a folder, and system calls that fail or stop on demand."""
+"""A host's repair state for tests: runs that begin, act and end in it, and system calls that fail on demand."""
 
 from __future__ import annotations
 

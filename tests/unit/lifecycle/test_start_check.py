@@ -7,8 +7,8 @@ from typing import List, Sequence
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Visibility
 from ansible.module_utils.ib_gateway.base.unit import UnitMember
-from ansible.module_utils.ib_gateway.lifecycle import outlook
-from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Outlook
+from ansible.module_utils.ib_gateway.lifecycle import start_check
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, StartCheck
 from unit.facts import GATEWAY, SCRIPT, SECOND, connection, gateway, judged, listener, script, snapshot, spec
 
 ORDINARY = Visibility(user="trader", privileged=False)
@@ -23,18 +23,18 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> List[Asked]:
         for pid, name, kind in ((SCRIPT, "router.py", "other"), (GATEWAY, "java", "gateway"), (SECOND, "x", "gateway"))
     )
 
-    def answer(entries: Sequence[Asked]) -> List[Outlook]:
+    def answer(entries: Sequence[Asked]) -> List[StartCheck]:
         found.extend(entries)
-        return [Outlook("it is masked", members=members) for _ in entries]
+        return [StartCheck("it is masked", members=members) for _ in entries]
 
-    monkeypatch.setattr(outlook, "outlooks", answer)
+    monkeypatch.setattr(start_check, "start_checks", answer)
     return found
 
 
 def test_only_entries_with_a_fault_and_the_means_to_start_are_asked_about(asked: List[Asked]) -> None:
     well, off = snapshot(gateway(), listener()), snapshot()
     found = [judged(well), judged(off), judged(off, spec(service=None))]
-    told = outlook.foresee(found, off)
+    told = start_check.foresee(found, off)
     assert len(asked) == 1 and asked[0] == Asked(spec(), None)
     assert [each.entry.start_blocker for each in told] == [None, "it is masked", None]
     assert (told[0], told[2]) == (found[0], found[2]) and told[1].entry.confined_to is None
@@ -43,15 +43,15 @@ def test_only_entries_with_a_fault_and_the_means_to_start_are_asked_about(asked:
 def test_the_gateway_that_serves_is_the_one_whose_environment_is_asked_for(asked: List[Asked]) -> None:
     young = gateway(SECOND, age=5.0)
     look = snapshot(gateway(), young, listener())
-    outlook.foresee([judged(look)], look)
-    outlook.foresee([judged(snapshot(gateway(), young))], look)
+    start_check.foresee([judged(look)], look)
+    start_check.foresee([judged(snapshot(gateway(), young))], look)
     assert [each.process.pid for each in asked if each.process] == [GATEWAY, SECOND]
 
 
 @pytest.mark.usefixtures("asked")
 def test_who_lives_in_the_unit_is_known_by_what_the_entry_knows() -> None:
     look = snapshot(gateway(), listener(), script(name="router.py"), connection(SCRIPT), queues={4001: (2, 2, 2)})
-    entry = outlook.foresee([judged(look, spec(protected_clients=("router",)))], look)[0].entry
+    entry = start_check.foresee([judged(look, spec(protected_clients=("router",)))], look)[0].entry
     assert [(each.pid, each.kind, each.protected) for each in entry.unit_members] == [
         (SCRIPT, "client", True),
         (GATEWAY, "gateway", False),
@@ -67,8 +67,8 @@ def test_who_lives_in_the_unit_is_known_by_what_the_entry_knows() -> None:
 )
 def test_who_could_not_see_afterwards_does_not_start_anything(user: str, says: str) -> None:
     look = snapshot(gateway(user=user or "trader"), sight=ORDINARY)
-    told = outlook.foresee([judged(look, spec(user=user))], look)[0].entry.start_blocker or ""
+    told = start_check.foresee([judged(look, spec(user=user))], look)[0].entry.start_blocker or ""
     assert (says in told and "could not see" in told) if says else told == "it is masked"
-    assert outlook.foresee([judged(look, spec(user=user))], look)[0].entry.confined_to == "trader"
+    assert start_check.foresee([judged(look, spec(user=user))], look)[0].entry.confined_to == "trader"
     as_root = look._replace(visibility=ORDINARY._replace(privileged=True))
-    assert outlook.foresee([judged(look, spec(user=user))], as_root)[0].entry.start_blocker == "it is masked"
+    assert start_check.foresee([judged(look, spec(user=user))], as_root)[0].entry.start_blocker == "it is masked"

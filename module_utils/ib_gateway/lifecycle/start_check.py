@@ -12,8 +12,8 @@ from ..base.classify import matches_any
 from ..base.host import Process, Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.unit import UnitMember
-from .base import Asked, Outlook
-from .lifecycles import outlooks
+from .base import Asked, StartCheck
+from .lifecycles import start_checks
 
 
 def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
@@ -22,10 +22,10 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
     asked = [Asked(found[index].entry.spec, _running(found[index].entry)) for index in indexes]
     confined_to = None if snapshot.visibility.privileged else snapshot.visibility.user
     told = [each._replace(entry=each.entry._replace(confined_to=confined_to)) if each.codes else each for each in found]
-    for index, outlook in zip(indexes, outlooks(asked)):
-        entry = informed(told[index].entry, outlook)
+    for index, start_check in zip(indexes, start_checks(asked)):
+        entry = informed(told[index].entry, start_check)
         blind = blind_afterwards(entry, snapshot.visibility)
-        told[index] = told[index]._replace(entry=entry._replace(start_blocker=blind or outlook.blocker))
+        told[index] = told[index]._replace(entry=entry._replace(start_blocker=blind or start_check.blocker))
     return told
 
 
@@ -37,12 +37,12 @@ def _running(entry: Entry) -> Optional[Process]:
     return min(entry.processes, key=lambda process: process.age, default=None)
 
 
-def informed(entry: Entry, outlook: Outlook) -> Entry:
+def informed(entry: Entry, start_check: StartCheck) -> Entry:
     """The entry, with what was found out about a start of it."""
     return entry._replace(
-        start_blocker=outlook.blocker,
-        unit_state=outlook.state,
-        unit_members=tuple(_placed(each, entry) for each in outlook.members),
+        start_blocker=start_check.blocker,
+        unit_state=start_check.state,
+        unit_members=tuple(_placed(each, entry) for each in start_check.members),
     )
 
 
