@@ -180,7 +180,7 @@ from ansible.module_utils.ib_gateway.act import action_session, restart_gateway
 from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
 from ansible.module_utils.ib_gateway.base.actions import RESTART
 from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN
-from ansible.module_utils.ib_gateway.base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
+from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
@@ -218,10 +218,16 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     with ActionSession(module) as session:
         steps = steps_of(module, RESTART)
         specs = _specs(module, session, steps)
+        done: Dict[Any, str] = {}
         for step in session.admit(steps):
-            if session.still(step, session.look()[step.gateway]):
+            carrier = specs[step.gateway].container
+            if carrier is not None and carrier in done:
+                session.add(step, ALREADY, "restarted together with %s, in the same container" % done[carrier])
+            elif session.still(step, session.look()[step.gateway]):
                 found = _restart(session, step, specs[step.gateway], way)
                 rows[found.result].append(_row(specs[step.gateway], found))
+                if carrier is not None and found.acted:
+                    done[carrier] = step.gateway
                 acted = acted or found.acted
         result = {**session.returned(acted), **rows}
     if module._diff:
@@ -239,14 +245,17 @@ def _specs(module: GatewayModule, session: ActionSession, steps: List[Step]) -> 
         spec, target = specs.get(step.gateway), step.target
         if spec is None:
             module.give_up("the option steps names %r, and no entry of gateways has that name" % step.gateway)
-        if target["by"] not in ("unit", "identity"):
+        if target["by"] not in ("unit", "container", "identity"):
             module.give_up(
-                "the option steps has %s restarted by %r; known are unit and identity" % (spec.name, target["by"])
+                "the option steps has %s restarted by %r; known are unit, container and identity"
+                % (spec.name, target["by"])
             )
         if not spec.startable:
             module.give_up("entry %s cannot be started: %s" % (spec.name, spec.why_not_startable))
         if target["by"] == "unit" and not spec.service:
             module.give_up("the option steps has %s restarted by its unit, and its entry has no service" % spec.name)
+        if target["by"] == "container" and not spec.container:
+            module.give_up("the option steps has %s restarted by its container, and its entry has none" % spec.name)
         if target["by"] == "identity" and not target.get("process"):
             module.give_up("the option steps names no process of %s to be ended" % spec.name)
     return specs

@@ -227,7 +227,7 @@ def _steps(module: GatewayModule, session: ActionSession) -> List[Step]:
         if step.gateway not in specs:
             module.give_up("the option %s names %r, and no entry of gateways has that name" % (option, step.gateway))
         if not specs[step.gateway].startable:
-            module.give_up("entry %s has neither service nor start_command: nothing can start it" % step.gateway)
+            module.give_up("entry %s has no service, start_command or container: nothing starts it" % step.gateway)
     once = {step.gateway: of_entry(step, specs[step.gateway]) for step in steps}
     return list(once.values())
 
@@ -261,7 +261,8 @@ def _start(
             return outcome_of(step, REFUSED, str(refusal), unit=unit)
         except CannotStart as error:
             return outcome_of(step, UNSURE if error.pending else FAILED, str(error), unit=unit)
-        reason = "started by its unit" if unit else "started as pid %d" % (came[0].pid or 0)
+        by = "its unit" if unit else "its container" if spec.container else ""
+        reason = "started by %s" % by if by else "started as pid %d" % (came[0].pid or 0)
         return outcome_of(step, DONE, reason, unit=unit, pid=came[0].pid)
 
     outcome = session.take(step, do)

@@ -11,7 +11,7 @@ from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 from ..base.plan import Entry
 from ..base.spec import GatewaySpec
 from ..base.unit import UnitState
-from ..decide.targets import BY_UNIT
+from ..decide.targets import BY_CONTAINER, BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.lifecycles import lifecycle
 from ..lifecycle.start_check import informed
@@ -26,17 +26,20 @@ RESULTS = (RESTARTED, REFUSED, NOT_RESTARTED)
 
 @dataclass(frozen=True)
 class Order:
-    """What a restart step names. by_unit: whether the entry's unit restarts it; process: None where there is none."""
+    """What a restart step names. by_unit: whether the entry's unit restarts it, or its container; process: None where
+    there is none. beside: pids of broken gateways of other entries that end as well.
+    """
 
     by_unit: bool
     process: Optional[Target]
+    beside: Tuple[int, ...] = ()
 
     @classmethod
     def named(cls, plan: Mapping[str, Any]) -> Order:
         """The target of a restart step."""
         process = plan.get("process")
         target = Target.named({**process, "role": "gateway"}) if process else None
-        return cls(plan["by"] == BY_UNIT, target)
+        return cls(plan["by"] in (BY_UNIT, BY_CONTAINER), target, tuple(plan.get("beside") or ()))
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,7 @@ def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
     if start_check.blocker:
         raise Refused("it could not be started again: %s" % start_check.blocker)
     others = informed(entry, start_check).others_in_unit() if order.by_unit else ()
+    others = tuple(each for each in others if each.protected or each.pid not in order.beside)
     if others:
         whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
         raise Refused("%s also carries %s" % (gateway.describe(), whom))
@@ -150,12 +154,12 @@ def _in_one_step(named: Optional[Target], gateway: Lifecycle, way: Way, announce
         raise Refused("its entry has no service any more")
     gone = _prove_carried(named, gateway)
     told = "start" if gone else "restart"
-    reason = "%sed by its unit" % told + (", because the process had ended meanwhile" if gone else "")
+    reason = "%sed by its %s" % (told, gateway.carrier) + (", because the process had ended meanwhile" if gone else "")
     if way.dry_run:
         return Outcome(RESTARTED, "would be " + reason, acted=True)
     announce()
     if not gone and _prove_carried(named, gateway):  # to announce it takes a moment
-        told, reason = "start", "started by its unit, because the process had ended meanwhile"
+        told, reason = "start", "started by its %s, because the process had ended meanwhile" % gateway.carrier
     try:
         again = told == "restart"
         started = gateway.restart(way.patience) if again else gateway.start(Patience(way.patience))

@@ -214,10 +214,24 @@ def hold(target: Target) -> int:
         raise Refused("it cannot be held by pidfd: %s" % error.strerror) from None
     try:
         prove(target)
+        _spare_container(target)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
+
+
+def _spare_container(target: Target) -> None:
+    """Raises Refused for a process whose end would end a container: its first process, what that runs, a gateway.
+
+    What of the system's units carries a container is stopped as a unit, by its own engine.
+    """
+    inside = processes.pid_inside(target.pid)
+    if inside is None or target.unit is not None:
+        return
+    stat = processes.read_stat(target.pid)
+    if target.role == "gateway" or inside == 1 or (stat is not None and processes.pid_inside(stat.ppid) in (None, 1)):
+        raise Refused("pid %d lives in a container that could end with it: its engine has to end it" % target.pid)
 
 
 def prove(target: Target) -> None:

@@ -43,8 +43,8 @@ _CONNECTION: Mapping[str, Any] = {
     "gateway_process": _PROCESS,
     "client_processes": [_PROCESS],
 }
-_ENTRY: Mapping[str, Any] = {"port?": int, "timeout?": int, "service?": str}
-_RESTART: Mapping[str, Any] = {**_ENTRY, "by": str, "process?": _PROCESS}
+_ENTRY: Mapping[str, Any] = {"port?": int, "timeout?": int, "service?": str, "container?": str}
+_RESTART: Mapping[str, Any] = {**_ENTRY, "by": str, "process?": _PROCESS, "beside?": [int]}
 _COMMANDED: Mapping[str, Any] = {"port": int, "process": _PROCESS, "command_server": _SERVER, "timeout?": int}
 _AWAITED: Mapping[str, Any] = {"for": str, "port?": int, "timeout?": int}
 
@@ -64,7 +64,8 @@ def _connection(gateway: str, target: Mapping[str, Any]) -> str:
 
 
 def _entry(gateway: str, target: Mapping[str, Any]) -> str:
-    return "%s by %s" % (gateway, "unit %s" % target["service"] if target.get("service") else "its start_command")
+    unit = "unit %s" % target["service"] if target.get("service") else None
+    return "%s by %s" % (gateway, unit or target.get("container") or "its start_command")
 
 
 def _by_command(target: Mapping[str, Any]) -> str:

@@ -25,12 +25,11 @@ MAIN_CLASSES = {
     "ibcalpha.ibc.IbcTws": (TWS, "ibc"),
     "ibcontroller.IBController": (TWS, "ibcontroller"),
 }
+#: Relays of container engines: they hold a port of the host, also while nothing is behind it.
+CONTAINER_PROXIES = ("docker-proxy", "conmon", "rootlessport", "slirp4netns", "pasta")
 _RELAYS = (
+    *CONTAINER_PROXIES,
     "socat",
-    "docker-proxy",
-    "rootlessport",
-    "slirp4netns",
-    "pasta",
     "haproxy",
     "nginx",
     "ssh",

@@ -8,7 +8,10 @@ may hold secrets: JSON would spell a tuple out, and refuses a dataclass. Runs on
 # Annotations are evaluated here: NamedTuple would compile each one that is only text.
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+
+if TYPE_CHECKING:  # most hosts have no container with a gateway, and do not load it
+    from .container import Way
 
 # TCP states by the names the kernel uses.
 ESTABLISHED = "ESTABLISHED"
@@ -88,8 +91,9 @@ class Process:
     relay: Optional[str] = None
     #: Whether its open sockets could be read; without that its ports are not known.
     sockets_visible: bool = True
-    #: Whether it lives in another network namespace than the look.
+    #: Whether it lives in another network namespace than the look, and whether the look has gone on into that.
     other_netns: bool = False
+    reached: bool = False
     #: Whether it is this run itself: the module, its ssh session, its become, up to pid 1.
     own_run: bool = False
     #: The kernel's letter for its state: T is stopped by a signal, t by a tracer. Empty where the system does not say.
@@ -98,6 +102,8 @@ class Process:
     pairs: bool = False
     #: How many connections of its own the kernel still tries to make: SYN_SENT, nobody has answered yet.
     unanswered: int = 0
+    #: The number of its account, which is the same inside and outside of a container.
+    uid: Optional[int] = None
     #: Where a gateway keeps its settings, symbolic links resolved; None where nothing tells.
     folder: Optional[str] = None
 
@@ -318,3 +324,5 @@ class Snapshot(NamedTuple):
     localhost: Tuple[str, ...] = ()
     #: By the path that an entry gives, what its settings folder really is.
     folders: Mapping[str, Folder] = _NOTHING
+    #: By entry, how its port leads into a container; empty on a host where none does.
+    ways: Mapping[str, "Way"] = _NOTHING

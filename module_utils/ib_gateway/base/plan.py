@@ -11,6 +11,7 @@ from .unit import UnitMember, UnitState
 
 if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they need
     from .command_server import CommandServer
+    from .container import Way
 
 
 class Step(NamedTuple):
@@ -68,6 +69,10 @@ class Entry(NamedTuple):
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
     command_servers: Tuple["CommandServer", ...] = ()
+    #: How its port leads into a container; None where it does not.
+    way: Optional["Way"] = None
+    #: Those of its processes, by pid, that live in a pid namespace below this run's: asked where something is wrong.
+    contained: FrozenSet[int] = frozenset()
 
     @property
     def maybe(self) -> Tuple[Process, ...]:
@@ -81,6 +86,14 @@ class Entry(NamedTuple):
             return process.user_unit == user_unit and self.spec.user in (None, process.user)
         return unit is not None and process.unit == unit
 
+    def in_container(self, process: Process) -> bool:
+        """Whether a process lives in the container that the entry names."""
+        return self.spec.container is not None and self.way is not None and process.pid in self.way.members
+
+    def carried(self, process: Process) -> bool:
+        """Whether what the entry names, a unit or a container, carries a process."""
+        return self.in_unit(process) or self.in_container(process)
+
     def command_server(self, process: Process) -> Optional["CommandServer"]:
         """The command server of one of its gateways; None where that has none, or nothing proves it."""
         return next((each for each in self.command_servers if each.pid == process.pid), None)
@@ -91,6 +104,10 @@ class Entry(NamedTuple):
         return tuple(
             each for each in self.unit_members if each.protected or (each.kind == "gateway" and each.pid not in own)
         )
+
+    def also_broken(self) -> Tuple[UnitMember, ...]:
+        """Gateways of other entries in its container that serve nobody, and need what this one needs."""
+        return tuple(each for each in self.unit_members if each.kind == "broken gateway" and not each.protected)
 
     def open_connections(self) -> FrozenSet[ApiConnection]:
         """The API connections that are open; one that several processes hold is one."""

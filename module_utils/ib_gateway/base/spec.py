@@ -34,7 +34,7 @@ HELPER_PORTS = frozenset(range(7462, 7466))
 
 
 #: The ways to start a gateway that a lifecycle exists for, as start_method has them.
-STARTABLE_BY = ("unit", "user_unit", "command")
+STARTABLE_BY = ("unit", "user_unit", "command", "container")
 
 
 class Container(NamedTuple):
@@ -91,8 +91,18 @@ class GatewaySpec:
         return self.unit or self.user_unit
 
     @property
+    def carrier(self) -> Optional[str]:
+        """What carries it, in words: its unit or its container; None without one."""
+        if self.container is not None:
+            return "%s container %s" % self.container
+        return "unit %s" % self.any_unit if self.any_unit else None
+
+    @property
     def unit_key(self) -> Optional[str]:
-        """How a look names that unit: a user's unit behind its account's name, since two accounts may have one each."""
+        """How a look names that unit: a user's unit behind its account's name, since two accounts may have one each;
+        a container behind its engine's."""
+        if self.container is not None:
+            return "%s:%s" % self.container
         return "%s/%s" % (self.user, self.user_unit) if self.user_unit else self.unit
 
     @property
@@ -118,6 +128,4 @@ class GatewaySpec:
     @property
     def why_not_startable(self) -> str:
         """Why the gateway cannot be started, in words that follow its name; only for one that is not startable."""
-        if self.container is not None:
-            return "its entry has it in container %s, and this project does not start containers" % self.container.name
         return "its entry has neither service nor start_command to start it with"

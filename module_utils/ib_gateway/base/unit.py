@@ -1,4 +1,4 @@
-"""What systemd says of the unit that an entry names, and who lives in its control group."""
+"""What systemd says of the unit that an entry names, or an engine of its container, and who lives in it."""
 
 from typing import NamedTuple, Optional, Tuple
 
@@ -26,6 +26,14 @@ class UnitState(NamedTuple):
     account: Optional[str] = None
     #: Seconds after which systemd kills what has not ended when the unit is stopped; None where it never does.
     kills_after: Optional[float] = None
+    #: Who runs it, and what a name alone does not say it is: a container's state has the same shape.
+    manager: str = "systemd"
+    noun: str = "unit "
+
+    @property
+    def title(self) -> str:
+        """What it is called, for a person."""
+        return self.noun + self.name
 
     @property
     def start_limit_hit(self) -> bool:
@@ -52,7 +60,7 @@ class UnitState(NamedTuple):
 
 
 class UnitMember(NamedTuple):
-    """A process in a unit's control group. kind: gateway, client or other; command: redacted.
+    """A process in a unit's control group. kind: gateway, broken gateway, client or other; command: redacted.
 
     protected: whether protected_clients names it.
     """

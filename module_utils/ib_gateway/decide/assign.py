@@ -8,7 +8,7 @@ nobody's, is told, and is left alone.
 from __future__ import annotations
 
 import posixpath
-from typing import Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Entry
@@ -30,6 +30,8 @@ class Host(NamedTuple):
     folders: Mapping[str, Folder]
     looked_as: str
     held: Mapping[int, FrozenSet[int]]
+    #: By entry, how its port leads into a container.
+    ways: Mapping[str, Any] = {}
 
 
 def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[Entry, ...], Tuple[Process, ...]]:
@@ -75,7 +77,7 @@ def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
         for pid in listening
     }
     had = {pid: frozenset(held[pid]) for pid in held}
-    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user, had)
+    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user, had, snapshot.ways)
 
 
 def _entry(
@@ -112,6 +114,7 @@ def _entry(
         unit_age=snapshot.units.get(spec.unit_key or ""),
         keepers=_keepers(spec, specs, host, snapshot),
         seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
+        way=snapshot.ways.get(spec.name),
     )
 
 
@@ -121,14 +124,16 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
     One that carries a gateway now keeps that one, and one in the unit of another entry that one's. A script of root may
     start the gateway of any account; a supervisor of root keeps the programs of many.
     """
+    if spec.container is not None:
+        inside = host.ways[spec.name].inhabitants if spec.name in host.ways else frozenset()
+        return tuple(each for each in snapshot.keepers if each.pid in inside and _may_bring(each, spec))
     accounts = {spec.user} if spec.user else {each.owner for each in _folders(spec, host)} - {None}
     units = {each.unit for each in specs if each.name != spec.name and each.unit}
     return tuple(
         each
         for each in snapshot.keepers
-        if (each.supervises or not each.gateways)
-        and each.trading_mode in (None, spec.trading_mode)
-        and each.product in (None, spec.product)
+        if _may_bring(each, spec)
+        and not any(each.pid in way.inhabitants for way in host.ways.values())
         and (
             not accounts
             or each.user in accounts
@@ -136,6 +141,15 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
             or (spec.unit is not None and each.unit == spec.unit)
         )
         and each.unit not in units
+    )
+
+
+def _may_bring(keeper: Keeper, spec: GatewaySpec) -> bool:
+    """Whether it is free to bring a gateway of the entry's mode and product."""
+    return (
+        (keeper.supervises or not keeper.gateways)
+        and keeper.trading_mode in (None, spec.trading_mode)
+        and keeper.product in (None, spec.product)
     )
 
 
@@ -176,13 +190,17 @@ def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
         return NOT
     if kind.trading_mode not in (None, spec.trading_mode):
         return NOT
-    if spec.user is not None and spec.user != process.user:
+    if spec.container is not None:
+        return _claim_in_container(spec, process, host)
+    if spec.user is not None and spec.user not in (process.user, str(process.uid)):
         return NOT
     if kind.unsupported is not None:
         return UNPLACED
     if spec.unit is not None and process.unit == spec.unit:
         # Nobody but the system puts a process into a unit of the system; the folder tells two in one unit apart.
         return NOT if _apart(spec, process, host) else OWN
+    if process.reached and spec.port not in host.ports[process.pid]:
+        return NOT  # its container has ports of its own, and none of them is led to by the entry's
     placed = _placed(spec, process, host)
     if placed is False:
         return NOT
@@ -190,6 +208,16 @@ def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
         return CLAIMS if placed or spec.port in host.ports[process.pid] else NOT
     ports = host.ports[process.pid] or host.held[process.pid]  # it serves them, or has served them
     return OWN if placed or spec.port in ports else UNPLACED
+
+
+def _claim_in_container(spec: GatewaySpec, process: Process, host: Host) -> str:
+    """The container that the entry names tells whose it is; its folder, of several in one container."""
+    way = host.ways.get(spec.name)
+    if way is None or process.pid not in way.members:
+        return NOT
+    if process.gateway is not None and process.gateway.unsupported is not None:
+        return UNPLACED
+    return NOT if _placed(spec, process, host) is False else OWN
 
 
 def _placed(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]:

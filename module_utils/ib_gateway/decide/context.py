@@ -112,6 +112,9 @@ class RuleContext(NamedTuple):
         apart = {each.pid for each in (*self.frozen, *self.unrouted)}
         if self.told is not None:
             apart.add(self.told.pid or 0)
+        way = self.entry.way
+        if way is not None and (way.broken or way.taken) and way.door is not None:
+            apart |= way.gateways  # it listens where it lives
         return tuple(each for each in self.waiting if each.pid not in apart)
 
     @property
@@ -143,8 +146,8 @@ class RuleContext(NamedTuple):
         if not self.absent or state is None or state.holds_without_process:
             return ""
         if state.comes_back:
-            return "systemd is about to start its unit %s again" % state.name
-        return "its unit %s is %s" % (state.name, state.active) if state.active in _ALIVE else ""
+            return "%s is about to start its %s again" % (state.manager, state.title)
+        return "its %s is %s" % (state.title, state.active) if state.active in _ALIVE else ""
 
     @property
     def crashing(self) -> bool:

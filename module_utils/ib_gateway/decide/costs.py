@@ -19,7 +19,7 @@ from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
 from .context import lost
-from .targets import BY_UNIT
+from .targets import BY_CONTAINER, BY_UNIT
 
 #: So many are named one by one.
 _NAMED = 6
@@ -72,6 +72,9 @@ def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
     process = target.get("process")
     served = _served_by(entry, process["pid"]) if process else []
     ending = _killed_by_systemd(entry, process) if process and target["by"] == BY_UNIT else _kill(process or {})
+    if target["by"] == BY_CONTAINER and entry.way is not None and entry.way.state is not None:
+        state = entry.way.state
+        ending = ["%s kills what of it has not ended after %g s" % (state.engine, state.stop_timeout)]
     return "; ".join([_sessions(served), *_also_in_unit(entry, target, served), *ending, _login(entry)])
 
 
@@ -114,7 +117,7 @@ def _killed_by_systemd(entry: Entry, process: Mapping[str, Any]) -> List[str]:
 
 def _also_in_unit(entry: Entry, target: Mapping[str, Any], served: Sequence[Client]) -> List[str]:
     """Who else ends with the unit that restarts the gateway, and has not been named for its session."""
-    if target["by"] != BY_UNIT:
+    if target["by"] not in (BY_UNIT, BY_CONTAINER):
         return []
     known = {each.pid for each in entry.processes} | {each.process.pid for each in served if each.process}
     others = [
@@ -122,7 +125,7 @@ def _also_in_unit(entry: Entry, target: Mapping[str, Any], served: Sequence[Clie
         for each in entry.unit_members
         if each.pid not in known
     ]
-    return ["what else lives in its unit ends as well: %s" % _several(others)] if others else []
+    return ["what else lives in its %s ends as well: %s" % (target["by"], _several(others))] if others else []
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

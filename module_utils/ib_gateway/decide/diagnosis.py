@@ -43,12 +43,17 @@ def _by_weight(context: RuleContext) -> List[Finding]:
 
 
 def _rules(context: RuleContext) -> Tuple[Rule, ...]:
-    """Every rule; those on logins are loaded where a log tells of one, since most looks find none."""
-    if context.told is None:
-        return RULES
-    from . import rules_login
+    """Every rule; those on logins and containers are loaded where there is one, since most looks find none."""
+    rules = RULES
+    if context.entry.way is not None:
+        from . import rules_container
 
-    return RULES + rules_login.RULES
+        rules += rules_container.RULES
+    if context.told is not None:
+        from . import rules_login
+
+        rules += rules_login.RULES
+    return rules
 
 
 #: Findings with which a handshake would tell nothing, or meet somebody who is not proven to be meant.
@@ -97,8 +102,11 @@ def _missing(entry: Entry, sight: Visibility) -> Iterator[str]:
     own_entry = spec.user is not None and spec.user == sight.user
     if sight.processes or not own_entry:
         yield from sight.missing
+    state = entry.way.state if entry.way else None
+    if state is not None and state.error and state.exists:
+        yield "what %s says of container %s: %s" % (state.engine, state.name, state.error)
     for process in entry.processes:
-        if process.other_netns:
+        if process.other_netns and not process.reached:
             yield "pid %d lives in a network namespace of its own: its ports are not this host's" % process.pid
         elif not process.sockets_visible:
             yield "the sockets of pid %d belong to %s, and %s may not read them" % (

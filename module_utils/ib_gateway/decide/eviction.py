@@ -42,6 +42,9 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
     A connection is cut where that may be enough; its script is then stopped only if the fault persists.
     """
     chosen, withheld = _chosen(entry, codes)
+    if chosen and entry.way is not None and entry.way.pid and not _on_the_host(entry):
+        # Their connections are the proxy's or the relay's; what would be cut is not the session that is meant.
+        return [], [*withheld, "clients of a gateway in %s are neither cut off nor stopped" % entry.way.label]
     ending: Dict[Tuple[int, Optional[ApiConnection]], Chosen] = {}
     for each in chosen:
         if each.client.process is not None:
@@ -63,6 +66,11 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
         target = targets.to_end(entry, process, "client")
         steps.append(Step(STOP_CLIENT, entry.spec.name, target, each.why, each.code, only_if_persists=pid in cut))
     return steps, withheld
+
+
+def _on_the_host(entry: Entry) -> bool:
+    """Whether the gateway has the host's own network, though it lives in a container."""
+    return bool(entry.processes) and not any(process.other_netns for process in entry.processes)
 
 
 def _holds_nothing_else(entry: Entry, pid: int, ending: Dict[Tuple[int, Optional[ApiConnection]], Chosen]) -> bool:

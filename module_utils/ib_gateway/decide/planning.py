@@ -51,6 +51,7 @@ _WAITS: Dict[str, Tuple[str, str, Optional[int]]] = {
         None,
     ),
 }
+_UNNAMED = "its entry does not say which container that is; give it container, with engine and name"
 _COMING_UP = findings.GATEWAY_COMING_UP.code
 #: Seconds between the two looks in which a gateway has to be missing before one is started.
 _SECOND_LOOK = 30
@@ -67,6 +68,7 @@ _SPARES_LIVE_CLIENTS = (
     *HANDSHAKE_FAULTS,
     findings.STALE_CONNECTIONS.code,
     findings.UPSTREAM_DOWN.code,
+    findings.CONTAINER_LINK_DOWN.code,
 )
 
 
@@ -101,6 +103,8 @@ def _steps(diagnosis: Diagnosis) -> Plan:
             return Plan(withheld=(reason,))
     if findings.GATEWAY_FROZEN.code in codes:
         return _of_frozen(entry)
+    if findings.CONTAINER_LINK_DOWN.code in codes:
+        return _of_link(entry)
     if findings.UPSTREAM_DOWN.code in codes:
         return _of_upstream(diagnosis)
     for code, (what, reason, seconds) in _WAITS.items():
@@ -142,8 +146,27 @@ def _unproven_stale(diagnosis: Diagnosis) -> bool:
 
 def _of_frozen(entry: Entry) -> Plan:
     """A stopped process keeps every signal but one waiting, and would end by it later: it is only told to go on."""
+    state = entry.way.state if entry.way else None
+    if state is not None and state.status == "paused":
+        cure = "%s unpause %s" % (state.engine, state.name)
+        return Plan(withheld=("the %s is paused: `%s` lets it go on" % (state.label, cure),))
     stopped = ["pid %d" % each.pid for each in entry.processes if each.frozen]
     return Plan(withheld=("%s is stopped by a signal or a debugger: `kill -CONT` lets it go on" % ", ".join(stopped),))
+
+
+def _of_link(entry: Entry) -> Plan:
+    """A link on the way into a container is down: what is in it is not at fault, and its engine makes the way anew."""
+    way, code = entry.way, findings.CONTAINER_LINK_DOWN.code
+    assert way is not None
+    if way.state is None:
+        return Plan(withheld=("%s is not restarted: %s" % (way.label, _UNNAMED),))
+    if not way.curable:
+        return Plan(withheld=("a restart does not change the ports that the %s publishes" % way.label,))
+    inside = next((each for each in entry.processes if each.pid in way.gateways), None)
+    refused = _refusal(entry, _blockers(entry, code, ()), "restarted")
+    reason = "a restart by %s makes the way into its container anew" % way.state.engine
+    step = Step(RESTART, entry.spec.name, targets.to_restart(entry, inside or _keep(entry)), reason, code)
+    return Plan(withheld=(refused,)) if refused else Plan(steps=(step,))
 
 
 def _of_upstream(diagnosis: Diagnosis) -> Plan:
@@ -218,6 +241,8 @@ def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tup
             served.extend(
                 "whoever uses port %d of pid %d" % (each, process.pid) for each in stray_ports(entry, process)
             )
+        if process.pid in entry.contained or entry.in_container(process):
+            served.append("all that lives in the container of pid %d" % process.pid)
         if process.pid == 1 or process.own_run:
             served.append("all that pid %d carries, this run among it" % process.pid)
         spared.extend(served)
@@ -241,7 +266,7 @@ def _keep(entry: Entry) -> Optional[Process]:
     owners = entry.owners()
     if owners:
         return owners[0]
-    of_unit = [process for process in entry.processes if entry.in_unit(process)]
+    of_unit = [process for process in entry.processes if entry.carried(process)]
     if of_unit:
         return of_unit[0]
     return entry.processes[0] if len(entry.processes) == 1 else None
@@ -278,6 +303,14 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
             name,
             what,
         )
+    contained = [each for each in entry.processes if each.pid in entry.contained and not entry.carried(each)]
+    if contained:
+        return "%s is not %s: pid %d lives in a container, and to end it could end that; %s" % (
+            name,
+            what,
+            contained[0].pid,
+            _UNNAMED,
+        )
     # What is proven is ended and started anew, whoever else there is; where nothing is, a start may be a second one.
     unclear = [*entry.ambiguous, *(() if entry.processes else entry.unplaced)]
     if unclear:
@@ -288,10 +321,10 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
     others = entry.others_in_unit() if _through_unit(entry) else ()
     if others:
         whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
-        return "%s is not %s: its unit %s also carries %s, and all of them would end" % (
+        return "%s is not %s: its %s also carries %s, and all of them would end" % (
             name,
             what,
-            entry.spec.any_unit,
+            entry.spec.carrier,
             whom,
         )
     if blockers:
@@ -306,7 +339,7 @@ def _cannot_start(entry: Entry) -> bool:
 
 def _through_unit(entry: Entry) -> bool:
     """Whether a start or restart ends whatever lives in the entry's unit."""
-    carried = any(entry.in_unit(process) for process in entry.processes)
+    carried = any(entry.carried(process) for process in entry.processes)
     return carried or (not entry.processes and entry.unit_age is not None)
 
 
@@ -339,7 +372,7 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     first = [] if sure else [_wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)]
     persists = persists or not sure
     if state is not None and state.holds_without_process:
-        reason = "its unit is up and has no gateway"
+        reason = "its %s is up and has no gateway" % (state.noun.strip() or "container")
         return [*first, Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)]
     reason = "systemd has given its unit up" if state and state.start_limit_hit else "no gateway is running"
     return [*first, _start(entry, reason, code, persists)]
@@ -351,7 +384,7 @@ def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[St
     To start one as well would make two. What keeps it may also end with it, as IBC's script does: then it is started.
     """
     carriers = [each for each in entry.carriers if process.pid in each.gateways]
-    if entry.in_unit(process) or not carriers:
+    if entry.carried(process) or not carriers:
         return [_restart(entry, process, code, persists)]
     keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)
     needed = soft_restart.who_is_needed(entry, process)

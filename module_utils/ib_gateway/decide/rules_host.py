@@ -74,11 +74,13 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     brought = context.unit_brings_it or (context.entry.keepers and not context.finished)
     if not context.absent or context.unit_is_starting or context.told or brought:
         return
+    if context.entry.way is not None and context.entry.way.state is None:
+        return  # a container has its port: rules_container tells what is wrong there
     spec, unit_age = context.spec, context.entry.unit_age
     expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
-        summary += ", although its unit %s has been up for %d s" % (spec.any_unit, unit_age)
+        summary += ", although its %s has been up for %d s" % (spec.carrier, unit_age)
     yield findings.GATEWAY_NOT_RUNNING.found(
         summary, {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
     )

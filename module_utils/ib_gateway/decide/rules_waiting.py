@@ -16,6 +16,13 @@ from .context import Rule, RuleContext, process_info, span
 
 def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
     """A signal or a debugger has stopped the process; nothing it is asked for is answered until it goes on."""
+    state = context.entry.way.state if context.entry.way else None
+    if state is not None and state.status == "paused":
+        yield findings.GATEWAY_FROZEN.found(
+            "the %s of %s is paused: it answers nothing until it goes on" % (state.label, context.spec.name),
+            {"container": state.label, "status": state.status},
+        )
+        return
     for process in context.frozen:
         by = "a debugger" if process.state == "t" else "a signal"
         yield findings.GATEWAY_FROZEN.found(
@@ -110,8 +117,8 @@ def crash_loop(context: RuleContext) -> Iterator[Finding]:
     state = context.entry.unit_state
     if context.crashing and state is not None:
         yield findings.CRASH_LOOP.found(
-            "systemd has started %s again %d times, and each time it failed (%s)"
-            % (state.name, state.restarts, state.result),
+            "%s has started %s again %d times, and each time it failed (%s)"
+            % (state.manager, state.name, state.restarts, state.result),
             {"unit": state.name, "restarts": state.restarts, "result": state.result},
         )
 

@@ -11,8 +11,8 @@ from ..base.command_server import CommandServer
 from ..base.host import ApiConnection, Client, Process
 from ..base.plan import Entry
 
-#: How a restart is done: by the unit that carries the gateway, or by ending the process and starting anew.
-BY_UNIT, BY_IDENTITY = "unit", "identity"
+#: How a restart is done: by the unit or the container that carries the gateway, or by ending the process and starting anew.
+BY_UNIT, BY_CONTAINER, BY_IDENTITY = "unit", "container", "identity"
 
 
 def identity(process: Process, role: str) -> Dict[str, Any]:
@@ -91,14 +91,20 @@ def to_start(entry: Entry) -> Dict[str, Any]:
     target: Dict[str, Any] = {"gateway": spec.name, "port": spec.port, "timeout": spec.start_timeout}
     if spec.service:
         target["service"] = spec.service
+    if spec.container:
+        target["container"] = "%s container %s" % spec.container
     return target
 
 
 def to_restart(entry: Entry, process: Optional[Process]) -> Dict[str, Any]:
     """How an entry is restarted, and the process that has to end for it; None for a unit that is up without one.
 
-    by: unit where the process belongs to the entry's unit, or nothing but that unit is there; else identity.
+    by: unit where the process belongs to the entry's unit, or nothing but that unit is there; container where the entry
+    names one; else identity. beside: pids of gateways of other entries that end as well, because they are as broken.
     """
+    if entry.spec.container is not None:
+        found = {**to_start(entry), "by": BY_CONTAINER, "beside": sorted(each.pid for each in entry.also_broken())}
+        return found if process is None else {**found, "process": to_end(entry, process, "gateway")}
     of_unit = entry.spec.any_unit is not None and (process is None or entry.in_unit(process))
     target = {**to_start(entry), "by": BY_UNIT if of_unit else BY_IDENTITY}
     if process is not None:

@@ -64,6 +64,8 @@ class Lifecycle(ABC):
 
     #: Whether it can restart what runs; otherwise the process is ended and started anew.
     restarts = False
+    #: What it tells to start or restart the gateway, in a word.
+    carrier = "unit"
 
     def __init__(self, spec: GatewaySpec) -> None:
         self.spec = spec

@@ -7,6 +7,7 @@ from typing import Dict, List, Sequence, Type
 from ..base.spec import GatewaySpec
 from .base import Asked, CannotStart, Lifecycle, StartCheck
 from .command import Command
+from .container import Container
 from .unit import Unit
 from .user_unit import UserUnit
 
@@ -15,6 +16,7 @@ LIFECYCLES: Dict[str, Type[Lifecycle]] = {
     "unit": Unit,
     "user_unit": UserUnit,
     "command": Command,
+    "container": Container,
 }
 
 

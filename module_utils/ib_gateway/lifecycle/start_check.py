@@ -9,6 +9,7 @@ import re
 from typing import List, Optional, Sequence
 
 from ..base.classify import matches_any
+from ..base.findings import UNHEALTHY
 from ..base.host import Process, Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.unit import UnitMember
@@ -24,9 +25,30 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
     told = [each._replace(entry=each.entry._replace(confined_to=confined_to)) if each.codes else each for each in found]
     for index, start_check in zip(indexes, start_checks(asked)):
         entry = informed(told[index].entry, start_check)
+        if entry.spec.container is not None:
+            entry = entry._replace(unit_members=tuple(_with_others(each, entry, found) for each in entry.unit_members))
         blind = blind_afterwards(entry, snapshot.visibility)
         told[index] = told[index]._replace(entry=entry._replace(start_blocker=blind or start_check.blocker))
     return told
+
+
+def _with_others(member: UnitMember, entry: Entry, found: Sequence[Diagnosis]) -> UnitMember:
+    """A member of the entry's container; a gateway of another entry is known as broken where it is, and serves nobody.
+
+    What has a session on it, or is protected, keeps the container from being restarted.
+    """
+    other = next(
+        (
+            each
+            for each in found
+            if each.entry.spec.name != entry.spec.name and any(p.pid == member.pid for p in each.entry.processes)
+        ),
+        None,
+    )
+    if member.kind != "gateway" or other is None or other.entry.spec.container != entry.spec.container:
+        return member
+    used = any(client.open and (client.working or client.protected) for client in other.entry.clients)
+    return member._replace(kind="broken gateway") if other.status == UNHEALTHY and not used else member
 
 
 def _running(entry: Entry) -> Optional[Process]:

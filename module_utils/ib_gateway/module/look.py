@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
 
+from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.login import STOPPED
@@ -49,11 +50,28 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     ports = set(API_PORTS) | {spec.port for spec in specs}
     patterns = [pattern for spec in specs for pattern in spec.client_patterns]
     found = look(ports, patterns, [spec.unit_key for spec in specs if spec.unit_key])
-    folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
+    if _leads_into_containers(specs, found):
+        from .contained import looked_into
+
+        found = looked_into(found, specs)
+    # What a container's entry names is a folder of the container's.
+    folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir and not spec.container)
     served = {each.port for each in found.listeners}
     # Asked only where a port is not served; of one that is served, only when something is wrong with it.
     brought = () if all(spec.port in served for spec in specs) else _keepers(found)
     return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=brought)
+
+
+def _leads_into_containers(specs: Sequence[GatewaySpec], found: Snapshot) -> bool:
+    """Whether the look has to go on into containers: an entry names one, a gateway lives in a network namespace of its
+    own, or the program of a container engine has an entry's port."""
+    if not sys.platform.startswith("linux"):
+        return False
+    if any(spec.container for spec in specs) or any(p.gateway and p.other_netns for p in found.processes.values()):
+        return True
+    ports = {spec.port for spec in specs}
+    holding = {pid for each in found.listeners if each.port in ports for pid in each.pids} & found.processes.keys()
+    return any(found.processes[pid].relay in CONTAINER_PROXIES for pid in holding)
 
 
 def _keepers(found: Snapshot) -> Tuple[Keeper, ...]:
@@ -110,11 +128,28 @@ def examine(
     for entry in _with_logins(entries, snapshot, hints.stopped):
         passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
         if may_probe(passive, policy):
-            probe = prober(_address(entry), entry.spec.port, timeout, depth, _ids_in_use(snapshot))
+            entry, probe = _probed(entry, snapshot, prober, timeout, depth)
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
     return snapshot, _with_starts(found, snapshot, hints), undeclared
+
+
+def _probed(
+    entry: Entry, snapshot: Snapshot, prober: Prober, timeout: float, depth: str
+) -> Tuple[Entry, Optional[Probe]]:
+    """One handshake as a script on this host would make it; of a gateway in a container also from inside, where that
+    fails. (the entry, with what that tells of the way to it; the handshake)"""
+    avoid, way = _ids_in_use(snapshot), entry.way
+    outside = None
+    if way is None or way.published:
+        outside = prober(_address(entry), entry.spec.port, timeout, depth, avoid)
+    if way is None:
+        return entry, outside
+    from .contained import Handshake, probed
+
+    probe, way = probed(entry, outside, Handshake(timeout, depth, avoid))
+    return entry._replace(way=way), probe
 
 
 def _ids_in_use(snapshot: Snapshot) -> Set[int]:
@@ -134,7 +169,12 @@ def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> Li
     kept = snapshot.keepers or _keepers(snapshot)
     told = [each._replace(entry=_carried(each.entry, kept)) for each in told]
     if sys.platform.startswith("linux"):
+        from ..observe.processes import pid_inside
         from .command_servers import with_command_servers
+
+        for index, each in enumerate(told):
+            below = frozenset(p.pid for p in each.entry.processes if each.codes and pid_inside(p.pid) is not None)
+            told[index] = each._replace(entry=each.entry._replace(contained=below)) if below else each
 
         told = with_command_servers(told, hints.login_reset)
     return [diagnose(each.entry, snapshot, each.probe, hints.reset_window) for each in told]

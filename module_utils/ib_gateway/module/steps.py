@@ -22,7 +22,8 @@ def steps_of(module: Module, *actions: str) -> List[Step]:
 
 def of_entry(step: Step, spec: GatewaySpec) -> Step:
     """A step with what starts its entry, as the entry has it."""
-    return step._replace(target={**step.target, "service": spec.service, "port": spec.port})
+    container = {"container": "%s container %s" % spec.container} if spec.container else {}
+    return step._replace(target={**step.target, "service": spec.service, "port": spec.port, **container})
 
 
 def outcome_of(step: Step, result: str, reason: str, **more: Any) -> Outcome:

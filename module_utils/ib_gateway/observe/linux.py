@@ -69,11 +69,22 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
         visibility=_visibility(users),
         ports=frozenset(relevant),
         processes=described,
-        listeners=tuple(_listener(row, owners, users) for row in listening),
-        connections=tuple(_connection(row, owners, users) for row in rows),
+        listeners=tuple(listener_of(row, owners, users) for row in listening),
+        connections=tuple(connection_of(row, owners, users) for row in rows),
         units=_unit_ages(silent, table, users),
     )
     return reading, _unchanged(described.values())
+
+
+def describe(pids: Iterable[int]) -> Mapping[int, Process]:
+    """Processes that a look has not described, such as those of another network namespace; what has gone is left out.
+
+    Raises OSError as read() does.
+    """
+    table = Table(every_command_line=False)
+    owners = Owners(table)
+    seen = Sockets(owners, set(), (), ())
+    return _describe(pids, table, seen, frozenset(), processes.Users(), processes.boot_id())
 
 
 def _unit_key(process: Process) -> Optional[str]:
@@ -146,6 +157,7 @@ def _describe(
             state=stat.state,
             pairs=pid in pairing,
             unanswered=unanswered.get(pid, 0),
+            uid=uid,
             folder=told.folder if told else None,
         )
     return found
@@ -180,7 +192,8 @@ def _visibility(users: processes.Users) -> Visibility:
     return Visibility(user=users.name(uid), privileged=privileged, processes=complete, missing=tuple(missing))
 
 
-def _listener(row: SocketRow, owners: Owners, users: processes.Users) -> Listener:
+def listener_of(row: SocketRow, owners: Owners, users: processes.Users) -> Listener:
+    """A listening socket with its owners, as a reading tells it."""
     dual = row.family == "ipv6" and row.local == "::" and not row.v6only
     return Listener(
         port=row.local_port,
@@ -194,7 +207,8 @@ def _listener(row: SocketRow, owners: Owners, users: processes.Users) -> Listene
     )
 
 
-def _connection(row: SocketRow, owners: Owners, users: processes.Users) -> Connection:
+def connection_of(row: SocketRow, owners: Owners, users: processes.Users) -> Connection:
+    """A connection with its owners, as a reading tells it."""
     return Connection(
         local=row.local,
         local_port=row.local_port,

@@ -276,6 +276,28 @@ def network_namespace(pid: str) -> Optional[str]:
         return None
 
 
+def pid_namespace(pid: str) -> Optional[str]:
+    """The pid namespace of a process (`self` for this one), as the kernel names it; None when unreadable."""
+    try:
+        return os.readlink("%s/%s/ns/pid" % (PROC, pid))
+    except OSError:
+        return None
+
+
+def pid_inside(pid: int) -> Optional[int]:
+    """A process's number in its own pid namespace, where that is below this run's; None where it is this run's."""
+    try:
+        return parse_pid_inside(_read("%s/%d/status" % (PROC, pid)))
+    except OSError:
+        return None
+
+
+def parse_pid_inside(status: bytes) -> Optional[int]:
+    """The last number of the NSpid line in the text of /proc/PID/status; None where there is one only."""
+    found = re.search(rb"^NSpid:\s+\d+\s+(?:\d+\s+)*?(\d+)\s*$", status, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
 def boot_id() -> str:
     """The kernel's name for this boot."""
     return _read(PROC + "/sys/kernel/random/boot_id").decode("ascii").strip()

@@ -17,6 +17,9 @@ _SYN_SENT, _LISTEN = 2, 10
 # Everything a client and a gateway can hold between them: no listeners, no TIME_WAIT, no closed sockets.
 _CONNECTED = sum(1 << state for state in (1, 2, 3, 4, 5, 8, 9, 11))
 
+#: All of these together.
+ANY_STATE = _CONNECTED | 1 << _LISTEN
+
 _NETLINK_SOCK_DIAG = 4
 # The older of two requests, since the newer one asks for one family at a time, and the kernel then walks its table of
 # connections twice: a quarter of a million buckets on a host with 16 GiB, whether they hold anything or not.
@@ -53,6 +56,14 @@ def connections(ports: Iterable[int]) -> List[SocketRow]:
 def unanswered() -> List[SocketRow]:
     """Every TCP connection here that nobody has answered yet. Raises OSError as listeners() does."""
     return _read(1 << _SYN_SENT, ())
+
+
+def everything() -> Tuple[List[SocketRow], List[SocketRow]]:
+    """(listening sockets, connections) of the calling thread's network namespace, whatever procfs shows of another's.
+
+    Raises OSError where netlink is refused.
+    """
+    return read_netlink(1 << _LISTEN, ()), read_netlink(_CONNECTED, ())
 
 
 def _read(states: int, ports: Tuple[int, ...]) -> List[SocketRow]:

@@ -1,0 +1,136 @@
+"""What a look finds out of containers: what their engine says of one, what lives in a network namespace, and how an
+entry's port leads to its gateway. Loaded only on hosts where a container carries a gateway or has an entry's port.
+"""
+
+# Annotations are evaluated here: NamedTuple would compile each one that is only text.
+from types import MappingProxyType
+from typing import FrozenSet, Mapping, NamedTuple, Optional, Tuple
+
+from .host import Connection, Listener, Process
+from .unit import UnitState
+
+#: The engine's own restart policies under which it brings a container back that has ended.
+_BRINGS_BACK = ("always", "unless-stopped", "on-failure")
+#: Links of the way to a gateway, from the outside in, as findings name them.
+PUBLISHED_PORT, RELAY, GATEWAY_INSIDE = "published_port", "relay", "gateway"
+
+
+class Published(NamedTuple):
+    """A port of a container that its engine publishes on the host: the host's address and port, the one inside."""
+
+    address: str
+    port: int
+    inside: int
+
+
+class ContainerState(NamedTuple):
+    """A container as its engine describes it.
+
+    account: whose engine it is, None for root's. status: the engine's own word: running, exited, restarting, paused,
+    created, ... pid: its first process as the host numbers it, 0 without one. unit: the systemd unit that its label
+    names. error: why the engine did not describe it; exists: False only where the engine says so.
+    """
+
+    engine: str
+    name: str
+    account: Optional[str] = None
+    id: str = ""
+    status: str = ""
+    pid: int = 0
+    exit_code: int = 0
+    policy: str = ""
+    restarts: int = 0
+    health: str = ""
+    published: Tuple[Published, ...] = ()
+    stop_timeout: float = 10.0
+    unit: Optional[str] = None
+    exists: bool = True
+    error: str = ""
+
+    @property
+    def label(self) -> str:
+        """What it is called, for a person."""
+        return "%s container %s%s" % (self.engine, self.name, " of %s" % self.account if self.account else "")
+
+    @property
+    def running(self) -> bool:
+        """Whether it has processes."""
+        return self.status in ("running", "paused") and self.pid > 0
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether its engine is about to start it again by itself."""
+        return self.status == "restarting" or (self.status == "stopping" and self.policy in _BRINGS_BACK)
+
+    def as_unit(self, carries: bool) -> UnitState:
+        """The same as a unit's state, in which rules and plans think. carries: whether a gateway lives in it."""
+        if self.comes_back:
+            active, sub = "activating", "auto-restart"
+        elif self.running:
+            active, sub = "active", "running" if carries else "exited"
+        elif self.status in ("created", "configured", "initialized", "exited", "stopped", "dead", "") and self.exists:
+            active, sub = "failed" if self.exit_code else "inactive", "dead"
+        else:
+            active, sub = "activating" if self.exists else "inactive", self.status or "dead"
+        return UnitState(
+            name=self.label,
+            load="loaded" if self.exists else "not-found",
+            active=active,
+            sub=sub,
+            result="exit status %d" % self.exit_code if self.exit_code else "success",
+            restarts=self.restarts,
+            manager=self.engine,
+            noun="",
+        )
+
+
+class Place(NamedTuple):
+    """A network namespace with gateways in it, or one that an entry's port leads to.
+
+    netns: as the kernel names it. pid: a process in it. addresses: its own, loopback left out. gateways: those that
+    live in it; programs: by pid, who else holds sockets in it. proxies: by port of the host, the pids that hold it for
+    the container's engine. queue_samples: by port inside, the accept queue's length in each sample.
+    """
+
+    netns: str
+    pid: int
+    addresses: Tuple[str, ...] = ()
+    listeners: Tuple[Listener, ...] = ()
+    connections: Tuple[Connection, ...] = ()
+    gateways: FrozenSet[int] = frozenset()
+    programs: Mapping[int, Process] = MappingProxyType({})
+    proxies: Mapping[int, FrozenSet[int]] = MappingProxyType({})
+    published: Tuple[Published, ...] = ()
+    queue_samples: Mapping[int, Tuple[int, ...]] = MappingProxyType({})
+    label: str = ""
+
+
+class Way(NamedTuple):
+    """How an entry's port leads to its gateway: what publishes it, the port inside, a relay there, the gateway.
+
+    label: the container, for a person. state: what its engine says; None where the entry names no container. pid: a
+    process in its network namespace. members: the gateways that live in the container; inhabitants: all its processes,
+    where the entry names it. gateways: those that the port
+    leads to. port_inside: None where nothing tells. door: the address and port inside on which the gateway itself
+    listens. relay: the program inside that hands connections on, None where the gateway has the port itself. published:
+    whether the port is one of the host's, rather than of an address of the container. taken: whether somebody else
+    has the port on the host. broken: the link that the tables show to be down, or None; why: in words; curable: whether a restart of the container can
+    bring it back.
+    """
+
+    label: str
+    pid: int = 0
+    state: Optional[ContainerState] = None
+    members: FrozenSet[int] = frozenset()
+    gateways: FrozenSet[int] = frozenset()
+    port_inside: Optional[int] = None
+    address: str = ""
+    door: Optional[Tuple[str, int]] = None
+    relay: Optional[str] = None
+    published: bool = True
+    proxies: FrozenSet[int] = frozenset()
+    inhabitants: FrozenSet[int] = frozenset()
+    taken: bool = False
+    broken: Optional[str] = None
+    why: str = ""
+    curable: bool = True

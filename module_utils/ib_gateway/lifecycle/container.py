@@ -1,0 +1,127 @@
+"""A gateway that a container carries: started and restarted by the container's engine, never by a signal from here."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple
+
+from ..base import classify
+from ..base.container import ContainerState
+from ..base.redaction import redact_argv
+from ..base.unit import UnitMember, UnitState
+from ..observe import processes
+from . import engine, systemctl
+from .accounts import account_of
+from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
+
+#: A container that ends at once is worth saying so; one that still runs after this many seconds has been started.
+_SETTLE = 1.0
+
+
+class Container(Lifecycle):
+    """A container of docker or podman. Where its label names a systemd unit, that unit is told in its place."""
+
+    restarts = True
+    carrier = "container"
+
+    @classmethod
+    def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
+        """One call to the engine for each container."""
+        states = engine.states_of([one.spec for one in asked])
+        return [_start_check(states[one.spec.name]) for one in asked]
+
+    def carries(self, pid: int) -> bool:
+        state = engine.state_of(self.spec)
+        return state.running and pid in _pids(state)
+
+    def start(self, patience: Patience) -> Started:
+        return self._told(engine.start, systemctl.start, patience.seconds)
+
+    def restart(self, seconds: float) -> Started:
+        """Restarts the container with all that lives in it; starts one that does not run."""
+        return self._told(engine.restart, systemctl.restart, seconds)
+
+    def state(self) -> Optional[UnitState]:
+        return _start_check(engine.state_of(self.spec)).state
+
+    def describe(self) -> str:
+        return "%s container %s" % self._container
+
+    def by_hand(self) -> str:
+        kind, name = self._container
+        account = account_of(self.spec.user)
+        own = engine.state_of(self.spec).account
+        if own is None or account is None or account.uid == os.geteuid():
+            return "%s restart %s" % (kind, name)
+        prefix = "runuser -u %s -- env XDG_RUNTIME_DIR=%s" % (account.name, account.runtime_dir)
+        return "%s %s restart %s" % (prefix, kind, name)
+
+    @property
+    def log(self) -> str:
+        """The command that shows its output."""
+        return "%s logs %s" % self._container
+
+    @property
+    def _container(self) -> Tuple[str, str]:
+        return (self.spec.container.engine, self.spec.container.name) if self.spec.container else ("", "")
+
+    def _told(
+        self, by_engine: Callable[[ContainerState, float], None], by_unit: Callable[..., None], seconds: float
+    ) -> Started:
+        state = engine.state_of(self.spec)
+        blocker = _blocker(state)
+        if blocker:
+            raise CannotStart(blocker)
+        try:
+            if state.unit:
+                by_unit(state.unit, seconds, account_of(state.account) if state.account else None)
+            else:
+                by_engine(state, seconds)
+        except (engine.EngineError, systemctl.UnitError) as error:
+            raise CannotStart("%s; its output: %s" % (error, self.log), error.pending) from None
+        time.sleep(_SETTLE)
+        now = engine.state_of(self.spec)
+        if now.exists and not now.error and not now.running and not now.comes_back:
+            raise CannotStart("it has ended at once, with exit status %d; its output: %s" % (now.exit_code, self.log))
+        return Started(None, self.log)
+
+
+def _start_check(state: ContainerState) -> StartCheck:
+    members = tuple(_members(state))
+    told = None if state.error and state.exists else state.as_unit(any(each.kind == "gateway" for each in members))
+    return StartCheck(_blocker(state), told, members)
+
+
+def _blocker(state: ContainerState) -> Optional[str]:
+    """Why a start must fail, with the cure; None where nothing speaks against it."""
+    if not state.exists:
+        return "%s has no container %s: create it, or correct the entry's container" % (state.engine, state.name)
+    if state.error:
+        return state.error
+    if state.status == "paused":
+        return "the %s is paused: `%s unpause %s` lets it go on" % (state.label, state.engine, state.name)
+    if state.status in ("removing", "dead"):
+        return "the %s is %s: create it anew" % (state.label, state.status)
+    return None
+
+
+def _pids(state: ContainerState) -> FrozenSet[int]:
+    """The processes of a running container: those of its pid namespace; only its first where it has none of its own."""
+    if not state.running:
+        return frozenset()
+    namespace = processes.pid_namespace(str(state.pid))
+    if namespace is None or namespace == processes.pid_namespace("self"):
+        return frozenset((state.pid,))
+    return frozenset(pid for pid in processes.pids() if processes.pid_namespace(str(pid)) == namespace)
+
+
+def _members(state: ContainerState) -> List[UnitMember]:
+    """Who lives in it, launchers and relays left out."""
+    users, found = processes.Users(), []
+    for pid in sorted(_pids(state)):
+        argv, uid = processes.read_argv(pid), processes.read_real_uid(pid)
+        if argv and uid is not None and not classify.is_launcher(argv) and not classify.relay_name(argv):
+            kind = "gateway" if classify.gateway_kind(argv) else "other"
+            found.append(UnitMember(pid, users.name(uid), redact_argv(argv), kind))
+    return found

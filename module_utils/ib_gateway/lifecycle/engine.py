@@ -1,0 +1,181 @@
+"""Talks to a container engine by its own command line: asks of containers, starts and restarts them.
+
+The one place that runs docker or podman. As root, or as the account whose engine it is: podman of an account has its
+own containers. Every call is bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ..base.container import ContainerState, Published
+from ..base.redaction import plain_text
+from ..base.spec import GatewaySpec
+from .accounts import PATH, Account, account_of, become, may_become
+
+#: Seconds for what an engine answers at once; while it stops a container, it keeps others waiting for that one.
+_PATIENCE = 20.0
+_DOCKER_SOCKET = "docker.sock"
+
+
+class EngineError(Exception):
+    """The engine did not do as told; the message says what it said. pending: it is still at it."""
+
+    def __init__(self, text: str, pending: bool = False) -> None:
+        super().__init__(text)
+        self.pending = pending
+
+
+class NoSuchContainer(EngineError):
+    """The engine knows no container of this name."""
+
+
+def states_of(specs: Sequence[GatewaySpec]) -> Dict[str, ContainerState]:
+    """By entry that names a container, what its engine says of it. Never raises: a state has the error."""
+    found: Dict[str, ContainerState] = {}
+    known: Dict[Tuple[str, str, Optional[str]], ContainerState] = {}
+    for spec in specs:
+        if spec.container is not None:
+            key = (spec.container.engine, spec.container.name, spec.user)
+            if key not in known:
+                known[key] = state_of(spec)
+            found[spec.name] = known[key]
+    return found
+
+
+def state_of(spec: GatewaySpec) -> ContainerState:
+    """What the engine says of an entry's container: that of the entry's user where that one has it, else root's."""
+    engine, name = spec.container or ("", "")
+    first: Optional[ContainerState] = None
+    for account in _accounts(spec):
+        whose = account.name if account else None
+        try:
+            return parse(engine, name, whose, _ask(engine, account, "container", "inspect", name))
+        except NoSuchContainer as error:
+            found = ContainerState(engine, name, whose, exists=False, error=str(error))
+        except EngineError as error:
+            found = ContainerState(engine, name, whose, error=str(error))
+        # What an engine denies counts less than one that cannot be asked.
+        if first is None or (first.exists is False and found.exists):
+            first = found
+    return first or ContainerState(engine, name, error="nobody's %s can be asked for it" % engine)
+
+
+def _accounts(spec: GatewaySpec) -> List[Optional[Account]]:
+    """Whose engines may have an entry's container: its user's own, and the host's, which is None."""
+    accounts: List[Optional[Account]] = []
+    account = account_of(spec.user)
+    if account is not None and account.uid != 0 and may_become(account) and os.path.isdir(account.runtime_dir):
+        engine = spec.container.engine if spec.container else ""
+        if engine == "podman" or os.path.exists(os.path.join(account.runtime_dir, _DOCKER_SOCKET)):
+            accounts.append(account)
+    if os.geteuid() == 0 or not accounts:
+        accounts.append(None)
+    return accounts
+
+
+def parse(engine: str, name: str, account: Optional[str], text: str) -> ContainerState:
+    """What `container inspect` has answered. Raises EngineError on what is no such answer. Pure."""
+    try:
+        shown = json.loads(text)[0]
+        state, host = shown["State"], shown.get("HostConfig") or {}
+        labels = (shown.get("Config") or {}).get("Labels") or {}
+        policy = host.get("RestartPolicy") or {}
+        health = state.get("Health") or state.get("Healthcheck") or {}
+        return ContainerState(
+            engine=engine,
+            name=name,
+            account=account,
+            id=str(shown["Id"]),
+            status=str(state["Status"]),
+            pid=int(state.get("Pid") or 0),
+            exit_code=int(state.get("ExitCode") or 0),
+            policy=str(policy.get("Name") or ""),
+            restarts=int(shown.get("RestartCount") or 0),
+            health=str(health.get("Status") or ""),
+            published=tuple(sorted(_published(shown, host))),
+            stop_timeout=float((shown.get("Config") or {}).get("StopTimeout") or 10),
+            unit=labels.get("PODMAN_SYSTEMD_UNIT") or None,
+        )
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+        text = "%s container inspect gave what cannot be read: %s" % (engine, type(error).__name__)
+        raise EngineError(text) from None
+
+
+def _published(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[Published]:
+    """The TCP ports that are published; those of the running container, whose host ports are known, count most."""
+    ports = (shown.get("NetworkSettings") or {}).get("Ports") or host.get("PortBindings") or {}
+    found = []
+    for inside, bindings in ports.items():
+        number, _slash, protocol = inside.partition("/")
+        for each in (bindings or ()) if protocol in ("", "tcp") else ():
+            if str(each.get("HostPort") or "").isdigit():
+                found.append(Published(_address(each.get("HostIp")), int(each["HostPort"]), int(number)))
+    return found
+
+
+def _address(text: Optional[str]) -> str:
+    """A host's address as a listener has it; empty for all."""
+    return "" if text in (None, "", "0.0.0.0", "::") else str(text)  # noqa: S104 - compared with
+
+
+def start(state: ContainerState, seconds: float) -> None:
+    """Starts a container. Raises EngineError, pending when the seconds are up."""
+    _ask(state.engine, _account(state), "start", state.id or state.name, seconds=seconds)
+
+
+def restart(state: ContainerState, seconds: float) -> None:
+    """Restarts a container: it is asked to end, and killed after its own stop timeout. Raises EngineError, pending
+    when the seconds are up."""
+    _ask(state.engine, _account(state), "restart", state.id or state.name, seconds=seconds + state.stop_timeout)
+
+
+def _account(state: ContainerState) -> Optional[Account]:
+    account = account_of(state.account) if state.account else None
+    if state.account and account is None:
+        raise EngineError("this host has no account %s" % state.account)
+    return account
+
+
+def program(engine: str) -> Optional[str]:
+    """The engine's command line; None where this host has none."""
+    return shutil.which(engine, path=PATH)
+
+
+def _ask(engine: str, account: Optional[Account], *arguments: str, seconds: float = _PATIENCE) -> str:
+    path = program(engine)
+    if path is None:
+        raise EngineError("this host has no %s" % engine)
+    told = " ".join([engine, *arguments])
+    as_account: Dict[str, Any] = {"env": {**os.environ, "PATH": PATH, "LC_ALL": "C"}}
+    if account is not None and account.uid != os.geteuid():
+        environment = account.environment()
+        if engine == "docker":
+            environment["DOCKER_HOST"] = "unix://%s/%s" % (account.runtime_dir, _DOCKER_SOCKET)
+        as_account = {"env": environment, "preexec_fn": become(account), "cwd": "/"}
+    try:
+        done = subprocess.run(
+            [path, *arguments],
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=seconds,
+            **as_account,
+        )
+    except subprocess.TimeoutExpired:
+        text = "%s has not come to an end within %g s; the engine may go on with it" % (told, seconds)
+        raise EngineError(text, pending=True) from None
+    except OSError as error:
+        raise EngineError("%s failed: %s" % (told, error.strerror or type(error).__name__)) from None
+    except subprocess.SubprocessError:
+        whom = account.name if account else "root"
+        raise EngineError("%s failed: this run may not act as %s" % (told, whom)) from None
+    if done.returncode != 0:
+        said = plain_text(done.stderr.decode("utf-8", "backslashreplace"))[-500:]
+        kind = NoSuchContainer if "no such" in said.lower() else EngineError
+        raise kind("%s failed: %s" % (told, said or "status %d" % done.returncode))
+    return done.stdout.decode("utf-8", "backslashreplace")

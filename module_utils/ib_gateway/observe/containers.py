@@ -1,0 +1,226 @@
+"""Finds the containers that carry gateways or have an entry's port, and reads the sockets of their network namespaces.
+
+Loaded only where a gateway lives in a network namespace of its own, a container engine's program holds an entry's port,
+or an entry names a container.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+
+from ..base.classify import CONTAINER_PROXIES
+from ..base.container import Place, Published
+from ..base.host import Connection, Process, Snapshot
+from . import linux, namespaces, processes, sockets
+from .holders import Owners
+from .process_table import Table
+
+#: A container's full name in its control group; conmon has one of its own beside it.
+_CONTAINER = re.compile(
+    r"(?:^|/)(docker|libpod|libpod-payload|crio|cri-containerd)?[-/]?([0-9a-f]{64})(?:\.scope)?(?:/|$)"
+)
+_ENGINES = {"docker": "docker", "libpod": "podman", "libpod-payload": "podman"}
+#: Of a process's start.
+TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_QUEUE_SAMPLES = 3
+_QUEUE_INTERVAL = 0.1
+
+
+def _proxies(found: Snapshot, port: int) -> List[Process]:
+    """The programs of container engines that listen on a port of the host."""
+    pids = {pid for each in found.listeners if each.port == port for pid in each.pids}
+    seen = (found.processes[pid] for pid in sorted(pids) if pid in found.processes)
+    return [each for each in seen if each.relay in CONTAINER_PROXIES]
+
+
+def places(found: Snapshot, ports: Collection[int], first: Iterable[int]) -> Tuple[Place, ...]:
+    """The network namespaces that matter, each with its sockets.
+
+    ports: of the entries, on the host. first: the first processes of containers that entries name.
+    """
+    own = processes.network_namespace("self")
+    begun: Dict[str, int] = {}
+    for pid in (*(each.pid for each in found.processes.values() if each.gateway and each.other_netns), *first):
+        netns = processes.network_namespace(str(pid))
+        if netns is not None and netns != own:
+            begun.setdefault(netns, pid)
+    held: Dict[str, Dict[int, Set[int]]] = {}
+    published: Dict[str, Set[Published]] = {}
+    unplaced: List[Tuple[int, Process]] = []
+    for port in ports:
+        for proxy in _proxies(found, port):
+            behind = _behind(proxy, own, begun)
+            if behind is None:
+                unplaced.append((port, proxy))
+                continue
+            begun.setdefault(behind[0], behind[1])
+            held.setdefault(behind[0], {}).setdefault(port, set()).add(proxy.pid)
+            for each in _said(proxy, port):
+                published.setdefault(behind[0], set()).add(each)
+    read = [_place(found, netns, pid, published.get(netns, ())) for netns, pid in begun.items()]
+    known = [each for each in read if each is not None]
+    for port, proxy in unplaced:
+        # A rootless engine's program does not tell whose it is: only where there is one container it can be.
+        fitting = [each for each in known if each.gateways]
+        if len(fitting) == 1:
+            held.setdefault(fitting[0].netns, {}).setdefault(port, set()).add(proxy.pid)
+    return tuple(each._replace(proxies=_frozen(held.get(each.netns, {}))) for each in known)
+
+
+def _frozen(held: Mapping[int, Set[int]]) -> Mapping[int, FrozenSet[int]]:
+    return {port: frozenset(pids) for port, pids in held.items()}
+
+
+def _behind(proxy: Process, own: Optional[str], begun: Mapping[str, int]) -> Optional[Tuple[str, int]]:
+    """(the network namespace that a proxy leads to, a process in it); None where nothing proves that."""
+    if proxy.relay == "conmon":
+        for child in sorted(processes.children(proxy.pid) or ()):
+            netns = processes.network_namespace(str(child))
+            if netns is not None and netns != own:
+                return netns, child
+    elif proxy.relay == "docker-proxy" and proxy.user == "root":
+        address = _option(proxy.argv, "-container-ip")
+        for netns, pid in {**_namespaces(own), **begun}.items() if address else ():
+            if address in namespaces.addresses(pid):
+                return netns, pid
+    elif proxy.relay == "pasta":
+        netns = _named_namespace(proxy.argv)
+        pid = _namespaces(own).get(netns or "")
+        if netns is not None and pid is not None:
+            return netns, pid
+    return None
+
+
+def _namespaces(own: Optional[str]) -> Dict[str, int]:
+    """Every other network namespace of the host, with a process in it."""
+    found: Dict[str, int] = {}
+    for pid in processes.pids():
+        netns = processes.network_namespace(str(pid))
+        if netns is not None and netns != own:
+            found.setdefault(netns, pid)
+    return found
+
+
+def _named_namespace(argv: Sequence[str]) -> Optional[str]:
+    """The network namespace that pasta was given by a path."""
+    for word in argv[1:]:
+        if word.startswith("/"):
+            try:
+                return "net:[%d]" % os.stat(word).st_ino
+            except OSError:
+                continue
+    return None
+
+
+def _option(argv: Sequence[str], name: str) -> Optional[str]:
+    return next((after for word, after in zip(argv, argv[1:]) if word == name), None)
+
+
+def _said(proxy: Process, port: int) -> List[Published]:
+    """What a proxy's command line says of the ports it leads to."""
+    if proxy.relay == "docker-proxy":
+        inside = _option(proxy.argv, "-container-port") or ""
+        return [Published(_option(proxy.argv, "-host-ip") or "", port, int(inside))] if inside.isdigit() else []
+    if proxy.relay == "pasta":
+        pairs = re.findall(r"(?:^|,|/)(\d+)(?:-\d+)?:(\d+)", ",".join(proxy.argv))
+        return [Published("", port, int(inside)) for outside, inside in pairs if int(outside) == port]
+    return []
+
+
+def _place(found: Snapshot, netns: str, pid: int, published: Iterable[Published]) -> Optional[Place]:
+    """A network namespace with its sockets; None where it has gone, or may not be looked into."""
+    stat = processes.read_stat(pid)
+    try:
+        if stat is None or processes.network_namespace(str(pid)) != netns:
+            return None
+        tables = namespaces.tables(pid, stat.started_ticks)
+        table, users = Table(every_command_line=False), processes.Users()
+        owners = Owners(table)
+        inside = {each for each in processes.pids() if processes.network_namespace(str(each)) == netns}
+        for each in inside:
+            owners.read(each)
+        listeners = tuple(linux.listener_of(row, owners, users) for row in tables.listeners)
+        connections = tuple(linux.connection_of(row, owners, users) for row in tables.connections)
+        holders = {each for row in (*listeners, *connections) for each in row.pids}
+        known = {each for each in holders if each in found.processes}
+        programs = dict(linux.describe(holders - known))
+        programs.update({each: found.processes[each] for each in known})
+    except OSError:
+        return None
+    gateways = frozenset(each for each in inside if each in found.processes and found.processes[each].gateway)
+    waiting = {each.port for each in listeners if each.accept_queue and each.pids & gateways}
+    return Place(
+        netns=netns,
+        pid=pid,
+        addresses=tables.addresses,
+        listeners=listeners,
+        connections=connections,
+        gateways=gateways,
+        programs=programs,
+        published=tuple(published),
+        queue_samples=_sampled(pid, stat.started_ticks, waiting) if waiting else {},
+        label=label(pid),
+    )
+
+
+def _sampled(pid: int, started_ticks: int, ports: Set[int]) -> Mapping[int, Tuple[int, ...]]:
+    samples: Dict[int, List[int]] = {port: [] for port in ports}
+    for count in range(_QUEUE_SAMPLES):
+        if count:
+            time.sleep(_QUEUE_INTERVAL)
+        rows = namespaces.tables(pid, started_ticks).listeners
+        for port, lengths in samples.items():
+            lengths.append(max((row.receive_queue for row in rows if row.local_port == port), default=0))
+    return {port: tuple(lengths) for port, lengths in samples.items()}
+
+
+def host_connections(ports: Collection[int]) -> Tuple[Connection, ...]:
+    """The host's own connections with one of these ports at either end, with their owners. Raises OSError."""
+    rows = sockets.connections(ports)
+    owners, users = Owners(Table(every_command_line=False)), processes.Users()
+    owners.resolve(rows, ())
+    return tuple(linux.connection_of(row, owners, users) for row in rows)
+
+
+def described(pids: Collection[int]) -> Mapping[int, Process]:
+    """Processes that the look has not described. Raises OSError."""
+    return linux.describe(pids) if pids else {}
+
+
+def inhabitants(first: int) -> FrozenSet[int]:
+    """Every process of the container whose first process this is.
+
+    By the pid namespace, which nobody enters without the right to; where the container has none of its own, by the
+    whole path of its control group.
+    """
+    namespace = processes.pid_namespace(str(first))
+    if namespace is not None and namespace != processes.pid_namespace("self"):
+        return frozenset(each for each in processes.pids() if processes.pid_namespace(str(each)) == namespace)
+    group = _group(first)
+    return frozenset(each for each in processes.pids() if group and _group(each) == group)
+
+
+def _group(pid: int) -> str:
+    """The control group of a container's process, down to the container; empty without one."""
+    try:
+        with open("%s/%d/cgroup" % (processes.PROC, pid), encoding="ascii", errors="replace") as file:
+            for line in file:
+                path = line.rstrip("\n").split(":", 2)[-1]
+                found = _CONTAINER.search(path)
+                if found and "conmon" not in path:
+                    return path[: found.end()]
+    except OSError:
+        pass
+    return ""
+
+
+def label(pid: int) -> str:
+    """What a process's container is called, for a person."""
+    group = _group(pid)
+    found = _CONTAINER.search(group)
+    if found is None:
+        return "the network namespace of pid %d" % pid
+    return "%s container %s" % (_ENGINES.get(found.group(1) or "", "the"), found.group(2)[:12])
