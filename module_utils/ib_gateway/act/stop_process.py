@@ -125,6 +125,7 @@ def stop(
             target = named
             try:
                 held[index] = hold(target)
+                _spare_container(target)
                 target = replace(target, unit=_own_unit(target))
                 target = replace(target, killed_after=_killed_after(target, force))
                 # Described before it is asked to end: afterwards there may be nothing left to read.
@@ -214,7 +215,6 @@ def hold(target: Target) -> int:
         raise Refused("it cannot be held by pidfd: %s" % error.strerror) from None
     try:
         prove(target)
-        _spare_container(target)
     except BaseException:
         os.close(descriptor)
         raise

@@ -110,12 +110,13 @@ class Way(NamedTuple):
 
     label: the container, for a person. state: what its engine says; None where the entry names no container. pid: a
     process in its network namespace. members: the gateways that live in the container; inhabitants: all its processes,
-    where the entry names it. gateways: those that the port
-    leads to. port_inside: None where nothing tells. door: the address and port inside on which the gateway itself
-    listens. relay: the program inside that hands connections on, None where the gateway has the port itself. published:
-    whether the port is one of the host's, rather than of an address of the container. taken: whether somebody else
-    has the port on the host. broken: the link that the tables show to be down, or None; why: in words; curable: whether a restart of the container can
-    bring it back.
+    where the entry names it. gateways: those that the port leads to. port_inside: None where nothing tells. address:
+    where the engine publishes the port, empty for all addresses. door: the address and port inside on which the gateway
+    itself listens. relay: the program inside that hands connections on, None where the gateway has the port itself.
+    published: whether the port is one of the host's, rather than of an address of the container. proxies: who holds it
+    there for the engine; taken: whether somebody else has it. broken: the link that the tables show to be down, or
+    None; why: in words; curable: whether a restart of the container can bring it back. age: seconds since the container
+    came up, where the entry names it.
     """
 
     label: str
@@ -134,3 +135,4 @@ class Way(NamedTuple):
     broken: Optional[str] = None
     why: str = ""
     curable: bool = True
+    age: Optional[float] = None

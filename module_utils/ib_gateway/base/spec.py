@@ -99,10 +99,7 @@ class GatewaySpec:
 
     @property
     def unit_key(self) -> Optional[str]:
-        """How a look names that unit: a user's unit behind its account's name, since two accounts may have one each;
-        a container behind its engine's."""
-        if self.container is not None:
-            return "%s:%s" % self.container
+        """How a look names that unit: a user's unit behind its account's name, since two accounts may have one each."""
         return "%s/%s" % (self.user, self.user_unit) if self.user_unit else self.unit
 
     @property

@@ -111,11 +111,18 @@ def _entry(
         ambiguous=tuple(process for process in own if process not in alone),
         unplaced=tuple(unplaced),
         claimants=tuple(claimants),
-        unit_age=snapshot.units.get(spec.unit_key or ""),
+        unit_age=_age_without(processes, spec, snapshot),
         keepers=_keepers(spec, specs, host, snapshot),
         seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
         way=snapshot.ways.get(spec.name),
     )
+
+
+def _age_without(processes: Sequence[Process], spec: GatewaySpec, snapshot: Snapshot) -> Optional[float]:
+    """Seconds since what should carry a gateway came up: the entry's unit, or its container without one."""
+    if spec.container is None:
+        return snapshot.units.get(spec.unit_key or "")
+    return snapshot.ways[spec.name].age if spec.name in snapshot.ways and not processes else None
 
 
 def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapshot: Snapshot) -> Tuple[Keeper, ...]:
@@ -199,15 +206,23 @@ def _claim(spec: GatewaySpec, process: Process, host: Host) -> str:
     if spec.unit is not None and process.unit == spec.unit:
         # Nobody but the system puts a process into a unit of the system; the folder tells two in one unit apart.
         return NOT if _apart(spec, process, host) else OWN
-    if process.reached and spec.port not in host.ports[process.pid]:
-        return NOT  # its container has ports of its own, and none of them is led to by the entry's
     placed = _placed(spec, process, host)
-    if placed is False:
+    if placed is False or _out_of_reach(spec, process, host):
         return NOT
     if not _account_may(spec, process, host):
         return CLAIMS if placed or spec.port in host.ports[process.pid] else NOT
     ports = host.ports[process.pid] or host.held[process.pid]  # it serves them, or has served them
     return OWN if placed or spec.port in ports else UNPLACED
+
+
+def _out_of_reach(spec: GatewaySpec, process: Process, host: Host) -> bool:
+    """Whether it lives in a container with ports of its own, and the entry's port leads to another gateway.
+
+    Where nothing can be seen to lead anywhere, it may be the entry's.
+    """
+    if not process.other_netns or spec.port in host.ports[process.pid]:
+        return False
+    return process.reached or any(spec.port in ports for ports in host.ports.values())
 
 
 def _claim_in_container(spec: GatewaySpec, process: Process, host: Host) -> str:

@@ -101,16 +101,14 @@ def _steps(diagnosis: Diagnosis) -> Plan:
     for code, reason in _NOTHING_HELPS.items():
         if code in codes:
             return Plan(withheld=(reason,))
-    if findings.GATEWAY_FROZEN.code in codes:
-        return _of_frozen(entry)
-    if findings.CONTAINER_LINK_DOWN.code in codes:
-        return _of_link(entry)
+    for fault, its_plan in ((findings.GATEWAY_FROZEN, _of_frozen), (findings.CONTAINER_LINK_DOWN, _of_link)):
+        if fault.code in codes:
+            return its_plan(entry)
     if findings.UPSTREAM_DOWN.code in codes:
         return _of_upstream(diagnosis)
-    for code, (what, reason, seconds) in _WAITS.items():
-        if code in codes:
-            wait = _wait(entry, what, reason, code, seconds)
-            return Plan(steps=(wait, *(_instead_of_supervisor(entry) if code == _COMING_UP else ())))
+    waits = [code for code in _WAITS if code in codes]
+    if waits:
+        return _of_waiting(entry, waits[0])
     if _unproven_stale(diagnosis):
         codes -= {findings.STALE_CONNECTIONS.code}
     clients, withheld = client_steps(entry, codes)
@@ -124,6 +122,12 @@ def _steps(diagnosis: Diagnosis) -> Plan:
     return _in_order(clients, withheld, steps, refused)
 
 
+def _of_waiting(entry: Entry, code: str) -> Plan:
+    what, reason, seconds = _WAITS[code]
+    wait = _wait(entry, what, reason, code, seconds)
+    return Plan(steps=(wait, *(_instead_of_supervisor(entry) if code == _COMING_UP else ())))
+
+
 def _in_order(clients: List[Step], kept: List[str], gateways: List[Step], refused: List[str]) -> Plan:
     return Plan(steps=tuple(in_order(clients + gateways)), withheld=tuple(kept + refused))
 
@@ -134,6 +138,8 @@ def _instead_of_supervisor(entry: Entry) -> Tuple[Step, ...]:
         return ()
     first = entry.keepers[0]
     reason = "%s (pid %d of %s) did not bring it" % (first.name, first.pid, first.user)
+    if entry.spec.container is not None and entry.unit_age is not None:  # it runs, so that a start would do nothing
+        return (Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, _COMING_UP, True),)
     return (_start(entry, reason, _COMING_UP, persists=True),)
 
 

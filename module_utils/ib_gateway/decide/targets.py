@@ -11,7 +11,7 @@ from ..base.command_server import CommandServer
 from ..base.host import ApiConnection, Client, Process
 from ..base.plan import Entry
 
-#: How a restart is done: by the unit or the container that carries the gateway, or by ending the process and starting anew.
+#: How a restart is done: by the unit or the container that carries the gateway, or by ending it and starting anew.
 BY_UNIT, BY_CONTAINER, BY_IDENTITY = "unit", "container", "identity"
 
 

@@ -36,7 +36,7 @@ def ways_of(
         if place is not None:
             found[spec.name] = (_way(spec, snapshot, place, state, own), place)
         elif state is not None:
-            found[spec.name] = (Way(state.label, state.pid, state, own, own, published=False), None)
+            found[spec.name] = (Way(state.label, state.pid, state, own, own), None)
     return found
 
 

@@ -29,7 +29,7 @@ class Container(Lifecycle):
     def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
         """One call to the engine for each container."""
         states = engine.states_of([one.spec for one in asked])
-        return [_start_check(states[one.spec.name]) for one in asked]
+        return [_start_check(states[one.spec.name], one.process is not None) for one in asked]
 
     def carries(self, pid: int) -> bool:
         state = engine.state_of(self.spec)
@@ -43,7 +43,8 @@ class Container(Lifecycle):
         return self._told(engine.restart, systemctl.restart, seconds)
 
     def state(self) -> Optional[UnitState]:
-        return _start_check(engine.state_of(self.spec)).state
+        state = engine.state_of(self.spec)
+        return _start_check(state, state.running).state
 
     def describe(self) -> str:
         return "%s container %s" % self._container
@@ -87,10 +88,10 @@ class Container(Lifecycle):
         return Started(None, self.log)
 
 
-def _start_check(state: ContainerState) -> StartCheck:
-    members = tuple(_members(state))
-    told = None if state.error and state.exists else state.as_unit(any(each.kind == "gateway" for each in members))
-    return StartCheck(_blocker(state), told, members)
+def _start_check(state: ContainerState, carries: bool) -> StartCheck:
+    """carries: whether the entry's gateway lives in it."""
+    told = None if state.error and state.exists else state.as_unit(carries)
+    return StartCheck(_blocker(state), told, tuple(_members(state)))
 
 
 def _blocker(state: ContainerState) -> Optional[str]:

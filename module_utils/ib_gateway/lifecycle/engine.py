@@ -158,7 +158,7 @@ def _ask(engine: str, account: Optional[Account], *arguments: str, seconds: floa
             environment["DOCKER_HOST"] = "unix://%s/%s" % (account.runtime_dir, _DOCKER_SOCKET)
         as_account = {"env": environment, "preexec_fn": become(account), "cwd": "/"}
     try:
-        done = subprocess.run(
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             [path, *arguments],
             check=False,
             stdin=subprocess.DEVNULL,

@@ -50,8 +50,10 @@ def looked_into(found: Snapshot, specs: Sequence[GatewaySpec]) -> Snapshot:
     reached: FrozenSet[int] = frozenset().union(*(each.gateways for each in places)) if places else frozenset()
     return seen._replace(
         processes=_processes(seen, reached),
-        ways={name: way._replace(inhabitants=living.get(name, frozenset())) for name, (way, _) in told.items()},
-        units={**seen.units, **_ages(specs, states, members)},
+        ways={
+            name: way._replace(inhabitants=living.get(name, frozenset()), age=_age(states.get(name)))
+            for name, (way, _place) in told.items()
+        },
     )
 
 
@@ -62,18 +64,10 @@ def _processes(seen: Snapshot, reached: FrozenSet[int]) -> Mapping[int, Process]
     return {pid: replace(each, reached=True) if pid in reached else each for pid, each in known.items()}
 
 
-def _ages(
-    specs: Sequence[GatewaySpec], states: Mapping[str, ContainerState], members: Mapping[str, Collection[int]]
-) -> Dict[str, float]:
-    """How long containers have run that have no gateway in them."""
-    found: Dict[str, float] = {}
-    uptime = processes.uptime()
-    for spec in specs:
-        state = states.get(spec.name)
-        stat = processes.read_stat(state.pid) if state and state.running and not members[spec.name] else None
-        if stat is not None and spec.unit_key:
-            found[spec.unit_key] = max(0.0, uptime - stat.started_ticks / containers.TICKS)
-    return found
+def _age(state: Optional[ContainerState]) -> Optional[float]:
+    """How long a container has run; None where it does not."""
+    stat = processes.read_stat(state.pid) if state is not None and state.running else None
+    return None if stat is None else max(0.0, processes.uptime() - stat.started_ticks / containers.TICKS)
 
 
 def probed(entry: Entry, outside: Optional[Probe], how: Handshake) -> Tuple[Optional[Probe], Optional[Way]]:

@@ -36,83 +36,89 @@ def _proxies(found: Snapshot, port: int) -> List[Process]:
     return [each for each in seen if each.relay in CONTAINER_PROXIES]
 
 
+class _Namespaces:
+    """Who lives in which network namespace, read when somebody asks, and once."""
+
+    def __init__(self) -> None:
+        self.own = processes.network_namespace("self")
+        self._pids: Dict[str, List[int]] = {}
+
+    def other(self, pid: int) -> Optional[str]:
+        """The network namespace of a process, where that is not this run's."""
+        netns = processes.network_namespace(str(pid))
+        return netns if netns != self.own else None
+
+    def others(self) -> Mapping[str, List[int]]:
+        """By network namespace that is not this run's, the processes in it."""
+        if not self._pids:
+            for pid in processes.pids():
+                netns = self.other(pid)
+                if netns is not None:
+                    self._pids.setdefault(netns, []).append(pid)
+        return self._pids
+
+
 def places(found: Snapshot, ports: Collection[int], first: Iterable[int]) -> Tuple[Place, ...]:
-    """The network namespaces that matter, each with its sockets.
+    """The network namespaces that an entry's port leads to, or that its container has, each with its sockets.
 
     ports: of the entries, on the host. first: the first processes of containers that entries name.
     """
-    own = processes.network_namespace("self")
-    begun: Dict[str, int] = {}
-    for pid in (*(each.pid for each in found.processes.values() if each.gateway and each.other_netns), *first):
-        netns = processes.network_namespace(str(pid))
-        if netns is not None and netns != own:
-            begun.setdefault(netns, pid)
+    known = _Namespaces()
+    begun = {netns: pid for pid in first for netns in [known.other(pid)] if netns is not None}
     held: Dict[str, Dict[int, Set[int]]] = {}
     published: Dict[str, Set[Published]] = {}
-    unplaced: List[Tuple[int, Process]] = []
     for port in ports:
         for proxy in _proxies(found, port):
-            behind = _behind(proxy, own, begun)
-            if behind is None:
-                unplaced.append((port, proxy))
-                continue
-            begun.setdefault(behind[0], behind[1])
-            held.setdefault(behind[0], {}).setdefault(port, set()).add(proxy.pid)
-            for each in _said(proxy, port):
-                published.setdefault(behind[0], set()).add(each)
-    read = [_place(found, netns, pid, published.get(netns, ())) for netns, pid in begun.items()]
-    known = [each for each in read if each is not None]
-    for port, proxy in unplaced:
-        # A rootless engine's program does not tell whose it is: only where there is one container it can be.
-        fitting = [each for each in known if each.gateways]
-        if len(fitting) == 1:
-            held.setdefault(fitting[0].netns, {}).setdefault(port, set()).add(proxy.pid)
-    return tuple(each._replace(proxies=_frozen(held.get(each.netns, {}))) for each in known)
+            behind = _behind(proxy, known) or _only_one(found, known)
+            if behind is not None:
+                begun.setdefault(*behind)
+                held.setdefault(behind[0], {}).setdefault(port, set()).add(proxy.pid)
+                published.setdefault(behind[0], set()).update(_said(proxy, port))
+    read = [_place(found, known, netns, pid) for netns, pid in begun.items()]
+    return tuple(
+        each._replace(
+            proxies={port: frozenset(pids) for port, pids in held.get(each.netns, {}).items()},
+            published=tuple(sorted(published.get(each.netns, ()))),
+        )
+        for each in read
+        if each is not None
+    )
 
 
-def _frozen(held: Mapping[int, Set[int]]) -> Mapping[int, FrozenSet[int]]:
-    return {port: frozenset(pids) for port, pids in held.items()}
+def _only_one(found: Snapshot, known: _Namespaces) -> Optional[Tuple[str, int]]:
+    """Where a proxy leads that does not tell whose it is, as those of rootless engines: to the only gateways that live
+    in a network namespace of their own."""
+    inside = {known.other(each.pid): each.pid for each in found.processes.values() if each.gateway and each.other_netns}
+    inside.pop(None, None)
+    return next(((netns, pid) for netns, pid in inside.items() if netns), None) if len(inside) == 1 else None
 
 
-def _behind(proxy: Process, own: Optional[str], begun: Mapping[str, int]) -> Optional[Tuple[str, int]]:
+def _behind(proxy: Process, known: _Namespaces) -> Optional[Tuple[str, int]]:
     """(the network namespace that a proxy leads to, a process in it); None where nothing proves that."""
     if proxy.relay == "conmon":
         for child in sorted(processes.children(proxy.pid) or ()):
-            netns = processes.network_namespace(str(child))
-            if netns is not None and netns != own:
+            netns = known.other(child)
+            if netns is not None:
                 return netns, child
     elif proxy.relay == "docker-proxy" and proxy.user == "root":
         address = _option(proxy.argv, "-container-ip")
-        for netns, pid in {**_namespaces(own), **begun}.items() if address else ():
-            if address in namespaces.addresses(pid):
-                return netns, pid
+        for netns, pids in known.others().items() if address else ():
+            if address in namespaces.addresses(pids[0]):
+                return netns, pids[0]
     elif proxy.relay == "pasta":
-        netns = _named_namespace(proxy.argv)
-        pid = _namespaces(own).get(netns or "")
-        if netns is not None and pid is not None:
-            return netns, pid
+        for word in proxy.argv[1:]:
+            netns = _named(word)
+            if netns in known.others():
+                return str(netns), known.others()[str(netns)][0]
     return None
 
 
-def _namespaces(own: Optional[str]) -> Dict[str, int]:
-    """Every other network namespace of the host, with a process in it."""
-    found: Dict[str, int] = {}
-    for pid in processes.pids():
-        netns = processes.network_namespace(str(pid))
-        if netns is not None and netns != own:
-            found.setdefault(netns, pid)
-    return found
-
-
-def _named_namespace(argv: Sequence[str]) -> Optional[str]:
-    """The network namespace that pasta was given by a path."""
-    for word in argv[1:]:
-        if word.startswith("/"):
-            try:
-                return "net:[%d]" % os.stat(word).st_ino
-            except OSError:
-                continue
-    return None
+def _named(path: str) -> Optional[str]:
+    """The network namespace that a path leads to."""
+    try:
+        return "net:[%d]" % os.stat(path).st_ino if path.startswith("/") else None
+    except (OSError, ValueError):
+        return None
 
 
 def _option(argv: Sequence[str], name: str) -> Optional[str]:
@@ -130,24 +136,22 @@ def _said(proxy: Process, port: int) -> List[Published]:
     return []
 
 
-def _place(found: Snapshot, netns: str, pid: int, published: Iterable[Published]) -> Optional[Place]:
+def _place(found: Snapshot, known: _Namespaces, netns: str, pid: int) -> Optional[Place]:
     """A network namespace with its sockets; None where it has gone, or may not be looked into."""
     stat = processes.read_stat(pid)
     try:
-        if stat is None or processes.network_namespace(str(pid)) != netns:
+        if stat is None or known.other(pid) != netns:
             return None
         tables = namespaces.tables(pid, stat.started_ticks)
-        table, users = Table(every_command_line=False), processes.Users()
-        owners = Owners(table)
-        inside = {each for each in processes.pids() if processes.network_namespace(str(each)) == netns}
+        inside = known.others().get(netns, [pid])
+        owners, users = Owners(Table(every_command_line=False)), processes.Users()
         for each in inside:
             owners.read(each)
         listeners = tuple(linux.listener_of(row, owners, users) for row in tables.listeners)
         connections = tuple(linux.connection_of(row, owners, users) for row in tables.connections)
-        holders = {each for row in (*listeners, *connections) for each in row.pids}
-        known = {each for each in holders if each in found.processes}
-        programs = dict(linux.describe(holders - known))
-        programs.update({each: found.processes[each] for each in known})
+        holders = {each for row in listeners for each in row.pids} | {x for row in connections for x in row.pids}
+        described = holders & found.processes.keys()
+        programs = {**linux.describe(holders - described), **{each: found.processes[each] for each in described}}
     except OSError:
         return None
     gateways = frozenset(each for each in inside if each in found.processes and found.processes[each].gateway)
@@ -160,7 +164,6 @@ def _place(found: Snapshot, netns: str, pid: int, published: Iterable[Published]
         connections=connections,
         gateways=gateways,
         programs=programs,
-        published=tuple(published),
         queue_samples=_sampled(pid, stat.started_ticks, waiting) if waiting else {},
         label=label(pid),
     )

@@ -31,6 +31,8 @@ _RUNS_PROGRAMS = re.compile(
 )
 #: And what it runs: the program itself, not only a gateway that is talked to.
 _GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway1?[\"']")
+#: What a shell script that brings a gateway back has.
+_LOOP = re.compile(r"(?m)^[^#\n]*\b(?:while|until|for)\b")
 #: Its loop starts the next gateway with -Drestart=; others bring it back without its login.
 _IBC_LOOP = "ibcstart.sh"
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
@@ -97,6 +99,8 @@ def _by_text(pid: int, script: Optional[str], shell: bool) -> Optional[Launcher]
     if script is None:
         return None
     text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script))
+    if text is not None and processes.pid_inside(pid) == 1 and not _LOOP.search(text):
+        return None  # a container's first process, which lives as long as the container whatever has ended in it
     if text is None or not (_ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text)):
         return None
     return Launcher("launcher", redact_argv([os.path.basename(script)])[0])

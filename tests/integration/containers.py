@@ -1,0 +1,265 @@
+"""Containers of a real engine with simulated gateways in them, in the shape of the images that people run.
+
+No image has to be had: a container's root folder is empty but for links into /usr, which is this machine's own. Its
+entry script starts what those images do: a gateway for each mode, socat in front of it, and waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from ansible.module_utils.ib_gateway.lifecycle.accounts import PATH
+from simulator.launch import SimulatedGateway, free_port
+
+from integration.desk import PROJECT, until
+
+#: A container is known by this label, whose text is the pid of the test run that it belongs to.
+LABEL = "ib-gateway-test"
+_ENGINE = shutil.which("podman", path=PATH)
+#: Debian's packages, which `make integration` installs as root.
+_PROGRAMS = ("podman", "socat", "bash")
+_LIFETIME = 300
+_RELAYED = {"live": (4001, 4003), "paper": (4002, 4004)}
+
+
+def _missing() -> str:
+    if os.geteuid() != 0:
+        return "needs root to run containers that others cannot see into"
+    lacking = [each for each in _PROGRAMS if shutil.which(each, path=PATH) is None]
+    return "%s not installed" % ", ".join(lacking) if lacking else ""
+
+
+def engine_needed() -> None:
+    """Skips a test where no container can be run, with the reason; where everything has to be there, fails it."""
+    if _missing() and os.environ.get("CI") == "true":
+        pytest.fail(_missing())
+    if _missing():
+        pytest.skip(_missing())
+
+
+def configuration(folder: Path) -> Path:
+    """A configuration with which podman runs on this machine: which cgroups it has, and that limits may not rise."""
+    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    path = folder / "containers.conf"
+    path.write_text(
+        '[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=10000:10000"]\n'
+        '[engine]\ncgroup_manager = "cgroupfs"\nruntime = "%s"\n' % ("crun" if unified else "runc")
+    )
+    return path
+
+
+def podman(*arguments: str, check: bool = True) -> str:
+    """What the engine says."""
+    done = subprocess.run(
+        [_ENGINE or "podman", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0 or not check, done.stderr
+    return done.stdout
+
+
+def remove_leftovers() -> None:
+    """Removes what test runs have left that were killed."""
+    shown = json.loads(podman("ps", "--all", "--filter", f"label={LABEL}", "--format", "json") or "[]")
+    for each in shown:
+        if not psutil.pid_exists(int(each["Labels"][LABEL])):
+            podman("rm", "--force", "--time", "0", each["Id"], check=False)
+
+
+class Container:
+    """One container with gateways in it.
+
+    modes: of its gateways. relays: whether socat stands in front of each. network: of the engine's networks, or host.
+    keeps_on: whether its first process outlives its gateways, as most images' do. Published are the ports that
+    `ports` gives by mode.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        stack: ExitStack,
+        modes: tuple[str, ...] = ("live",),
+        relays: bool = True,
+        network: str = "podman",
+        published: bool = True,
+        **gateway: Any,
+    ) -> None:
+        self.folder = folder
+        self.name = "ib-test-%s" % secrets.token_hex(4)
+        self.modes = modes
+        self.ports = {mode: free_port() for mode in modes}
+        self._relays, self._network, self._published = relays, network, published
+        self._gateway = gateway
+        folder.mkdir(parents=True)
+        self._root()
+        stack.callback(podman, "rm", "--force", "--time", "0", self.name, check=False)
+
+    def _root(self) -> None:
+        root = self.folder / "root"
+        for name in ("usr", "proc", "sys", "dev", "etc", "tmp", "run", "var"):
+            (root / name).mkdir(parents=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            if Path("/usr", name).exists():
+                (root / name).symlink_to("usr/" + name)
+
+    @functools.cached_property
+    def gateways(self) -> dict[str, SimulatedGateway]:
+        """By mode, what runs inside."""
+        return {
+            mode: SimulatedGateway(
+                self.folder / mode,
+                port=self.inside(mode)[0],
+                mode=mode,
+                launcher="ibc",
+                exit_with=None,
+                lifetime=_LIFETIME,
+                **self._gateway,
+            )
+            for mode in self.modes
+        }
+
+    def inside(self, mode: str) -> tuple[int, int]:
+        """(the gateway's port, the relay's) inside; on the host's network the gateway has the entry's own."""
+        return (self.ports[mode], 0) if self._network == "host" else _RELAYED[mode]
+
+    def script(self) -> Path:
+        """Its entry script: gateways, relays, and a wait."""
+        lines = ["#!/bin/bash", "trap 'exit 143' TERM"]
+        for mode, gateway in self.gateways.items():
+            gateway.folder.mkdir(parents=True, exist_ok=True)
+            command = " ".join(map(shlex.quote, gateway.command()))
+            lines.append(f"(cd {shlex.quote(str(gateway.working_dir))} && exec {command}) &")
+            port, relay = self.inside(mode)
+            if self._relays and relay:
+                lines.append(f"socat TCP-LISTEN:{relay},fork,reuseaddr TCP:127.0.0.1:{port} &")
+        path = self.folder / "entry.sh"
+        path.write_text("\n".join([*lines, f"sleep {2 * _LIFETIME} &", "wait $!", ""]))
+        path.chmod(0o755)
+        return path
+
+    def run(self, *options: str) -> Container:
+        """Starts it, and waits until its gateways listen."""
+        publish: list[str] = []
+        for mode in self.modes if self._published and self._network != "host" else ():
+            port, relay = self.inside(mode)
+            publish += ["--publish", f"127.0.0.1:{self.ports[mode]}:{relay if self._relays else port}"]
+        script = self.script()
+        mounts = {"/usr": "ro", str(PROJECT): "ro", str(self.folder): "rw"}
+        for home in {sys.base_prefix, os.path.realpath(sys.prefix)} - {"/usr"}:
+            mounts[home] = "ro"
+        for path, mode in mounts.items():
+            publish += ["--volume", f"{path}:{path}:{mode}"]
+        podman(
+            *("run", "--detach", "--name", self.name, "--label", f"{LABEL}={os.getpid()}", "--network", self._network),
+            *("--stop-timeout", "2", *publish, *options, "--rootfs", str(self.folder / "root"), "bash", str(script)),
+        )
+        self.until_up()
+        return self
+
+    def until_up(self) -> None:
+        """Waits until all of its gateways serve."""
+        for gateway in self.gateways.values():
+            until(lambda each=gateway: self.listening(each.port), 20)
+
+    def listening(self, port: int) -> list[int]:
+        """The pids of this container that listen on a port inside, by psutil."""
+        found = []
+        for pid in self.pids():
+            try:
+                rows = _table(pid)
+            except OSError:
+                continue
+            inodes = {inode for local, inode in rows if local == port}
+            if inodes & _sockets(pid):
+                found.append(pid)
+        return found
+
+    @property
+    def pid(self) -> int:
+        """The host's number of its first process; 0 where it does not run."""
+        return int(self.shown()["State"]["Pid"])
+
+    def shown(self) -> dict[str, Any]:
+        """What the engine says of it."""
+        found: dict[str, Any] = json.loads(podman("container", "inspect", self.name))[0]
+        return found
+
+    @property
+    def started_at(self) -> str:
+        """When the engine has started it last."""
+        return str(self.shown()["State"]["StartedAt"])
+
+    def pids(self) -> list[int]:
+        """All of its processes, as the host numbers them."""
+        first = self.pid
+        if not first:
+            return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [first, *(each.pid for each in psutil.Process(first).children(recursive=True))]
+        return []
+
+    def java(self, mode: str = "live") -> int:
+        """The pid of a gateway in it."""
+        wanted = "-DjtsConfigDir=%s" % self.gateways[mode].config_dir
+        return next(pid for pid in self.pids() if wanted in psutil.Process(pid).cmdline())
+
+    def socat(self) -> int:
+        """The pid of its relay."""
+        return next(pid for pid in self.pids() if psutil.Process(pid).name() == "socat")
+
+    def end(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
+        """Ends one of its processes."""
+        assert pid in self.pids() and pid != self.pid
+        process = psutil.Process(pid)
+        process.send_signal(how)
+        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+
+    def entry(self, mode: str = "live", **changes: Any) -> dict[str, Any]:
+        """The inventory entry of one of its gateways."""
+        return {
+            "name": mode,
+            "trading_mode": mode,
+            "port": self.ports[mode],
+            "container": {"engine": "podman", "name": self.name},
+            "start_timeout": 30,
+            **changes,
+        }
+
+
+def _table(pid: int) -> list[tuple[int, int]]:
+    """(port, inode) of what listens in a process's network namespace."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A":
+                found.append((int(fields[1].rpartition(":")[2], 16), int(fields[9])))
+    return found
+
+
+def _sockets(pid: int) -> set[int]:
+    found = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            target = os.readlink(link)
+            if target.startswith("socket:["):
+                found.add(int(target[8:-1]))
+    return found
