@@ -1,12 +1,11 @@
-"""What a look finds out of containers: what their engine says of one, what lives in a network namespace, and how an
-entry's port leads to its gateway. Loaded only on hosts where a container carries a gateway or has an entry's port.
+"""What a container's engine says of it, and how an entry's port leads into it to the gateway.
+
+Loaded only on hosts where a container carries a gateway or has an entry's port.
 """
 
 # Annotations are evaluated here: NamedTuple would compile each one that is only text.
-from types import MappingProxyType
-from typing import FrozenSet, Mapping, NamedTuple, Optional, Tuple
+from typing import FrozenSet, NamedTuple, Optional, Tuple
 
-from .host import Connection, Listener, Process
 from .unit import UnitState
 
 #: The engine's own restart policies under which it brings a container back that has ended.
@@ -82,27 +81,6 @@ class ContainerState(NamedTuple):
             manager=self.engine,
             noun="",
         )
-
-
-class Place(NamedTuple):
-    """A network namespace with gateways in it, or one that an entry's port leads to.
-
-    netns: as the kernel names it. pid: a process in it. addresses: its own, loopback left out. gateways: those that
-    live in it; programs: by pid, who else holds sockets in it. proxies: by port of the host, the pids that hold it for
-    the container's engine. queue_samples: by port inside, the accept queue's length in each sample.
-    """
-
-    netns: str
-    pid: int
-    addresses: Tuple[str, ...] = ()
-    listeners: Tuple[Listener, ...] = ()
-    connections: Tuple[Connection, ...] = ()
-    gateways: FrozenSet[int] = frozenset()
-    programs: Mapping[int, Process] = MappingProxyType({})
-    proxies: Mapping[int, FrozenSet[int]] = MappingProxyType({})
-    published: Tuple[Published, ...] = ()
-    queue_samples: Mapping[int, Tuple[int, ...]] = MappingProxyType({})
-    label: str = ""
 
 
 class Way(NamedTuple):

@@ -44,7 +44,7 @@ KEYS: Dict[str, Dict[str, Any]] = {
     "user": {
         "type": "str",
         "unset": "any",
-        "meaning": "The OS account that owns the gateway.",
+        "meaning": "The OS account that owns the gateway; with O(gateways[].container) the one whose engine it is.",
     },
     "config_dir": {
         "type": "str",
@@ -81,7 +81,8 @@ KEYS: Dict[str, Dict[str, Any]] = {
     },
     "container": {
         "type": "dict",
-        "meaning": "The container that carries the gateway; one container may carry several gateways.",
+        "meaning": "The container that carries the gateway, started and restarted by its engine; one container may "
+        "carry several gateways.",
         "options": {
             "engine": {
                 "type": "str",

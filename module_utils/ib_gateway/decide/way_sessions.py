@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..base.container import Place, Way
+from ..base.container import Way
 from ..base.host import ESTABLISHED, ApiConnection, Connection, Listener, Snapshot
+from ..base.place import Place
 
 _End = Tuple[str, int]
 

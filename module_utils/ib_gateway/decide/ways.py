@@ -9,8 +9,9 @@ import re
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
-from ..base.container import PUBLISHED_PORT, RELAY, ContainerState, Place, Published, Way
+from ..base.container import PUBLISHED_PORT, RELAY, ContainerState, Published, Way
 from ..base.host import Listener, Process, Snapshot
+from ..base.place import Place
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 
 #: The address that a relay of socat's kind hands connections to: `TCP:127.0.0.1:4001`, `TCP4:localhost:4001`.

@@ -6,7 +6,7 @@ Loaded only on hosts where an entry or a gateway has to do with a container.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Collection, Dict, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Collection, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..api import handshake
 from ..base.container import PUBLISHED_PORT, RELAY, ContainerState, Way

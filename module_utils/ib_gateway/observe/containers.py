@@ -12,8 +12,9 @@ import time
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
-from ..base.container import Place, Published
+from ..base.container import Published
 from ..base.host import Connection, Process, Snapshot
+from ..base.place import Place
 from . import linux, namespaces, processes, sockets
 from .holders import Owners
 from .process_table import Table

@@ -109,7 +109,7 @@ def test_the_default_port_follows_product_and_mode(product: str, mode: str, port
         ({"service": "g"}, "unit", True),
         ({"service": "g", "service_scope": "user", "user": "trader"}, "user_unit", True),
         ({"start_command": ["/opt/start"]}, "command", True),
-        ({"container": {"engine": "docker", "name": "ib"}}, "container", False),
+        ({"container": {"engine": "docker", "name": "ib"}}, "container", True),
     ],
 )
 def test_an_entry_says_how_its_gateway_is_started(more: Dict[str, Any], method: Optional[str], startable: bool) -> None:

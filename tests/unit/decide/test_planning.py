@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
-from ansible.module_utils.ib_gateway.base.spec import Container, GatewaySpec
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.unit import UnitState
 from unit.facts import (
     ALIEN,
@@ -219,17 +219,6 @@ def test_without_service_or_start_command_nothing_is_stopped(look: Snapshot, sha
     plan = planned(look, NO_MEANS, shaken)
     assert plan.steps == ()
     assert "neither service nor start_command" in reasons(plan)
-
-
-@pytest.mark.parametrize(
-    ("more", "says"),
-    [
-        ({"service": None, "container": Container("docker", "ib-live")}, "container ib-live"),
-    ],
-)
-def test_what_nothing_here_can_start_is_not_stopped_and_the_reason_names_it(more: Dict[str, Any], says: str) -> None:
-    plan = planned(snapshot(gateway(), listener()), spec(**more), probe("silent"))
-    assert plan.steps == () and says in reasons(plan)
 
 
 def test_a_surplus_gateway_is_stopped_even_without_the_means_to_start_one() -> None:
