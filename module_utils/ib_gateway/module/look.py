@@ -63,11 +63,11 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
 
 
 def _leads_into_containers(specs: Sequence[GatewaySpec], found: Snapshot) -> bool:
-    """Whether the look has to go on into containers: an entry names one, a gateway lives in a network namespace of its
-    own, or the program of a container engine has an entry's port."""
+    """Whether the look has to go on into containers: an entry names one, or the program of a container engine has an
+    entry's port."""
     if not sys.platform.startswith("linux"):
         return False
-    if any(spec.container for spec in specs) or any(p.gateway and p.other_netns for p in found.processes.values()):
+    if any(spec.container for spec in specs):
         return True
     ports = {spec.port for spec in specs}
     holding = {pid for each in found.listeners if each.port in ports for pid in each.pids} & found.processes.keys()
