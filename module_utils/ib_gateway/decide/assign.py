@@ -14,7 +14,7 @@ from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Entry
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .clients import clients_of
-from .ports import agent_ports
+from .ports import agent_ports, relay_before
 
 #: What a gateway is to an entry: not its own, its own, or one whose folder or account nothing proves.
 NOT, OWN, UNPLACED, CLAIMS = "not", "own", "unplaced", "claims"
@@ -102,6 +102,7 @@ def _entry(
     ]
     claimants = [process for process in host.gateways if claims[process.pid] == CLAIMS and not owners[process.pid]]
     pids = {process.pid for process in (*processes, *elsewhere)}
+    ports = {process.pid: host.ports[process.pid] for process in elsewhere}
     return Entry(
         spec=spec,
         processes=tuple(processes),
@@ -113,6 +114,7 @@ def _entry(
         claimants=tuple(claimants),
         unit_age=snapshot.units.get(spec.unit_key or ""),
         keepers=_keepers(spec, specs, host, snapshot),
+        relay=None if processes else relay_before(spec.port, elsewhere, ports, snapshot),
         seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
     )
 
