@@ -123,7 +123,8 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
     """What brings the entry's gateway, or brings it back.
 
     One that carries a gateway now keeps that one, and one in the unit of another entry that one's. A script of root may
-    start the gateway of any account; a supervisor of root keeps the programs of many.
+    start the gateway of any account; a supervisor of root keeps the programs of many. A script that starts a gateway
+    once is about to do so only while it is young.
     """
     accounts = {spec.user} if spec.user else {each.owner for each in _folders(spec, host)} - {None}
     units = {each.unit for each in specs if each.name != spec.name and each.unit}
@@ -131,6 +132,7 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
         each
         for each in snapshot.keepers
         if (each.supervises or not each.gateways)
+        and (each.again or each.age < spec.start_timeout)
         and each.trading_mode in (None, spec.trading_mode)
         and each.product in (None, spec.product)
         and (

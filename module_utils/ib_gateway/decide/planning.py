@@ -365,7 +365,7 @@ def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[St
 
     To start one as well would make two. What keeps it may also end with it, as IBC's script does: then it is started.
     """
-    carriers = [each for each in entry.carriers if process.pid in each.gateways]
+    carriers = [each for each in entry.carriers if process.pid in each.gateways and each.again]
     if entry.in_unit(process) or not carriers:
         return [_restart(entry, process, code, persists)]
     keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)
