@@ -43,7 +43,6 @@ from typing import (
     Union,
 )
 
-
 # --- module_utils/ib_gateway/base/probe.py ---------------------------------------------------------------------------
 
 #: How much a handshake asks for: `full` also all that IB.connect reads before a script goes on.

@@ -38,7 +38,7 @@ class CannotAssemble(SystemExit):
     """A source uses something that does not survive in one file."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Statement:
     """One top-level statement with the comments above it. uses: names of any kind that occur in it."""
 
@@ -226,14 +226,12 @@ class Writer:
         command = self.sources.module(COMMAND)
         parts = [f'#!/usr/bin/env python3\n"""{command.docstring}"""\n\n{NOTE}\nfrom __future__ import annotations\n']
         parts.append("\n".join(self._imports()))
+        gap = "\n"
         for name in self._order():
             module = self.sources.module(name)
-            parts.append(f"\n\n{f'# --- {module.where} ':-<{RULE_WIDTH}}")
-            parts += [
-                self._statement(each)
-                for each in module.statements
-                if any(each is other for other in self.sources.needed)
-            ]
+            parts.append(f"{gap}{f'# --- {module.where} ':-<{RULE_WIDTH}}")
+            parts += [self._statement(each) for each in module.statements if each in self.sources.needed]
+            gap = "\n\n"
         return re.sub(r"\n{4,}", "\n\n\n", "\n".join(parts)).rstrip("\n") + "\n"
 
     def _imports(self) -> list[str]:
