@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import grp
 import json
+import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -14,7 +17,7 @@ import pytest
 from simulator.launch import SimulatedGateway, free_port
 from unit.live_probe import PROBE, oldest_python
 
-from integration.desk import Desk
+from integration.desk import Desk, local
 
 #: The Python that runs the tests, and the oldest one that a host may have.
 PYTHONS = {"own": sys.executable, "3.8": oldest_python()}
@@ -176,3 +179,24 @@ def test_the_first_client_id_that_is_free_is_used(desk: Desk) -> None:
     desk.script(client_id=900_000_001)
     found = json.loads(ask(sys.executable, gateway.port, "--json")[1])
     assert found["exit_code"] == 0 and found["probe"]["client_id"] == 900_000_002
+
+
+def test_the_role_installs_it_changes_nothing_twice_and_removes_it(desk: Desk) -> None:
+    installed = desk.folder / "ib_gateway_probe.py"
+    playbook = desk.folder / "install.yml"
+    plays = [{"hosts": "desk", "gather_facts": False, "roles": ["ib_live_probe"]}]
+    playbook.write_text(json.dumps(plays), encoding="utf-8")
+    settings = {
+        "ib_live_probe_path": str(installed),
+        "ib_live_probe_owner": pwd.getpwuid(os.getuid()).pw_name,
+        "ib_live_probe_group": grp.getgrgid(os.getgid()).gr_name,
+    }
+
+    def changes(**more: str) -> int:
+        ran = desk.play(str(playbook), inventory={"all": {"hosts": {"desk": local(**settings, **more)}}})
+        assert ran.rc == 0, ran.output
+        return ran.recap()["changed"]
+
+    assert changes() == 1 and changes() == 0
+    assert installed.read_bytes() == PROBE.read_bytes() and os.access(installed, os.X_OK)
+    assert changes(ib_live_probe_state="absent") == 1 and not installed.exists()

@@ -32,7 +32,11 @@ def test_another_order_of_hashing_makes_the_same_file() -> None:
 
 
 def test_what_goes_in_stands_in_it_word_for_word() -> None:
-    for path, name in (("api/wire.py", "FrameDecoder"), ("api/messages.py", "ManagedAccounts"), ("base/probe.py", "Probe")):
+    for path, name in (
+        ("api/wire.py", "FrameDecoder"),
+        ("api/messages.py", "ManagedAccounts"),
+        ("base/probe.py", "Probe"),
+    ):
         text = (PROJECT / "module_utils" / "ib_gateway" / path).read_text(encoding="utf-8")
         (found,) = (each for each in ast.parse(text).body if isinstance(each, ast.ClassDef) and each.name == name)
         for method in found.body:
