@@ -120,18 +120,18 @@ class Entry(NamedTuple):
         return tuple(port for port in self.listening(process) if port in known or port in used)
 
     def has_served(self, process: Process) -> bool:
-        """Whether a process has listened on the entry's port before: by its connections, an earlier look or its log."""
+        """Whether a process has served before: it was seen to, or its log tells that its login has completed."""
         told = self.login is not None and self.login.pid == process.pid and self.login.served
-        return (
-            told
-            or process.served_before
-            or any(
-                client.connection is not None
-                and client.connection.accepted
-                and client.connection.port == self.spec.port
-                and process.pid in client.connection.gateway_pids
-                for client in self.clients
-            )
+        return told or self.was_seen_serving(process)
+
+    def was_seen_serving(self, process: Process) -> bool:
+        """Whether a process has listened on the entry's port before: by its connections, or by an earlier look."""
+        return process.served_before or any(
+            client.connection is not None
+            and client.connection.accepted
+            and client.connection.port == self.spec.port
+            and process.pid in client.connection.gateway_pids
+            for client in self.clients
         )
 
 

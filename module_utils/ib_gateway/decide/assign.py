@@ -14,6 +14,7 @@ from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Entry
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .clients import clients_of
+from .ports import agent_ports
 
 #: What a gateway is to an entry: not its own, its own, or one whose folder or account nothing proves.
 NOT, OWN, UNPLACED, CLAIMS = "not", "own", "unplaced", "claims"
@@ -66,11 +67,12 @@ def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
             if connection.accepted and connection.served:
                 served[pid].add(connection.port)
     declared = {spec.port for spec in specs}
+    agents = {process.pid: agent_ports(process) for process in gateways}
     ports = {
         pid: frozenset(
             port
             for port in listening[pid]
-            if port in declared or port in API_PORTS or (port in served[pid] and port not in HELPER_PORTS)
+            if port in declared or port in API_PORTS or (port in served[pid] and port not in HELPER_PORTS | agents[pid])
         )
         for pid in listening
     }

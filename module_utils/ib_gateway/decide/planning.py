@@ -16,9 +16,9 @@ from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from ..base.steps import in_order
 from . import soft_restart, targets
-from .context import stray_ports
 from .costs import cost
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
+from .ports import stray_ports
 
 #: Findings with which nothing is done, and why.
 _NOTHING_HELPS: Dict[str, str] = {

@@ -8,6 +8,7 @@ from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
 from .context import Rule, RuleContext, client_info, lost, process_info
+from .ports import stray_ports
 
 #: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
 _LEAST_FREE = 1 << 20
@@ -116,7 +117,7 @@ def wrong_port(context: RuleContext) -> Iterator[Finding]:
     """A gateway of the entry serves another port, and none serves the entry's."""
     entry = context.entry
     for process in () if entry.owners() else (*entry.elsewhere, *context.astray):
-        ports = entry.serving(process) or context.stray_ports(process)
+        ports = entry.serving(process) or stray_ports(entry, process)
         there = [each for each in entry.clients if each.connection and process.pid in each.connection.gateway_pids]
         here = [each for each in entry.clients if each.connection and each.connection.port == context.spec.port]
         yield findings.WRONG_PORT.found(
