@@ -235,7 +235,7 @@ def test_a_broken_gateway_in_a_container_that_no_entry_names_is_told_and_left_al
     assert actions(gateway) == []
     assert "does not say which container" in " ".join(gateway["plan"]["withheld"])
     inside.end(java)
-    gateway = first(look(without_container(inside, start_command=["/bin/true"])))
+    gateway = first(look(without_container(inside, start_command=["/bin/true"], start_timeout=1)))
     assert codes(gateway) == {"container_link_down"} and actions(gateway) == []
     assert "no gateway runs in" in gateway["summary"]
 

@@ -71,10 +71,10 @@ def _way(
         return _from(way, says[0].inside, spec, snapshot, place)
     if proxies:  # nothing tells the port inside
         return _to(way, _doors(_fitting(spec, snapshot, members), place, ()), None)
-    if any(each.port == spec.port for each in place.listeners) and place.addresses:
+    published = state.published if state else ()
+    if not published and place.addresses and any(each.port == spec.port for each in place.listeners):
         # No port of the host: the container has an address of its own in the network.
         return _from(way._replace(published=False, address=place.addresses[0]), spec.port, spec, snapshot, place)
-    published = state.published if state else ()
     why = "%s publishes %s" % (way.label, _ports(published)) if published else "%s publishes no port" % way.label
     way = _to(way, _doors(_fitting(spec, snapshot, members), place, ()), None)
     return way._replace(broken=PUBLISHED_PORT, why="%s, and not port %d" % (why, spec.port), curable=False)

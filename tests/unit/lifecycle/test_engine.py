@@ -1,0 +1,73 @@
+"""What a container engine's answers mean: those of podman 4.3.1 and docker 20.10, cut to what is read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict
+
+import pytest
+from ansible.module_utils.ib_gateway.base.container import ContainerState, Published
+from ansible.module_utils.ib_gateway.lifecycle import engine
+
+PODMAN: Dict[str, Any] = {
+    "Id": "29" * 32,
+    "State": {"Status": "running", "Pid": 13457, "ExitCode": 0, "Health": {"Status": "", "Log": None}},
+    "RestartCount": 0,
+    "Config": {"Labels": {"PODMAN_SYSTEMD_UNIT": "ib.service"}, "StopTimeout": 10},
+    "HostConfig": {"RestartPolicy": {"Name": "", "MaximumRetryCount": 0}, "PortBindings": {}},
+    "NetworkSettings": {"Ports": {"4003/tcp": [{"HostIp": "127.0.0.1", "HostPort": "14001"}], "5900/tcp": None}},
+}
+DOCKER: Dict[str, Any] = {
+    "Id": "94" * 32,
+    "State": {"Status": "exited", "Pid": 0, "ExitCode": 137},
+    "RestartCount": 2,
+    "Config": {"Labels": {}},
+    "HostConfig": {
+        "RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3},
+        "PortBindings": {"4003/tcp": [{"HostIp": "", "HostPort": "4001"}], "53/udp": [{"HostPort": "53"}]},
+    },
+    "NetworkSettings": {"Ports": {}},
+}
+
+
+def read(shown: Dict[str, Any], kind: str = "podman") -> ContainerState:
+    return engine.parse(kind, "ib", None, json.dumps([shown]))
+
+
+def test_what_podman_says_of_a_container_that_runs() -> None:
+    state = read(PODMAN)
+    assert (state.status, state.pid, state.running, state.unit) == ("running", 13457, True, "ib.service")
+    assert state.published == (Published("127.0.0.1", 14001, 4003),) and state.stop_timeout == 10
+
+
+def test_what_docker_says_of_one_that_has_ended() -> None:
+    state = read(DOCKER, "docker")
+    assert (state.status, state.running, state.exit_code, state.policy) == ("exited", False, 137, "on-failure")
+    assert state.published == (Published("", 4001, 4003),) and state.unit is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", "[1]", '[{"Id": "a"}]', '[{"Id": "a", "State": {"Status": "x", "Pid": "y"}}]']
+)
+def test_an_answer_that_cannot_be_read_is_told_and_not_guessed_at(text: str) -> None:
+    with pytest.raises(engine.EngineError, match="cannot be read"):
+        engine.parse("docker", "ib", None, text)
+
+
+@pytest.mark.parametrize(
+    ("status", "carries", "active", "empty", "back"),
+    [
+        ("running", True, "active", False, False),
+        ("running", False, "active", True, False),
+        ("restarting", False, "activating", False, True),
+        ("exited", False, "inactive", False, False),
+        ("created", False, "inactive", False, False),
+        ("removing", False, "activating", False, False),
+    ],
+)
+def test_a_container_s_state_in_the_words_in_which_rules_think(
+    status: str, carries: bool, active: str, empty: bool, back: bool
+) -> None:
+    unit = ContainerState("podman", "ib", status=status, pid=1).as_unit(carries)
+    assert (unit.active, unit.holds_without_process, unit.comes_back) == (active, empty, back)
+    assert unit.title == "podman container ib" and unit.manager == "podman"
