@@ -93,7 +93,7 @@ proposals:
       type: list
       elements: dict
       returned: always
-      sample: [{key: start_command, text: 'what starts it, as [program, argument]'}]
+      sample: [{key: start_command, text: 'not known; what starts it, for example'}]
     guessed:
       description: Keys whose value nothing on the host proves.
       type: list

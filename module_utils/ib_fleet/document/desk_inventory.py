@@ -29,11 +29,15 @@ _WIDTH = 110
 
 _HEAD = """\
 ---
-# What was found at {when}, as an inventory. Nothing is repaired by it until a person has changed remediation.
-#   remediation: auto      a repair may act on this gateway
-#   remediation: plan_only a repair only says what it would do
-# The keys: README.md, "Inventory". A script that must never be stopped belongs into protected_clients.
+# What was found at {when}, as an inventory. A repair only says what it would do, until a person writes
+# `remediation: auto` in place of plan_only. README.md, "Inventory", has all keys; a script that must never be stopped
+# belongs into protected_clients.
 """
+#: By a key that nothing tells, what a person would write.
+_EXAMPLES = {
+    "start_command": ("start_command: [/opt/ibc/gatewaystart.sh, -inline]", "or, with systemd: service: NAME.service"),
+    "config_dir": ("config_dir: /home/trader/Jts",),
+}
 
 
 class Found(NamedTuple):
@@ -85,6 +89,7 @@ def _entry(proposal: Mapping[str, Any]) -> Iterator[str]:
         if key not in entry:
             if key in notes:
                 yield from _comment("%s: %s" % (key, notes[key]), 10)
+                yield from (line for each in _EXAMPLES.get(key, ()) for line in _comment(each, 10))
             continue
         if key in notes:
             if sign == "  ":

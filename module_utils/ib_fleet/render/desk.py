@@ -279,9 +279,9 @@ def _blind(host: Host) -> Iterator[Line]:
 def cures(host: Host) -> Iterator[str]:
     """What helps where a host could not be looked at, by what Ansible said."""
     said = host.problem.lower()
-    if "sudo" in said and "password" in said or "become password" in said or "missing sudo" in said:
+    if "password" in said and ("sudo" in said or "become" in said):
         yield "Give the sudo password: add -K (--ask-become-pass)."
-    elif "no such file or directory" in said and "python" in said or "interpreter" in said:
+    elif "interpreter" in said or "python" in said:
         yield "The host needs Python 3.8 or newer: name it with -e ansible_python_interpreter=/path/to/python3."
     elif host.here:
         yield "To look at this very machine leave -i out, or add -e ansible_connection=local."

@@ -10,6 +10,15 @@ from .layout import Line
 
 #: The file in examples.
 _FILE = "desk.yml"
+#: By status, from worst to best, how one gateway is and how several are.
+_STATES = {
+    "unhealthy": ("does not work", "do not work"),
+    "unknown": ("cannot be judged", "cannot be judged"),
+    "degraded": ("needs attention", "need attention"),
+    "healthy": ("works", "work"),
+}
+#: Keys without which a repair cannot be finished, or goes by a guess.
+_NEEDED = ("start_command", "port", "trading_mode")
 
 
 class Commands(NamedTuple):
@@ -29,26 +38,14 @@ def summary(hosts: Sequence[Host]) -> Line:
     """How all of it is."""
     gateways = [each for host in hosts if host.desk for each in host.desk["health"]["gateways"]]
     lost = sum(host.desk is None for host in hosts)
-    parts = [
-        "%d %s" % (number, word)
-        for word, number in (
-            ("works" if _count(gateways, "healthy") == 1 else "work", _count(gateways, "healthy")),
-            (
-                "needs attention" if _count(gateways, "degraded") == 1 else "need attention",
-                _count(gateways, "degraded"),
-            ),
-            ("does not work" if _count(gateways, "unhealthy") == 1 else "do not work", _count(gateways, "unhealthy")),
-            ("cannot be judged", _count(gateways, "unknown")),
-        )
-        if number
-    ]
+    counts = [(_count(gateways, status), words) for status, words in _STATES.items()]
+    parts = ["%d %s" % (number, one if number == 1 else more) for number, (one, more) in counts if number]
     found = "%s on %s%s" % (
         _counted(len(gateways), "gateway"),
         _counted(len(hosts), "host"),
         ": %s" % ", ".join(parts) if parts else "",
     )
-    worst = "unhealthy" if _count(gateways, "unhealthy") else "degraded" if _count(gateways, "degraded") else "healthy"
-    tone = "unknown" if not gateways or _count(gateways, "unknown") else worst
+    tone = next((status for status in _STATES if _count(gateways, status)), "unknown")
     return Line(found + ("; %s could not be looked at" % _counted(lost, "host") if lost else ""), tone=tone)
 
 
@@ -104,9 +101,7 @@ def _after_writing(
         for host in hosts
         for each in (host.desk or {}).get("proposals", ())
         for note in each["notes"]
-        if note["key"] in ("start_command", "port", "trading_mode")
-        and note["key"] not in each["entry"]
-        or note["key"] in each["guessed"]
+        if note["key"] in each["guessed"] or (note["key"] in _NEEDED and note["key"] not in each["entry"])
     ]
     if not broken:
         yield "Look by this inventory from now on:", "%s -i %s" % (commands.sweep, commands.written)

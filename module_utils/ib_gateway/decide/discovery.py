@@ -291,7 +291,7 @@ def _draft(group: _Group, ports: _Ports, evidence: Evidence) -> Proposal:
     if group.folder is not None:
         fields["config_dir"] = group.folder
     else:
-        notes["config_dir"] = "its settings folder, which nothing on the host tells"
+        notes["config_dir"] = "not known; its settings folder, for example"
     fields.update(_start(group, evidence, notes))
     spec = GatewaySpec(mode, mode, port, **fields)
     return Proposal(spec, tuple(each.pid for each in group.members), notes, frozenset(guessed))
@@ -352,11 +352,11 @@ def _start(group: _Group, evidence: Evidence, notes: Dict[str, str]) -> Dict[str
         return {"start_command": starter.command}
     if starter is not None:
         notes["start_command"] = (
-            "it was started by pid %d (%s), whose arguments may hold a password and were not copied"
+            "it was started by pid %d (%s), whose arguments may hold a password and were not copied; for example"
             % (starter.pid, starter.shown)
         )
     else:
-        notes["start_command"] = "what starts it, as [program, argument]; or service with its systemd unit"
+        notes["start_command"] = "not known; what starts it, for example"
     return {}
 
 

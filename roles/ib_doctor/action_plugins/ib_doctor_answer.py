@@ -1,4 +1,4 @@
-"""Tells what the doctor found, in plain lines. Runs in the controller's own process, for all hosts of a play at once."""
+"""Tells what the doctor found, in plain lines. Runs in the controller's own process, for all hosts of a play."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ansible.constants as constants
 import ansible.module_utils
-from ansible import constants
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
