@@ -32,6 +32,13 @@ class Step(NamedTuple):
     costs: str = ""
 
 
+class Differing(NamedTuple):
+    """A gateway that would be an entry's but for some of its keys: (key, what the gateway has, what the entry says)."""
+
+    process: Process
+    keys: Tuple[Tuple[str, str, str], ...]
+
+
 class Entry(NamedTuple):
     """One inventory entry beside what was found of it on the host: its gateways, their listeners, their clients.
 
@@ -40,6 +47,7 @@ class Entry(NamedTuple):
     whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
     entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
+    differing: where no gateway is its own, those of nobody that differ from it in its user or folder.
     carriers: what keeps a gateway of it that runs, and brings the next one once that has ended.
 
     Of an entry that something is wrong with: command_servers, those of its gateways; start_blocker, why a start of it
@@ -68,6 +76,7 @@ class Entry(NamedTuple):
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
     command_servers: Tuple["CommandServer", ...] = ()
+    differing: Tuple[Differing, ...] = ()
 
     @property
     def maybe(self) -> Tuple[Process, ...]:
