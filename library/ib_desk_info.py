@@ -106,6 +106,20 @@ left:
   type: list
   elements: dict
   sample: []
+differing:
+  description: Gateways that one of O(gateways) would mean, but for the keys that are named.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    gateway: {description: The entry's name., type: str, returned: always, sample: live}
+    pid: {description: The gateway's process., type: int, returned: always, sample: 4711}
+    keys:
+      description: What the process has and what the entry says.
+      type: list
+      elements: dict
+      returned: always
+      sample: [{key: user, has: trader, says: trade}]
 starters:
   description: Scripts, loops and supervisors that bring a gateway, or bring it back.
   returned: success

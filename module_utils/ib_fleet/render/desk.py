@@ -85,6 +85,7 @@ def _gateway(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[Li
         yield from _section("What is wrong", [each["summary"] for each in told])
     else:
         yield from _section("How that is known", [gateway["summary"]])
+    yield from _section("Almost this gateway", list(_differing(gateway, desk)))
     yield from _section("Also", [each["summary"] for each in gateway["findings"] if each not in told])
     at = _seconds(desk["health"]["taken_at"])
     yield from _section(*_clients(gateway, at))
@@ -102,17 +103,29 @@ def _section(title: str, told: Sequence[str]) -> Iterator[Line]:
 
 
 def _name(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
-    """The gateway by what a person knows it by: its mode, account, folder and port."""
-    entry = next((each["entry"] for each in desk["proposals"] if each["entry"]["name"] == gateway["name"]), None)
-    if entry is None:
-        return "%s (in the inventory), API port %d," % (gateway["name"], gateway["port"])
-    product = _PRODUCTS[entry.get("product", "gateway")]
+    """The gateway by its name, which the sentences about it use, and by what a person knows it by."""
+    proposal = next((each for each in desk["proposals"] if each["entry"]["name"] == gateway["name"]), None)
+    port = "API port %d" % gateway["port"]
+    if proposal is None:
+        return "%s (of the inventory, %s)" % (gateway["name"], port)
+    entry, guessed = proposal["entry"], proposal["guessed"]
+    what = _PRODUCTS[entry.get("product", "gateway")]
     of = " of %s" % entry["user"] if entry.get("user") else ""
     where = " in %s" % entry["config_dir"] if entry.get("config_dir") else ""
-    guessed = next(each["guessed"] for each in desk["proposals"] if each["entry"] is entry)
-    port = "port not known" if "port" in guessed else "API port %d" % gateway["port"]
-    mode = "" if "trading_mode" in guessed else "%s " % gateway["trading_mode"]
-    return "The %s%s%s%s, %s," % (mode, product, of, where, port)
+    port = "API port not known, %d is the usual one" % gateway["port"] if "port" in guessed else port
+    mode = "live or paper is not known, " if "trading_mode" in guessed else ""
+    return "%s (%s%s%s, %s%s)" % (gateway["name"], what, of, where, mode, port)
+
+
+def _differing(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[str]:
+    """Gateways that a key of the inventory keeps from being this one: mostly it is written wrong."""
+    for each in desk["differing"]:
+        if each["gateway"] == gateway["name"]:
+            told = [
+                "key %s: it has %s, the inventory says %s" % (one["key"], one["has"], one["says"])
+                for one in each["keys"]
+            ]
+            yield "gateway pid %d runs and differs in %s" % (each["pid"], " and in ".join(told))
 
 
 def _clients(gateway: Mapping[str, Any], at: float) -> tuple[str, list[str]]:
@@ -121,7 +134,7 @@ def _clients(gateway: Mapping[str, Any], at: float) -> tuple[str, list[str]]:
     alone = sum(bool(each["connected"]) for each in connected) == 1
     told = ["%s %s" % (_who(each, at), _holds(each, alone)) for each in connected]
     if gateway["status"] == "healthy":
-        return "Connected now", told or ["no script; the port is free"]
+        return "Connected now", told or ["nobody"]
     return "In the way", told
 
 

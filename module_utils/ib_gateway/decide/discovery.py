@@ -34,6 +34,8 @@ _PAPER_WORDS, _LIVE_WORDS = re.compile(r"(?i)paper|demo"), re.compile(r"(?i)live
 _ABOUT_GATEWAY = re.compile(r"(?i)(?<![a-z])(?:ib|tws)|ibgateway|gateway")
 #: States in which a unit matters although systemd does not start it at boot.
 _MATTERS = ("failed", "activating", "reloading")
+#: Java's options that have something listen which is no API: agents, and properties that name a port.
+_OF_AN_AGENT = re.compile(r"-(?:agent|javaagent|X)|-D[\w.]*port\w*=", re.IGNORECASE)
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -115,7 +117,7 @@ def _ports(gateways: Sequence[Process], evidence: Evidence) -> _Ports:
 
 def _named_by_java(process: Process) -> FrozenSet[int]:
     """Ports that Java's own options name: of JMX, a debugger, an exporter."""
-    words = " ".join(word for word in process.argv if word.startswith(("-D", "-agent", "-javaagent", "-X")))
+    words = " ".join(word for word in process.argv if _OF_AN_AGENT.match(word))
     return frozenset(int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words))
 
 
@@ -145,6 +147,8 @@ def _no_entry(process: Process, ports: _Ports) -> str:
         return (kind.unsupported if kind else None) or "it cannot be told what it does"
     if kind.product == FIX:
         return "it serves FIX alone and has no API port"
+    if kind.fix_login and not ports.of(process.pid):
+        return "it has a FIX login and no API port"
     if kind.product == TWS and not ports.of(process.pid):
         return "it is a TWS without an API port, so no script can use it"
     return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence, Tuple
+from typing import Any, Dict, Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
@@ -82,7 +82,7 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     for near in context.entry.differing:
         told = ["key %s: it has %s, the entry says %s" % each for each in near.keys]
         summary += "; gateway pid %d runs and differs in %s" % (near.process.pid, " and in ".join(told))
-    evidence = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
+    evidence: Dict[str, Any] = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
     if context.entry.differing:
         evidence["differing"] = [
             dict(process_info(near.process), keys=[key for key, _has, _says in near.keys])

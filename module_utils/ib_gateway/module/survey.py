@@ -6,6 +6,7 @@ import sys
 from typing import Any, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.host import Keeper, Process, Snapshot
+from ..base.plan import Differing, Entry
 from ..base.proposal import Evidence, Left, Proposal, UnitFile
 from ..base.spec import API_PORTS, HELPER_PORTS, SYSTEM_SCOPE, GatewaySpec
 from ..decide.assign import entries_of
@@ -27,6 +28,8 @@ class Survey(NamedTuple):
     left: Tuple[Left, ...] = ()
     keepers: Tuple[Keeper, ...] = ()
     units: Tuple[UnitFile, ...] = ()
+    #: The declared entries, as the inventory alone has them.
+    entries: Tuple[Entry, ...] = ()
 
 
 def survey(
@@ -52,6 +55,7 @@ def survey(
         "health": health,
         "proposals": [_proposal(each) for each in found.proposals],
         "left": [_left(each, found.snapshot) for each in found.left],
+        "differing": [_differing(entry, near) for entry in found.entries for near in entry.differing],
         "starters": [_starter(each) for each in found.keepers],
         "units": [each._asdict() for each in found.units],
         "scripts": _scripts(specs, health),
@@ -64,13 +68,11 @@ def _find(declared: Sequence[GatewaySpec], start_timeout: int, ports: Collection
     held = _held_ports(snapshot)
     if held - _asked(snapshot):
         snapshot = look([*API_PORTS, *ports, *(each.port for each in declared), *held])
-    undeclared: Tuple[Process, ...] = _gateways(snapshot)
-    if declared:
-        undeclared = entries_of(declared, look_for(declared))[1]
+    entries, undeclared = entries_of(declared, look_for(declared)) if declared else ((), _gateways(snapshot))
     keepers, units = _keepers(snapshot), _units()
     evidence = _evidence(snapshot, undeclared, start_timeout)._replace(keepers=keepers, units=units)
     proposals, left = propose(declared, undeclared, evidence)
-    return Survey(snapshot, proposals, left, keepers, units)
+    return Survey(snapshot, proposals, left, keepers, units, entries)
 
 
 def _gateways(snapshot: Snapshot) -> Tuple[Process, ...]:
@@ -163,6 +165,11 @@ def _proposal(each: Proposal) -> Dict[str, Any]:
 def _left(each: Left, snapshot: Snapshot) -> Dict[str, Any]:
     ports = {listener.port for listener in snapshot.listeners if each.process.pid in listener.pids}
     return {**result.gateway(each.process, sorted(ports)), "why": each.why}
+
+
+def _differing(entry: Entry, near: Differing) -> Dict[str, Any]:
+    keys = [{"key": key, "has": has, "says": says} for key, has, says in near.keys]
+    return {"gateway": entry.spec.name, "pid": near.process.pid, "keys": keys}
 
 
 def _starter(each: Keeper) -> Dict[str, Any]:
