@@ -255,7 +255,7 @@ def _unborn(groups: Sequence[_Group], declared: Sequence[GatewaySpec], evidence:
         if unit_key(each) not in known and (each.wanted or each.state in _MATTERS)
     ]
     for keeper in evidence.keepers:
-        if keeper.supervises or keeper.gateways:
+        if keeper.supervises or keeper.gateways or not (keeper.again or keeper.age < evidence.start_timeout):
             continue
         of_keeper = _Group(keeper.product or GATEWAY, keeper.user, keeper.trading_mode)
         if not any(_may_be_of(keeper, each) for each in (*groups, *found)) and not _declares(keeper, declared):
