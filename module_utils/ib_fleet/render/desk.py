@@ -272,11 +272,8 @@ def _listener(each: Mapping[str, Any]) -> str:
     if not each["pids"]:
         return "a program of account %s, which only root can look at" % (each["user"] or "nobody knows")
     pids = ", ".join("pid %d" % pid for pid in each["pids"])
-    relay = (
-        ", a relay (%s): its gateway is in a container, on another host, or on another port" % each["relay"]
-        if each["relay"]
-        else ""
-    )
+    where = "; its gateway is in a container, on another host or on another port"
+    relay = ", a relay (%s)%s" % (each["relay"], where) if each["relay"] else ""
     return "%s of %s%s" % (pids, each["user"], relay)
 
 
