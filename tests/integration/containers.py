@@ -177,7 +177,7 @@ class Container:
     def until_up(self) -> None:
         """Waits until all of its gateways serve."""
         for gateway in self.gateways.values():
-            until(lambda each=gateway: self.listening(each.port), 20)
+            until(functools.partial(self.listening, gateway.port), 30)
 
     def listening(self, port: int) -> list[int]:
         """The pids of this container that listen on a port inside, by psutil."""

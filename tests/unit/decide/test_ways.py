@@ -58,13 +58,13 @@ def through(inside: Place, *outside: Connection, look: Snapshot) -> Snapshot:
 
 def test_a_port_leads_through_a_relay_to_the_gateway_that_its_command_line_names() -> None:
     found = way(place(listeners=RELAYED))
-    assert (found.relay, found.door, found.gateways) == ("socat", ("127.0.0.1", 4001), {GATEWAY})
+    assert (found.relay, found.door, set(found.gateways)) == ("socat", ("127.0.0.1", 4001), {GATEWAY})
     assert found.broken is None and found.proxies == {PROXY}
 
 
 def test_the_gateway_owns_the_entry_s_port_and_its_proxy_does_not() -> None:
     seen = through(place(listeners=RELAYED), look=host())
-    assert [(each.port, each.pids) for each in seen.listeners] == [(4001, {GATEWAY})]
+    assert [(each.port, set(each.pids)) for each in seen.listeners] == [(4001, {GATEWAY})]
 
 
 @pytest.mark.parametrize("state", [STATE, None])
@@ -151,8 +151,8 @@ def test_where_nothing_tells_whose_a_session_is_each_of_the_clients_may_have_it(
 def test_a_client_of_a_proxy_with_nothing_behind_it_has_no_session() -> None:
     look = host(script(), connection(SCRIPT, server=PROXY, client_port=40001))
     seen = through(place(listeners=RELAYED[:1]), look=look)
-    assert [(each.accepted, each.gateway_pids, each.client_pids) for each in seen.connections] == [
-        (False, frozenset(), {SCRIPT})
+    assert [(each.accepted, set(each.gateway_pids), set(each.client_pids)) for each in seen.connections] == [
+        (False, set(), {SCRIPT})
     ]
 
 
