@@ -273,6 +273,8 @@ def _with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Ent
         kind = process.gateway
         if kind is None or kind.product != spec.product or kind.trading_mode not in (None, spec.trading_mode):
             continue
+        if spec.container is not None or process.other_netns:
+            continue  # no key of an entry tells what lives in which container
         keys = []
         if spec.user is not None and spec.user != process.user:
             keys.append(("user", process.user, spec.user))
