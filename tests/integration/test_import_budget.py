@@ -44,7 +44,7 @@ _BASE = (
     "base.redaction base.spec base.unit"
 )
 #: Which gateway is whose, and who uses it.
-ASSIGN = "decide.assign decide.clients"
+ASSIGN = "decide.assign decide.clients decide.ports"
 SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
 #: What a plan with steps takes.
 STEPS = "base.actions base.command_line base.outcome base.steps"
