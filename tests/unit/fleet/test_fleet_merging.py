@@ -68,7 +68,7 @@ def test_a_slice_that_is_missing_is_seen_by_what_the_inventory_declares() -> Non
     part = fleets.document(fleets.host("a", fleets.looks()["good"]))
     assert fleet_document.gaps(merge([part])) == []
     assert (
-        fleet_document.gaps(merge([part], declared=["a", "b"]))[0] == "2 host(s) are declared and 1 are in the report"
+        fleet_document.gaps(merge([part], declared=["a", "b"]))[0] == "2 hosts declared and 1 in the report"
     )
 
 
