@@ -1,43 +1,55 @@
-# Needs nothing but make and Python 3.11 or newer; everything else goes into .venv.
+# Needs nothing but make and Python 3.11 or newer; everything else goes into .venv, each part when a target needs it.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# What an operator needs is there, and what a developer needs beside it.
 STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
 INTO ?= reports
 
-.PHONY: help setup demo test lint types unit integration programs merge-reports clean
+.PHONY: help setup folder demo test lint types unit integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## make setup        build .venv with everything the project needs
-setup: $(STAMP)
+## make setup        build .venv with what it takes to look at gateways and to repair them
+setup: folder $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt $(wildcard tests/simulator/clients/requirements-*.txt)
+# Ansible ignores an ansible.cfg that everybody may change, and then finds no role and no module.
+folder:
+	@[ -z "$$(find . -maxdepth 0 -perm -0002)" ] || \
+	  { echo 'Everybody may write to $(CURDIR), so Ansible would ignore its ansible.cfg: chmod o-w $(CURDIR)' >&2; exit 1; }
+
+$(STAMP): requirements.txt | folder
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.11 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo 'This Python cannot build virtual environments; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+# Linters, the tests' libraries, the lab and the clients that judge the simulator.
+$(DEV_STAMP): $(STAMP) requirements-dev.txt $(wildcard tests/simulator/clients/requirements-*.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	$(BIN)/python tests/simulator/official.py
 	@touch $@
 
 ## make demo         break a simulated gateway on this machine, repair it, repair it again; needs no root
-demo: $(STAMP)
+demo: folder $(STAMP)
 	@$(BIN)/python tests/simulator/demo.py
 
 ## make test         everything that must hold before a change lands
 test: lint unit integration molecule
 
 ## make lint         style, types, playbooks
-lint: $(STAMP) types
+lint: $(DEV_STAMP) types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline --profile production --strict
 
-types: $(STAMP)
+types: $(DEV_STAMP)
 	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit \
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
@@ -47,11 +59,11 @@ types: $(STAMP)
 	$(BIN)/mypy roles/ib_client_kit/package/ib_connect roles/ib_client_kit/package/assemble.py
 
 ## make unit         the fast part of the tests, seconds
-unit: $(STAMP)
+unit: $(DEV_STAMP)
 	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab tests/hostile
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
-merge-reports: $(STAMP)
+merge-reports: folder $(STAMP)
 	@$(BIN)/ansible-playbook playbooks/merge_reports.yml -i $(INVENTORY) \
 	  -e '{"ib_merge_from": "$(FROM)", "ib_report_dir": "$(INTO)"}'
 
@@ -66,7 +78,7 @@ programs:
 	  else echo 'one of $(PACKAGES) is missing: what needs it is not tested' >&2; fi
 
 ## make integration  real processes, sockets and playbooks
-integration: $(STAMP) programs
+integration: $(DEV_STAMP) programs
 	$(BIN)/pytest -q -n auto -m 'not alone' --durations=10 tests/integration tests/simulator tests/hostile/test_attacker.py
 	$(BIN)/pytest -q -m alone tests/integration
 

@@ -65,7 +65,6 @@ def test_errors_are_shown_with_host_task_and_message_and_do_not_hide_the_others(
 def test_a_task_that_fails_in_the_middle_of_a_repair_is_shown(desk: Desk) -> None:
     run = desk.play("remediate.yml", "-e", "ib_gateway_repair_upstream_wait=soon")
     assert run.rc != 0
-    print(run.output)
     assert re.search(r"^FAILED: desk at '.+'\n +\S", run.output, re.MULTILINE), run.output
 
 
