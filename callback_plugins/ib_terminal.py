@@ -29,8 +29,8 @@ type: stdout
 short_description: Tells what a run found, planned, did and proved
 version_added: 0.2.0
 description:
-  - Of the playbooks of this project it tells what was found, what is planned and what that costs, what was done and what
-    was proven, each once and in plain lines, instead of a list of tasks.
+  - Of the playbooks of this project it tells what was found, what is planned and what that costs, what was done and
+    what was proven, each once and in plain lines, instead of a list of tasks.
   - Every task that fails is shown with its host, its name and its message, and every host that is not reached.
   - Lines are wrapped to the terminal, or to E(COLUMNS) where that is set; without either, to 100 columns. Colours are
     used on a terminal only, as Ansible's settings say.

@@ -77,7 +77,7 @@ def test_the_report_of_a_sweep_over_a_healthy_a_broken_an_unreachable_and_an_unj
     assert kinds == {"away": {Error}, "unjudged": {Error}, "broken": {Failure}, "healthy": set()}
     healthy = run.host("healthy")["timings"]
     assert healthy["looked_at"] and healthy["look_ms"] > 0 and healthy["proof_ms"] is None
-    assert "Show the report, and require that it is whole" in run.output and "not whole" not in run.output
+    assert "FLEET: " in run.output and "not whole" not in run.output
 
 
 def test_a_repair_ends_with_the_same_report_and_check_mode_writes_it_too(desk: Desk) -> None:

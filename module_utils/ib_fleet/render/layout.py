@@ -42,7 +42,7 @@ class Line(NamedTuple):
 
 
 def laid_out(lines: Iterable[Line], width: int, colour: bool = False) -> Iterator[str]:
-    """The lines as they are printed, at most `width` columns wide; a word that is longer stands on a line of its own."""
+    """The lines as they are printed, at most `width` columns wide; a longer word stands on a line of its own."""
     for line in lines:
         text, word = visible(line.text), visible(line.word)
         indent = " " * (_INDENT * line.depth)

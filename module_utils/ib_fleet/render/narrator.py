@@ -16,7 +16,14 @@ from . import story
 from .layout import Line
 
 _LOOK, _STEP, _BEGIN, _WRITE = "ib_gateway_health", "ib_repair_step", "ib_repair_begin", "ib_fleet_write"
-_DIAGNOSE, _REPAIR, _VERIFY, _REPORT = "ib_gateway_diagnose", "ib_gateway_repair", "ib_gateway_verify", "ib_fleet_report"
+#: The look of a run without an inventory; the role that answers it tells also which hosts were not seen.
+_DISCOVER = "ib_desk_info"
+_DIAGNOSE, _REPAIR, _VERIFY, _REPORT = (
+    "ib_gateway_diagnose",
+    "ib_gateway_repair",
+    "ib_gateway_verify",
+    "ib_fleet_report",
+)
 _SHOWING = ("debug", "assert")
 _ESCALATION = "ib_gateway_repair_escalation"
 #: Of what a program or a module wrote before it failed, the last lines.
@@ -54,7 +61,7 @@ class Narrator:
     def begins(self, task: Task, hosts: int) -> Iterator[Line]:
         """A task begins on so many hosts."""
         kind, number = (task.role, task.action), counted(hosts, "host")
-        if kind == (_DIAGNOSE, _LOOK):
+        if kind in ((_DIAGNOSE, _LOOK), (_DIAGNOSE, _DISCOVER)):
             yield from self._free("Looking at %s." % number)
         elif kind == (_VERIFY, _LOOK):
             self._proving = True
@@ -86,6 +93,8 @@ class Narrator:
         if (task.role, task.action) == (_DIAGNOSE, _LOOK):
             self._looks[host] = {**result, "failed": True}
             return
+        if task.action == _DISCOVER:
+            return
         if (task.role, task.action) == (_REPAIR, _STEP):
             told = list(self._done(host, result))
             yield from told
@@ -99,14 +108,14 @@ class Narrator:
         """A host was not reached."""
         if (task.role, task.action) == (_DIAGNOSE, _LOOK):
             self._looks[host] = {**result, "unreachable": True}
-        else:
+        elif task.action != _DISCOVER:
             yield from self._failure("NOT REACHED", host, task, result, ignored)
 
     def diff(self, host: str, task: Task, text: str) -> Iterator[Line]:
         """What a task changes on a host, or would change. text: in the usual notation."""
         rows = text.splitlines()
         named = not (rows and rows[0].strip() == "--- before")
-        shown = [row for row in rows if named or row[:1] in "+-" and row[:3] not in ("+++", "---")]
+        shown = [row for row in rows if named or (row[:1] in "+-" and row[:3] not in ("+++", "---"))]
         tones = {"+": "added", "-": "removed"}
         lines = [Line(row, 2, tone=tones.get(row[:1], ""), whole=named) for row in shown if row.strip()]
         section = self._acting("DONE" if task.role == _REPAIR else "CHANGED")
@@ -148,7 +157,12 @@ class Narrator:
     def _shown(self, task: Task, result: Mapping[str, Any]) -> Iterator[Line]:
         """A message for a person. Of the repair's own those are lists that the sections tell."""
         message = result.get("msg")
-        told = {_DIAGNOSE: True, _VERIFY: True, _REPAIR: isinstance(message, list), _REPORT: bool(self._report and self._hosts)}
+        told = {
+            _DIAGNOSE: True,
+            _VERIFY: True,
+            _REPAIR: isinstance(message, list),
+            _REPORT: bool(self._report and self._hosts),
+        }
         if message and not told.get(task.role, False) and message != "All assertions passed":
             rows = [row for row in texts(message) if not any(each in row.text for each in self._failures)]
             self._shown_before.update(row.text for row in rows)
@@ -156,9 +170,7 @@ class Narrator:
                 yield from self._free("")
                 yield from rows
 
-    def _failure(
-        self, word: str, host: str, task: Task, result: Mapping[str, Any], ignored: bool
-    ) -> Iterator[Line]:
+    def _failure(self, word: str, host: str, task: Task, result: Mapping[str, Any], ignored: bool) -> Iterator[Line]:
         heard = self._report.get("lines") or ()
         message = result.get("msg") or result.get("message") or "it gave no reason"
         rows = list(texts([each for each in message if each not in heard] if isinstance(message, list) else message, 1))
@@ -167,7 +179,9 @@ class Narrator:
         self._failures += [row.text for row in rows if row.text]
         where = " at '%s'" % _short(task.name) if task.name else ""
         yield from self._free("")
-        yield Line("%s: %s%s%s" % (word, host, where, " (the run goes on)" if ignored else ""), tone="failed", word=word)
+        yield Line(
+            "%s: %s%s%s" % (word, host, where, " (the run goes on)" if ignored else ""), tone="failed", word=word
+        )
         yield from rows
         yield from _written(result)
 

@@ -6,12 +6,12 @@ from typing import Any, Dict
 
 import pytest
 from ansible.module_utils.ib_fleet.document import blockers, fleet_document, merge
+from ansible.module_utils.ib_fleet.render import terminal
 from ansible.module_utils.ib_fleet.render.junit import junit
+from ansible.module_utils.ib_fleet.render.layout import laid_out
 from ansible.module_utils.ib_fleet.render.metrics import prometheus
 from ansible.module_utils.ib_fleet.render.overview import overview
 from ansible.module_utils.ib_fleet.render.page import page
-from ansible.module_utils.ib_fleet.render import terminal
-from ansible.module_utils.ib_fleet.render.layout import laid_out
 from ansible.module_utils.ib_fleet.store import documents
 from junitparser import JUnitXml
 from prometheus_client.parser import text_string_to_metric_families
@@ -137,7 +137,12 @@ def test_hostile_texts_are_harmless_wherever_they_are_shown(text: str) -> None:
     }
     document = fleets.document(fleets.host(text, fleets.held_up(GOOD, **repairs)), frozen=text)
     assert "<script>window" not in page(document) and "<img" not in page(document)
-    for line in (*laid_out(terminal.lines(overview(document)), 80), *fleet_document.lines(document), prometheus(document), junit(document)):
+    for line in (
+        *laid_out(terminal.lines(overview(document)), 80),
+        *fleet_document.lines(document),
+        prometheus(document),
+        junit(document),
+    ):
         assert line.replace("\n", "").isprintable(), ascii(line)
 
 

@@ -161,6 +161,12 @@ def test_a_host_that_goes_away_in_the_middle_is_told() -> None:
     ]
 
 
+def test_hosts_that_a_look_without_an_inventory_has_not_seen_are_left_to_its_answer() -> None:
+    narrator, discover = Narrator(proves=False), Task("Find", "ib_gateway_diagnose", "ib_desk_info")
+    assert told(narrator.begins(discover, 2)) == ["", "Looking at 2 hosts."]
+    assert told(narrator.failed("a", discover, {"msg": "x"})) == told(narrator.unreachable("b", discover, {})) == []
+
+
 def test_a_failure_without_a_message_is_told_all_the_same() -> None:
     assert told(Narrator(proves=False).failed("desk", OTHER, {}))[-1] == "  it gave no reason"
 
