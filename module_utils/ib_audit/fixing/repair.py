@@ -99,8 +99,8 @@ def _rewriter() -> Any:
             raise
         raise LibraryMissing(
             "fix needs LibCST, which is not installed for the interpreter %s. On the host: python3 -m venv DIR && "
-            "DIR/bin/pip install libcst; in the inventory: ansible_python_interpreter: DIR/bin/python; or audit without "
-            "fix" % sys.executable
+            "DIR/bin/pip install libcst; in the inventory: ansible_python_interpreter: DIR/bin/python; or audit "
+            "without fix" % sys.executable
         ) from error
     return rewriting.rewrite
 
