@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import ansible.module_utils
-from ansible import context
+from ansible.context import CLIARGS
 from ansible.plugins.callback.default import CallbackModule as Default
 
 # The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
@@ -86,7 +86,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         """The run begins: from here on it is clear whose playbook it is."""
         file = Path(playbook._file_name).resolve()
         if self._display.verbosity == 0 and file.parent in (_ROOT, _ROOT / "playbooks"):
-            self._narrator = Narrator(file.stem in _PROVES, bool(context.CLIARGS.get("check")))
+            self._narrator = Narrator(file.stem in _PROVES, bool(CLIARGS.get("check")))
             return
         super().v2_playbook_on_start(playbook)
 

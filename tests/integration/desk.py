@@ -144,7 +144,7 @@ class Desk:
         done = subprocess.run(
             [*command, "-e", json.dumps({"ib_report_dir": str(reports), **self.settings}), *options],
             cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": os.environ.get("DESK_COLUMNS", "200")},
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": os.environ.get("DESK_COLUMNS", "1000")},
             capture_output=True,
             text=True,
             timeout=_PLAYBOOK_LIMIT,
