@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 INTO ?= reports
 
-.PHONY: help setup folder demo test lint types unit integration programs merge-reports clean
+.PHONY: help setup folder demo test lint types unit fuzz integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -65,6 +65,11 @@ types: $(DEV_STAMP)
 ## make unit         the fast part of the tests, seconds
 unit: $(DEV_STAMP)
 	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab tests/hostile
+
+## make fuzz MINUTES=3  damaged input for every parser that reads what others wrote; SEED= and PARSER= narrow it
+MINUTES ?= 3
+fuzz: $(DEV_STAMP)
+	@$(BIN)/python tests/hostile/fuzz.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser '$(PARSER)')
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
 merge-reports: folder $(STAMP)

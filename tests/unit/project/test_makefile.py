@@ -32,7 +32,7 @@ def test_an_operator_s_targets_install_what_an_operator_needs(bare: Path, target
     assert "--requirement requirements.txt" in told and "requirements-dev" not in told
 
 
-@pytest.mark.parametrize("target", ["lint", "types", "unit", "integration", "molecule", "bench", "test"])
+@pytest.mark.parametrize("target", ["lint", "types", "unit", "fuzz", "integration", "molecule", "bench", "test"])
 def test_a_developer_s_targets_bring_the_rest_after_that(bare: Path, target: str) -> None:
     told = make(bare, "--dry-run", target).stdout
     assert 0 < told.index("--requirement requirements.txt") < told.index("--requirement requirements-dev.txt")
