@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 INTO ?= reports
 
-.PHONY: help setup folder demo test lint types unit fuzz integration programs merge-reports clean
+.PHONY: help setup folder demo doctor test lint types unit fuzz integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -40,6 +40,13 @@ $(DEV_STAMP): $(STAMP) requirements-dev.txt $(wildcard tests/simulator/clients/r
 ## make demo         break a simulated gateway on this machine, repair it, repair it again; needs no root
 demo: folder $(STAMP)
 	@$(BIN)/python tests/simulator/demo.py
+
+# WRITE=FILE writes what was found as an inventory; ARGS= takes any option of ansible-playbook, such as -i or -v. The
+# configuration is named, because Ansible does not read it from a folder that everybody may write to.
+## make doctor       what is wrong with the gateways of this machine, and what to do; touches nothing, needs no inventory
+doctor: $(STAMP)
+	@ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg IB_DOCTOR_BY_MAKE=yes $(BIN)/ansible-playbook playbooks/doctor.yml \
+	  $(if $(WRITE),-e ib_write_inventory=$(WRITE)) $(ARGS)
 
 ## make test         everything that must hold before a change lands
 test: lint unit integration molecule

@@ -26,7 +26,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("target", ["setup", "demo", "merge-reports"])
+@pytest.mark.parametrize("target", ["setup", "doctor", "demo", "merge-reports"])
 def test_an_operator_s_targets_install_what_an_operator_needs(bare: Path, target: str) -> None:
     told = make(bare, "--dry-run", target).stdout
     assert "--requirement requirements.txt" in told and "requirements-dev" not in told
