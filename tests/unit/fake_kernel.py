@@ -101,6 +101,7 @@ class FakeKernel:
                 (processes, "read_argv", self._about(lambda one: one.argv, ())),
                 (processes, "read_real_uid", self._about(lambda _one: 0, None)),
                 (processes, "read_unit", self._about(lambda _one: unit, None)),
+                (processes, "pid_inside", self._about(lambda _one: None, None)),
                 (processes, "boot_id", lambda: BOOT),
                 (processes, "ancestors", lambda pid: frozenset((pid, 1))),
                 (os, "pidfd_open", self.pidfd_open),

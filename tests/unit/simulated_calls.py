@@ -232,6 +232,7 @@ def in_place(host: SimHost) -> Iterator[None]:
             "read_argv": _about(host, lambda one: one.argv, ()),
             "read_real_uid": _about(host, lambda _one: 0, None),
             "read_unit": _about(host, lambda one: one.unit, None),
+            "pid_inside": _about(host, lambda _one: None, None),
             "boot_id": lambda: host.boot_id,
             "ancestors": lambda pid: frozenset(host.ancestors(pid)),
             "pids": lambda: list(host.processes),
