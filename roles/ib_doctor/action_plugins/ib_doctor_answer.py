@@ -71,9 +71,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lines = [*_answer(hosts), *desk_next.next_lines(hosts, commands), Line("")]
         _show(lines)
         missing = [each.name for each in hosts if each.desk is None]
-        result.update(changed=False, answer=list(laid_out(lines, _width())), written=written, not_seen=missing)
-        if missing:
+        result.update(changed=False, written=written, not_seen=missing)
+        if missing:  # what was said is not said once more, as the result of a task that failed
             result.update(failed=True, msg="not looked at: %s" % ", ".join(missing))
+        else:
+            result["answer"] = list(laid_out(lines, _width()))
         return result
 
     def _write(self, hosts: list[desk.Host], hostvars: Mapping[str, Any], path: str) -> str:
@@ -97,8 +99,14 @@ def _host(name: str, variables: Mapping[str, Any]) -> desk.Host:
     if answer is not None and "proposals" in answer:
         return desk.Host(name, answer, here=here)
     reached = answer is None or not answer.get("unreachable")
-    why = (answer or {}).get("msg") or "it did not answer"
-    return desk.Host(name, None, reached, str(why), here)
+    return desk.Host(name, None, reached, _why(answer or {}), here)
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    """Why a host could not be looked at: what Ansible says, and the first line of what a program said before."""
+    told = str(answer.get("msg") or "it did not answer").removeprefix("Task failed: ")
+    said = str(answer.get("module_stderr") or "").strip().partition("\n")[0]
+    return "%s (%s)" % (told, said) if said and said not in told else told
 
 
 def _found(host: desk.Host, variables: Mapping[str, Any]) -> desk_inventory.Found:
