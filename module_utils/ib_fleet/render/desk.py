@@ -294,9 +294,9 @@ def _listener(each: Mapping[str, Any]) -> str:
 
 def _blind(host: Host) -> Iterator[Line]:
     """What was not seen, and what root would add."""
-    sight = host.desk["health"]["visibility"] if host.desk else {"privileged": True}
-    if host.desk is None or sight["privileged"]:
+    if host.desk is None or host.desk["health"]["visibility"]["privileged"]:
         return
+    sight = host.desk["health"]["visibility"]
     yield Line("")
     said = " ".join(each["summary"] for gateway in host.desk["health"]["gateways"] for each in gateway["findings"])
     yield from _section_at("Not seen either", [each for each in sight["missing"] if each not in said])
