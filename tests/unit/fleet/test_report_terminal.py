@@ -168,7 +168,20 @@ def test_an_old_report_proves_nothing(tmp_path: Path) -> None:
     assert code == 3 and "the report is 7200 s old, it may be 3600" in told
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"hosts": 1}', '{"hosts": [{"name": "desk"}]}', '{"hosts": []}'])
+def timed(took: str) -> str:
+    """A report of a host whose handshake took so many milliseconds."""
+    gateway = '{"name": "live", "clients": [], "api": {"timings_ms": {"tcp": %s}}}' % took
+    host = '{"name": "desk", "status": "healthy", "reason": "", "reported_at": "2026-11-22T09:00:00Z", "after": '
+    return '{"hosts": [%s{"gateways": [%s]}}]}' % (host, gateway)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, "{", "[]", '{"hosts": 1}', '{"hosts": [{"name": "desk"}]}', '{"hosts": []}'),
+        *('{"hosts": ' + "[" * 100_000, timed("1" + "0" * 400), timed("[]")),
+    ],
+)
 def test_whatever_is_wrong_with_the_report_is_unknown_and_one_line(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "fleet.json"
     if content is not None:
