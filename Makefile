@@ -42,7 +42,7 @@ types: $(STAMP)
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
 	  action_plugins/checked_module.py roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins \
-	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench
+	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench collection
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 	$(BIN)/mypy roles/ib_client_kit/package/ib_connect roles/ib_client_kit/package/assemble.py
 
@@ -72,6 +72,7 @@ integration: $(STAMP) programs
 
 include molecule/molecule.mk
 include bench/bench.mk
+include collection/collection.mk
 
 clean:
-	rm -rf .venv .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible
+	rm -rf .venv .demo reports build .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Starts gateways that do not run."""
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Sequence, cast
 
 from ..base.actions import (
     DROP_CONNECTION,
@@ -133,8 +133,7 @@ def _on(entry: Entry) -> List[Client]:
 
 
 def _made(client: Client) -> ApiConnection:
-    assert client.connection is not None
-    return client.connection
+    return cast(ApiConnection, client.connection)
 
 
 def _served_by(entry: Entry, pid: int) -> List[Client]:
