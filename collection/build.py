@@ -23,8 +23,8 @@ BUILD = PROJECT / "build"
 
 
 def galaxy(project: Path = PROJECT) -> dict[str, Any]:
-    """What the archive says of itself: collection/galaxy.yml, with the version of pyproject.toml."""
-    told: dict[str, Any] = yaml.safe_load((project / "collection/galaxy.yml").read_text("utf-8"))
+    """What the archive says of itself: collection/about.yml, with the version of pyproject.toml."""
+    told: dict[str, Any] = yaml.safe_load((project / "collection/about.yml").read_text("utf-8"))
     return {**told, "version": version(project)}
 
 
@@ -57,12 +57,12 @@ def _own(known: names.Names) -> Iterator[tuple[str, str]]:
     """(path, text) of what only the collection has."""
     preface = (OWN / "README.md").read_text("utf-8")
     yield "README.md", spelling.readme(preface, (PROJECT / "README.md").read_text("utf-8"), known)
-    yield "requirements.txt", _libraries((PROJECT / "requirements.txt").read_text("utf-8"))
+    yield "requirements.txt", libraries((PROJECT / "requirements.txt").read_text("utf-8"))
     for path in ("meta/runtime.yml", "meta/execution-environment.yml", "tests/config.yml"):
         yield path, (OWN / path).read_text("utf-8")
 
 
-def _libraries(text: str) -> str:
+def libraries(text: str) -> str:
     """The controller's libraries without the engine, which whoever installs a collection has."""
     return "".join(line for line in text.splitlines(keepends=True) if not line.startswith(("ansible-core", "jinja2")))
 

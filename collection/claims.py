@@ -23,7 +23,7 @@ _MARKED = (
 _NAMED = (
     ("pyproject.toml", f'license = {{ text = "{LICENCE}" }}'),
     ("roles/*/package/pyproject.toml", f'license = {{ text = "{LICENCE}" }}'),
-    ("collection/galaxy.yml", f"license:\n  - {LICENCE}"),
+    ("collection/about.yml", f"license:\n  - {LICENCE}"),
     ("roles/*/meta/main.yml", f"license: {LICENCE}"),
     ("README.md", f"Licence: {LICENCE}"),
     ("CONTRIBUTING.md", LICENCE),

@@ -32,7 +32,7 @@ class Names:
 
 
 def read(project: Path, galaxy: dict[str, Any]) -> Names:
-    """The names of a checkout. galaxy: what collection/galaxy.yml says."""
+    """The names of a checkout. galaxy: what collection/about.yml says."""
     actions = [*project.glob("action_plugins/ib_*.py"), *project.glob("roles/*/action_plugins/*.py")]
     return Names(
         namespace=galaxy["namespace"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import functools
 from collections.abc import Callable, Iterator, Mapping
 
 #: By line of ansible-core, which reads an ignore file of its own: the Pythons of controllers and of hosts that its
@@ -97,7 +98,11 @@ def _imports(files: Mapping[str, str], line: str) -> Iterator[str]:
 
 def _found(files: Mapping[str, str]) -> Iterator[str]:
     for path, text in files.items():
-        nodes = list(ast.walk(ast.parse(text)))
-        for has, rule, reason in WHERE:
-            if any(map(has, nodes)):
-                yield f"{path} {rule} # {reason}"
+        yield from (f"{path} {rule} # {reason}" for rule, reason in _needed(text))
+
+
+@functools.cache
+def _needed(text: str) -> list[tuple[str, str]]:
+    """The rules of WHERE that a file's text breaks, with their reasons; remembered, because each line asks again."""
+    nodes = list(ast.walk(ast.parse(text)))
+    return [(rule, reason) for has, rule, reason in WHERE if any(map(has, nodes))]
