@@ -74,10 +74,8 @@ def problems(programs: Path, collections: Path) -> list[str]:
 
 
 def _syntax(programs: Path, playbooks: list[str], environment: dict[str, str], folder: Path) -> Iterator[str]:
-    inventory = _inventory(folder, {})
-    for playbook in playbooks:
-        done = _play(programs, playbook, environment, inventory, "--syntax-check")
-        yield from _complaints(f"{playbook} --syntax-check", done, wanted=0)
+    done = _play(programs, playbooks, environment, _inventory(folder, {}), "--syntax-check")
+    yield from _complaints("--syntax-check", done, wanted=0)
 
 
 def _runs(programs: Path, playbook: str, environment: dict[str, str], folder: Path) -> Iterator[str]:
@@ -85,12 +83,12 @@ def _runs(programs: Path, playbook: str, environment: dict[str, str], folder: Pa
     reports = folder / "reports"
     shutil.rmtree(reports, ignore_errors=True)
     given = ("-e", json.dumps({"ib_report_dir": str(reports), "ib_sweep_fail_on": "never"}))
-    done = _play(programs, playbook, environment, _inventory(folder, {}), *given)
+    done = _play(programs, [playbook], environment, _inventory(folder, {}), *given)
     yield from _complaints(playbook, done, wanted=0)
     page = reports / "index.html"
     if not page.exists():
         yield f"{playbook} wrote no report"
-    refused = _play(programs, playbook, environment, _inventory(folder, {"prot": 4001}), *given)
+    refused = _play(programs, [playbook], environment, _inventory(folder, {"prot": 4001}), *given)
     if refused.returncode != 2 or "prot" not in refused.stdout + refused.stderr:
         yield f"{playbook}: an unknown key ended with {refused.returncode}: {refused.stdout[-500:]}"
 
@@ -109,10 +107,10 @@ def _inventory(folder: Path, more: dict[str, Any]) -> Path:
 
 
 def _play(
-    programs: Path, playbook: str, environment: dict[str, str], inventory: Path, *options: str
+    programs: Path, playbooks: list[str], environment: dict[str, str], inventory: Path, *options: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [programs / "ansible-playbook", playbook, "-i", inventory, *options],
+        [programs / "ansible-playbook", *playbooks, "-i", inventory, *options],
         cwd="/",
         env={**environment, "ANSIBLE_NOCOLOR": "1"},
         stdin=subprocess.DEVNULL,

@@ -17,6 +17,7 @@ from collection import build, matrix, sanity, shipped  # noqa: E402 - needs the 
 OLDEST = next(iter(sanity.LINES))
 
 
+@pytest.mark.timeout(600)  # where the environment is not there yet, its libraries come from an index
 def test_the_oldest_core_runs_the_playbooks_out_of_the_checkout_and_out_of_the_collection(tmp_path: Path) -> None:
     python = next(matrix.pythons(OLDEST), None)
     if python is None:
