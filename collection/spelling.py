@@ -25,6 +25,7 @@ _SHARED_IMPORT = re.compile(r"\bansible\.module_utils\.(ib_\w+)")
 _ACROSS = re.compile(r"^(\s*from )\.\.\.(ib_(?:gateway|audit))\b", re.MULTILINE)
 #: Code of the controller that reads what the project ships; in the collection it lies one folder deeper.
 _ROOT = re.compile(r"\.parents\[(\d)\] / \"roles\"")
+_PLUGIN_ROOT = re.compile(r"^(_ROOT = Path\(__file__\)\.resolve\(\))(?:\.parent\.parent|\.parents\[3\])$", re.MULTILINE)
 _COMMAND = re.compile(r"\bansible-playbook (?:playbooks/)?(\w+)\.yml")
 _AD_HOC = re.compile(r"((?:^|\s)-m |ansible-doc -t module )(ib_\w+)")
 _MENTION = re.compile(r"\b(M\(|R?[OV]\()(ib_\w+)(?=\)|#module:)")
@@ -49,7 +50,7 @@ def python(text: str, names: Names, *, controller_only: bool = False) -> str:
     if controller_only:
         text = _ACROSS.sub(lambda found: f"{found[1]}{names.plugins}.module_utils.{found[2]}", text)
     text = _ROOT.sub(lambda found: f'.parents[{int(found[1]) + 1}] / "roles"', text)
-    return _texts(text, names)
+    return _texts(_PLUGIN_ROOT.sub(r"\1.parents[2]", text), names)
 
 
 def module(text: str, names: Names) -> str:

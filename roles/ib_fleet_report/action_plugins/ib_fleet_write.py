@@ -21,7 +21,7 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.document.report_error import ReportError  # noqa: E402
-from ansible.module_utils.ib_fleet.render import overview  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.render import overview, story  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import answers, clock, command_line, write_report  # noqa: E402 - needs the path
 from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
 
@@ -124,6 +124,15 @@ overview:
   description: What the callback C(ib_fleet_progress) shows at the end of a run.
   returned: unless O(scripts)
   type: dict
+story:
+  description: How each host came out, in sections of lines, for the callback C(ib_terminal).
+  returned: unless O(scripts)
+  type: list
+  elements: raw
+check_mode:
+  description: Whether the run was in check mode.
+  returned: unless O(scripts)
+  type: bool
 """
 
 _FROZEN = "ib_gateway_repair_frozen"
@@ -168,6 +177,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             lines=[*fleet_document.lines(found), *overview.changes(shown), *_written(written)],
             failing={name: sentences[name] for name in failing},
             overview=shown,
+            story=story.ending(found),
+            check_mode=found["check_mode"],
         )
         return result
 

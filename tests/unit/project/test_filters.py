@@ -199,7 +199,11 @@ def documented_filters() -> Dict[str, Any]:
     return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yml"))}
 
 
-ALL_FILTERS = {**filters, **importlib.import_module("ib_audit").FilterModule().filters()}
+ALL_FILTERS = {
+    **filters,
+    **importlib.import_module("ib_audit").FilterModule().filters(),
+    **importlib.import_module("ib_doctor").FilterModule().filters(),
+}
 DOCUMENTED = documented_filters()
 
 
