@@ -246,9 +246,24 @@ def test_a_keeper_of_another_mode_or_account_brings_nothing_here() -> None:
     assert done(snapshot()._replace(keepers=others)) == [("live", "wait"), ("live", "start")]
 
 
-def test_a_frozen_gateway_is_told_and_sent_nothing() -> None:
+def test_a_frozen_gateway_is_let_go_on_and_nothing_else_is_done() -> None:
     frozen = process(GW, *OURS.argv, state="T")
     plan = only(snapshot(frozen, listener(), script(BOT), connection(BOT)))
+    assert [(each.action, each.target["pid"]) for each in plan.steps] == [("resume", GW)] and plan.withheld == ()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (process(GW, *OURS.argv, state="t"),),
+        (process(GW, *OURS.argv, state="T", kept_stopped="is traced by pid 12"),),
+        (process(GW, *OURS.argv, state="T"), gateway(SECOND, JTS, mode="live")),
+        (process(GW, *OURS.argv, state="T", own_run=True),),
+    ],
+    ids=["by a debugger", "by somebody else as well", "another one runs", "it carries this run"],
+)
+def test_a_frozen_gateway_that_others_may_want_so_is_told_and_sent_nothing(facts: Tuple[Fact, ...]) -> None:
+    plan = only(snapshot(*facts, listener()))
     assert plan.steps == () and "kill -CONT" in plan.withheld[0] and str(GW) in plan.withheld[0]
 
 
