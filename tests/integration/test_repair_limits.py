@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.ib_gateway.observe import stopped
 from simulator.launch import free_port
 
 from integration.desk import Desk, Run, alive, local, until
@@ -337,6 +338,7 @@ def test_a_frozen_gateway_is_let_go_on_and_gets_no_signal_that_would_end_it(desk
 def test_a_frozen_gateway_that_a_waiting_sigterm_would_end_is_told_and_left(desk: Desk) -> None:
     frozen = desk.gateway()
     os.kill(frozen.pid, signal.SIGSTOP)
+    until(lambda: stopped.state_of(frozen.pid) == "T")  # of two signals that wait the kernel delivers SIGTERM first
     os.kill(frozen.pid, signal.SIGTERM)
     run = remediate(desk, allow_kill=True)
     told = " ".join(run.output.split())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, Snapshot
@@ -287,6 +287,41 @@ def test_a_claimant_that_only_looks_like_the_entry_s_gateway_makes_it_unknown() 
     look = snapshot(gateway(SECOND, JTS, user="mallory"))._replace(folders={JTS: Folder(JTS, "trader", 10**9)})
     one = spec(user=None, config_dir=JTS)
     assert (judged(look, one).verdict, done(look, one)) == ("claimed_by_another_account", [])
+
+
+NAMED_BY_NOTHING = spec(user=None, config_dir=None, service=None)
+
+
+@pytest.mark.parametrize(
+    ("user", "logins", "verdict"),
+    [
+        ("mallory", {"trader", "mallory"}, "claimed_by_another_account"),
+        ("ibgw", {"trader"}, "claimed_by_another_account"),
+        ("trader", {"trader"}, "healthy"),
+        ("trader", set(), "healthy"),
+        ("root", {"trader", "mallory"}, "healthy"),
+    ],
+)
+def test_a_lone_gateway_of_an_entry_that_nothing_ties_to_an_account_is_believed_where_nobody_else_could_have_started_it(
+    user: str, logins: Set[str], verdict: str
+) -> None:
+    look = snapshot(gateway(GW, None, user=user), listener())._replace(logins=frozenset(logins))
+    found = judged(look, NAMED_BY_NOTHING)
+    assert found.verdict == verdict and planning.plan(found).steps == ()
+    if verdict != "healthy":
+        assert "account %s" % user in found.findings[0].summary and "key user" in found.findings[0].summary
+        assert not may_probe(found, "auto")
+
+
+@pytest.mark.parametrize(
+    "one",
+    [spec(user="trader", config_dir=None), spec(user=None, config_dir=JTS), spec(user=None, config_dir=None)],
+    ids=["user", "the folder's owner", "the unit"],
+)
+def test_whatever_ties_a_gateway_to_its_account_is_enough_however_many_can_log_in(one: GatewaySpec) -> None:
+    look = snapshot(gateway(GW, JTS, unit="ibgateway.service" if one.config_dir is None else None), listener())
+    look = look._replace(logins=frozenset({"trader", "mallory"}), folders={JTS: Folder(JTS, "trader", 10**9)})
+    assert judged(look, one).status == "healthy"
 
 
 # --- what is cut, and what is named ----------------------------------------------------------------------------------
