@@ -20,6 +20,7 @@ from ..document.repair_log import told
 from ..document.text import visible
 from ..store.history import Point
 from . import charts
+from .wording import sentence, span
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 _MANY = 40
@@ -38,6 +39,7 @@ class Row:
     clients: str
     stages: Sequence[str]
     total: str
+    what: str = ""
     flags: Sequence[str] = ()
 
 
@@ -118,8 +120,7 @@ def host(found: Mapping[str, Any], points: Sequence[Point]) -> Host:
         was=before["status"] if before and after and before["status"] != found["status"] else "",
         reason=found["reason"],
         text=" ".join((found["name"], *found["groups"], found["reason"], *words)).lower(),
-        rows=rows
-        or [Row("", found["status"], found["verdict"], "", "", "", "", ("",) * len(STAGES), "", sorted({*words}))],
+        rows=rows or [_bare(found, words)],
         looks=[look for look in looks if look],
         done=[*(line for act in found["done"] for line in told(act, found["before"])), *aftermath(found)],
         strip=charts.strip(moments),
@@ -153,7 +154,16 @@ def _row(gateway: Mapping[str, Any], stands: Sequence[blockers.Blocker]) -> Row:
         clients=str(sum(bool(each["connected"]) for each in gateway["clients"])),
         stages=["%.1f" % timings[stage] if stage in timings else "" for stage in STAGES],
         total="%.1f" % sum(timings.values()) if timings else "",
+        what="" if gateway["status"] == "healthy" else sentence(gateway["summary"]),
         flags=sorted({e.kind for e in stands if e.kind in blockers.URGENT and e.gateway in ("", gateway["name"])}),
+    )
+
+
+def _bare(found: Mapping[str, Any], flags: Sequence[str]) -> Row:
+    """The row of a host of which no gateway is known."""
+    none = ("",) * len(STAGES)
+    return Row(
+        "", found["status"], found["verdict"], "", "", "", "", none, "", sentence(found["reason"]), sorted({*flags})
     )
 
 
@@ -225,7 +235,7 @@ def in_words(value: Any) -> str:
 def _part(key: Any, value: Any) -> str:
     """A value in a dict; a command line as it would be typed, an age as a person says it."""
     if key == "age" and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _span(value)
+        return span(value)
     if key in ("command", "argv") and value and isinstance(value, (list, tuple)):
         return short([str(word) for word in value])
     return in_words(value)
@@ -235,7 +245,7 @@ def _process(each: Mapping[str, Any]) -> str:
     parts = ["pid %s of %s" % (each["pid"], each.get("user"))]
     parts += [str(each[key]) for key in ("product", "launcher", "unit") if each.get(key)]
     if each.get("age") is not None:
-        parts.append("for %s" % _span(each["age"]))
+        parts.append("for %s" % span(each["age"]))
     ports = each.get("listening")
     if ports is not None:
         parts.append("listens on %s" % in_words(ports) if ports else "listens on nothing")
@@ -252,10 +262,3 @@ def _client(each: Mapping[str, Any]) -> str:
     parts.append("connected, %s" % each.get("state") if each["connected"] else "not connected")
     parts += [word for key, word in (("protected", "protected"), ("orphaned", "orphaned")) if each.get(key)]
     return ", ".join(part for part in parts if part)
-
-
-def _span(seconds: float) -> str:
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return "%d %s" % (seconds // size, name)
-    return "%d s" % seconds
