@@ -322,5 +322,5 @@ class Snapshot(NamedTuple):
     localhost: Tuple[str, ...] = ()
     #: By the path that an entry gives, what its settings folder really is.
     folders: Mapping[str, Folder] = _NOTHING
-    #: Accounts that somebody else than an administrator can log in to; read only where an entry names no user.
+    #: Accounts that somebody else than an administrator can log in to; read only where nothing ties an entry to one.
     logins: FrozenSet[str] = frozenset()

@@ -51,7 +51,8 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     found = look(ports, patterns, [spec.unit_key for spec in specs if spec.unit_key])
     folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
     served = {each.port for each in found.listeners}
-    tied = all(spec.user for spec in specs) or not sys.platform.startswith("linux")
+    owned = {path for path, folder in folders.items() if folder.owner}
+    tied = all(spec.user or spec.config_dir in owned for spec in specs) or not sys.platform.startswith("linux")
     # Asked only where a port is not served; of one that is served, only when something is wrong with it.
     brought = () if all(spec.port in served for spec in specs) else _keepers(found)
     return found._replace(
@@ -63,7 +64,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
 
 
 def _logins() -> FrozenSet[str]:
-    from ..observe.logins import logins  # an entry that names its user needs nobody else's name
+    from ..observe.logins import logins  # an entry that is tied to an account needs nobody else's name
 
     return logins()
 
