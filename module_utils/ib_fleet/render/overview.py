@@ -61,8 +61,8 @@ def older(comparison: Optional[Comparison]) -> str:
 
 
 def changes(found: Mapping[str, Any]) -> Iterator[str]:
-    """What changed since the sweep it was compared with; and who is compared with an older one."""
-    if found["changes"]:
+    """What changed since the sweep it was compared with, where anything did; and who is compared with an older one."""
+    if any(found["changes"].values()):
         yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)
     if found["older"]:
         yield f"not judged then, compared with their last sweep before: {found['older']}"
