@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Lets gateways go on that a signal has stopped."""
 
 from __future__ import annotations
