@@ -19,7 +19,7 @@ from ..base.command_server import RESTARTS_WITHIN
 from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
-from .context import lost
+from .context import lost, span
 from .targets import BY_UNIT
 
 #: So many are named one by one.
@@ -58,8 +58,15 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
     own = [each for each in entry.clients if each.process and each.process.pid == target["pid"]]
     working = {each.connection for each in own if each.working}
     name = _several(_names(own)) or "pid %d" % target["pid"]
-    parts = ["ends the script %s and its %s" % (name, _counted(len(working)))]
+    parts = ["ends the script %s and its %s%s" % (name, _counted(len(working)), _in_use(own))]
     return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _NO_LOGIN])
+
+
+def _in_use(clients: Sequence[Client]) -> str:
+    """When its working sessions were last of use, as far as the system tells; empty without any."""
+    used = [_made(each).idle for each in clients if each.working]
+    latest = min((each for each in used if each is not None), default=None)
+    return "" if latest is None else " (data last passed %s ago)" % span(latest)
 
 
 def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
