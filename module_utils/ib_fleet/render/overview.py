@@ -9,7 +9,7 @@ from ..document import blockers
 from ..document.changes import Comparison
 from ..document.fleet_document import STATUSES
 from ..document.latest import gateways
-from ..document.text import visible
+from ..document.text import between, visible
 
 _CHANGES = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
 _NAMES = 6
@@ -24,7 +24,7 @@ def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, 
         "hosts": fleet["summary"]["hosts"],
         "check_mode": fleet["check_mode"],
         "alerts": [[each.kind, blockers.line(each)] for each in blockers.alerts(fleet)],
-        "rows": _rows(fleet),
+        "rows": _rows(fleet, comparison),
         "changes": comparison.counts if comparison else {},
         "since": comparison.since if comparison else "",
         "older": older(comparison),
@@ -33,8 +33,14 @@ def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, 
     }
 
 
-def _rows(fleet: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each finding: what it is, how bad, and on which hosts; the worst and most frequent first."""
+def _rows(fleet: Mapping[str, Any], comparison: Optional[Comparison]) -> list[dict[str, Any]]:
+    """A row for each finding: what it is, how bad, on which hosts, and how long the oldest of them lasts.
+
+    The worst and most frequent come first.
+    """
+    since: dict[str, str] = {}
+    for each in comparison.still if comparison else ():
+        since[each.code] = min(since.get(each.code, each.since), each.since)
     found: dict[tuple[str, str], dict[str, None]] = {}
     for host in fleet["hosts"]:
         seen = [(f["severity"], f["code"]) for gateway in gateways(host) for f in gateway["findings"]]
@@ -45,7 +51,14 @@ def _rows(fleet: Mapping[str, Any]) -> list[dict[str, Any]]:
             found.setdefault(key, {})[visible(host["name"])] = None
     order = sorted(found, key=lambda key: (-STATUSES.index(key[0]), -len(found[key]), key[1]))
     return [
-        {"status": key[0], "code": key[1], "count": len(found[key]), "hosts": named(list(found[key]))} for key in order
+        {
+            "status": key[0],
+            "code": key[1],
+            "count": len(found[key]),
+            "hosts": named(list(found[key])),
+            "lasts": between(since[key[1]], fleet["generated_at"]) if key[1] in since else "",
+        }
+        for key in order
     ][:_ROWS]
 
 

@@ -28,7 +28,8 @@ def plain(overview: Mapping[str, Any]) -> Iterator[str]:
     rows = overview["rows"]
     width = max((len(row["code"]) for row in rows), default=0)
     for row in rows:
-        yield f"  {row['status']:<11} {row['code']:<{width}} {row['count']:>5} host(s): {row['hosts']}"
+        lasts = f"; open for {row['lasts']}" if row["lasts"] else ""
+        yield f"  {row['status']:<11} {row['code']:<{width}} {row['count']:>5} host(s): {row['hosts']}{lasts}"
     for line in changes(overview):
         yield f"  {line}"
     if overview["page"]:
@@ -48,6 +49,7 @@ def table(overview: Mapping[str, Any]) -> RenderableType:
             ("status", {}),
             ("finding", {}),
             ("hosts", {"justify": "right"}),
+            ("open for", {"justify": "right"}),
             ("where", {"overflow": "fold"}),
         ):
             grid.add_column(title, **options)  # type: ignore[arg-type]
@@ -56,6 +58,7 @@ def table(overview: Mapping[str, Any]) -> RenderableType:
                 Text(row["status"], style=_COLOURS.get(row["status"], "")),
                 Text(row["code"]),
                 Text(str(row["count"])),
+                Text(row["lasts"]),
                 Text(row["hosts"]),
             )
         parts.append(grid)

@@ -17,7 +17,7 @@ from ..document import blockers, losses, setbacks
 from ..document.fleet_document import notes
 from ..document.latest import gateways
 from ..document.repair_log import told
-from ..document.text import visible
+from ..document.text import span, visible
 from ..store.history import Point
 from . import charts
 
@@ -225,7 +225,7 @@ def in_words(value: Any) -> str:
 def _part(key: Any, value: Any) -> str:
     """A value in a dict; a command line as it would be typed, an age as a person says it."""
     if key == "age" and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return _span(value)
+        return span(value)
     if key in ("command", "argv") and value and isinstance(value, (list, tuple)):
         return short([str(word) for word in value])
     return in_words(value)
@@ -235,7 +235,7 @@ def _process(each: Mapping[str, Any]) -> str:
     parts = ["pid %s of %s" % (each["pid"], each.get("user"))]
     parts += [str(each[key]) for key in ("product", "launcher", "unit") if each.get(key)]
     if each.get("age") is not None:
-        parts.append("for %s" % _span(each["age"]))
+        parts.append("for %s" % span(each["age"]))
     ports = each.get("listening")
     if ports is not None:
         parts.append("listens on %s" % in_words(ports) if ports else "listens on nothing")
@@ -252,10 +252,3 @@ def _client(each: Mapping[str, Any]) -> str:
     parts.append("connected, %s" % each.get("state") if each["connected"] else "not connected")
     parts += [word for key, word in (("protected", "protected"), ("orphaned", "orphaned")) if each.get(key)]
     return ", ".join(part for part in parts if part)
-
-
-def _span(seconds: float) -> str:
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return "%d %s" % (seconds // size, name)
-    return "%d s" % seconds

@@ -36,9 +36,10 @@ def no_broker_route(context: RuleContext) -> Iterator[Finding]:
 
 
 def gateway_starting(context: RuleContext) -> Iterator[Finding]:
-    """A gateway, or the unit that brings one, is younger than a start may take."""
-    young = context.starting
-    if not young and not context.unit_is_starting:
+    """A gateway, or the unit that brings one, is younger than a start may take, and no log tells more of it."""
+    told = context.told
+    young = tuple(each for each in context.starting if told is None or each.pid != told.pid)
+    if not young and (told is not None or not context.unit_is_starting):
         return
     age = min(process.age for process in young) if young else context.entry.unit_age or 0.0
     yield findings.GATEWAY_STARTING.found(

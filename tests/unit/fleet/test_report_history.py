@@ -43,6 +43,10 @@ def told(found: Comparison) -> Dict[str, List[str]]:
     }
 
 
+def ages(found: Comparison) -> Dict[str, str]:
+    return {f"{each.host}:{each.code}": each.since for each in found.still}
+
+
 # --- comparing -------------------------------------------------------------------------------------------------------
 
 
