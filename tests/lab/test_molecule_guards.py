@@ -46,6 +46,7 @@ WANTED = {
     "logins",
     "auto_restart",
     "soft_restart",
+    "remote_clients",
 }
 #: What an action runs; idempotence and check run converge once more.
 PLAYBOOKS = {"idempotence": "converge", "check": "converge"}

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import re
+import socket
 import stat
 import subprocess
 from pathlib import Path
@@ -48,6 +49,28 @@ def listeners(port: int) -> List[int]:
 def connected(pid: int, port: int) -> bool:
     """Whether a process has a connection to a port, as ss shows it."""
     return f"pid={pid}," in run("ss", "-H", "-tnp", "state", "established", f"dport = :{port}")
+
+
+def remote_clients(port: int) -> List[str]:
+    """The addresses of other hosts that are connected to a port, as ss shows them."""
+    rows = run("ss", "-H", "-tn", "state", "established", f"sport = :{port}").splitlines()
+    hosts = [row.split()[-1].rpartition(":")[0].strip("[]").replace("::ffff:", "") for row in rows]
+    return sorted(host for host in hosts if host not in ("127.0.0.1", "::1"))
+
+
+def unanswered(port: int) -> bool:
+    """Whether a connection to a port has sent the same data at least six times in a row, as ss shows it."""
+    rows = run("ss", "-H", "-tni", "state", "established", f"sport = :{port}")
+    return any(int(count) > 5 for count in re.findall(r"retrans:([0-9]+)/", rows))
+
+
+def answers(host: str) -> bool:
+    """Whether a host takes logins."""
+    try:
+        socket.create_connection((host, 22), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 def pids_with(part: str) -> List[int]:

@@ -36,10 +36,10 @@ def judge(expected: Dict[str, Any]) -> List[str]:
     for entry in expected["serves"]:
         problems += service(entry, expected["sessions"])
     problems += census(staged["things"], gone, [port_of(entry) for entry in expected["serves"]])
-    for entry in expected["serves"]:
-        for name in (*expected["cut"], *expected["holds"]):
-            if connected(staged["things"][name]["pid"], port_of(entry)) == (name in expected["cut"]):
-                problems.append(f"{name} {'still has' if name in expected['cut'] else 'has lost'} its session")
+    for name in (*expected["cut"], *expected["holds"]):
+        thing = staged["things"][name]
+        if connected(thing["pid"], thing["port"]) == (name in expected["cut"]):
+            problems.append(f"{name} {'still has' if name in expected['cut'] else 'has lost'} its session")
     if expected["logins"] is not None and logins() != expected["logins"]:
         problems.append(f"IBC's log has {logins()} logins, {expected['logins']} were expected")
     if expected["untouched"]:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence
 from looking import (
     RUNTIME,
     SERVER,
+    answers,
     args_of,
     connected,
     disk,
@@ -19,9 +20,11 @@ from looking import (
     listeners,
     pids_with,
     properties,
+    remote_clients,
     run,
     session,
     systemctl,
+    unanswered,
 )
 
 STATE = Path("/run/lab")
@@ -30,7 +33,7 @@ STAGED = STATE / "staged.json"
 NATIVE = "install4j.ibgateway.GWClient"
 DATA = "/srv/ibgateway"
 OWNER = "trader"
-READY_WITHIN = 20.0  # seconds
+READY_WITHIN = 45.0  # seconds
 #: Where IBC's command server listens.
 COMMANDS = 7462
 #: Runs when the next session of root begins; see looked_at.
@@ -174,15 +177,26 @@ class Stage:
         until(ready.exists, f"gateway {name} is up")
         self._remember(name, int(json.loads(ready.read_text())["pid"]))
 
-    def script(self, name: str, port: int = 4001, client_id: int = 15) -> None:
-        """Starts a trading script that holds a session and has this name in its argv."""
+    def script(self, name: str, port: int = 4001, client_id: int = 15, host: str = "127.0.0.1") -> None:
+        """Starts a trading script that holds a session and has this name in its argv.
+
+        It is started again until the gateway takes it, since that may be on a host which is still being set up.
+        """
         path = Path(f"{DATA}/scripts/{name}.py")
         path.symlink_to(f"{SERVER}/clients/hold_session.py")
         ready = STATE / f"{name}.ready"
-        options = [f"--port={port}", f"--client-id={client_id}", "--lifetime=7200", f"--ready-file={ready}"]
-        process = start([RUNTIME, str(path), *options])
-        until(ready.exists, f"script {name} has its session")
+        options = [f"--host={host}", f"--port={port}", f"--client-id={client_id}", "--lifetime=7200"]
+        process = start([RUNTIME, str(path), *options, f"--ready-file={ready}"])
+
+        def holds() -> bool:
+            nonlocal process
+            if process.poll() is not None:
+                process = start([RUNTIME, str(path), *options, f"--ready-file={ready}"])
+            return ready.exists()
+
+        until(holds, f"script {name} has its session")
         self._remember(name, process.pid)
+        self.things[name]["port"] = port
 
     def knock(self, name: str, port: int = 4001) -> None:
         """Starts a program that connects and never says anything."""
@@ -203,6 +217,17 @@ class Stage:
         process = start(argv, program)
         until(lambda: args_of(process.pid) == " ".join(argv), f"{name} runs")
         self._remember(name, process.pid)
+
+    def deserted(self, sessions: int, port: int = 4001) -> None:
+        """Waits until so many clients of other hosts hold a session, and one of those hosts answers no more.
+
+        Then the event of the live gateway's options happens, which says something to all of them, and TCP has sent that
+        in vain for as often as it takes to be sure.
+        """
+        until(lambda: len(remote_clients(port)) == sessions, f"{sessions} clients of other hosts are connected")
+        until(lambda: not all(map(answers, remote_clients(port))), "a host of theirs has gone")
+        self.happen("ibgateway-live")
+        until(lambda: unanswered(port), "data is sent again and again")
 
     def attempt(self, connects: bool, port: int = 4001, client_id: int = 15) -> None:
         """A script tries to connect, and it goes as expected, or the stage is not what it was meant to be."""
