@@ -44,6 +44,8 @@ types: $(STAMP)
 	  action_plugins/checked_module.py roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins \
 	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
+	$(BIN)/mypy roles/ib_live_probe/files/ib_gateway_probe.py
+	$(BIN)/mypy roles/ib_live_probe/package/assemble.py
 	$(BIN)/mypy roles/ib_client_kit/package/ib_connect roles/ib_client_kit/package/assemble.py
 
 ## make unit         the fast part of the tests, seconds

@@ -12,14 +12,14 @@ from typing import Any
 import ansible.module_utils
 from ansible.plugins.callback import CallbackBase
 from ansible.plugins.loader import action_loader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 
 # The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
 _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.run import answers, packing  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import answers, packing, task_results  # noqa: E402 - needs the path above
 
 DOCUMENTATION = r"""
 name: ib_fleet_forks
@@ -36,6 +36,11 @@ description:
 requirements:
   - enabled in C(callbacks_enabled)
 """
+
+try:
+    from ansible.template import trust_as_template
+except ImportError:  # before ansible-core 2.19 every text is a template
+    trust_as_template = str
 
 _OURS = "ib_"
 #: Of gc.set_threshold: less often than Python's own, and still in a run of hours.
@@ -79,9 +84,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host has answered."""
-        if result.task.action.rpartition(".")[2] != packing.LOOK:
+        if task_results.task(result).action.rpartition(".")[2] != packing.LOOK:
             return
-        for gateway in result.result.get("gateways", []):
+        for gateway in task_results.answer(result).get("gateways", []):
             self._steps.update(step["action"] for step in gateway["plan"]["steps"])
         if not self._prepared:
             self._prepared = True
@@ -101,7 +106,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
 def _load() -> None:
     # Asked for one filter or one test, Ansible loads all files that could hold it.
-    Templar().template(trust_as_template("{{ lookup('env', 'HOME') | default('') is defined }}"))
+    Templar(loader=None).template(trust_as_template("{{ lookup('env', 'HOME') | default('') is defined }}"))
     for name in ("normal", packing.LOOK):
         action_loader.get(name, class_only=True)
     answers.checked({"status": "unknown", "gateways": [], "taken_at": "", "reset_window": ""}, "look")

@@ -18,7 +18,7 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_fleet.render.progress import WORTH_TELLING, Tally  # noqa: E402
 from ansible.module_utils.ib_fleet.render.terminal import plain, show  # noqa: E402
-from ansible.module_utils.ib_fleet.run import clock  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import clock, task_results  # noqa: E402 - needs the path above
 from rich.console import Console  # noqa: E402
 from rich.file_proxy import FileProxy  # noqa: E402
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: E402
@@ -86,9 +86,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host was judged, or the report is written."""
-        if _last(result.task.action) == _REPORT:
-            self._overview = result.result.get("overview")
-        self._note(result, str(result.result.get("status", "unknown")))
+        if _last(task_results.task(result).action) == _REPORT:
+            self._overview = task_results.answer(result).get("overview")
+        self._note(result, str(task_results.answer(result).get("status", "unknown")))
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:  # noqa: ARG002 - likewise
         """A look that failed."""
@@ -111,9 +111,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def _note(self, result: Any, status: str) -> None:
         tally = self._tally
-        if tally is None or result.task._uuid != self._task:
+        if tally is None or task_results.task(result)._uuid != self._task:
             return
-        tally.note(result.host.get_name(), status)
+        tally.note(task_results.host(result).get_name(), status)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=tally.done, total=tally.total, unhealthy=tally.unhealthy)
             self._bar.refresh()

@@ -86,6 +86,20 @@ def test_clean_scripts_end_with_0(desk: Desk, folder: Path) -> None:
     assert document["hosts"][0]["files"] == 1 and "no problems" in run.output
 
 
+def test_a_sweep_that_is_asked_for_the_scripts_says_who_holds_which_session(desk: Desk, folder: Path) -> None:
+    desk.gateway()
+    script = desk.script()
+    plain = desk.play("playbooks/health_sweep.yml")
+    assert plain.rc == 0 and "audit" not in plain.report and "Audit the trading scripts" not in plain.output
+    extra = json.dumps({"ib_sweep_scripts": True, "ib_client_audit_paths": [str(folder)]})
+    run = desk.play("playbooks/health_sweep.yml", "-e", extra)
+    told = f"pid {script.pid} ("
+    assert run.rc == 0 and run.report["kind"] == "sweep", "problems in scripts do not make a gateway unhealthy"
+    assert told in run.output and f"holds a session on port {desk.port}" in " ".join(run.output.split())
+    (host,) = run.report["audit"]["hosts"]
+    assert [(each["pid"], each["holds"]) for each in host["running"]] == [(script.pid, [desk.port])]
+
+
 def test_a_host_that_could_not_be_audited_fails_the_run_and_the_other_is_audited(desk: Desk, folder: Path) -> None:
     (folder / "live_bot.py").write_text("x = 1\n")
     broken = local(ib_gateways=[desk.entry()], ansible_python_interpreter="/no/such/python")

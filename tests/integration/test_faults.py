@@ -126,10 +126,20 @@ def test_a_gateway_on_another_port_is_on_the_wrong_port_and_both_are_named(desk:
     elsewhere = free_port()
     gateway = desk.gateway(port=elsewhere)
     wait_until_older(gateway.pid, 1.1)
+    desk.script(port=elsewhere)
     found = look(desk, start_timeout=1)
     assert (codes(found), actions(found)) == ({"wrong_port"}, [])
     assert str(elsewhere) in found["summary"] and str(desk.port) in found["summary"]
     assert found["plan"]["withheld"] == ["a restart does not change the port of a gateway"]
+
+
+def test_a_port_on_which_nobody_has_a_session_may_be_an_agent_s_and_is_waited_at(desk: Desk) -> None:
+    elsewhere = free_port()
+    gateway = desk.gateway(port=elsewhere)
+    wait_until_older(gateway.pid, 1.1)
+    found = look(desk, start_timeout=1)
+    assert (codes(found), actions(found)) == ({"login_pending"}, ["wait"])
+    assert str(elsewhere) in found["summary"] and str(desk.port) in found["summary"]
 
 
 def test_a_second_gateway_beside_the_one_that_serves_is_the_surplus(desk: Desk) -> None:

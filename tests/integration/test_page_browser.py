@@ -159,9 +159,11 @@ def test_the_page_is_whole_without_a_script(browser: webdriver.Chrome, show: Sho
     try:
         show(fleet())
         assert not browser.find_element(By.CSS_SELECTOR, "form.filter").is_displayed()
-        section = browser.find_element(By.ID, "host-beta")
+        assert "not_listening" in browser.find_element(By.ID, "host-beta").text
+        section = browser.find_element(By.ID, "host-alpha")
+        assert "What was found" not in section.text
         section.find_element(By.TAG_NAME, "summary").click()
-        assert "not_listening" in section.text
+        assert "What was found" in section.text
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -65,11 +65,12 @@ def actions(repair: Repair) -> list[str]:
     return [step["action"] for each in repair.health["gateways"] for step in each["plan"]["steps"]]
 
 
-def soften(repair: Repair, check: bool = False, timeout: int | None = None, **options: Any) -> dict[str, Any]:
+def soften(
+    repair: Repair, check: bool = False, target: Mapping[str, Any] | None = None, **options: Any
+) -> dict[str, Any]:
     steps = repair.steps("soft_restart")
     assert steps, repair.health
-    if timeout is not None:
-        steps = [{**each, "target": {**each["target"], "timeout": timeout}} for each in steps]
+    steps = [{**each, "target": {**each["target"], **(target or {})}} for each in steps]
     return run_module("ib_gateway_soft_restart", check, steps=steps, gateways=repair.entries, **options)
 
 
@@ -81,7 +82,7 @@ def test_a_gateway_under_ibc_is_restarted_with_its_login_kept(desk: Desk, keep: 
     assert repair.steps("stop_gateway")[0]["only_if_persists"]
     predicted = soften(repair, check=True)
     assert predicted["outcomes"][0]["result"] == "would" and predicted["changed"] and alive(old)
-    found = soften(repair)
+    found = soften(repair, target={"timeout": None})
     outcome = found["outcomes"][0]
     assert (outcome["result"], outcome["ended"]) == ("done", old), found
     assert any(word.startswith("-Drestart=") for word in psutil.Process(outcome["pid"]).cmdline())
@@ -100,9 +101,9 @@ def test_a_restart_that_hangs_is_told_and_falls_back_to_a_restart_once(desk: Des
     old = keep(FAULT, **{"restart-command": "never"}).gateway_pid
     repair = planned(desk).begin()
     plan = repair.health["gateways"][0]["plan"]["steps"]
-    found = soften(repair, timeout=1, authorization=repair.authorization)
+    found = soften(repair, target={"timeout": 1}, authorization=repair.authorization)
     assert "still runs" in found["outcomes"][0]["reason"] and found["outcomes"][0]["result"] == "failed"
-    again = soften(repair, timeout=1, authorization=repair.authorization)
+    again = soften(repair, target={"timeout": 1}, authorization=repair.authorization)
     assert "once" in again["withheld"][0]["reason"]
     steps = [each for each in plan if each["action"] == "stop_gateway"]
     done = repair.act("ib_process_stop", steps=steps, grace_period=5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,10 +19,14 @@ from ..document.changes import Comparison
 from ..document.fleet_document import KIND_AUDIT, STATUSES
 from ..document.text import visible
 from ..store.history import Point
-from . import charts, scripts, summaries, view_models
+from . import charts, problems, scripts, summaries, view_models, wording
 
 #: Where the template, the style and the script are.
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "ib_fleet_report"
+
+
+#: So many hosts that are not healthy are open from the start, the worst first: more than that nobody scrolls through.
+_OPENED = 25
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = R
     style = Markup((folder / "files" / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - the project's own file
     code = [(folder / "files" / name).read_text(encoding="utf-8") for name in ("tables.js", "page.js")]
     script = Markup("\n".join(code))  # noqa: S704 - likewise
+    began = {name: found for name, points in past.points.items() if (found := problems.since(points))}
     hosts = [view_models.host(each, past.points.get(each["name"], ())) for each in fleet["hosts"]]
     hosts.sort(key=lambda each: (-STATUSES.index(each.status), each.name))
     return template(folder).render(
@@ -48,7 +54,11 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = R
         statuses=list(reversed(STATUSES)),
         verdicts=sorted({row.verdict for each in hosts for row in each.rows}),
         groups=sorted({group for each in hosts for group in each.groups}),
-        findings=summaries.by_finding(fleet),
+        headline=problems.headline(fleet),
+        problems=problems.problems(fleet, began),
+        since=defaultdict(str, {name: each.told(fleet["generated_at"]) for name, each in began.items()}),
+        lasted=defaultdict(str, {name: each.lasted(fleet["generated_at"]) for name, each in began.items()}),
+        opened={each.anchor for each in hosts[:_OPENED] if each.status != "healthy"},
         changes=summaries.changes(past.comparison),
         urgent=summaries.alerts(fleet),
         swept=fleet["kind"] != KIND_AUDIT,
@@ -76,6 +86,13 @@ def template(folder: Path) -> Template:
         lstrip_blocks=True,
         undefined=StrictUndefined,
         finalize=_harmless,
+    )
+    environment.filters.update(
+        breakable=wording.breakable,
+        command=wording.command,
+        moment=wording.moment,
+        plain=wording.plain,
+        sentence=wording.sentence,
     )
     return {name: environment.get_template(name) for name in environment.list_templates()}["index.html.j2"]
 

@@ -20,6 +20,7 @@ from ..document.repair_log import told
 from ..document.text import span, visible
 from ..store.history import Point
 from . import charts
+from .wording import sentence, span
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
 _MANY = 40
@@ -38,6 +39,7 @@ class Row:
     clients: str
     stages: Sequence[str]
     total: str
+    what: str = ""
     flags: Sequence[str] = ()
 
 
@@ -118,8 +120,7 @@ def host(found: Mapping[str, Any], points: Sequence[Point]) -> Host:
         was=before["status"] if before and after and before["status"] != found["status"] else "",
         reason=found["reason"],
         text=" ".join((found["name"], *found["groups"], found["reason"], *words)).lower(),
-        rows=rows
-        or [Row("", found["status"], found["verdict"], "", "", "", "", ("",) * len(STAGES), "", sorted({*words}))],
+        rows=rows or [_bare(found, words)],
         looks=[look for look in looks if look],
         done=[*(line for act in found["done"] for line in told(act, found["before"])), *aftermath(found)],
         strip=charts.strip(moments),
@@ -153,7 +154,16 @@ def _row(gateway: Mapping[str, Any], stands: Sequence[blockers.Blocker]) -> Row:
         clients=str(sum(bool(each["connected"]) for each in gateway["clients"])),
         stages=["%.1f" % timings[stage] if stage in timings else "" for stage in STAGES],
         total="%.1f" % sum(timings.values()) if timings else "",
+        what="" if gateway["status"] == "healthy" else sentence(gateway["summary"]),
         flags=sorted({e.kind for e in stands if e.kind in blockers.URGENT and e.gateway in ("", gateway["name"])}),
+    )
+
+
+def _bare(found: Mapping[str, Any], flags: Sequence[str]) -> Row:
+    """The row of a host of which no gateway is known."""
+    none = ("",) * len(STAGES)
+    return Row(
+        "", found["status"], found["verdict"], "", "", "", "", none, "", sentence(found["reason"]), sorted({*flags})
     )
 
 

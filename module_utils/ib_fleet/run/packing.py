@@ -58,7 +58,7 @@ def _pack(modules: list[str]) -> None:
                 module_name=name,
                 module_path=module_loader.find_plugin(name, ".py"),
                 module_args={},
-                templar=Templar(),
+                templar=Templar(loader=None),
                 # Any: what is kept is the same for all interpreters and arguments.
                 task_vars={"ansible_python_interpreter": sys.executable},
                 module_compression=config.get_config_value("DEFAULT_MODULE_COMPRESSION", variables={}),

@@ -67,7 +67,7 @@ def soft_restart(plan: Mapping[str, Any], look: Look, dry_run: bool, announce: A
         moved = _daily_restart(plan.get("own_time"), answer)
         if dry_run:
             return Came(WOULD, "would be told RESTART").also(moved)
-        return _await(named, held, look, time.monotonic() + plan.get("timeout", RESTARTS_WITHIN)).also(moved)
+        return _await(named, held, look, time.monotonic() + _patience(plan)).also(moved)
     finally:
         os.close(held)
 
@@ -78,6 +78,12 @@ def reconnect(plan: Mapping[str, Any], dry_run: bool, announce: Announce) -> Cam
     if failed or dry_run:
         return failed or Came(WOULD, "would be told %s" % " and ".join(ibc.RECONNECTS))
     return Came(DONE, "IBC has told the gateway to reconnect")
+
+
+def _patience(plan: Mapping[str, Any]) -> float:
+    """Seconds that the next process may take; a step that names none is one with the default."""
+    named = plan.get("timeout")
+    return RESTARTS_WITHIN if named is None else named
 
 
 def _named(plan: Mapping[str, Any]) -> Target:

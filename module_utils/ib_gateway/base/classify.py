@@ -36,6 +36,7 @@ _RELAYS = (
     "ssh",
     "sshd",
     "stunnel",
+    "systemd-socket-proxyd",
 )
 DISPLAYS = ("Xvfb", "Xvnc", "Xtigervnc", "x11vnc", "fluxbox", "openbox", "matchbox-window-manager")
 _LAUNCHERS = (

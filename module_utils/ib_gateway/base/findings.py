@@ -116,6 +116,12 @@ PORT_TAKEN = _entry(
     "Another process, which is no gateway of this entry, listens on the port.",
     "No gateway is started, restarted or stopped; the report names the process.",
 )
+PORT_RELAYED = _entry(
+    "port_relayed",
+    DEGRADED,
+    "A relay listens on the entry's port, and the entry's gateway serves another port behind it.",
+    "Nothing is done; the report names the relay and the port that the gateway itself listens on.",
+)
 CONTAINER_LINK_DOWN = _entry(
     "container_link_down",
     UNHEALTHY,

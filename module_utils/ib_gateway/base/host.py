@@ -257,6 +257,7 @@ class Keeper(NamedTuple):
 
     name: what it is, in words. trading_mode and product: of the gateway it brings, where its command line says it.
     gateways: pids of the gateways that it carries now. supervises: whether it may keep more than one. age: seconds.
+    again: whether it may start the next gateway when one has ended; without that it only starts one while it is young.
     """
 
     pid: int
@@ -268,6 +269,7 @@ class Keeper(NamedTuple):
     gateways: FrozenSet[int] = frozenset()
     supervises: bool = False
     product: Optional[str] = None
+    again: bool = True
 
 
 class Visibility(NamedTuple):

@@ -34,6 +34,7 @@ class Launcher(NamedTuple):
     kind: launcher (starts one, and mostly waits for it), restarter (install4j's, during an auto-restart), supervisor
     (keeps programs alive; which ones its command line may not say), display (gives a gateway a screen, keeps nothing).
     name: the script or program, or `shell loop`. The others say what it would start, None where argv does not tell.
+    again: whether it starts the next gateway when one has ended; None where only the text of its script tells.
     """
 
     kind: str
@@ -42,6 +43,7 @@ class Launcher(NamedTuple):
     trading_mode: Optional[str] = None
     config_dir: Optional[str] = None
     ini: Optional[str] = None
+    again: Optional[bool] = True
 
     @property
     def keeps(self) -> bool:
@@ -68,6 +70,17 @@ TERMINALS = ("xterm", "uxterm", "rxvt", "urxvt", "konsole", "gnome-terminal", "l
 MULTIPLEXERS = ("tmux", "screen", "byobu")
 _LOOP_WORDS = ("while", "until", "for")
 _SHELL_WORDS = frozenset((*_LOOP_WORDS, "do", "then", "else", "elif", "if", "!", "{", "time", "done", "fi", "}"))
+#: Its loop starts the next gateway with -Drestart=; others bring it back without its login.
+IBC_LOOP = "ibcstart.sh"
+_COMMENT = re.compile(r"(?m)^\s*(?:#|//).*$")
+#: A loop, a script that becomes itself again, a handler for the end of a child.
+_REPEATS_IN_SHELL = re.compile(
+    r"(?m)(?:^|[;&|(){}!]|\b(?:do|then|else)\s)[ \t]*(?:while|until|for)\s"
+    r"|\bexec\b.*\$\{?(?:0|BASH_SOURCE)\b|^\s*[\"']?\$\{?0\b|\btrap\b.*\b(?:SIG)?CHLD\b"
+)
+_REPEATS = re.compile(
+    r"(?i)\b(?:while|for|foreach|until|loop|forever|every|schedule\w*|setInterval|repeat|retry|exec\w*)\b"
+)
 _ENDS_COMMAND = re.compile(r"^[;&|()\n]+$")
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _MOST_TEXT = 8192
@@ -118,7 +131,7 @@ def _launcher(argv: Sequence[str], depth: int) -> Optional[Launcher]:
 
 def _of_gateway(argv: Sequence[str], name: str) -> Optional[Launcher]:
     kind = gateway_kind(argv)
-    return kind and Launcher(LAUNCHER, name, kind.product, kind.trading_mode, kind.config_dir, kind.ini)
+    return kind and Launcher(LAUNCHER, name, kind.product, kind.trading_mode, kind.config_dir, kind.ini, again=False)
 
 
 def _by_java(words: Sequence[str], _name: str, _depth: int) -> Optional[Launcher]:
@@ -183,7 +196,7 @@ def _by_shell_text(words: Sequence[str], depth: int) -> Optional[Launcher]:
             command = command[1:]
         found = _starting(command, depth - 1)
         if found is not None:
-            return found._replace(name="shell loop") if loops else found
+            return found._replace(name="shell loop", again=True) if loops else found._replace(again=repeats(text))
     return None
 
 
@@ -213,11 +226,14 @@ def _by_script(script: str, arguments: Sequence[str], runs_in_shell: bool) -> Op
     if runs_in_shell and _IBC_SCRIPT.match(name):
         return _ibc_script(name, arguments)
     if runs_in_shell and _INSTALLED.match(name) and "/" in script:
-        return Launcher(LAUNCHER, name, GATEWAY if name.startswith("ibgateway") else TWS)
+        return Launcher(LAUNCHER, name, GATEWAY if name.startswith("ibgateway") else TWS, again=False)
     if _ABOUT_GATEWAY.search(name) and (_ABOUT_RUNNING.search(name) or (runs_in_shell and name.endswith(".sh"))):
         product = TWS if re.search(r"(?i)tws", name) else GATEWAY
         mode = next((mode for mode in map(mode_word, arguments) if mode), None)
-        return Launcher(LAUNCHER if runs_in_shell else SUPERVISOR, redact_argv([name])[0], product, mode)
+        shown = redact_argv([name])[0]
+        if runs_in_shell:
+            return Launcher(LAUNCHER, shown, product, mode, again=None)
+        return Launcher(SUPERVISOR, shown, product, mode)
     return None
 
 
@@ -241,4 +257,14 @@ def _ibc_script(name: str, arguments: Sequence[str]) -> Launcher:
         trading_mode=mode_word(values.get("mode", "")),
         config_dir=values.get("tws-settings-path") or values.get("tws-path"),
         ini=values.get("ibc-ini"),
+        again=True if name.lower() == IBC_LOOP else None,
     )
+
+
+def repeats(text: str, shell: bool = True) -> bool:
+    """Whether the text of a script has what could start a gateway a second time: a loop, or a start of itself.
+
+    What a loop is about is not told from it, so that a gateway is rather waited for than started twice.
+    """
+    code = _COMMENT.sub("", text)
+    return bool(_REPEATS_IN_SHELL.search(code) if shell else _REPEATS.search(code))

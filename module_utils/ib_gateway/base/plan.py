@@ -32,6 +32,24 @@ class Step(NamedTuple):
     costs: str = ""
 
 
+class Relay(NamedTuple):
+    """A program that listens on an entry's port in place of the entry's gateway.
+
+    gateway: the one that serves another port; port: that port. leads_there: whether what the relay holds, or its own
+    command line, shows that it leads to that port.
+    """
+
+    process: Process
+    gateway: Process
+    port: int
+    leads_there: bool
+
+    @property
+    def name(self) -> str:
+        """What it is, in words."""
+        return "the relay %s" % self.process.relay if self.process.relay else "a relay"
+
+
 class Entry(NamedTuple):
     """One inventory entry beside what was found of it on the host: its gateways, their listeners, their clients.
 
@@ -40,7 +58,8 @@ class Entry(NamedTuple):
     whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
     entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
-    carriers: what keeps a gateway of it that runs, and brings the next one once that has ended.
+    carriers: what keeps a gateway of it that runs, and brings the next one once that has ended. relay: what listens on
+    the entry's port and hands on what comes to a gateway of it, which then is among elsewhere.
 
     Of an entry that something is wrong with: command_servers, those of its gateways; start_blocker, why a start of it
     must fail, with the cure; unit_state, what systemd says of its unit; unit_members, whoever lives in the unit's
@@ -59,6 +78,7 @@ class Entry(NamedTuple):
     unit_age: Optional[float] = None
     keepers: Tuple[Keeper, ...] = ()
     carriers: Tuple[Keeper, ...] = ()
+    relay: Optional["Relay"] = None
     #: Whether what can be seen now can still be seen when every process of the entry has ended.
     seen_whole: bool = True
     start_blocker: Optional[str] = None
@@ -120,18 +140,18 @@ class Entry(NamedTuple):
         return tuple(port for port in self.listening(process) if port in known or port in used)
 
     def has_served(self, process: Process) -> bool:
-        """Whether a process has listened on the entry's port before: by its connections, an earlier look or its log."""
+        """Whether a process has served before: it was seen to, or its log tells that its login has completed."""
         told = self.login is not None and self.login.pid == process.pid and self.login.served
-        return (
-            told
-            or process.served_before
-            or any(
-                client.connection is not None
-                and client.connection.accepted
-                and client.connection.port == self.spec.port
-                and process.pid in client.connection.gateway_pids
-                for client in self.clients
-            )
+        return told or self.was_seen_serving(process)
+
+    def was_seen_serving(self, process: Process) -> bool:
+        """Whether a process has listened on the entry's port before: by its connections, or by an earlier look."""
+        return process.served_before or any(
+            client.connection is not None
+            and client.connection.accepted
+            and client.connection.port == self.spec.port
+            and process.pid in client.connection.gateway_pids
+            for client in self.clients
         )
 
 

@@ -14,6 +14,7 @@ from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Entry
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .clients import clients_of
+from .ports import agent_ports, relay_before
 
 #: What a gateway is to an entry: not its own, its own, or one whose folder or account nothing proves.
 NOT, OWN, UNPLACED, CLAIMS = "not", "own", "unplaced", "claims"
@@ -66,11 +67,12 @@ def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
             if connection.accepted and connection.served:
                 served[pid].add(connection.port)
     declared = {spec.port for spec in specs}
+    agents = {process.pid: agent_ports(process) for process in gateways}
     ports = {
         pid: frozenset(
             port
             for port in listening[pid]
-            if port in declared or port in API_PORTS or (port in served[pid] and port not in HELPER_PORTS)
+            if port in declared or port in API_PORTS or (port in served[pid] and port not in HELPER_PORTS | agents[pid])
         )
         for pid in listening
     }
@@ -100,6 +102,7 @@ def _entry(
     ]
     claimants = [process for process in host.gateways if claims[process.pid] == CLAIMS and not owners[process.pid]]
     pids = {process.pid for process in (*processes, *elsewhere)}
+    ports = {process.pid: host.ports[process.pid] for process in elsewhere}
     return Entry(
         spec=spec,
         processes=tuple(processes),
@@ -111,6 +114,7 @@ def _entry(
         claimants=tuple(claimants),
         unit_age=snapshot.units.get(spec.unit_key or ""),
         keepers=_keepers(spec, specs, host, snapshot),
+        relay=None if processes else relay_before(spec.port, elsewhere, ports, snapshot),
         seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
     )
 
@@ -119,7 +123,8 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
     """What brings the entry's gateway, or brings it back.
 
     One that carries a gateway now keeps that one, and one in the unit of another entry that one's. A script of root may
-    start the gateway of any account; a supervisor of root keeps the programs of many.
+    start the gateway of any account; a supervisor of root keeps the programs of many. A script that starts a gateway
+    once is about to do so only while it is young.
     """
     accounts = {spec.user} if spec.user else {each.owner for each in _folders(spec, host)} - {None}
     units = {each.unit for each in specs if each.name != spec.name and each.unit}
@@ -127,6 +132,7 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
         each
         for each in snapshot.keepers
         if (each.supervises or not each.gateways)
+        and (each.again or each.age < spec.start_timeout)
         and each.trading_mode in (None, spec.trading_mode)
         and each.product in (None, spec.product)
         and (

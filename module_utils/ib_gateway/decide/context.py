@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 from ..base.findings import Finding
@@ -20,6 +19,7 @@ from ..base.login import (
 from ..base.plan import Entry
 from ..base.probe import Probe
 from ..base.spec import GatewaySpec
+from .ports import serves_stray_port
 
 #: States of a login that are a finding whatever the tables show.
 _TOLD = (SECOND_FACTOR_PENDING, DISPLACED, REFUSED, STOPPED, AUTO_RESTART)
@@ -69,10 +69,11 @@ class RuleContext(NamedTuple):
         Where several run, also those that should have served by now: they keep each other from it.
         """
         several = len(self.entry.processes) > 1
+        astray = self.astray
         return tuple(
             each
             for each in self._idle
-            if self.entry.has_served(each) or (several and each.age >= self.spec.start_timeout)
+            if each not in astray and (self.entry.has_served(each) or (several and each.age >= self.spec.start_timeout))
         )
 
     @property
@@ -85,21 +86,13 @@ class RuleContext(NamedTuple):
     @property
     def pending(self) -> Tuple[Process, ...]:
         """Its only gateway, where that has run longer than a start may take and was never seen to have served."""
-        return tuple(each for each in self._late if not self.stray_ports(each))
+        known = {each.pid for each in (*self.silent, *self.starting, *self.astray)}
+        return tuple(each for each in self._idle if each.pid not in known)
 
     @property
     def astray(self) -> Tuple[Process, ...]:
-        """As pending, but listening on a port that may be its API's."""
-        return tuple(each for each in self._late if self.stray_ports(each))
-
-    @property
-    def _late(self) -> Tuple[Process, ...]:
-        known = {each.pid for each in (*self.silent, *self.starting)}
-        return tuple(each for each in self._idle if each.pid not in known)
-
-    def stray_ports(self, process: Process) -> Tuple[int, ...]:
-        """Ports on which a gateway listens that should be up by now, and that may be its API's."""
-        return stray_ports(self.entry, process)
+        """Its gateways that have logged in, and have opened another port than the entry's."""
+        return tuple(each for each in self._idle if serves_stray_port(self.entry, each))
 
     @property
     def maybe(self) -> Tuple[Process, ...]:
@@ -167,16 +160,6 @@ class RuleContext(NamedTuple):
 
 #: A rule makes the findings that it finds in one entry's facts.
 Rule = Callable[[RuleContext], Iterator[Finding]]
-
-
-def stray_ports(entry: Entry, process: Process) -> Tuple[int, ...]:
-    """Ports on which a gateway listens and that may be its API's.
-
-    A port that one of Java's own options names is an agent's: JMX, a debugger, a metrics exporter.
-    """
-    words = " ".join(word for word in process.argv if word.startswith(("-D", "-agent", "-javaagent", "-X")))
-    named = {int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words)}
-    return tuple(port for port in entry.listening(process) if port not in named)
 
 
 def lost(client: Client) -> bool:

@@ -60,7 +60,7 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
 def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
     parts = [_sessions(_served_by(entry, target["pid"]))]
     # What keeps the only gateway brings the next one, and that logs in; what keeps a surplus one is another matter.
-    kept = len(entry.processes) == 1 and any(target["pid"] in each.gateways for each in entry.carriers)
+    kept = len(entry.processes) == 1 and any(target["pid"] in each.gateways and each.again for each in entry.carriers)
     return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _login(entry) if kept else _NO_LOGIN])
 
 

@@ -65,13 +65,14 @@ _NO_PROBE = frozenset(
 def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
     """Whether an API handshake is called for. policy: auto, always or never.
 
-    Never on a port that no gateway of the entry owns, nor on one that is frozen. auto: only when the passive evidence
-    shows that a session is free and the gateway takes connections, because a handshake that competes for the only one
-    would make the fault it looks for. Without max_api_clients one working session proves that the gateway serves, and
-    a second one that it serves more than one. A session that never went beyond its opening proves nothing.
+    Never on a port that neither a gateway of the entry owns nor its relay, nor on one that is frozen. auto: only when
+    the passive evidence shows that a session is free and the gateway takes connections, because a handshake that
+    competes for the only one would make the fault it looks for. Without max_api_clients one working session proves that
+    the gateway serves, and a second one that it serves more than one. A session that never went beyond its opening
+    proves nothing.
     """
     entry = diagnosis.entry
-    if policy == "never" or not entry.owners():
+    if policy == "never" or not (entry.owners() or entry.relay):
         return False
     if policy == "always" and findings.GATEWAY_FROZEN.code not in diagnosis.codes:
         return True

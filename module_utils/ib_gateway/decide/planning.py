@@ -13,12 +13,12 @@ from ..base.actions import RESTART, START, STOP_GATEWAY, WAIT
 from ..base.findings import UNHEALTHY
 from ..base.host import Process
 from ..base.login import SECOND_FACTOR_LIMIT
-from ..base.plan import Diagnosis, Entry, Plan, Step
+from ..base.plan import Diagnosis, Entry, Plan, Relay, Step
 from ..base.steps import in_order
 from . import soft_restart, targets
-from .context import stray_ports
 from .costs import cost
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
+from .ports import stray_ports
 
 #: Findings with which nothing is done, and why.
 _NOTHING_HELPS: Dict[str, str] = {
@@ -96,9 +96,9 @@ def _barred(entry: Entry, steps: Sequence[Step]) -> Optional[str]:
 
 def _steps(diagnosis: Diagnosis) -> Plan:
     entry, codes = diagnosis.entry, diagnosis.codes
-    for code, reason in _NOTHING_HELPS.items():
-        if code in codes:
-            return Plan(withheld=(reason,))
+    hopeless = _hopeless(diagnosis)
+    if hopeless or entry.relay:
+        return Plan(withheld=(hopeless,) if hopeless else ())
     if findings.GATEWAY_FROZEN.code in codes:
         return _of_frozen(entry)
     if findings.UPSTREAM_DOWN.code in codes:
@@ -122,6 +122,21 @@ def _steps(diagnosis: Diagnosis) -> Plan:
 
 def _in_order(clients: List[Step], kept: List[str], gateways: List[Step], refused: List[str]) -> Plan:
     return Plan(steps=tuple(in_order(clients + gateways)), withheld=tuple(kept + refused))
+
+
+def _hopeless(diagnosis: Diagnosis) -> Optional[str]:
+    """Why no step helps, or none may be taken; None where one may, and where nothing calls for any."""
+    codes, relay = diagnosis.codes, diagnosis.entry.relay
+    told = next((reason for code, reason in _NOTHING_HELPS.items() if code in codes), None)
+    return told or (_behind_relay(diagnosis.entry, relay) if relay and codes else None)
+
+
+def _behind_relay(entry: Entry, relay: Relay) -> str:
+    """Whether the gateway or what stands before it is at fault cannot be told on the relay's port."""
+    return (
+        "nothing is done through %s (pid %d) on port %d: an entry with port %d, on which pid %d itself listens, can be "
+        "repaired"
+    ) % (relay.name, relay.process.pid, entry.spec.port, relay.port, relay.gateway.pid)
 
 
 def _instead_of_supervisor(entry: Entry) -> Tuple[Step, ...]:
@@ -350,7 +365,7 @@ def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[St
 
     To start one as well would make two. What keeps it may also end with it, as IBC's script does: then it is started.
     """
-    carriers = [each for each in entry.carriers if process.pid in each.gateways]
+    carriers = [each for each in entry.carriers if process.pid in each.gateways and each.again]
     if entry.in_unit(process) or not carriers:
         return [_restart(entry, process, code, persists)]
     keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)

@@ -8,6 +8,7 @@ from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
 from .context import Rule, RuleContext, client_info, lost, process_info
+from .ports import stray_ports
 
 #: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
 _LEAST_FREE = 1 << 20
@@ -17,7 +18,7 @@ _UNREAD_FOR = 60.0
 
 def port_taken(context: RuleContext) -> Iterator[Finding]:
     """Somebody who is no gateway of the entry listens on its port."""
-    if context.entry.owners():
+    if context.entry.owners() or context.entry.relay:
         return  # others on the same port, on another address, are told by claimed_by_another_account
     for listener in context.entry.listeners:
         if listener.port != context.spec.port:
@@ -37,6 +38,38 @@ def port_taken(context: RuleContext) -> Iterator[Finding]:
                 "owners": [process_info(process) for process in owners],
             },
         )
+
+
+def port_relayed(context: RuleContext) -> Iterator[Finding]:
+    """A relay publishes the gateway's own port on the entry's.
+
+    Worth knowing only, where it is shown to lead to the gateway or a session through it has opened.
+    """
+    relay, probe = context.entry.relay, context.probe
+    if relay is None:
+        return
+    leads = relay.leads_there or (probe is not None and probe.ok)
+    works = probe.ok if probe is not None else leads
+    yield findings.PORT_RELAYED.found(
+        "port %d belongs to %s (pid %d of %s)%s port %d, on which gateway pid %d of %s itself listens"
+        % (
+            context.spec.port,
+            relay.name,
+            relay.process.pid,
+            relay.process.user,
+            ", which leads to" if leads else "; nothing shows yet that it leads to",
+            relay.port,
+            relay.gateway.pid,
+            context.spec.name,
+        ),
+        {
+            "port": context.spec.port,
+            "leads_to": relay.port if leads else None,
+            "relay": process_info(relay.process),
+            "gateway": dict(process_info(relay.gateway), listening=list(context.entry.listening(relay.gateway))),
+        },
+        findings.INFO if works else None,
+    )
 
 
 def claimed_by_another_account(context: RuleContext) -> Iterator[Finding]:
@@ -115,8 +148,8 @@ def duplicate_gateways(context: RuleContext) -> Iterator[Finding]:
 def wrong_port(context: RuleContext) -> Iterator[Finding]:
     """A gateway of the entry serves another port, and none serves the entry's."""
     entry = context.entry
-    for process in () if entry.owners() else (*entry.elsewhere, *context.astray):
-        ports = entry.serving(process) or context.stray_ports(process)
+    for process in () if entry.owners() or entry.relay else (*entry.elsewhere, *context.astray):
+        ports = entry.serving(process) or stray_ports(entry, process)
         there = [each for each in entry.clients if each.connection and process.pid in each.connection.gateway_pids]
         here = [each for each in entry.clients if each.connection and each.connection.port == context.spec.port]
         yield findings.WRONG_PORT.found(
@@ -315,6 +348,7 @@ def _hears(listener: Listener, address: str) -> bool:
 
 RULES: Tuple[Rule, ...] = (
     port_taken,
+    port_relayed,
     claimed_by_another_account,
     gateway_not_running,
     disk_full,

@@ -6,7 +6,7 @@ not answer: they are told and waited for. To restart would only begin the same a
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from typing import Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
@@ -65,10 +65,28 @@ def login_pending(context: RuleContext) -> Iterator[Finding]:
     for process in context.pending:
         yield findings.LOGIN_PENDING.found(
             "gateway pid %d of %s has run for %s and never opened port %d: its login has not completed, most often "
-            "because it waits for a second factor or at its login window"
-            % (process.pid, context.spec.name, span(process.age), context.spec.port),
-            dict(_aged(process), port=context.spec.port, start_timeout=context.spec.start_timeout),
+            "because it waits for a second factor or at its login window%s"
+            % (
+                process.pid,
+                context.spec.name,
+                span(process.age),
+                context.spec.port,
+                _elsewhere(context.entry.listening(process)),
+            ),
+            dict(
+                _aged(process),
+                port=context.spec.port,
+                start_timeout=context.spec.start_timeout,
+                listening=list(context.entry.listening(process)),
+            ),
         )
+
+
+def _elsewhere(ports: Sequence[int]) -> str:
+    """What to say of the ports that a gateway at its login listens on: no API port is open before the login."""
+    if not ports:
+        return ""
+    return "; it listens on port %s, and nothing shows that this is its API's" % ", ".join(map(str, ports))
 
 
 def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from typing import Callable, Dict, FrozenSet, NamedTuple, Optional
 
 #: For an account's programs; what a login shell would add to it is not known.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#: An account of which systemd keeps a file here has its own systemd without any login.
+_LINGER = "/var/lib/systemd/linger"
 #: The extended attribute in which Linux keeps an access control list.
 _ACL = "system.posix_acl_access"
 
@@ -40,6 +42,11 @@ class Account(NamedTuple):
         if os.path.isdir(self.runtime_dir):
             found["XDG_RUNTIME_DIR"] = self.runtime_dir
         return found
+
+
+def lingers(account: Account) -> bool:
+    """Whether its own systemd outlives its last login."""
+    return os.path.exists(os.path.join(_LINGER, account.name))
 
 
 def account_of(user: Optional[str]) -> Optional[Account]:

@@ -13,10 +13,9 @@ import subprocess
 import sys
 from typing import List, Mapping, Optional, Sequence
 
-from .accounts import PATH, Account, become
+from .accounts import PATH, Account, become, lingers
 
 _BOOTED = "/run/systemd/system"
-_LINGER = "/var/lib/systemd/linger"
 #: Becomes the account once the scope is there: only root may make one, and systemd-run sets no supplementary groups.
 _BECOME = (
     "import os, sys; name, uid, gid = sys.argv[1:4]; os.initgroups(name, int(gid)); os.setgid(int(gid)); "
@@ -78,5 +77,4 @@ def _whose(account: Account) -> Optional[List[str]]:
         return None
     if os.geteuid() == 0:
         return ["--slice=system.slice"]
-    lingers = os.path.exists(os.path.join(_LINGER, account.name))
-    return ["--user"] if lingers and os.path.exists(account.runtime_dir + "/systemd/private") else None
+    return ["--user"] if lingers(account) and os.path.exists(account.runtime_dir + "/systemd/private") else None

@@ -8,13 +8,11 @@ from typing import Dict, List, Mapping, Optional, Sequence
 
 from ..observe import processes
 from . import systemctl
-from .accounts import Account, account_of, may_become
+from .accounts import Account, account_of, lingers, may_become
 from .base import Asked, CannotStart, StartCheck
 from .members import members_of
 from .unit import Unit
 from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
-
-_LINGER = "/var/lib/systemd/linger"
 
 
 class UserUnit(Unit):
@@ -104,7 +102,7 @@ def _lacks_display(shown: Mapping[str, str], account: Account) -> bool:
 
 def _asleep(account: Account) -> str:
     """What to say where an account has no systemd of its own running."""
-    if os.path.exists(os.path.join(_LINGER, account.name)):
+    if lingers(account):
         return "%s's own systemd does not run: systemctl start user@%d.service" % (account.name, account.uid)
     return "%s's own systemd does not run, and ends with its last login: loginctl enable-linger %s" % (
         account.name,

@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Optional, Sequence, Tuple
 
 from ..base.command_line import is_interpreter, is_shell, program_name, run_of
 from ..base.host import Keeper
-from ..base.launchers import MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of
+from ..base.launchers import IBC_LOOP, MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of, repeats
 from ..base.redaction import redact_argv
 from . import processes, settings
 
@@ -31,9 +31,9 @@ _RUNS_PROGRAMS = re.compile(
 )
 #: And what it runs: the program itself, not only a gateway that is talked to.
 _GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway1?[\"']")
-#: Its loop starts the next gateway with -Drestart=; others bring it back without its login.
-_IBC_LOOP = "ibcstart.sh"
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+#: A line of a shell's script that runs another file in the same shell.
+_SOURCES = re.compile(r"(?m)^\s*(?:\.|source)\s+\S")
 #: In the command line of every Ansible module: another run's start of a gateway is no keeper of one.
 _MODULE = b"AnsiballZ_"
 #: Scripts whose text is read in one look; a desk has a handful.
@@ -54,10 +54,10 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
         if pid == 1 or pid in own_run or _MODULE in raw:
             continue
         launcher = launcher_of(argv, None)
-        if launcher is None and texts < _MOST_TEXTS:
+        if (launcher is None or launcher.again is None) and texts < _MOST_TEXTS:
             script = _script(argv)
             texts += script is not None
-            launcher = _by_text(pid, script, is_shell(program_name(argv[run_of(argv).program or 0 :])))
+            launcher = _by_text(pid, launcher, script, is_shell(program_name(argv[run_of(argv).program or 0 :])))
         if launcher is None or not launcher.keeps or launcher.name in _NO_KEEPERS:
             continue
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
@@ -74,6 +74,7 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
                 gateways=frozenset(carried.get(pid, ())),
                 supervises=launcher.kind == SUPERVISOR,
                 product=launcher.product,
+                again=launcher.again is not False,
             )
         )
     return tuple(sorted(found))
@@ -81,7 +82,7 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
 
 def is_looped(gateway: int, found: Sequence[Keeper]) -> bool:
     """Whether IBC's own start script is the keeper that carries a gateway."""
-    return any(each.name.lower() == _IBC_LOOP and gateway in each.gateways for each in found)
+    return any(each.name.lower() == IBC_LOOP and gateway in each.gateways for each in found)
 
 
 def _script(argv: Sequence[str]) -> Optional[str]:
@@ -92,14 +93,22 @@ def _script(argv: Sequence[str]) -> Optional[str]:
     return argv[run.script] if is_interpreter(program_name(argv[run.program :])) else None
 
 
-def _by_text(pid: int, script: Optional[str], shell: bool) -> Optional[Launcher]:
-    """A home-made script of any name is a launcher if its text runs a gateway."""
-    if script is None:
+def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], shell: bool) -> Optional[Launcher]:
+    """What the text of a home-made script adds: one of any name is a launcher if it runs a gateway.
+
+    known: what its command line tells. Where the text cannot be read, it may well start the next gateway.
+    """
+    text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script)) if script else None
+    if text is None or script is None:
+        return known
+    names_gateway = _ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text)
+    if known is None and not names_gateway:
         return None
-    text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script))
-    if text is None or not (_ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text)):
-        return None
-    return Launcher("launcher", redact_argv([os.path.basename(script)])[0])
+    # What takes its commands from another file may take a loop from there as well.
+    again = repeats(text, shell) or (not names_gateway and _SOURCES.search(text) is not None)
+    if known is not None:
+        return known._replace(again=again)
+    return Launcher("launcher", redact_argv([os.path.basename(script)])[0], again=again)
 
 
 def _runs_gateway(text: str) -> bool:

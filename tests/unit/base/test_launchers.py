@@ -41,6 +41,26 @@ def test_what_keeps_or_starts_a_gateway_is_named(argv: Tuple[str, ...], kind: st
 
 
 @pytest.mark.parametrize(
+    ("argv", "again"),
+    [
+        (("bash", "-c", "while :; do /opt/ibc/gatewaystart.sh -inline; sleep 5; done"), True),
+        (("bash", "-c", "cd /opt && /opt/ibc/gatewaystart.sh; sleep infinity"), False),
+        (("timeout", "86400", "java", "ibgateway.GWClient"), False),
+        (("/bin/sh", "/home/u/Jts/ibgateway/1030/ibgateway"), False),
+        (("/bin/bash", "/opt/ibc/scripts/ibcstart.sh"), True),
+        (("/bin/bash", "/opt/ibc/gatewaystart.sh"), None),
+        (("/bin/bash", "/home/u/run_gateway.sh"), None),
+        (("/usr/bin/python3", "/usr/bin/supervisord", "-n"), True),
+    ],
+)
+def test_whether_it_starts_the_next_gateway_is_told_by_its_command_line_or_left_to_its_text(
+    argv: Tuple[str, ...], again: Optional[bool]
+) -> None:
+    found = launcher_of(argv)
+    assert found is not None and found.again is again
+
+
+@pytest.mark.parametrize(
     "argv",
     [
         (),

@@ -9,7 +9,9 @@ from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, S
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
+from ansible.module_utils.ib_gateway.decide import planning
 from ansible.module_utils.ib_gateway.decide.assign import entries_of
+from ansible.module_utils.ib_gateway.decide.diagnosis import may_probe
 from unit.facts import Fact, connection, gateway, judged, listener, plans, probe, process, script, snapshot, spec
 
 JTS = "/home/trader/Jts"
@@ -152,6 +154,66 @@ def test_a_local_client_is_not_cut_for_one_too_many_beside_clients_behind_a_rela
     )
     plan = only(look, spec(config_dir=JTS))
     assert plan.steps == () and "socat" in plan.withheld[0]
+
+
+# --- a relay before the gateway --------------------------------------------------------------------------------------
+
+PUBLISHED = spec(config_dir=JTS, port=4003, max_api_clients=None)
+HAPROXY = process(RELAY, "haproxy", "-f", "/etc/haproxy/ib.cfg", user="haproxy", unit="haproxy.service")
+PUBLISHES = listener(4003, RELAY)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (SOCAT, PUBLISHES),
+        (HAPROXY, PUBLISHES, connection(RELAY)),
+        (process(RELAY, "python3", "hand_on.py", pairs=True), PUBLISHES, connection(RELAY)),
+    ],
+    ids=["by its command line", "by what it holds", "by what it does"],
+)
+def test_a_gateway_behind_a_relay_on_the_entry_s_port_is_healthy_and_told(facts: Tuple[Fact, ...]) -> None:
+    found = judged(snapshot(OURS, listener(4001), *facts), PUBLISHED)
+    assert (found.status, [each.code for each in found.findings]) == ("healthy", ["port_relayed"])
+    assert "leads to port 4001" in found.findings[0].summary
+    assert planning.plan(found) == Plan()
+
+
+def test_a_relay_of_which_nothing_shows_where_it_leads_is_told_until_a_session_through_it_has_opened() -> None:
+    look = snapshot(OURS, listener(4001), HAPROXY, PUBLISHES)
+    quiet = judged(look, PUBLISHED)
+    assert (quiet.status, quiet.verdict) == ("degraded", "port_relayed")
+    assert may_probe(quiet, "auto") and not may_probe(quiet, "never")
+    assert judged(look, PUBLISHED, probe()).status == "healthy"
+
+
+@pytest.mark.parametrize("outcome", ["stalled", "silent", "dropped", "refused"])
+def test_what_fails_behind_a_relay_is_told_and_nobody_is_touched(outcome: str) -> None:
+    look = snapshot(OURS, listener(4001), SOCAT, PUBLISHES, script(BOT), connection(BOT, idle=9e4))
+    found = judged(look, PUBLISHED, probe(outcome))
+    plan = planning.plan(found)
+    assert found.status == "unhealthy" and {each.code for each in found.findings} >= {"port_relayed"}
+    assert plan.steps == () and "port 4001" in plan.withheld[0]
+
+
+@pytest.mark.parametrize(
+    "relay",
+    [
+        process(RELAY, "socat", "TCP-LISTEN:4003,fork", "TCP:127.0.0.1:4001", user="mallory"),
+        process(RELAY, "nc", "-l", "4003"),
+    ],
+    ids=["of another account", "of no kind that hands on"],
+)
+def test_whatever_else_has_the_entry_s_port_has_taken_it(relay: Process) -> None:
+    found = judged(snapshot(OURS, listener(4001), relay, PUBLISHES), PUBLISHED)
+    assert [each.code for each in found.findings] == ["port_taken", "wrong_port"]
+    assert not may_probe(found, "always") and planning.plan(found).steps == ()
+
+
+def test_a_tunnel_to_another_host_is_not_said_to_lead_to_the_gateway_here() -> None:
+    tunnel = process(RELAY, "ssh", "-N", "-L", "4003:localhost:4001", "desk2")
+    found = judged(snapshot(OURS, listener(4001), tunnel, PUBLISHES), PUBLISHED)
+    assert found.findings[0].evidence["leads_to"] is None
 
 
 # --- told, and never mended by a restart -----------------------------------------------------------------------------

@@ -9,7 +9,9 @@ from typing import Any, Dict, Mapping, Optional, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base.findings import Finding
 from ansible.module_utils.ib_gateway.base.host import Client, Process
+from ansible.module_utils.ib_gateway.base.login import LoginState
 from ansible.module_utils.ib_gateway.base.plan import Diagnosis, Entry
+from ansible.module_utils.ib_gateway.decide.planning import plan
 from unit.facts import (
     ALIEN,
     GATEWAY,
@@ -162,8 +164,41 @@ def test_a_paper_gateway_on_the_live_port_is_on_the_wrong_one() -> None:
     assert judged(snapshot(gateway(), listener(4001)), one).verdict == "wrong_port"
 
 
-def test_any_other_port_is_the_wrong_one_when_the_gateway_is_up() -> None:
-    assert judged(snapshot(gateway(), listener(4444))).verdict == "wrong_port"
+@pytest.mark.parametrize("sent", [None, 5000])
+def test_any_other_port_is_the_wrong_one_where_a_session_works_on_it(sent: Optional[int]) -> None:
+    used = connection(SCRIPT, port=4444, sent=sent)
+    found = only(judged(snapshot(gateway(), listener(4444), script(), used)))
+    assert (found.code, found.evidence["listening"]) == ("wrong_port", [4444])
+
+
+def test_any_other_port_is_the_wrong_one_where_the_log_says_that_the_login_has_completed() -> None:
+    served = LoginState("ready", GATEWAY, log="/x", served=True)
+    found = judged(snapshot(gateway(), listener(4444)), login=served)
+    assert [each.code for each in found.findings] == ["wrong_port"]
+    assert plan(found).steps == ()
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_an_agent_s_port_at_the_login_is_no_wrong_port(served: bool) -> None:
+    attempt = connection(SCRIPT, port=4444, sent=20, received=10)
+    look = snapshot(gateway(), listener(4444), script(), attempt) if served else snapshot(gateway(), listener(4444))
+    found = only(judged(look))
+    assert (found.code, found.evidence["listening"]) == ("login_pending", [4444])
+    assert "4444" in found.summary
+
+
+def test_a_console_on_a_port_that_java_s_options_name_is_no_session() -> None:
+    option = "-Dcom.sun.management.jmxremote.port=9010"
+    argv = ("java", option, "-DjtsConfigDir=" + str(spec().config_dir), "ibcalpha.ibc.IbcGateway", "/opt/config.ini")
+    look = snapshot(process(GATEWAY, *argv), listener(9010), script(), connection(SCRIPT, port=9010, sent=5000))
+    assert judged(look).verdict == "login_pending"
+
+
+def test_an_agent_s_port_beside_sessions_on_the_entry_s_port_does_not_keep_a_gateway_that_served_from_its_repair() -> (
+    None
+):
+    look = snapshot(gateway(), listener(4444), script(), connection(SCRIPT))
+    assert judged(look).verdict == "not_listening"
 
 
 def test_any_other_port_says_nothing_while_the_gateway_is_starting() -> None:

@@ -10,6 +10,7 @@ from ansible.module_utils.ib_gateway.base.command_server import CommandServer, S
 from ansible.module_utils.ib_gateway.base.host import Keeper, Process
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.unit import UnitState
+from ansible.module_utils.ib_gateway.decide import planning
 from unit.facts import (
     BOOT,
     GATEWAY,
@@ -18,6 +19,7 @@ from unit.facts import (
     UNIT,
     connection,
     gateway,
+    judged,
     listener,
     planned,
     probe,
@@ -56,6 +58,20 @@ def test_what_a_supervisor_did_not_bring_in_time_is_started_and_what_a_loop_keep
     found = planned(snapshot()._replace(keepers=(keeper,)), COMMAND).steps
     assert [each.action for each in found] == expected
     assert [each.only_if_persists for each in found] == [False, True][: len(found)]
+
+
+@pytest.mark.parametrize(("age", "verdict"), [(900.0, "gateway_not_running"), (30.0, "gateway_coming_up")])
+def test_a_script_that_starts_a_gateway_once_is_waited_for_only_while_it_is_young(age: float, verdict: str) -> None:
+    once = LOOP._replace(again=False, gateways=frozenset(), age=age)
+    found = judged(snapshot()._replace(keepers=(once,)), COMMAND)
+    assert found.verdict == verdict
+    assert ("start" in [each.action for each in planning.plan(found).steps]) is (verdict == "gateway_not_running")
+
+
+def test_a_gateway_that_a_script_has_started_once_is_restarted_since_nothing_brings_the_next_one() -> None:
+    once = LOOP._replace(again=False)
+    found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(once,)).steps
+    assert [each.action for each in found] == ["restart"]
 
 
 def test_a_script_of_root_brings_the_gateway_of_another_account_and_a_supervisor_of_root_keeps_many() -> None:

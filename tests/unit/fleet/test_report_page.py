@@ -16,11 +16,11 @@ from ansible.module_utils.ib_fleet.render.view_models import in_words
 from ansible.module_utils.ib_fleet.store.history import Point
 from unit import fleets
 
-VOID = {"meta", "link", "input", "col"}
+VOID = {"meta", "link", "input", "col", "wbr"}
 _KNOWN = """
 a b body button caption code col colgroup circle dd details div dl dt footer form g h1 h2 h3 h4 h5 head header html
 input label li link main meta ol option output p path rect script section select small span strong style summary
-svg symbol table tbody td th thead time title tr ul use
+svg symbol table tbody td th thead time title tr ul use wbr
 """
 KNOWN = set(_KNOWN.split())
 #: What makes a browser fetch or run something.

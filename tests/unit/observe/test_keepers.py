@@ -25,12 +25,58 @@ def started() -> Iterator[List[subprocess.Popen[bytes]]]:
         process.communicate()
 
 
+ONCE = READY + "import subprocess\nsubprocess.call(['java', 'ibcalpha.ibc.IbcGateway'])\n"
+#: Named as what starts a gateway; the shell waits until the test has looked.
+SHELL = """#!/bin/bash
+# while it runs, for ever: until somebody ends it
+cd "$(dirname "$0")"
+%s
+echo ready
+read -r _
+"""
+LOOPS = {
+    "a loop": "while :; do\n    [ -e stop ] || break\n    java ibcalpha.ibc.IbcGateway\ndone",
+    "a loop in one line": "if true; then for i in 1; do true; done; fi",
+    "a start of itself": 'again() {\n    exec "$0" "$@"\n}',
+    "a handler": "trap 'start_gateway' CHLD",
+    "commands of another file": ". ./keep.sh",
+}
+STARTS = {
+    "a start in the background": "false && java -cp x ibcalpha.ibc.IbcGateway &",
+    "a start and a file of settings": ". ./settings.sh\nfalse && /opt/ibc/scripts/ibcstart.sh",
+    "a word that is no loop": "echo 'wait for it while it starts'",
+}
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(
-    ("text", "kept"), [(KEEPER, True), (BOT, False), (VIEWER, False)], ids=["keeper", "bot", "viewer"]
+    ("body", "again"),
+    [*((each, True) for each in LOOPS.values()), *((each, False) for each in STARTS.values())],
+    ids=[*LOOPS, *STARTS],
+)
+def test_a_shell_script_brings_the_next_gateway_if_something_in_it_repeats(
+    body: str, again: bool, tmp_path: Path, started: List[subprocess.Popen[bytes]]
+) -> None:
+    (tmp_path / "keep.sh").touch()
+    (tmp_path / "settings.sh").touch()
+    script = tmp_path / "run_ibgateway.sh"
+    script.write_text(SHELL % body, encoding="utf-8")
+    process = subprocess.Popen(["bash", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started.append(process)
+    assert process.stdout is not None
+    while process.stdout.readline() not in (b"ready\n", b""):
+        pass
+    assert {each.pid: each.again for each in keepers(())}.get(process.pid) is again
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [(KEEPER, [True]), (ONCE, [False]), (BOT, []), (VIEWER, [])],
+    ids=["keeper", "once", "bot", "viewer"],
 )
 def test_a_script_in_python_keeps_a_gateway_if_it_runs_the_gateway_s_program(
-    text: str, kept: bool, tmp_path: Path, started: List[subprocess.Popen[bytes]]
+    text: str, kept: List[bool], tmp_path: Path, started: List[subprocess.Popen[bytes]]
 ) -> None:
     script = tmp_path / "forever.py"
     script.write_text(text, encoding="utf-8")
@@ -38,4 +84,4 @@ def test_a_script_in_python_keeps_a_gateway_if_it_runs_the_gateway_s_program(
     started.append(process)
     assert process.stdout is not None
     process.stdout.readline()
-    assert (process.pid in {each.pid for each in keepers(())}) is kept
+    assert [each.again for each in keepers(()) if each.pid == process.pid] == kept

@@ -1,0 +1,105 @@
+"""What the page says first: how the fleet stands, what is wrong and since when, in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from ...ib_gateway.base.findings import CATALOGUE
+from ..document.fleet_document import STATUSES
+from ..document.latest import gateways
+from ..store.history import Point
+from .view_models import anchor
+from .wording import between, moment, plain, sentence, span
+
+#: What is done about a host that has no finding, by its verdict.
+_NOT_SEEN = {
+    "unreachable": ("Ansible did not reach the host.", "What runs there is not known until Ansible gets in."),
+    "not_judged": ("The host could not be looked at.", "Nothing is touched on it."),
+}
+
+
+@dataclass(frozen=True)
+class Since:
+    """From when on something is wrong. at_least: it was so already in the oldest sweep that is kept."""
+
+    at: str
+    at_least: bool
+
+    def told(self, now: str) -> str:
+        """In words, with how long that is at a moment."""
+        took = between(self.at, now)
+        how_long = " (%s)" % span(took) if took and took > 0 else ""
+        return "since %s%s%s" % (moment(self.at), " or longer" if self.at_least else "", how_long)
+
+    def lasted(self, now: str) -> str:
+        """How long it is at a moment: `for 2 h`; empty where it has just begun."""
+        took = between(self.at, now)
+        return "for %s%s" % (span(took), " or longer" if self.at_least else "") if took and took > 0 else ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One kind of trouble. where: name, id of the section, and gateway of each that has it. since: the earliest."""
+
+    code: str
+    status: str
+    what: str
+    done: str
+    where: Sequence[tuple[str, str, str]]
+    since: str
+
+
+def headline(fleet: Mapping[str, Any]) -> str:
+    """How the fleet stands, in one sentence."""
+    counts, hosts = fleet["summary"]["statuses"], fleet["summary"]["hosts"]
+    wrong = ["%d %s" % (counts[status], status) for status in reversed(STATUSES[1:]) if counts[status]]
+    if not hosts:
+        return "No host is in this report."
+    if not wrong:
+        return "Every gateway is healthy%s." % (", on all %d hosts" % hosts if hosts > 1 else "")
+    count = hosts - counts["healthy"]
+    verb = "is" if count == 1 else "are"
+    if len(wrong) == 1:
+        return "%d of %d hosts %s %s." % (count, hosts, verb, wrong[0].split()[1])
+    return "%d of %d hosts %s not healthy: %s." % (count, hosts, verb, ", ".join(wrong))
+
+
+def since(points: Sequence[Point]) -> Optional[Since]:
+    """From when on a host is not healthy; None where it is, or where no sweep knows it. points: oldest first."""
+    bad = [each.at for each in points]
+    for index, each in enumerate(points):
+        if each.status == "healthy":
+            bad = [later.at for later in points[index + 1 :]]
+    return Since(bad[0], len(bad) == len(points)) if bad else None
+
+
+def problems(fleet: Mapping[str, Any], known: Mapping[str, Since]) -> list[Problem]:
+    """What is wrong, by the verdicts: the worst first, then what many have. known: since when, by host."""
+    found: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    for host in fleet["hosts"]:
+        for status, verdict, gateway, summary in _wrong(host):
+            found.setdefault((status, verdict), []).append((host["name"], gateway, summary))
+    order = sorted(found, key=lambda key: (-STATUSES.index(key[0]), -len(found[key]), key[1]))
+    return [_problem(status, code, found[status, code], known, fleet["generated_at"]) for status, code in order]
+
+
+def _wrong(host: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Status, verdict, name and summary of each gateway that is not healthy; of the host where none is known."""
+    ones = [each for each in gateways(host) if each["status"] != "healthy"]
+    if host["status"] != "healthy" and (host["verdict"] in _NOT_SEEN or not ones):
+        yield host["status"], host["verdict"], "", host["reason"]
+        return
+    for each in ones:
+        yield each["status"], each["verdict"], each["name"], each["summary"]
+
+
+def _problem(
+    status: str, code: str, ones: Sequence[tuple[str, str, str]], known: Mapping[str, Since], now: str
+) -> Problem:
+    means, done = (CATALOGUE[code].means, CATALOGUE[code].done) if code in CATALOGUE else _NOT_SEEN.get(code, ("", ""))
+    what = sentence(ones[0][2]) if len(ones) == 1 and ones[0][2] else means or sentence(plain(code))
+    begun = sorted({known[name] for name, _, _ in ones if name in known}, key=lambda each: each.at)
+    told = ("first " if len(begun) > 1 else "") + begun[0].told(now) if begun else ""
+    return Problem(code, status, what, done, [(name, anchor(name), gateway) for name, gateway, _ in ones], told)

@@ -1,0 +1,61 @@
+"""How the page writes names, moments and sentences. Pure."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, Optional
+
+from markupsafe import Markup, escape
+
+from ..document.text import visible
+
+#: After these a long name or command may go on in the next line; spaces and hyphens are places to break already.
+_JOINTS = re.compile(r"(?<=[.,_/@:=])(?=[^\s.,_/@:=])")
+
+
+def breakable(text: Any) -> Markup:
+    """A name or a command that breaks between its parts, and inside one only where that is wider than its place."""
+    return Markup("<wbr>").join(escape(part) for part in _JOINTS.split(visible(text)))
+
+
+def command(line: Any) -> Markup:
+    """A command line, ready to be copied: it breaks between its words and in lists, and no option loses its dashes."""
+    words = [
+        Markup('<span class="option">{}</span>').format(visible(word)) if word.startswith("-") else breakable(word)
+        for word in str(line).split(" ")
+    ]
+    return Markup(" ").join(words)
+
+
+def moment(at: str) -> str:
+    """An RFC 3339 moment as a person reads it: `2026-11-22 09:00:00 UTC`."""
+    return at.replace("T", " ").replace("Z", " UTC")
+
+
+def sentence(text: str) -> str:
+    """A summary as a sentence: with a capital, and with its end."""
+    told = text.strip()
+    told = told[:1].upper() + told[1:]
+    return told if not told or told[-1] in ".!?" else told + "."
+
+
+def plain(code: str) -> str:
+    """A code as words: `gateway not running`."""
+    return code.replace("_", " ")
+
+
+def span(seconds: float) -> str:
+    """How long, in the largest unit that fits: `3 h`."""
+    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return "%d %s" % (seconds // size, name)
+    return "%d s" % seconds
+
+
+def between(begun: str, ended: str) -> Optional[float]:
+    """Seconds from one RFC 3339 moment to another; None where one of them is none."""
+    try:
+        return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,74 @@
+"""A relay that publishes a gateway's port on the one that the entry names, with a real one in between."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from simulator.launch import free_port
+
+from integration.desk import Desk, alive, until
+from integration.modules import run_module
+
+#: As socat with fork: a listener, and for each connection one of its own to the other port.
+_HAND_ON = """
+import socket, sys, threading
+def pump(one, other):
+    try:
+        while data := one.recv(65536):
+            other.sendall(data)
+    except OSError:
+        pass
+    for each in (one, other):
+        try:
+            each.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+ways = [int(word.split(",")[0].rpartition(":")[2]) for word in sys.argv[1:]]
+with socket.create_server(("127.0.0.1", ways[0])) as server:
+    while True:
+        near, _ = server.accept()
+        far = socket.create_connection(("127.0.0.1", ways[1]))
+        for pair in ((near, far), (far, near)):
+            threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
+
+
+def published(desk: Desk, tmp_path: Path) -> int:
+    """The port on which a relay publishes the desk's own one."""
+    port = free_port()
+    program = tmp_path / "hand_on.py"
+    program.write_text(_HAND_ON)
+    desk.bystander(
+        "socat", str(program), f"TCP-LISTEN:{port},fork", f"TCP:127.0.0.1:{desk.port}", executable=sys.executable
+    )
+    until(lambda: desk.listening(port))
+    return port
+
+
+def look(desk: Desk, port: int, probe: str = "auto") -> dict[str, Any]:
+    entry = desk.entry(port=port, max_api_clients=8)
+    found: dict[str, Any] = run_module("ib_gateway_health", gateways=[entry], probe=probe, probe_timeout=1.0)
+    return dict(found["gateways"][0])
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["a script through the relay", "a script beside it"])
+def test_a_gateway_behind_a_relay_is_proven_through_it(desk: Desk, tmp_path: Path, through: bool) -> None:
+    desk.gateway()
+    port = published(desk, tmp_path)
+    desk.script(port=port if through else desk.port)
+    found = look(desk, port)
+    assert (found["status"], found["api"]["ok"], found["plan"]["steps"]) == ("healthy", True, [])
+    assert [each["code"] for each in found["findings"]] == ["port_relayed"]
+    assert found["findings"][0]["evidence"]["leads_to"] == desk.port
+
+
+def test_a_gateway_that_stalls_behind_a_relay_is_told_and_nobody_is_touched(desk: Desk, tmp_path: Path) -> None:
+    gateway = desk.gateway("one-slot")
+    port = published(desk, tmp_path)
+    script = desk.script(port=desk.port)
+    found = look(desk, port)
+    assert found["status"] != "healthy" and found["plan"]["steps"] == [], found
+    assert alive(gateway.pid) and alive(script.pid)
