@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 
@@ -21,23 +20,6 @@ def visible(value: object) -> str:
 def harmless(text: str) -> str:
     """A text that may break where its author broke it, such as a message of Ansible's, and does nothing else."""
     return "\n".join(visible(line) for line in text.split("\n"))
-
-
-def span(seconds: float) -> str:
-    """A duration of any length, roughly."""
-    for size, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return "%d %s" % (seconds // size, name)
-    return "%d s" % seconds
-
-
-def between(start: str, end: str) -> str:
-    """How long it is from one time of a document to another, as span() says it; empty where one is no time."""
-    try:
-        first, last = (datetime.fromisoformat(each.replace("Z", "+00:00")).timestamp() for each in (start, end))
-    except ValueError:
-        return ""
-    return span(max(0.0, last - first))
 
 
 def _escape(character: str) -> str:

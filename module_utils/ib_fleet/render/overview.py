@@ -9,7 +9,8 @@ from ..document import blockers
 from ..document.changes import Comparison
 from ..document.fleet_document import STATUSES
 from ..document.latest import gateways
-from ..document.text import between, visible
+from ..document.text import visible
+from .wording import between, span
 
 _CHANGES = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
 _NAMES = 6
@@ -56,10 +57,16 @@ def _rows(fleet: Mapping[str, Any], comparison: Optional[Comparison]) -> list[di
             "code": key[1],
             "count": len(found[key]),
             "hosts": named(list(found[key])),
-            "lasts": between(since[key[1]], fleet["generated_at"]) if key[1] in since else "",
+            "lasts": _lasts(since.get(key[1], ""), fleet["generated_at"]),
         }
         for key in order
     ][:_ROWS]
+
+
+def _lasts(since: str, now: str) -> str:
+    """How long it is from one time to another; empty where one of them is none."""
+    took = between(since, now)
+    return span(took) if took and took > 0 else ""
 
 
 def named(hosts: Sequence[str]) -> str:

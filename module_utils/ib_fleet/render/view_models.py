@@ -17,7 +17,7 @@ from ..document import blockers, losses, setbacks
 from ..document.fleet_document import notes
 from ..document.latest import gateways
 from ..document.repair_log import told
-from ..document.text import span, visible
+from ..document.text import visible
 from ..store.history import Point
 from . import charts
 from .wording import sentence, span
