@@ -4,7 +4,6 @@ import json
 import os
 import pwd
 import re
-import socket
 import stat
 import subprocess
 from pathlib import Path
@@ -59,18 +58,9 @@ def remote_clients(port: int) -> List[str]:
 
 
 def unanswered(port: int) -> bool:
-    """Whether a connection to a port has sent the same data at least six times in a row, as ss shows it."""
+    """Whether a connection to a port has sent the same data again at least six times in a row, as ss shows it."""
     rows = run("ss", "-H", "-tni", "state", "established", f"sport = :{port}")
-    return any(int(count) > 5 for count in re.findall(r"retrans:([0-9]+)/", rows))
-
-
-def answers(host: str) -> bool:
-    """Whether a host takes logins."""
-    try:
-        socket.create_connection((host, 22), 1).close()
-    except OSError:
-        return False
-    return True
+    return any(int(count) > 5 for count in re.findall(r"backoff:([0-9]+)", rows))
 
 
 def pids_with(part: str) -> List[int]:
