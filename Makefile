@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := .venv/.installed
 INTO ?= reports
 
-.PHONY: help setup demo test lint types unit integration programs merge-reports clean
+.PHONY: help setup demo test lint types unit fuzz integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ types: $(STAMP)
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)
 	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab tests/hostile
+
+## make fuzz MINUTES=3  damaged input for every parser that reads what others wrote; SEED= and PARSER= narrow it
+MINUTES ?= 3
+fuzz: $(STAMP)
+	@$(BIN)/python tests/hostile/fuzz.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser '$(PARSER)')
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
 merge-reports: $(STAMP)
