@@ -16,9 +16,10 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
+from ansible.module_utils.ib_fleet.render import terminal  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.render.layout import laid_out  # noqa: E402
 from ansible.module_utils.ib_fleet.render.progress import WORTH_TELLING, Tally  # noqa: E402
-from ansible.module_utils.ib_fleet.render.terminal import plain, show  # noqa: E402
-from ansible.module_utils.ib_fleet.run import clock, task_results  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import clock, screen, task_results  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.file_proxy import FileProxy  # noqa: E402
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: E402
@@ -32,7 +33,7 @@ description:
   - While hosts are looked at, says how many are done, how many of them are not healthy, and how long it will take on.
   - At the end, shows one table with identical findings grouped across hosts, and the next command to run.
   - On a terminal it draws a bar, elsewhere it writes a line for each tenth of the fleet.
-  - It adds to the output of the C(default) callback and takes nothing away from it.
+  - It adds to the output of the stdout callback, whichever that is, and takes nothing away from it.
 requirements:
   - enabled in C(callbacks_enabled)
 """
@@ -103,11 +104,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._finish()
         if self._overview is None:
             return
-        if sys.stdout.isatty():
-            show(self._overview, Console())
-        else:
-            for line in plain(self._overview):
-                self._display.display(line)
+        told = list(terminal.lines(self._overview))
+        for row in laid_out(told, screen.width(), screen.coloured()):
+            self._display.display(row, screen_only=True)
+        for row in laid_out(told, screen.width()):
+            self._display.display(row, log_only=True)
 
     def _note(self, result: Any, status: str) -> None:
         tally = self._tally

@@ -81,7 +81,7 @@ def sentence(host: Mapping[str, Any]) -> str:
         return "%s could not be audited: %s" % (host["name"], host["reason"])
     if not host["files"]:
         return "%s: %s" % (host["name"], NOTHING)
-    return "%s: %s in %d file(s)" % (host["name"], counted(host["summary"]), host["files"])
+    return "%s: %s in %s" % (host["name"], counted(host["summary"]), _number(host["files"], "file"))
 
 
 def counted(summary: Mapping[str, int]) -> str:
@@ -90,13 +90,16 @@ def counted(summary: Mapping[str, int]) -> str:
     return ", ".join(text for text, each in zip(told, reversed(SEVERITIES)) if summary[each]) or "no problems"
 
 
+def _number(count: int, noun: str) -> str:
+    return "%d %s%s" % (count, noun, "" if count == 1 else "s")
+
+
 def lines(audited: Mapping[str, Any]) -> List[str]:
     """The document as a person reads it at a terminal."""
     total = audited["summary"]
     came_to = counted(total["problems"]) if total["files"] else NOTHING
-    found = [
-        "%d host(s), %d file(s), %d of them clients: %s" % (total["hosts"], total["files"], total["clients"], came_to)
-    ]
+    read = (_number(total["hosts"], "host"), _number(total["files"], "file"), _number(total["clients"], "client"))
+    found = ["%s, %s, %s among them: %s" % (*read, came_to)]
     for host in audited["hosts"]:
         found.append(sentence(host))
         found.extend("  " + str(each["told"]) for each in host["running"][:_LISTED] if "told" in each)

@@ -81,8 +81,11 @@ def older(comparison: Optional[Comparison]) -> str:
 
 
 def changes(found: Mapping[str, Any]) -> Iterator[str]:
-    """What changed since the sweep it was compared with; and who is compared with an older one."""
-    if found["changes"]:
+    """What changed since the sweep it was compared with, how long what stays is open, who has an older sweep."""
+    if any(found["changes"].values()):
         yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)
+    lasting = [f"{row['code']} for {row['lasts']}" for row in found["rows"] if row["lasts"]]
+    if lasting:
+        yield f"open: {named(lasting)}"
     if found["older"]:
         yield f"not judged then, compared with their last sweep before: {found['older']}"

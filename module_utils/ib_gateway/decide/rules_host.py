@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence, Tuple
+from typing import Any, Dict, Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
@@ -112,9 +112,16 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
         summary += ", although its unit %s has been up for %d s" % (spec.any_unit, unit_age)
-    yield findings.GATEWAY_NOT_RUNNING.found(
-        summary, {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
-    )
+    for near in context.entry.differing:
+        told = ["key %s: it has %s, the entry says %s" % each for each in near.keys]
+        summary += "; gateway pid %d runs and differs in %s" % (near.process.pid, " and in ".join(told))
+    evidence: Dict[str, Any] = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
+    if context.entry.differing:
+        evidence["differing"] = [
+            dict(process_info(near.process), keys=[key for key, _has, _says in near.keys])
+            for near in context.entry.differing
+        ]
+    yield findings.GATEWAY_NOT_RUNNING.found(summary, evidence)
 
 
 def disk_full(context: RuleContext) -> Iterator[Finding]:
@@ -233,8 +240,8 @@ def stale_connections(context: RuleContext) -> Iterator[Finding]:
     blocked = probe is not None and probe.outcome not in ("ready", "unsupported")
     severity = findings.UNHEALTHY if blocked else findings.INFO if probe else findings.DEGRADED
     yield findings.STALE_CONNECTIONS.found(
-        "the gateway still holds %d connection(s) whose client has gone%s"
-        % (len(stale), "; the API slot stays blocked" if blocked else ""),
+        "the gateway still holds %d connection%s whose client has gone%s"
+        % (len(stale), "" if len(stale) == 1 else "s", "; the API slot stays blocked" if blocked else ""),
         {"connections": [client_info(client) for client in stale], "slot_blocked": blocked if probe else None},
         severity,
     )

@@ -1,4 +1,4 @@
-"""Whom a step means, exactly: the shapes of a plan's targets. Pure.
+"""The targets of a plan's steps: the process, connection or gateway that a step is about, and its shape. Pure.
 
 Every target carries `gateway`, the name of the entry it is about, so that what acts can be judged by gateway.
 """

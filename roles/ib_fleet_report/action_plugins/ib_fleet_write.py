@@ -1,8 +1,9 @@
 """Writes the fleet's report. Runs in the controller's own process, for all hosts of a play at once; changes no host.
 
 Options: hosts and declared (names), dir, kind, fail_on, keep, compare_with; or merge, a list of documents to take the
-hosts from. Returns files, problems, lines, failing (name to sentence) and overview. With scripts, which takes dir only,
-the audit that is in the folder is brought into its report; that returns files, problems and lines.
+hosts from. Returns files, problems, lines, failing (name to sentence), check_mode; and for the terminal overview, which
+ends a run, and story, how each host came out. With scripts, which takes dir only, the audit that is in the folder is
+brought into its report; that returns files, problems and lines.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.document.report_error import ReportError  # noqa: E402
-from ansible.module_utils.ib_fleet.render import overview  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.render import overview, story  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import answers, clock, command_line, write_report  # noqa: E402 - needs the path
 from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
 
@@ -71,6 +72,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             lines=[*fleet_document.lines(found), *overview.changes(shown), *_written(written)],
             failing={name: sentences[name] for name in failing},
             overview=shown,
+            story=story.ending(found),
+            check_mode=found["check_mode"],
         )
         return result
 
