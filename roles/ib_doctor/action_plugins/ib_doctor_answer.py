@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ansible.constants as constants
 import ansible.module_utils
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
@@ -26,7 +24,7 @@ if _SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.ib_fleet.document import desk_inventory  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.render import desk, desk_next  # noqa: E402 - likewise
 from ansible.module_utils.ib_fleet.render.layout import Line, laid_out  # noqa: E402 - likewise
-from ansible.module_utils.ib_fleet.run import answers, clock, command_line  # noqa: E402 - likewise
+from ansible.module_utils.ib_fleet.run import answers, clock, command_line, screen  # noqa: E402 - likewise
 
 DOCUMENTATION = r"""
 name: ib_doctor_answer
@@ -47,8 +45,6 @@ options:
 """
 
 _LOOK = "ib_gateway_diagnose_desk"
-#: Columns where there is no terminal, and how wide lines get on a wide one.
-_NO_TERMINAL, _WIDEST = 100, 110
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -71,9 +67,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lines = [*_answer(hosts), *desk_next.next_lines(hosts, commands), Line("")]
         _show(lines)
         missing = [each.name for each in hosts if each.desk is None]
-        result.update(changed=False, answer=list(laid_out(lines, _width())), written=written, not_seen=missing)
-        if missing:
+        result.update(changed=False, written=written, not_seen=missing)
+        if missing:  # what was said is not said once more, as the result of a task that failed
             result.update(failed=True, msg="not looked at: %s" % ", ".join(missing))
+        else:
+            result["answer"] = list(laid_out(lines, screen.width()))
         return result
 
     def _write(self, hosts: list[desk.Host], hostvars: Mapping[str, Any], path: str) -> str:
@@ -97,8 +95,14 @@ def _host(name: str, variables: Mapping[str, Any]) -> desk.Host:
     if answer is not None and "proposals" in answer:
         return desk.Host(name, answer, here=here)
     reached = answer is None or not answer.get("unreachable")
-    why = (answer or {}).get("msg") or "it did not answer"
-    return desk.Host(name, None, reached, str(why), here)
+    return desk.Host(name, None, reached, _why(answer or {}), here)
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    """Why a host could not be looked at: what Ansible says, and the first line of what a program said before."""
+    told = str(answer.get("msg") or "it did not answer").removeprefix("Task failed: ")
+    said = str(answer.get("module_stderr") or "").strip().partition("\n")[0]
+    return "%s (%s)" % (told, said) if said and said not in told else told
 
 
 def _found(host: desk.Host, variables: Mapping[str, Any]) -> desk_inventory.Found:
@@ -151,13 +155,5 @@ def _from_here(path: str) -> str:
 
 
 def _show(lines: list[Line]) -> None:
-    colour = bool(getattr(constants, "ANSIBLE_COLOR", False)) and sys.stdout.isatty()
-    for row in laid_out(lines, _width(), colour):
+    for row in laid_out(lines, screen.width(), screen.coloured()):
         Display().display(row)
-
-
-def _width() -> int:
-    given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given):
-        return min(int(given), _WIDEST)
-    return min(shutil.get_terminal_size().columns, _WIDEST) if sys.stdout.isatty() else _NO_TERMINAL
