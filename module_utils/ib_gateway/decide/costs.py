@@ -15,7 +15,7 @@ from ..base.actions import (
     STOP_GATEWAY,
     WAIT,
 )
-from ..base.command_server import RESTARTS_WITHIN
+from ..base.command_server import DAILY_RESTART_MOVES, RESTARTS_WITHIN
 from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
@@ -92,11 +92,13 @@ def _of_reconnect(_entry: Entry, _target: Mapping[str, Any]) -> str:
 
 
 def _of_soft_restart(entry: Entry, target: Mapping[str, Any]) -> str:
-    return "%s; %s, and no second factor; no session can be had for up to %d s" % (
+    told = "%s; %s, and no second factor; no session can be had for up to %d s" % (
         _sessions(_served_by(entry, target["process"]["pid"])),
         _NO_LOGIN,
         RESTARTS_WITHIN + entry.spec.start_timeout,
     )
+    moves = DAILY_RESTART_MOVES[target["own_time"]]
+    return "; ".join([told, moves % "the minute of this one"] if moves else [told])
 
 
 def _login(entry: Entry) -> str:
