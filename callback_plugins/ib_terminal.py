@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run of the project's playbooks shows: progress, what was found, planned, done and proven, in plain lines."""
 
 from __future__ import annotations

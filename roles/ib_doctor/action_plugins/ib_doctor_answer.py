@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tells what the doctor found, in plain lines. Runs in the controller's own process, for all hosts of a play."""
 
 from __future__ import annotations
@@ -24,11 +25,12 @@ if _SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.ib_fleet.document import desk_inventory  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.render import desk, desk_next  # noqa: E402 - likewise
 from ansible.module_utils.ib_fleet.render.layout import Line, laid_out  # noqa: E402 - likewise
-from ansible.module_utils.ib_fleet.run import answers, clock, command_line, screen  # noqa: E402 - likewise
+from ansible.module_utils.ib_fleet.run import answers, clock, command_line, naming, screen  # noqa: E402 - likewise
 
 DOCUMENTATION = r"""
-name: ib_doctor_answer
+module: ib_doctor_answer
 short_description: Say what was found on hosts that no inventory describes
+version_added: 0.2.0
 description:
   - Shows the answer as plain lines, whatever callback shows the tasks, and writes the inventory that was asked for.
   - Fails where a host could not be looked at.
@@ -42,6 +44,43 @@ options:
     description: The file to write the inventory to. Empty for none.
     type: str
     default: ''
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the outcome without changing the host.
+    support: full
+  diff_mode:
+    description: Returns what changes, or would change, in diff mode.
+    support: none
+  platform:
+    description: The systems it works on.
+    platforms: posix
+    support: full
+author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
+"""
+
+EXAMPLES = r"""
+- name: Say what was found, and write it as an inventory
+  ib_doctor_answer:
+    hosts: "{{ ansible_play_hosts_all }}"
+    write: found.yml
+  run_once: true
+"""
+
+RETURN = r"""
+answer:
+  description: What was said, line by line.
+  returned: always
+  type: list
+  elements: str
+written:
+  description: The inventory that was written. Empty where none was.
+  returned: always
+  type: str
+not_seen:
+  description: The names of the hosts that could not be looked at. Any of them fails the task.
+  returned: always
+  type: list
+  elements: str
 """
 
 _LOOK = "ib_gateway_diagnose_desk"
@@ -137,7 +176,9 @@ def _commands(known: Mapping[str, Any], names: list[str], written: str) -> desk_
         program = shlex.quote(_from_here(str(own)))
 
     def playbook(name: str) -> str:
-        return "%s %s" % (program, shlex.quote(_from_here(str(_ROOT / name))))
+        short = Path(name).stem
+        full = naming.full(short)
+        return "%s %s" % (program, shlex.quote(_from_here(str(_ROOT / name))) if full == short else full)
 
     return desk_next.Commands(
         doctor=playbook("playbooks/doctor.yml"),
