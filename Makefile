@@ -63,7 +63,7 @@ types: $(DEV_STAMP)
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
 	  action_plugins/checked_module.py roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins \
-	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench
+	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench collection
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 	$(BIN)/mypy roles/ib_live_probe/files/ib_gateway_probe.py
 	$(BIN)/mypy roles/ib_live_probe/package/assemble.py
@@ -100,6 +100,7 @@ integration: $(DEV_STAMP) programs
 
 include molecule/molecule.mk
 include bench/bench.mk
+include collection/collection.mk
 
 clean:
-	rm -rf .venv .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible
+	rm -rf .venv .demo reports build .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

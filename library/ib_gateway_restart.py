@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Restarts exactly the gateways a plan names."""
 
 from __future__ import annotations

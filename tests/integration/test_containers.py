@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.module_utils.ib_gateway.act import stop_process
+from ansible.module_utils.ib_gateway.act import held_process, stop_process
 
 from integration.containers import Container, configuration, engine_needed, podman, remove_leftovers
 from integration.desk import Desk, until
@@ -252,7 +252,7 @@ def test_no_signal_goes_to_a_gateway_in_a_container_whatever_a_plan_says(contain
     inside = container().run()
     java = inside.java()
     pid = first(look(inside.entry()))["processes"][0]
-    target = stop_process.Target(java, pid["started_ticks"], pid["boot_id"], role="gateway")
+    target = held_process.Target(java, pid["started_ticks"], pid["boot_id"], role="gateway")
     outcome = stop_process.stop([target], 1.0, force=True)[0]
     assert outcome.result == stop_process.REFUSED and "container" in outcome.reason
     assert inside.java() == java

@@ -7,7 +7,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ..reading.model import SEVERITIES
 
 SCHEMA = "ib-client-audit/1"
-TOOL_VERSION = "0.1.0"
+#: As pyproject.toml has it; a test holds both alike.
+TOOL_VERSION = "0.2.0"
 #: By ib_audit_fail_on: the severities that make the exit code say no.
 FAILING = {"never": (), **{severity: SEVERITIES[index:] for index, severity in enumerate(SEVERITIES)}}
 _KEPT = ("problems", "summary", "files", "clients", "running", "ignored", "fixed", "left", "backups")

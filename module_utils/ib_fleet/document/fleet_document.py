@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ...ib_audit.report.document import TOOL_VERSION
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
@@ -11,7 +12,6 @@ from . import blockers, latest, losses, next_commands, plan_text, repair_log, se
 from .text import counted, harmless, visible
 
 SCHEMA = "ib-fleet/1"
-TOOL_VERSION = "0.1.0"
 #: The kind of a document that is about scripts alone: no host was looked at.
 KIND_AUDIT = "audit"
 #: From best to worst; a host that was not reached is the last.
