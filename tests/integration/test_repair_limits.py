@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -230,6 +232,32 @@ def fleet(desk: Desk) -> dict[str, Any]:
 
     well = local(ib_gateways=[desk.entry()])
     return {"trading_hosts": {"hosts": {"well": well, "first": host("first"), "second": host("second")}}}
+
+
+def test_a_plan_that_has_aged_while_another_host_was_repaired_is_made_anew(desk: Desk) -> None:
+    """Hosts take their steps together, so that one waits for the slowest: its plan is then too old to be acted on."""
+    old = fallen(desk)
+    script = desk.folder / "cleanup_positions.py"
+    script.write_text("import time; time.sleep(300)")
+    named = desk.bystander(sys.executable, str(script))
+    slow = desk.prepared(port=free_port(), config_dir=desk.folder / "slow", listen_after=40.0)
+    desk.bystander(*slow.command())
+    patterns = [re.escape(str(script))]
+    one = desk.entry(client_patterns=patterns)
+    other = {**desk.entry(start_timeout=60), "name": "slow", "port": slow.port, "config_dir": str(slow.config_dir)}
+    desk.settings.pop("ib_repair_state_dir")
+    hosts = {
+        name: local(ib_gateways=[entry], ib_repair_state_dir=str(desk.folder / name))
+        for name, entry in (("desk", one), ("other", other))
+    }
+    desk.settings.update(ib_repair_storm_share=1, ib_repair_storm_same=1, ib_gateway_repair_plan_max_age=12)
+    run = desk.play("remediate.yml", inventory={"trading_hosts": {"hosts": hosts}})
+    outcomes = {
+        name: [(each["action"], each["result"]) for part in run.host(name)["done"] for each in part["outcomes"]]
+        for name in hosts
+    }
+    assert outcomes == {"desk": [("stop_client", "done"), ("restart", "done")], "other": [("wait", "done")]}, run.output
+    assert run.rc == 0 and named.wait(5) is not None and not alive(old)
 
 
 def test_in_a_storm_nobody_is_touched_and_the_run_fails(desk: Desk) -> None:

@@ -46,7 +46,13 @@ _CONNECTION: Mapping[str, Any] = {
 }
 _ENTRY: Mapping[str, Any] = {"port?": int, "timeout?": int, "service?": str}
 _RESTART: Mapping[str, Any] = {**_ENTRY, "by": str, "process?": _PROCESS}
-_COMMANDED: Mapping[str, Any] = {"port": int, "process": _PROCESS, "command_server": _SERVER, "timeout?": int}
+_COMMANDED: Mapping[str, Any] = {
+    "port": int,
+    "process": _PROCESS,
+    "command_server": _SERVER,
+    "timeout?": int,
+    "own_time?": bool,
+}
 _AWAITED: Mapping[str, Any] = {"for": str, "port?": int, "timeout?": int}
 
 #: In words: whom a step meets, by the entry's name and the step's or the outcome's target.

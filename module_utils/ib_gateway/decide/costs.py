@@ -15,11 +15,11 @@ from ..base.actions import (
     STOP_GATEWAY,
     WAIT,
 )
-from ..base.command_server import RESTARTS_WITHIN
+from ..base.command_server import DAILY_RESTART_MOVES, RESTARTS_WITHIN
 from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
-from .context import lost
+from .context import lost, span
 from .targets import BY_UNIT
 
 #: So many are named one by one.
@@ -58,8 +58,15 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
     own = [each for each in entry.clients if each.process and each.process.pid == target["pid"]]
     working = {each.connection for each in own if each.working}
     name = _several(_names(own)) or "pid %d" % target["pid"]
-    parts = ["ends the script %s and its %s" % (name, _counted(len(working)))]
+    parts = ["ends the script %s and its %s%s" % (name, _counted(len(working)), _in_use(own))]
     return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _NO_LOGIN])
+
+
+def _in_use(clients: Sequence[Client]) -> str:
+    """When its working sessions were last of use, as far as the system tells; empty without any."""
+    used = [_made(each).idle for each in clients if each.working]
+    latest = min((each for each in used if each is not None), default=None)
+    return "" if latest is None else " (data last passed %s ago)" % span(latest)
 
 
 def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
@@ -85,11 +92,13 @@ def _of_reconnect(_entry: Entry, _target: Mapping[str, Any]) -> str:
 
 
 def _of_soft_restart(entry: Entry, target: Mapping[str, Any]) -> str:
-    return "%s; %s, and no second factor; no session can be had for up to %d s" % (
+    told = "%s; %s, and no second factor; no session can be had for up to %d s" % (
         _sessions(_served_by(entry, target["process"]["pid"])),
         _NO_LOGIN,
         RESTARTS_WITHIN + entry.spec.start_timeout,
     )
+    moves = DAILY_RESTART_MOVES[target["own_time"]]
+    return "; ".join([told, moves % "the minute of this one"] if moves else [told])
 
 
 def _login(entry: Entry) -> str:

@@ -327,6 +327,11 @@ def test_whatever_ties_a_gateway_to_its_account_is_enough_however_many_can_log_i
 # --- what is cut, and what is named ----------------------------------------------------------------------------------
 
 
+def test_a_lost_session_on_another_port_of_the_gateway_is_nobody_s_to_cut() -> None:
+    gone = connection(port=4010, remote_host="10.8.0.7", lost_for=900.0, cookie=7)
+    assert only(snapshot(OURS, listener(), listener(4010), gone)).steps == ()
+
+
 def test_a_remote_session_whose_peer_has_gone_is_cut_and_one_that_is_only_silent_is_not() -> None:
     gone = connection(remote_host="10.8.0.7", lost_for=900.0, cookie=7)
     quiet = connection(remote_host="10.8.0.8", idle=9e4, cookie=8, client_port=1)

@@ -106,6 +106,16 @@ def test_what_changed_is_told_in_numbers() -> None:
     )
 
 
+def test_a_finding_that_lasts_is_told_with_the_age_of_the_oldest() -> None:
+    down = fleets.looks()["gateway_not_running: start after a second look"]
+    document = fleets.document(fleets.host("a", down), fleets.host("b", down), at="2026-11-22T09:00:00Z")
+    before = {name: known(frozenset({("live", "gateway_not_running")})) for name in ("a", "b")}
+    since = {("b", "live", "gateway_not_running"): "2026-11-20T08:00:00Z"}
+    shown = overview(document, compare("2026-11-22T08:00:00Z", before, document, since))
+    assert "  open: gateway_not_running for 2 d" in told_of(shown)
+    assert not any("open:" in line for line in told_of(overview(document)))
+
+
 def test_who_is_compared_with_an_older_sweep_is_named_with_its_time() -> None:
     document = fleets.document(fleets.host("a", fleets.looks()["good"]))
     before = {"a": further(known(frozenset({("", "unreachable")})), frozenset({("live", "not_listening")}), "DAY1")}
