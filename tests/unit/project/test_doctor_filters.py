@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any, Dict, List
 
-import ib_doctor
 import pytest
 from unit.module_runs import PROJECT
+
+ib_doctor = importlib.import_module("ib_doctor")
 
 EXAMPLE = str(PROJECT / "inventory" / "example")
 NOBODY: Dict[str, Any] = {"all": [], "ungrouped": []}
