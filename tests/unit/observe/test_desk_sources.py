@@ -40,9 +40,7 @@ def test_a_unit_counts_by_what_its_file_starts(text: str, found: Optional[Tuple[
 
 def test_an_instance_of_a_template_says_its_mode() -> None:
     unit = unit_files.parse("ib@paper.service", IBC.replace("--mode=paper", "--mode=%i"), None, wanted=True)
-    assert unit == UnitFile(
-        "ib@paper.service", "system", "trader", "gateway", unit.trading_mode if unit else None, None, True
-    )
+    assert unit == UnitFile("ib@paper.service", "system", "trader", "gateway", "paper", None, True)
 
 
 def test_a_unit_of_an_account_is_that_account_s() -> None:
