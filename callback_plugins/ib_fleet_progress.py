@@ -118,6 +118,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=tally.done, total=tally.total, unhealthy=tally.unhealthy)
             self._bar.refresh()
+            if tally.done == tally.total:  # the bar is gone before anybody tells what was found
+                self._finish()
             return
         line = tally.line(time.monotonic())
         if line:

@@ -163,7 +163,9 @@ class CallbackModule(Default):  # type: ignore[misc]
     def v2_playbook_on_stats(self, stats: Any) -> None:
         """The run is over: Ansible's counts, which other programs read. What to run next follows."""
         self._tell(self._story.pauses())
-        self._tell([*recap.lines({host: stats.summarize(host) for host in stats.processed}), Line("")])
+        counts = {host: stats.summarize(host) for host in stats.processed}
+        if not self._story.answers or any(each["failures"] + each["unreachable"] for each in counts.values()):
+            self._tell([*recap.lines(counts), Line("")])
 
     v2_runner_on_skipped = _silent("v2_runner_on_skipped")
     v2_runner_item_on_ok = _silent("v2_runner_item_on_ok")

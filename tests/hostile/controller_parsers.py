@@ -18,7 +18,7 @@ from ansible.module_utils.ib_fleet.document import fleet_document, merge, next_c
 from ansible.module_utils.ib_fleet.document.bounds import MOST_OF_A_HOST, excess
 from ansible.module_utils.ib_fleet.document.changes import known_of
 from ansible.module_utils.ib_fleet.document.report_error import ReportError
-from ansible.module_utils.ib_fleet.render import junit, metrics, overview, terminal
+from ansible.module_utils.ib_fleet.render import junit, layout, metrics, overview, terminal
 from ansible.module_utils.ib_fleet.run import answers
 from ansible.module_utils.ib_fleet.store import documents
 from ansible.module_utils.ib_fleet.store.history import FILE, History
@@ -76,7 +76,7 @@ def slice_of_a_fleet(data: bytes) -> None:
     next_commands.next_commands(merged)
     junit.junit(merged)
     metrics.prometheus(merged)
-    list(terminal.plain(overview.overview(merged)))
+    list(layout.laid_out(terminal.lines(overview.overview(merged)), 80))
 
 
 def answer_of_a_host(data: bytes) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.ib_gateway.observe import stopped
 from simulator.launch import free_port
 
 from integration.desk import Desk, Run, alive, local, until
@@ -322,11 +323,24 @@ def test_a_gateway_that_does_not_end_is_killed_where_its_entry_allows_it(desk: D
     assert not alive(stubborn.pid) and len(desk.listening()) == 1
 
 
-def test_a_frozen_gateway_gets_no_signal_that_would_end_it_later(desk: Desk) -> None:
+def test_a_frozen_gateway_is_let_go_on_and_gets_no_signal_that_would_end_it(desk: Desk) -> None:
     frozen = desk.gateway()
     os.kill(frozen.pid, signal.SIGSTOP)
+    promised = remediate(desk, "--check", allow_kill=True)
+    assert "would resume pid %d" % frozen.pid in " ".join(promised.output.split()), promised.output
     run = remediate(desk, allow_kill=True)
-    assert run.rc != 0 and run.codes() == {"gateway_frozen"} and "kill -CONT" in " ".join(run.output.split())
-    os.kill(frozen.pid, signal.SIGCONT)
+    assert run.codes() == {"gateway_frozen"}
+    assert run.rc == 0 and desk.listening() == [frozen.pid], run.output
     again = remediate(desk)
-    assert again.rc == 0 and desk.listening() == [frozen.pid], again.output
+    assert again.rc == 0 and again.recap()["changed"] == 0 and desk.listening() == [frozen.pid], again.output
+
+
+def test_a_frozen_gateway_that_a_waiting_sigterm_would_end_is_told_and_left(desk: Desk) -> None:
+    frozen = desk.gateway()
+    os.kill(frozen.pid, signal.SIGSTOP)
+    until(lambda: stopped.state_of(frozen.pid) == "T")  # of two signals that wait the kernel delivers SIGTERM first
+    os.kill(frozen.pid, signal.SIGTERM)
+    run = remediate(desk, allow_kill=True)
+    told = " ".join(run.output.split())
+    assert run.rc != 0 and run.codes() == {"gateway_frozen"}, run.output
+    assert "kill -CONT" in told and "SIGTERM waits for it" in told and alive(frozen.pid)

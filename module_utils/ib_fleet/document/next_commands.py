@@ -23,8 +23,9 @@ _NO_LIMITS = (
     "-e ib_gateway_repair_backoff=0 -e ib_gateway_repair_per_hour=100 -e ib_gateway_repair_restarts_per_hour=100"
 )
 _REASON = "-e %s" % shlex.quote(json.dumps({"ib_repair_reason": "the cause was seen to"}))
-#: How this machine is called, by itself and in what ssh says.
-_LOCAL = re.compile(r"^(?:localhost|127\.\d+\.\d+\.\d+|::1) |connect to host (?:localhost|127\.\d+\.\d+\.\d+|::1) ")
+#: How this machine is called, by itself and in what ssh says. Another port than ssh's own is a way to another machine.
+_SELF = r"(?:localhost|127\.\d+\.\d+\.\d+|::1)"
+_LOCAL = re.compile(rf"^{_SELF}: (?!.* port (?!22:)\d+: )|connect to host {_SELF} port 22: ")
 #: More hosts than this are a group's worth.
 _MOST = 20
 
@@ -113,7 +114,7 @@ def _is_frozen(host: Host, fleet: Mapping[str, Any]) -> bool:
 
 def _is_here(host: Host, _fleet: Mapping[str, Any]) -> bool:
     """Whether a host that is not reached is this machine itself, to which Ansible went by ssh."""
-    return not host["reached"] and bool(_LOCAL.search("%s %s " % (host["name"], host["reason"])))
+    return not host["reached"] and bool(_LOCAL.search("%s: %s" % (host["name"], host["reason"])))
 
 
 def _blind(host: Host, _fleet: Mapping[str, Any]) -> bool:

@@ -55,6 +55,8 @@ class Narrator:
         self._proving = False
         self._failures: list[str] = []
         self._shown_before: set[str] = set()
+        #: Whether this run answers a question: then the answer is the last that is told, and not Ansible's counts.
+        self.answers = False
 
     # --- what happens ---
 
@@ -62,6 +64,7 @@ class Narrator:
         """A task begins on so many hosts."""
         kind, number = (task.role, task.action), counted(hosts, "host")
         if kind in ((_DIAGNOSE, _LOOK), (_DIAGNOSE, _DISCOVER)):
+            self.answers = task.action == _DISCOVER
             yield from self._free("Looking at %s." % number)
         elif kind == (_VERIFY, _LOOK):
             self._proving = True

@@ -18,8 +18,8 @@ from ..base.plan import Entry
 from ..lifecycle import ibc
 from ..lifecycle.ibc import CommandFailed
 from ..observe.keepers import is_looped, keepers
-from . import ibc_commands, stop_process
-from .stop_process import Gone, Refused, Target
+from . import held_process, ibc_commands
+from .held_process import Gone, Refused, Target
 
 _POLL_INTERVAL = 0.5
 
@@ -46,7 +46,7 @@ def soft_restart(plan: Mapping[str, Any], look: Look, dry_run: bool, announce: A
     if others:
         return Came(REFUSED, "another gateway runs than the plan named (pid %s)" % ", pid ".join(map(str, others)))
     try:
-        held = stop_process.hold(named)
+        held = held_process.hold(named)
     except Gone:
         return Came(REFUSED, "it had ended before")
     except Refused as refusal:
@@ -87,7 +87,7 @@ def _tell(
     server, sent = ServerAddress.named(plan["command_server"]), False
 
     def prove() -> None:
-        stop_process.prove(named)
+        held_process.prove(named)
 
     try:
         ibc_commands.prove_listener(named.pid, server, prove)

@@ -12,6 +12,7 @@ from .outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD
 from .redaction import short
 
 WAIT = "wait"
+RESUME = "resume"
 RECONNECT = "reconnect"
 DROP_CONNECTION = "drop_connection"
 STOP_CLIENT = "stop_client"
@@ -117,6 +118,16 @@ ACTIONS: Tuple[Action, ...] = (
         "waited for",
         _awaited,
         _AWAITED,
+    ),
+    Action(
+        RESUME,
+        "ib_gateway_resume",
+        ("authorization",),
+        "nothing is ended: a gateway that a signal has stopped goes on, with its login and its sessions as they are",
+        "resume",
+        "resumed",
+        _process,
+        _PROCESS,
     ),
     Action(
         RECONNECT,

@@ -8,6 +8,7 @@ from ..base.actions import (
     DROP_CONNECTION,
     RECONNECT,
     RESTART,
+    RESUME,
     SOFT_RESTART,
     START,
     STOP_CLIENT,
@@ -36,6 +37,10 @@ def cost(entry: Entry, step: Step) -> str:
 
 def _nothing(_entry: Entry, _target: Mapping[str, Any]) -> str:
     return ""
+
+
+def _of_resume(_entry: Entry, _target: Mapping[str, Any]) -> str:
+    return "ends no session; scripts may find that theirs have run out meanwhile; %s" % _NO_LOGIN
 
 
 def _of_cut(entry: Entry, target: Mapping[str, Any]) -> str:
@@ -173,6 +178,7 @@ def _several(names: Sequence[str]) -> str:
 
 _COSTS: Dict[str, Callable[[Entry, Mapping[str, Any]], str]] = {
     WAIT: _nothing,
+    RESUME: _of_resume,
     RECONNECT: _of_reconnect,
     DROP_CONNECTION: _of_cut,
     STOP_CLIENT: _of_stopped_client,

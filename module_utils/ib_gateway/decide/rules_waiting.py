@@ -21,7 +21,7 @@ def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
         yield findings.GATEWAY_FROZEN.found(
             "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
             % (process.pid, context.spec.name, by),
-            dict(process_info(process), state=process.state),
+            dict(process_info(process), state=process.state, kept_stopped=process.kept_stopped or None),
         )
 
 

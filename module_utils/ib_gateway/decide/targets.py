@@ -45,6 +45,11 @@ def to_end(entry: Entry, process: Process, role: str) -> Dict[str, Any]:
     }
 
 
+def to_resume(entry: Entry, process: Process) -> Dict[str, Any]:
+    """A gateway that is to go on."""
+    return {**identity(process, "gateway"), "gateway": entry.spec.name}
+
+
 def to_command(entry: Entry, process: Process, server: CommandServer, timeout: Optional[int] = None) -> Dict[str, Any]:
     """A gateway that is told something by IBC's command server. timeout: seconds until what it is told has come."""
     target = {

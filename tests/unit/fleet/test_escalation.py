@@ -51,7 +51,7 @@ def raw(*steps: Dict[str, Any], remediation: str = "auto") -> Dict[str, Any]:
 
 def test_the_actions_go_from_the_least_to_the_most_disruptive() -> None:
     assert (
-        *("wait", "reconnect", "drop_connection", "stop_client", "soft_restart"),
+        *("wait", "resume", "reconnect", "drop_connection", "stop_client", "soft_restart"),
         *("stop_gateway", "start", "restart"),
     ) == ORDER
 

@@ -163,7 +163,8 @@ def test_a_host_that_goes_away_in_the_middle_is_told() -> None:
 
 def test_hosts_that_a_look_without_an_inventory_has_not_seen_are_left_to_its_answer() -> None:
     narrator, discover = Narrator(proves=False), Task("Find", "ib_gateway_diagnose", "ib_desk_info")
-    assert told(narrator.begins(discover, 2)) == ["", "Looking at 2 hosts."]
+    assert not narrator.answers
+    assert told(narrator.begins(discover, 2)) == ["", "Looking at 2 hosts."] and narrator.answers
     assert told(narrator.failed("a", discover, {"msg": "x"})) == told(narrator.unreachable("b", discover, {})) == []
 
 

@@ -93,6 +93,10 @@ STATES: Dict[str, Tuple[Any, List[str]]] = {
         fleets.host("a", {**fleets.UNREACHABLE, "msg": "ssh: connect to host 127.0.0.1 port 22: Connection refused"}),
         [played("playbooks/health_sweep.yml", "-e ansible_connection=local")],
     ),
+    "a tunnel's end on this machine": (
+        fleets.host("a", {**fleets.UNREACHABLE, "msg": "ssh: connect to host localhost port 2222: Connection refused"}),
+        ["ansible a -m ansible.builtin.ping -i hosts.yml"],
+    ),
     "look failed": (fleets.host("a", fleets.FAILED), [played("playbooks/health_sweep.yml")]),
 }
 
