@@ -25,7 +25,7 @@ _PIP_FILES = ("get_pip_20_3_4.py", "get_pip_21_3_1.py", "get_pip_23_1_2.py", "ge
 def sanity(root: Path, tests: tuple[str, ...] = ()) -> list[str]:
     """Runs ansible-test's sanity tests on a collection's folder: all, or those named. Returns what it complains of.
 
-    The folder has to lie outside of any checkout: ansible-test looks at no file that a checkout ignores, and is content.
+    The folder has to lie outside of any checkout: of a file that a checkout ignores ansible-test says nothing.
     """
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
