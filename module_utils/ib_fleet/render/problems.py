@@ -8,10 +8,11 @@ from typing import Any, Optional
 
 from ...ib_gateway.base.findings import CATALOGUE
 from ..document.fleet_document import STATUSES
+from ..document.incidents import seconds_between
 from ..document.latest import gateways
 from ..store.history import Point
 from .view_models import anchor
-from .wording import between, moment, plain, sentence, span
+from .wording import moment, plain, sentence, span
 
 #: What is done about a host that has no finding, by its verdict.
 _NOT_SEEN = {
@@ -29,13 +30,13 @@ class Since:
 
     def told(self, now: str) -> str:
         """In words, with how long that is at a moment."""
-        took = between(self.at, now)
+        took = seconds_between(self.at, now)
         how_long = " (%s)" % span(took) if took and took > 0 else ""
         return "since %s%s%s" % (moment(self.at), " or longer" if self.at_least else "", how_long)
 
     def lasted(self, now: str) -> str:
         """How long it is at a moment: `for 2 h`; empty where it has just begun."""
-        took = between(self.at, now)
+        took = seconds_between(self.at, now)
         return "for %s%s" % (span(took), " or longer" if self.at_least else "") if took and took > 0 else ""
 
 
