@@ -113,7 +113,7 @@ class Standing:
 
     def continued(self, earlier: Iterable[Incident]) -> None:
         """Adds incidents of sweeps that are no longer kept. The one that reached into those kept is one incident."""
-        older = sorted((each for each in earlier if each.begun_at < self.first_at), key=lambda each: each.begun_at)
+        older = sorted((each for each in earlier if each.begun_at <= self.first_at), key=lambda each: each.begun_at)
         first = self.incidents[0] if self.incidents else None
         if older and first and not first.begun_seen and first.begun_at == self.first_at:
             reached = older[-1]
