@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 STAMP := .venv/.installed
 INTO ?= reports
 
-.PHONY: help setup demo test lint types unit integration programs merge-reports clean
+.PHONY: help setup demo doctor test lint types unit fuzz integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -26,6 +26,13 @@ $(STAMP): requirements.txt requirements-dev.txt $(wildcard tests/simulator/clien
 ## make demo         break a simulated gateway on this machine, repair it, repair it again; needs no root
 demo: $(STAMP)
 	@$(BIN)/python tests/simulator/demo.py
+
+# WRITE=FILE writes what was found as an inventory; ARGS= takes any option of ansible-playbook, such as -i or -v. The
+# configuration is named, because Ansible does not read it from a folder that everybody may write to.
+## make doctor       what is wrong with the gateways of this machine, and what to do; touches nothing, needs no inventory
+doctor: $(STAMP)
+	@ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg IB_DOCTOR_BY_MAKE=yes $(BIN)/ansible-playbook playbooks/doctor.yml \
+	  $(if $(WRITE),-e ib_write_inventory=$(WRITE)) $(ARGS)
 
 ## make test         everything that must hold before a change lands
 test: lint unit integration molecule
@@ -51,6 +58,11 @@ types: $(STAMP)
 ## make unit         the fast part of the tests, seconds
 unit: $(STAMP)
 	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab tests/hostile
+
+## make fuzz MINUTES=3  damaged input for every parser that reads what others wrote; SEED= and PARSER= narrow it
+MINUTES ?= 3
+fuzz: $(STAMP)
+	@$(BIN)/python tests/hostile/fuzz.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser '$(PARSER)')
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
 merge-reports: $(STAMP)

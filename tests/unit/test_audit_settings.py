@@ -91,3 +91,30 @@ def test_a_number_in_such_a_file_is_never_rewritten() -> None:
         sources, (), lambda path: Source(path, YAML.encode()) if path.endswith("c.yaml") else None, repair.FIXABLE, True
     )
     assert outcome.changes == () and "c.yaml" in outcome.left[0].reason
+
+
+def test_a_json_file_of_deep_keys_that_stand_otherwise_in_it_is_read_in_one_pass() -> None:
+    """It took minutes: each value looked for each of its keys in all of the file."""
+    depth, values = 30, 1900
+    text = '{"\\u0061":' * depth + "{%s}" % ",".join('"k%d": %d' % (each, each) for each in range(values)) + "}" * depth
+    found = settings.read("/srv/a.json", text.encode()).settings
+    assert len(found) == values and {len(each.keys) for each in found} == {depth + 1}
+    tops: List[int] = []
+
+    class Places(settings._Places):
+        """Counts how often a key is looked for."""
+
+        def of(self, key: str, after: int) -> int:
+            """Counts one."""
+            tops.append(1)
+            return super().of(key, after)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(settings, "_Places", Places)
+        settings.read("/srv/a.json", text.encode())
+    assert len(tops) == depth + values
+
+
+def test_values_below_more_keys_than_any_settings_have_are_left_out() -> None:
+    text = '{"top": 1, "a": ' + '{"a": ' * 40 + "2" + "}" * 41
+    assert [each.value for each in settings.read("/srv/a.json", text.encode()).settings] == [1]

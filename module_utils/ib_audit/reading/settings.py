@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import posixpath
 import re
+from bisect import bisect_left
 from itertools import islice
-from typing import Any, Iterator, List, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 #: Files that are looked for beside scripts that read the environment.
 ENVIRONMENT_FILES = (".env", "docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
@@ -22,6 +23,9 @@ _DEFAULTED = re.compile(r"^\$\{\w+:?-([^}]*)\}$")
 #: Settings of one file, and bytes of it: what is larger holds data.
 _MOST = 2000
 _LARGEST = 256 * 1024
+#: Keys that lead to a value; no program's settings lie deeper.
+_DEEPEST = 32
+_JSON_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 
 
 class Setting(NamedTuple):
@@ -60,16 +64,35 @@ def _of_json(text: str) -> Iterator[Setting]:
         whole = json.loads(text)
     except (ValueError, RecursionError):
         return
-    waiting: List[Tuple[Tuple[str, ...], Any]] = [((), whole)]
+    places = _Places(text)
+    waiting: List[Tuple[Tuple[str, ...], int, Any]] = [((), 0, whole)]
     while waiting:
-        keys, value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend(((*keys, str(key)), inner) for key, inner in value.items())
+        keys, at, value = waiting.pop()
+        if isinstance(value, dict) and len(keys) < _DEEPEST:
+            # Each key stands behind the one that it belongs to.
+            waiting.extend(((*keys, str(key)), places.of(str(key), at), inner) for key, inner in value.items())
         elif isinstance(value, (int, str)) and not isinstance(value, bool) and keys:
-            at = 0
-            for key in keys:  # each within the one before it
-                at = max(at, text.find('"%s"' % key, at))
-            yield Setting(keys, value, text.count("\n", 0, at) + 1)
+            yield Setting(keys, value, places.line(at))
+
+
+class _Places:
+    """Where the texts of a JSON file stand: found in one pass, since a stranger's file may hold any number of them."""
+
+    def __init__(self, text: str) -> None:
+        self._starts: Dict[str, List[int]] = {}
+        for found in _JSON_TEXT.finditer(text):
+            self._starts.setdefault(found.group(1), []).append(found.start())
+        self._line_ends = [place for place, sign in enumerate(text) if sign == "\n"]
+
+    def of(self, key: str, after: int) -> int:
+        """The first place of a key that is not before another place; that place where there is none."""
+        starts = self._starts.get(key, [])
+        place = bisect_left(starts, after)
+        return starts[place] if place < len(starts) else after
+
+    def line(self, place: int) -> int:
+        """The number of the line that a place is on."""
+        return bisect_left(self._line_ends, place) + 1
 
 
 def _of_lines(text: str, name: str) -> Iterator[Setting]:

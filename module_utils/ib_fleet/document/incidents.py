@@ -153,11 +153,17 @@ def observations(host: Mapping[str, Any], fleet: Mapping[str, Any]) -> list[Obse
 def standings(sweeps: Iterable[Sequence[Observation]]) -> dict[str, Standing]:
     """A host's gateways over its sweeps, by name; HOST where the host itself was once not seen. Oldest first."""
     found: dict[str, Standing] = {}
+    judged: Optional[Observation] = None
     for seen in sweeps:
-        if HOST in found and seen and seen[-1].gateway != HOST:
-            found[HOST].take(Observation(seen[-1].at, HOST, HEALTHY, HEALTHY))
         for each in seen:
+            if each.gateway == HOST and HOST not in found and judged:
+                found[HOST] = Standing(HOST)
+                found[HOST].take(judged)
             found.setdefault(each.gateway, Standing(each.gateway)).take(each)
+        if seen and seen[-1].gateway != HOST:
+            judged = Observation(seen[-1].at, HOST, HEALTHY, HEALTHY)
+            if HOST in found:
+                found[HOST].take(judged)
     return found
 
 

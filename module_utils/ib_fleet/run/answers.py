@@ -26,6 +26,7 @@ SORTS = {
     "ib_repair_begin": "begin",
     "ib_repair_end": "end",
     "ib_client_audit": "audit",
+    "ib_desk_info": "desk",
 }
 #: By the variable that holds it, which part of the schema an answer has to be.
 REGISTERED = {
@@ -37,6 +38,7 @@ REGISTERED = {
     "ib_gateway_repair_result": "act",
     "ib_gateway_repair_end": "end",
     "ib_client_audit_result": "audit",
+    "ib_gateway_diagnose_desk": "desk",
 }
 #: What Ansible itself adds to an answer and shows to a person, and what it has to be.
 _ANSIBLE_S: Mapping[str, Any] = {

@@ -15,8 +15,9 @@ from typing import Any, Optional
 from ..document.changes import Known, OpenFinding, further, known, open_findings
 from ..document.latest import gateways
 from ..document.report_error import ReportError
+from ..document.text import visible
 from . import checks, past
-from .checks import damaged, from_json, to_text, word
+from .checks import damaged, from_json, moment, to_text, word
 from .files import FILE_MODE
 
 FILE = checks.FILE
@@ -24,6 +25,8 @@ FILE = checks.FILE
 _VERSION = 2
 #: Seconds that another run may hold the file.
 _PATIENCE = 10.0
+#: Characters of SQLite's own words that are told; it quotes what is in the file.
+_MOST_MESSAGE = 120
 _TABLES = """
 CREATE TABLE IF NOT EXISTS sweeps (
     id INTEGER PRIMARY KEY, generated_at TEXT NOT NULL, kind TEXT NOT NULL, check_mode INTEGER NOT NULL,
@@ -70,8 +73,11 @@ class History:
                 _prepare(connection)
                 with connection:
                     yield connection
-        except sqlite3.DatabaseError as error:
-            raise ReportError(f"the history {self._path} could not be used: {error}{_hint(error)}") from error
+        except sqlite3.Error as error:
+            told = visible(str(error)[:_MOST_MESSAGE])
+            raise ReportError(f"the history {self._path} could not be used: {told}{_hint(error)}") from error
+        except UnicodeDecodeError as error:  # SQLite quotes a damaged file in its own message
+            raise damaged("no text") from error
         except OSError as error:
             raise ReportError(f"the history {self._path} could not be opened: {error.strerror}") from error
 
@@ -106,7 +112,7 @@ class History:
                 (keep,),
             )
             sweeps, since = connection.execute("SELECT count(*), min(generated_at) FROM sweeps").fetchone()
-            return past.Past(sweeps, word(since), standings, past.counters(connection))
+            return past.Past(sweeps, moment(since), standings, past.counters(connection))
 
     def latest(self, before: str) -> Optional[Sweep]:
         """The newest sweep that is older than a moment."""
@@ -120,7 +126,7 @@ class History:
             wanted,
         )
         if found is None:
-            known = ", ".join(at for at, _ in self.statuses()[-5:]) or "none"
+            known = ", ".join(visible(at[:_MOST_MESSAGE]) for at, _ in self.statuses()[-5:]) or "none"
             raise ReportError(f"no sweep of the history fits {wanted!r}; the newest are: {known}")
         return found
 
@@ -188,7 +194,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
-def _hint(error: sqlite3.DatabaseError) -> str:
+def _hint(error: sqlite3.Error) -> str:
     told = str(error)
     if "full" in told:
         return " (the disk is full)"

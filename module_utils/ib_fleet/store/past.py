@@ -15,7 +15,7 @@ from typing import Any
 
 from ..document import incidents, tallies
 from ..document.incidents import Incident, Observation, Standing
-from .checks import damaged, from_json, to_text, word
+from .checks import code, damaged, from_json, is_code, is_moment, moment, to_text, word
 
 
 @dataclass(frozen=True)
@@ -99,6 +99,7 @@ def add(connection: sqlite3.Connection, sweep: int, fleet: Mapping[str, Any], ag
             (sweep, to_text(host["name"]), part, seen.at, *map(to_text, seen[1:4]), json.dumps(seen.acts))
             for host in fleet["hosts"]
             for part, seen in enumerate(incidents.observations(host, fleet))
+            if _readable(seen)
         ],
     )
     if again:
@@ -109,8 +110,15 @@ def add(connection: sqlite3.Connection, sweep: int, fleet: Mapping[str, Any], ag
             (to_text(host["name"]), *map(to_text, tally), times)
             for host in fleet["hosts"]
             for tally, times in tallies.tallies(host, fleet).items()
+            if is_code(tally.action)
         ],
     )
+
+
+def _readable(seen: Observation) -> bool:
+    """Whether it can be read again; what could not would make the whole file useless."""
+    words = (seen.status, seen.verdict, *(each for act in seen.acts for each in act))
+    return is_moment(seen.at) and all(map(is_code, words))
 
 
 def standings(connection: sqlite3.Connection) -> dict[str, dict[str, Standing]]:
@@ -147,9 +155,10 @@ def counters(connection: sqlite3.Connection) -> dict[str, dict[tallies.Tally, in
     for host, gateway, kind, action, result, times in connection.execute(
         "SELECT host, gateway, kind, action, result, times FROM counters"
     ):
-        if not isinstance(times, int) or times < 0:
+        if not isinstance(times, int) or not 0 <= times <= 1_000_000_000:
             raise damaged("a count")
-        found[word(host)][tallies.Tally(word(gateway), word(kind), word(action), word(result))] = times
+        tally = tallies.Tally(word(gateway), code(kind), code(action), code(result) if result else "")
+        found[word(host)][tally] = times
     return found
 
 
@@ -165,17 +174,17 @@ def _observed(connection: sqlite3.Connection) -> Iterator[tuple[str, list[list[O
 
 
 def _observation(at: Any, gateway: Any, status: Any, verdict: Any, acts: Any) -> Observation:
-    return Observation(word(at), word(gateway), word(status), word(verdict), _acts(acts))
+    return Observation(moment(at), word(gateway), code(status), code(verdict), _acts(acts))
 
 
 def _acts(told: Any) -> tuple[tallies.Act, ...]:
-    return () if told == "[]" else tuple(tallies.Act(*each) for each in _lists(told, 2))
+    return () if told == "[]" else tuple(tallies.Act(*map(code, each)) for each in _lists(told, 2))
 
 
 def _incident(cause: Any, begun_at: Any, begun_seen: Any, ended_at: Any, acts: Any) -> Incident:
-    ended = None if ended_at is None else word(ended_at)
-    done = tuple((at, action, result) for at, action, result in _lists(acts, 3))
-    return Incident(word(cause), word(begun_at), bool(begun_seen), ended, done)
+    ended = None if ended_at is None else moment(ended_at)
+    done = tuple((moment(at), code(action), code(result)) for at, action, result in _lists(acts, 3))
+    return Incident(code(cause), moment(begun_at), bool(begun_seen), ended, done)
 
 
 def _lists(told: Any, length: int) -> list[list[str]]:

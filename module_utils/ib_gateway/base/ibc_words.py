@@ -184,7 +184,7 @@ def _unwrapped(text: str) -> str:
         return text
     try:
         return str(json.loads(text)["log"]).rstrip("\r\n")
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return ""
 
 

@@ -78,7 +78,7 @@ class IbcSettings(NamedTuple):
 
     fix: whether it logs in to FIX, with or without the API. api_login: whether it names a user for the API.
     command_port: where its command server listens, None while that is off. auto_restart_time: what IBC sets the daily
-    restart to at each start.
+    restart to at each start. api_port: on which port IBC has the gateway serve the API.
     """
 
     trading_mode: Optional[str] = None
@@ -87,20 +87,26 @@ class IbcSettings(NamedTuple):
     api_login: Optional[bool] = None
     command_port: Optional[int] = None
     auto_restart_time: Optional[str] = None
+    api_port: Optional[int] = None
 
 
 def parse_ibc_ini(text: str) -> IbcSettings:
     """The settings in the text of IBC's config.ini. Of a name that is given twice the last counts, as in Java."""
     values = {name.lower(): value.strip() for name, value in parse_properties(text).items()}
-    fix, user, port = values.get("fix", "").lower(), values.get("ibloginid"), values.get("commandserverport", "")
+    fix, user = values.get("fix", "").lower(), values.get("ibloginid")
     return IbcSettings(
         trading_mode=mode_word(values.get("tradingmode", "")),
         config_dir=values.get("ibdir") or None,
         fix={"yes": True, "true": True, "no": False, "false": False}.get(fix),
         api_login=bool(user) if user is not None else None,
-        command_port=int(port) if re.match(r"^\d{1,5}$", port) and 0 < int(port) < 65536 else None,
+        command_port=_port(values.get("commandserverport", "")),
         auto_restart_time=values.get("autorestarttime") or None,
+        api_port=_port(values.get("overridetwsapiport", "")),
     )
+
+
+def _port(value: str) -> Optional[int]:
+    return int(value) if re.match(r"^\d{1,5}$", value) and 0 < int(value) < 65536 else None
 
 
 def config_dir_in(text: str) -> Optional[str]:

@@ -238,7 +238,7 @@ def parse(raw: Any, host: str = "") -> Tuple[List[GatewaySpec], List[str]]:
         problems.extend(found)
         if spec:
             specs.append(spec)
-    problems.extend(_conflicts(place, specs))
+    problems.extend(conflicts(specs, place))
     return specs, problems
 
 
@@ -250,7 +250,8 @@ def _scope(wide: str) -> str:
     return "script of an interpreter" if "python" in wide or "sh" in wide else "process"
 
 
-def _conflicts(place: str, specs: Sequence[GatewaySpec]) -> List[str]:
+def conflicts(specs: Sequence[GatewaySpec], place: str = "ib_gateways") -> List[str]:
+    """Where two entries of one host cannot stand beside each other, a line for each."""
     problems = []
     for index, one in enumerate(specs):
         for other in specs[index + 1 :]:

@@ -32,6 +32,13 @@ class Step(NamedTuple):
     costs: str = ""
 
 
+class Differing(NamedTuple):
+    """A gateway that would be an entry's but for some of its keys: (key, what the gateway has, what the entry says)."""
+
+    process: Process
+    keys: Tuple[Tuple[str, str, str], ...]
+
+
 class Relay(NamedTuple):
     """A program that listens on an entry's port in place of the entry's gateway.
 
@@ -58,6 +65,7 @@ class Entry(NamedTuple):
     whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
     entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
+    differing: where no gateway is its own, those of nobody that differ from it in its user or folder.
     carriers: what keeps a gateway of it that runs, and brings the next one once that has ended. relay: what listens on
     the entry's port and hands on what comes to a gateway of it, which then is among elsewhere.
 
@@ -88,6 +96,7 @@ class Entry(NamedTuple):
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
     command_servers: Tuple["CommandServer", ...] = ()
+    differing: Tuple[Differing, ...] = ()
 
     @property
     def maybe(self) -> Tuple[Process, ...]:

@@ -146,7 +146,8 @@ def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
 
     Shown are the program, after wrappers too, and the script or module it runs; a known main class and IBC's ini file;
     listed options, and their values where they look as they should. Everything else is ***, an option with its
-    dashes. What is shown once is shown again: redacting twice changes nothing. Account numbers are masked.
+    dashes. Account numbers are masked. Redacting twice shows nothing more, and may show less: a word that was hidden no
+    longer tells what the next one is.
     """
     shown = _Shown(argv)
     # Cut before and after: patterns are slow on a megabyte, and an account may stand where it is cut.

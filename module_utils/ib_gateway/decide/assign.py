@@ -11,7 +11,7 @@ import posixpath
 from typing import Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.host import Folder, Keeper, Process, Snapshot
-from ..base.plan import Entry
+from ..base.plan import Differing, Entry
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .clients import clients_of
 from .ports import agent_ports, relay_before
@@ -49,7 +49,8 @@ def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[
     found = tuple(_entry(spec, specs, claims[spec.name], owners, host, snapshot) for spec in specs)
     placed = {process.pid for entry in found for process in (*entry.processes, *entry.elsewhere, *entry.ambiguous)}
     placed |= {process.pid for entry in found for process in (*entry.claimants, *entry.maybe)}
-    return found, tuple(each for each in host.gateways if each.pid not in placed)
+    nobodys = tuple(each for each in host.gateways if each.pid not in placed)
+    return tuple(_with_differing(entry, nobodys, host) for entry in found) if nobodys else found, nobodys
 
 
 def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
@@ -218,6 +219,26 @@ def _apart(spec: GatewaySpec, process: Process, host: Host) -> bool:
         return False
     neighbours = (each for each in host.gateways if each.unit == spec.unit and each.pid != process.pid)
     return any(_placed(spec, each, host) for each in neighbours)
+
+
+def _with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Entry:
+    """An entry without a gateway, with those of nobody that its user or its folder alone keeps from being its own."""
+    if entry.processes or entry.elsewhere or entry.ambiguous or entry.unplaced or entry.claimants:
+        return entry
+    spec, found = entry.spec, []
+    for process in nobodys:
+        kind = process.gateway
+        if kind is None or kind.product != spec.product or kind.trading_mode not in (None, spec.trading_mode):
+            continue
+        keys = []
+        if spec.user is not None and spec.user != process.user:
+            keys.append(("user", process.user, spec.user))
+        folder = process.folder or kind.config_dir or process.cwd
+        if spec.config_dir is not None and folder is not None and _placed(spec, process, host) is False:
+            keys.append(("config_dir", folder, spec.config_dir))
+        if keys:
+            found.append(Differing(process, tuple(keys)))
+    return entry._replace(differing=tuple(found))
 
 
 def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:

@@ -86,8 +86,10 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
 def _partial_visibility(context: RuleContext) -> Iterator[Finding]:
     missing = list(_missing(context.entry, context.snapshot.visibility))
     if missing:
+        sight = context.snapshot.visibility
+        cure = "" if sight.privileged else "; root sees it: run with become (-b)"
         yield findings.PARTIAL_VISIBILITY.found(
-            "cannot judge %s: not seen was %s" % (context.spec.name, "; ".join(missing)),
+            "cannot judge %s: not seen was %s%s" % (context.spec.name, "; ".join(missing), cure),
             {"missing": missing, "looked_as": context.snapshot.visibility.user},
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Sequence, Tuple
+from typing import Any, Dict, Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
@@ -112,9 +112,16 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
         summary += ", although its unit %s has been up for %d s" % (spec.any_unit, unit_age)
-    yield findings.GATEWAY_NOT_RUNNING.found(
-        summary, {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
-    )
+    for near in context.entry.differing:
+        told = ["key %s: it has %s, the entry says %s" % each for each in near.keys]
+        summary += "; gateway pid %d runs and differs in %s" % (near.process.pid, " and in ".join(told))
+    evidence: Dict[str, Any] = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
+    if context.entry.differing:
+        evidence["differing"] = [
+            dict(process_info(near.process), keys=[key for key, _has, _says in near.keys])
+            for near in context.entry.differing
+        ]
+    yield findings.GATEWAY_NOT_RUNNING.found(summary, evidence)
 
 
 def disk_full(context: RuleContext) -> Iterator[Finding]:

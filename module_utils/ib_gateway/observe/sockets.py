@@ -50,6 +50,11 @@ def connections(ports: Iterable[int]) -> List[SocketRow]:
     return _read(_CONNECTED, wanted) if wanted else []
 
 
+def every_connection() -> List[SocketRow]:
+    """Every TCP connection of this network namespace. Raises OSError as listeners() does."""
+    return _read(_CONNECTED, ())
+
+
 def unanswered() -> List[SocketRow]:
     """Every TCP connection here that nobody has answered yet. Raises OSError as listeners() does."""
     return _read(1 << _SYN_SENT, ())

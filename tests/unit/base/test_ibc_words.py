@@ -134,3 +134,7 @@ def test_every_kind_has_the_line_that_people_know_it_by() -> None:
     kinds = {value for name, value in vars(ibc_words).items() if name.isupper() and isinstance(value, str)}
     assert kinds == set(LITERALS)
     assert {kind for kind, _, _ in TIMED + UNTIMED} == kinds
+
+
+def test_an_engine_s_log_line_that_is_nested_without_an_end_is_no_line() -> None:
+    assert line_of('{"log":' * 5000) is None

@@ -65,10 +65,10 @@ def test_a_response_file_is_read_as_java_reads_properties() -> None:
 def test_ibcs_settings_are_read_without_its_passwords() -> None:
     found = parse_ibc_ini(
         "FIX=yes\nIbLoginId=\nIbPassword=hunter2\nTradingMode=Paper\nCommandServerPort=7463\nIbDir=/srv/p\n"
-        "AutoRestartTime=11:45 PM\n"
+        "AutoRestartTime=11:45 PM\nOverrideTwsApiPort=4003\n"
     )
-    assert found == ("paper", "/srv/p", True, False, 7463, "11:45 PM")
-    assert parse_ibc_ini("TradingMode=\nCommandServerPort=0") == (None,) * 6
+    assert found == ("paper", "/srv/p", True, False, 7463, "11:45 PM", 4003)
+    assert parse_ibc_ini("TradingMode=\nCommandServerPort=0") == (None,) * 7
 
 
 @settings(deadline=None)

@@ -99,8 +99,8 @@ def test_a_host_that_is_not_reached_is_an_incident_of_the_host_and_its_gateways_
         [Observation(at(2), "live", "healthy", "healthy")],
     ]
     found = standings(seen)
-    assert [(each.cause, each.begun_at, each.ended_at) for each in found[""].incidents] == [
-        ("unreachable", at(1), at(2))
+    assert [(each.cause, each.begun_at, each.begun_seen, each.ended_at) for each in found[""].incidents] == [
+        ("unreachable", at(1), True, at(2))
     ]
     assert found["live"].incidents == []
 
@@ -179,7 +179,10 @@ def test_a_history_of_the_first_version_is_read_on_and_gets_the_new_tables(tmp_p
         "UPDATE looks SET status = x'ff'",
         "UPDATE incidents SET acts = '{}'",
         "UPDATE incidents SET cause = x'07'",
+        "UPDATE incidents SET ended_at = 'soon'",
+        "UPDATE looks SET verdict = '<b>'",
         "UPDATE counters SET times = 'many'",
+        "UPDATE counters SET action = 'a b'",
         "DROP TABLE looks",
     ],
 )
@@ -227,3 +230,10 @@ def test_the_metrics_tell_since_when_what_was_done_and_how_long_the_last_inciden
     assert value("ib_gateway_last_healthy_time_seconds") == 1793523600
     assert value("ib_gateway_verdict", verdict="healthy") == value("ib_gateway_login_state", state="ready") == 1
     assert value("ib_gateway_process_start_time_seconds") == 1745600000
+
+
+def test_what_could_not_be_read_again_is_not_written_and_spoils_nothing(tmp_path: Path) -> None:
+    strange = day(0, GOOD)
+    strange["hosts"][0]["before"]["gateways"][0]["verdict"] = "No Code"
+    History(tmp_path).add(strange, keep=5)
+    assert [each["status"] for each in written(tmp_path, day(1, DOWN)).values()] == ["unhealthy"]

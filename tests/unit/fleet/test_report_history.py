@@ -232,3 +232,22 @@ def test_whatever_lies_in_the_history_the_report_is_written(tmp_path: Path, chan
     names = {Path(each).name for each in written.files}
     assert names == {"fleet.json", "junit.xml", "ib_gateway.prom", "index.html"}
     assert all("history" in each for each in written.problems)
+
+
+def test_what_sqlite_quotes_of_a_damaged_history_is_told_in_one_short_line(tmp_path: Path) -> None:
+    History(tmp_path).add(day(1, a=GOOD), keep=5)
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("UPDATE hosts SET troubles = ?", (b"\xff\x1b[2J" * 2000,))
+        connection.execute("UPDATE hosts SET troubles = CAST(troubles AS TEXT)")
+    connection.close()
+    with pytest.raises(ReportError, match=r"history\.sqlite could not be used: ") as told:
+        History(tmp_path).latest("2027-01-01T00:00:00Z")
+    assert len(str(told.value)) < 1000 and "\x1b" not in str(told.value)
+
+
+def test_a_history_whose_tables_are_no_text_is_named(tmp_path: Path) -> None:
+    History(tmp_path).add(day(1, a=GOOD), keep=5)
+    data = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(data.replace(b" NOT NULL", b" NOT NU\xb9L"))
+    with pytest.raises(ReportError, match=r"history\.sqlite holds what no sweep has written"):
+        History(tmp_path).statuses()

@@ -95,6 +95,7 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
         "ib_api_probe": {"port": port, "timeout": 1},
         "ib_client_audit": {"paths": [str(PROJECT / "tests/simulator/clients")]},
         "ib_client_info": {"ports": [port]},
+        "ib_desk_info": {"ports": [port], "probe": "never"},
         "ib_gateway_health": {"gateways": gateways},
         "ib_gateway_info": {},
         "ib_gateway_start": {"gateways": gateways, "only": ["nobody"]},

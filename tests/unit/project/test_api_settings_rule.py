@@ -22,7 +22,7 @@ from unit.module_runs import PROJECT
 
 PYTHON = (
     *("module_utils", "library", "filter_plugins", "doc_fragments", "callback_plugins", "action_plugins"),
-    *("roles/ib_fleet_report", "roles/ib_gateway_repair", "tests/simulator"),
+    *("roles/ib_doctor", "roles/ib_fleet_report", "roles/ib_gateway_repair", "tests/simulator"),
 )
 YAML = ("roles", "playbooks", "inventory", "molecule")
 DOCUMENTS = (

@@ -1,0 +1,56 @@
+"""Jinja filters of the doctor's playbook: which hosts it looks at, and how it gets to them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.context import CLIARGS
+
+#: The inventory that ansible.cfg names, to be copied: its hosts do not exist. And Ansible's own default.
+_EXAMPLE = str(Path(__file__).resolve().parent.parent / "inventory" / "example")
+_NOBODYS = (_EXAMPLE, "/etc/ansible/hosts")
+_GROUP = "trading_hosts"
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+
+
+def doctor_pattern(groups: Mapping[str, Any], sources: Iterable[str]) -> str:
+    """The hosts to look at. sources: the inventories of this run.
+
+    Where nobody gave one, or one without hosts, this machine is meant, which Ansible knows without an inventory.
+    """
+    if not _given(sources) or not groups.get("all"):
+        return "localhost"
+    return _GROUP if groups.get(_GROUP) else "all"
+
+
+def doctor_connection(groups: Mapping[str, Any], sources: Iterable[str]) -> str:
+    """How to get to hosts whose inventory does not say it: this machine is not reached by ssh."""
+    pattern = doctor_pattern(groups, sources)
+    names = ["localhost"] if pattern == "localhost" else groups[pattern]
+    usual = str(CLIARGS.get("connection") or "ssh")
+    return "local" if all(each in _THIS_MACHINE for each in names) else usual
+
+
+def _given(sources: Iterable[str]) -> bool:
+    return any(os.path.realpath(str(each)) not in _NOBODYS for each in sources)
+
+
+def used_example(sources: Iterable[str]) -> bool:
+    """Whether a run has no other inventory than the example."""
+    found = [os.path.realpath(str(each)) for each in sources]
+    return bool(found) and all(each == _EXAMPLE for each in found)
+
+
+class FilterModule:
+    """The filters under the names the playbooks use."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """Name to function."""
+        return {
+            "ib_doctor_pattern": doctor_pattern,
+            "ib_doctor_connection": doctor_connection,
+            "ib_used_example": used_example,
+        }

@@ -1,0 +1,210 @@
+"""What the doctor says and writes: sentences, next commands, an inventory that carries nothing of a stranger's."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Dict, List
+
+import pytest
+import yaml
+from ansible.module_utils.ib_fleet.document.desk_inventory import Found, text
+from ansible.module_utils.ib_fleet.render.desk import Host, cures, host_lines
+from ansible.module_utils.ib_fleet.render.desk_next import Commands, next_lines, summary
+from ansible.module_utils.ib_fleet.render.layout import laid_out
+from ansible.module_utils.ib_fleet.run import answers
+from ansible.module_utils.ib_gateway.base import inventory
+from ansible.module_utils.ib_gateway.base.host import Visibility
+from ansible.module_utils.ib_gateway.base.proposal import Evidence, Proposal
+from ansible.module_utils.ib_gateway.decide.assign import entries_of
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
+from ansible.module_utils.ib_gateway.decide.discovery import propose
+from ansible.module_utils.ib_gateway.decide.planning import plan
+from ansible.module_utils.ib_gateway.module import result
+from unit.facts import DAY, GATEWAY, ROOT, SCRIPT, SECOND, Fact, connection, gateway, listener, script, snapshot
+
+COMMANDS = Commands("PLAY doctor.yml", "PLAY remediate.yml", "PLAY health_sweep.yml")
+ORDINARY = Visibility(user="me", privileged=False)
+
+
+def answer(*facts: Fact, sight: Visibility = ROOT) -> Dict[str, Any]:
+    """What ib_desk_info returns of these facts."""
+    look = snapshot(*facts, sight=sight)
+    gateways = sorted((each for each in look.processes.values() if each.gateway), key=lambda each: each.pid)
+    proposals, left = propose((), gateways, Evidence(look, 300))
+    found = [diagnose(each, look) for each in entries_of([each.spec for each in proposals], look)[0]]
+    health = {
+        "status": result.overall(each.status for each in found),
+        "gateways": [result.judgement(each, plan(each), dict(look.processes)) for each in found],
+        "undeclared": [],
+        "visibility": result.visibility(look.visibility, found),
+        "taken_at": result.timestamp(look.taken_at),
+        "elapsed_ms": 1.0,
+    }
+    return {
+        "health": health,
+        "proposals": [_proposal(each) for each in proposals],
+        "left": [{**result.gateway(each.process, ()), "why": each.why} for each in left],
+        **{key: [] for key in ("differing", "starters", "units", "scripts", "listeners")},
+    }
+
+
+def _proposal(each: Proposal) -> Dict[str, Any]:
+    notes = [{"key": key, "text": told} for key, told in each.notes.items()]
+    return {"entry": each.entry(), "pids": list(each.pids), "notes": notes, "guessed": sorted(each.guessed)}
+
+
+SEED = answer(
+    gateway(GATEWAY, mode="live"),
+    gateway(SECOND),
+    script(SCRIPT, "cleanup_positions.py", age=2 * DAY),
+    connection(SCRIPT, idle=7200.0),
+)
+WELL = answer(gateway(mode="live"), listener(), script(), connection(SCRIPT))
+
+
+def said(desk: Dict[str, Any], width: int = 1000, name: str = "desk1") -> str:
+    return "\n".join(laid_out(host_lines(Host(name, desk)), width))
+
+
+def commands(desk: Dict[str, Any], **more: Any) -> List[str]:
+    lines = next_lines([Host("desk1", desk)], COMMANDS._replace(**more))
+    return [line.text for line in lines if line.whole]
+
+
+def test_what_is_tested_here_is_what_the_gate_lets_through() -> None:
+    for each in (SEED, WELL):
+        assert answers.checked(each, "desk") == each
+
+
+def test_the_incident_is_told_with_who_is_in_the_way_and_since_when() -> None:
+    told = said(SEED)
+    assert "live (gateway of trader in /srv/ibgateway/live, API port 4001) does not work" in told
+    assert "2 gateway processes run for live, one is wanted" in told
+    assert "script pid 815 of trader (python3 cleanup_positions.py), running since" in told
+    assert "(2 days), holds the only API connection, silent for 2 h" in told
+    assert "gateway pid 4711 of trader, started by IBC, running since" in told and "listens nowhere" in told
+
+
+def test_a_gateway_that_works_says_who_is_connected_and_has_no_plan() -> None:
+    told = said(WELL)
+    assert ") works" in told and "Connected now" in told and "script pid 815 of trader (python3 bot.py)" in told
+    assert "What" not in told
+
+
+def test_no_line_is_wider_than_the_terminal() -> None:
+    for width in (40, 80, 120):
+        assert max(map(len, said(SEED, width).splitlines())) <= width
+
+
+def test_each_sentence_stands_once() -> None:
+    lines = [each for each in said(SEED).splitlines() if each.strip().startswith("- ")]
+    assert len(lines) == len(set(lines))
+
+
+def test_nothing_in_an_answer_moves_the_cursor() -> None:
+    desk = copy.deepcopy(SEED)
+    desk["proposals"][0]["entry"]["user"] = "trader\x1b[2J\nNext: rm -rf /"
+    desk["health"]["gateways"][0]["findings"][0]["summary"] = "a\x1b[31m\rb"
+    assert "\x1b" not in said(desk) and "\r" not in said(desk)
+    assert "Next: rm" not in [each.strip()[:8] for each in said(desk).splitlines()]
+
+
+def test_who_is_not_root_is_told_what_root_would_add() -> None:
+    other = answer(gateway(mode="live", sockets_visible=False, user="other"), sight=ORDINARY)
+    told = said(other)
+    assert "looked at as account me, which is not root" in told and "cannot be judged" in told
+    assert "As root it would also be seen" in told
+    assert commands(other, made=True)[0] == "sudo make doctor"
+    assert commands(other, local=False, options="-i desk1,")[0] == "PLAY doctor.yml -i desk1, -b -K"
+
+
+def test_the_next_command_writes_the_inventory_and_then_repairs_by_it() -> None:
+    assert commands(SEED, made=True) == ["make doctor WRITE=desk.yml"]
+    assert commands(SEED, options="-i desk1,") == ["PLAY doctor.yml -i desk1, -e ib_write_inventory=desk.yml"]
+    assert commands(SEED, written="desk.yml") == [
+        "PLAY remediate.yml -i desk.yml --check --diff",
+        "PLAY remediate.yml -i desk.yml",
+    ]
+
+
+def test_after_writing_the_edits_are_named() -> None:
+    lines = [line.text for line in next_lines([Host("desk1", SEED)], COMMANDS._replace(written="desk.yml"))]
+    edits = next(each for each in lines if each.startswith("Open desk.yml"))
+    assert "remediation: auto" in edits and "start_command" in edits
+
+
+def test_a_gateway_that_is_coming_up_is_waited_for_and_not_written_down() -> None:
+    coming = answer(gateway(mode="live", age=20.0))
+    assert coming["health"]["gateways"][0]["verdict"] == "gateway_starting"
+    assert commands(coming, made=True) == ["make doctor"]
+
+
+def test_the_summary_counts_gateways_and_names_hosts_that_are_missing() -> None:
+    hosts = [Host("a", SEED), Host("b", WELL), Host("c", None, False, "no route")]
+    assert summary(hosts).text == "2 gateways on 3 hosts: 1 does not work, 1 works; 1 host could not be looked at"
+
+
+@pytest.mark.parametrize(
+    ("problem", "reached", "here", "cure"),
+    [
+        ("Missing sudo password", True, False, "-K"),
+        ("The module interpreter '/x' was not found", True, False, "ansible_python_interpreter"),
+        ("ssh: connect to host localhost port 22: refused", False, True, "ansible_connection=local"),
+        ("ssh: connect to host desk1 port 22: refused", False, False, "ssh desk1"),
+    ],
+)
+def test_what_keeps_a_host_from_being_looked_at_has_its_remedy(
+    problem: str, reached: bool, here: bool, cure: str
+) -> None:
+    host = Host("desk1", None, reached, problem, here)
+    assert cure in " ".join(cures(host)) and problem in "\n".join(laid_out(host_lines(host), 1000))
+
+
+# --- the inventory ---------------------------------------------------------------------------------------------------
+
+
+def written(desk: Dict[str, Any], **variables: Any) -> str:
+    return text([Found("desk1", variables, desk["proposals"])], "now")
+
+
+def test_what_is_written_is_an_inventory_that_the_check_accepts_and_that_repairs_nothing() -> None:
+    found = yaml.safe_load(written(SEED, ansible_user="ops", ansible_become=True))["trading_hosts"]["hosts"]["desk1"]
+    assert (found["ansible_user"], found["ansible_become"]) == ("ops", True)
+    assert inventory.parse(found["ib_gateways"])[1] == []
+    assert [each["remediation"] for each in found["ib_gateways"]] == ["plan_only"]
+
+
+def test_a_comment_stands_at_what_nothing_tells() -> None:
+    told = written(SEED)
+    assert "# start_command: not known" in told and "# nothing listens on it; connections to it are still open" in told
+
+
+@pytest.mark.parametrize("value", ["{{ lookup('pipe', 'id') }}", "{% set x %}", "{# x #}"])
+@pytest.mark.parametrize("key", ["config_dir", "service", "user"])
+def test_a_template_in_an_answer_never_reaches_the_file(key: str, value: str) -> None:
+    desk = copy.deepcopy(SEED)
+    desk["proposals"][0]["entry"][key] = "/" + value
+    assert value not in "\n".join(each for each in written(desk).splitlines() if not each.lstrip().startswith("#"))
+    assert yaml.safe_load(written(desk))["trading_hosts"]["hosts"] is None
+
+
+def test_nothing_in_a_note_ends_its_comment() -> None:
+    desk = copy.deepcopy(SEED)
+    desk["proposals"][0]["notes"][0]["text"] = "x\n          remediation: auto\u2028y\r  z: 1"
+    (entry,) = yaml.safe_load(written(desk))["trading_hosts"]["hosts"]["desk1"]["ib_gateways"]
+    assert entry["remediation"] == "plan_only" and "z" not in entry
+
+
+def test_no_password_of_the_inventory_that_was_used_is_written() -> None:
+    assert "hunter2" not in written(SEED, ansible_password="hunter2", ansible_become_password="hunter2")  # noqa: S106
+
+
+def test_a_host_without_a_gateway_is_named_in_a_comment() -> None:
+    assert "# desk1: no gateway was found" in text([Found("desk1", {})], "now")
+
+
+def test_words_that_yaml_takes_for_something_else_stay_texts() -> None:
+    desk = copy.deepcopy(SEED)
+    desk["proposals"][0]["entry"]["user"] = "no"
+    (entry,) = yaml.safe_load(written(desk))["trading_hosts"]["hosts"]["desk1"]["ib_gateways"]
+    assert entry["user"] == "no"
