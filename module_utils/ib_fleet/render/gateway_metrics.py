@@ -18,11 +18,11 @@ Labels = tuple[str, str, str]
 Gateways = Sequence[tuple[Labels, Mapping[str, Any]]]
 
 
-def unix(at: Optional[str]) -> Optional[float]:
-    """An RFC 3339 moment in seconds since the epoch; None where there is none."""
+def unix(at: Any) -> Optional[float]:
+    """An RFC 3339 moment in seconds since the epoch; None where there is none, or where something else stands."""
     try:
         return datetime.fromisoformat(at).timestamp() if at else None
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sqlite3
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -233,7 +234,7 @@ def test_the_metrics_tell_since_when_what_was_done_and_how_long_the_last_inciden
 
 
 def test_what_could_not_be_read_again_is_not_written_and_spoils_nothing(tmp_path: Path) -> None:
-    strange = day(0, GOOD)
+    strange = copy.deepcopy(day(0, GOOD))
     strange["hosts"][0]["before"]["gateways"][0]["verdict"] = "No Code"
     History(tmp_path).add(strange, keep=5)
     assert [each["status"] for each in written(tmp_path, day(1, DOWN)).values()] == ["unhealthy"]
