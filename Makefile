@@ -1,30 +1,44 @@
-# Needs nothing but make and Python 3.11 or newer; everything else goes into .venv.
+# Needs nothing but make and Python 3.11 or newer; everything else goes into .venv, each part when a target needs it.
 PYTHON ?= python3
 BIN := .venv/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
+# What an operator needs is there, and what a developer needs beside it.
 STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
 INTO ?= reports
 
-.PHONY: help setup demo doctor test lint types unit fuzz integration programs merge-reports clean
+.PHONY: help setup folder demo doctor test lint types unit fuzz integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## make setup        build .venv with everything the project needs
-setup: $(STAMP)
+## make setup        build .venv with what it takes to look at gateways and to repair them
+setup: folder $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt $(wildcard tests/simulator/clients/requirements-*.txt)
+# Ansible ignores an ansible.cfg that everybody may change. Some file systems have no other permissions, so it is said
+# and not refused.
+folder:
+	@[ -z "$$(find . -maxdepth 0 -perm -0002)" ] || \
+	  echo 'Everybody may write to $(CURDIR), so Ansible ignores the ansible.cfg in it. Mend it with:' \
+	    'chmod o-w $(CURDIR); or begin each command with: ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg' >&2
+
+$(STAMP): requirements.txt | folder
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo 'Python 3.11 or newer is needed; name one with: make PYTHON=python3.11 ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' || \
 	  { echo 'This Python cannot build virtual environments; on Debian: apt-get install python3-venv' >&2; exit 1; }
 	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	@touch $@
+
+# Linters, the tests' libraries, the lab and the clients that judge the simulator.
+$(DEV_STAMP): $(STAMP) requirements-dev.txt $(wildcard tests/simulator/clients/requirements-*.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	$(BIN)/python tests/simulator/official.py
 	@touch $@
 
 ## make demo         break a simulated gateway on this machine, repair it, repair it again; needs no root
-demo: $(STAMP)
+demo: folder $(STAMP)
 	@$(BIN)/python tests/simulator/demo.py
 
 # WRITE=FILE writes what was found as an inventory; ARGS= takes any option of ansible-playbook, such as -i or -v. The
@@ -38,35 +52,35 @@ doctor: $(STAMP)
 test: lint unit integration molecule
 
 ## make lint         style, types, playbooks
-lint: $(STAMP) types
+lint: $(DEV_STAMP) types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/yamllint --strict .
 	$(BIN)/ansible-lint --offline --profile production --strict
 
-types: $(STAMP)
+types: $(DEV_STAMP)
 	$(BIN)/mypy --package ansible.module_utils.ib_gateway --package ansible.module_utils.ib_audit \
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
 	  action_plugins/checked_module.py roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins \
-	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench
+	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench collection
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 	$(BIN)/mypy roles/ib_live_probe/files/ib_gateway_probe.py
 	$(BIN)/mypy roles/ib_live_probe/package/assemble.py
 	$(BIN)/mypy roles/ib_client_kit/package/ib_connect roles/ib_client_kit/package/assemble.py
 
 ## make unit         the fast part of the tests, seconds
-unit: $(STAMP)
+unit: $(DEV_STAMP)
 	$(BIN)/pytest -q -n auto -m 'not integration' tests/unit tests/lab tests/hostile
 
 ## make fuzz MINUTES=3  damaged input for every parser that reads what others wrote; SEED= and PARSER= narrow it
 MINUTES ?= 3
-fuzz: $(STAMP)
+fuzz: $(DEV_STAMP)
 	@$(BIN)/python tests/hostile/fuzz.py --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser '$(PARSER)')
 
 ## make merge-reports INVENTORY=... FROM='slices/*' INTO=reports   one report out of several controllers' reports
-merge-reports: $(STAMP)
-	@$(BIN)/ansible-playbook playbooks/merge_reports.yml -i $(INVENTORY) \
+merge-reports: folder $(STAMP)
+	@ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg $(BIN)/ansible-playbook playbooks/merge_reports.yml -i $(INVENTORY) \
 	  -e '{"ib_merge_from": "$(FROM)", "ib_report_dir": "$(INTO)"}'
 
 # The page is tested in a real browser, and a look's system calls are counted. Where the programs for it are missing,
@@ -80,12 +94,13 @@ programs:
 	  else echo 'one of $(PACKAGES) is missing: what needs it is not tested' >&2; fi
 
 ## make integration  real processes, sockets and playbooks
-integration: $(STAMP) programs
+integration: $(DEV_STAMP) programs
 	$(BIN)/pytest -q -n auto -m 'not alone' --durations=10 tests/integration tests/simulator tests/hostile/test_attacker.py
 	$(BIN)/pytest -q -m alone tests/integration
 
 include molecule/molecule.mk
 include bench/bench.mk
+include collection/collection.mk
 
 clean:
-	rm -rf .venv .demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible
+	rm -rf .venv .demo reports build .pytest_cache .mypy_cache .ruff_cache .hypothesis .ansible

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Sends a module as Ansible would, and lets what the host answers through the one gate, ib_fleet/run/answers.py.
 
 The files beside this one are links to it, one for each module that a playbook names: Ansible takes an action plugin

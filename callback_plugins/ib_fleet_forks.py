@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Loads once what the workers of a run would load for themselves."""
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.run import answers, packing, task_results  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import answers, naming, packing, task_results  # noqa: E402 - needs the path above
 
 DOCUMENTATION = r"""
 name: ib_fleet_forks
@@ -45,7 +46,8 @@ except ImportError:  # before ansible-core 2.19 every text is a template
 _OURS = "ib_"
 #: Of gc.set_threshold: less often than Python's own, and still in a run of hours.
 _THRESHOLDS = (50_000, 20, 100)
-_LOOKS, _REPAIRS = "ib_gateway_diagnose", "ib_gateway_repair"
+_LOOKS = "ib_gateway_diagnose"
+_REPAIRS = "ib_gateway_repair"
 #: What a worker imports to send a module and to read its answer, beside its plugins. Some of it is Ansible's own affair
 #: and may be elsewhere in its next release; then each worker imports it for itself.
 _MODULES = (
@@ -71,7 +73,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002 - Ansible's signature
         """The workers of this task are about to be forked."""
-        role = task._role.get_name() if task._role is not None else ""
+        role = naming.short(task._role.get_name()) if task._role is not None else ""
         if not role.startswith(_OURS):
             return
         if role == _LOOKS:
@@ -84,7 +86,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host has answered."""
-        if task_results.task(result).action.rpartition(".")[2] != packing.LOOK:
+        if naming.short(task_results.task(result).action) != packing.LOOK:
             return
         for gateway in task_results.answer(result).get("gateways", []):
             self._steps.update(step["action"] for step in gateway["plan"]["steps"])
@@ -107,7 +109,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 def _load() -> None:
     # Asked for one filter or one test, Ansible loads all files that could hold it.
     Templar(loader=None).template(trust_as_template("{{ lookup('env', 'HOME') | default('') is defined }}"))
-    for name in ("normal", packing.LOOK):
+    for name in ("normal", naming.full(packing.LOOK)):
         action_loader.get(name, class_only=True)
     answers.checked({"status": "unknown", "gateways": [], "taken_at": "", "reset_window": ""}, "look")
     for name in _MODULES:

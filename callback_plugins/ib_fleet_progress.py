@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shows how far a look over the fleet has come, and at the end what was found, beside the usual output."""
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
+from ansible.module_utils.ib_fleet.render import terminal  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.render.layout import laid_out  # noqa: E402
 from ansible.module_utils.ib_fleet.render.progress import WORTH_TELLING, Tally  # noqa: E402
-from ansible.module_utils.ib_fleet.render.terminal import plain, show  # noqa: E402
-from ansible.module_utils.ib_fleet.run import clock, task_results  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import clock, naming, screen, task_results  # noqa: E402
 from rich.console import Console  # noqa: E402
 from rich.file_proxy import FileProxy  # noqa: E402
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: E402
@@ -32,12 +34,13 @@ description:
   - While hosts are looked at, says how many are done, how many of them are not healthy, and how long it will take on.
   - At the end, shows one table with identical findings grouped across hosts, and the next command to run.
   - On a terminal it draws a bar, elsewhere it writes a line for each tenth of the fleet.
-  - It adds to the output of the C(default) callback and takes nothing away from it.
+  - It adds to the output of the stdout callback, whichever that is, and takes nothing away from it.
 requirements:
   - enabled in C(callbacks_enabled)
 """
 
-_LOOK, _REPORT = "ib_gateway_health", "ib_fleet_write"
+_LOOK = "ib_gateway_health"
+_REPORT = "ib_fleet_write"
 _TITLES = {"ib_gateway_diagnose": "look", "ib_gateway_verify": "proof"}
 
 
@@ -77,8 +80,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
     def v2_playbook_on_task_start(self, task: Any, is_conditional: bool) -> None:  # noqa: ARG002 - Ansible's signature
         """A look begins, or the one before it is over."""
         self._finish()
-        role = task._role.get_name() if task._role else ""
-        if _last(task.action) == _LOOK and role in _TITLES:
+        role = naming.short(task._role.get_name()) if task._role else ""
+        if naming.short(task.action) == _LOOK and role in _TITLES:
             self._task = task._uuid
             self._tally = Tally(_TITLES[role], self._count(), time.monotonic())
             if sys.stdout.isatty() and self._tally.total >= WORTH_TELLING:
@@ -86,7 +89,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """A host was judged, or the report is written."""
-        if _last(task_results.task(result).action) == _REPORT:
+        if naming.short(task_results.task(result).action) == _REPORT:
             self._overview = task_results.answer(result).get("overview")
         self._note(result, str(task_results.answer(result).get("status", "unknown")))
 
@@ -103,11 +106,11 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         self._finish()
         if self._overview is None:
             return
-        if sys.stdout.isatty():
-            show(self._overview, Console())
-        else:
-            for line in plain(self._overview):
-                self._display.display(line)
+        told = list(terminal.lines(self._overview))
+        for row in laid_out(told, screen.width(), screen.coloured()):
+            self._display.display(row, screen_only=True)
+        for row in laid_out(told, screen.width()):
+            self._display.display(row, log_only=True)
 
     def _note(self, result: Any, status: str) -> None:
         tally = self._tally
@@ -117,6 +120,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], completed=tally.done, total=tally.total, unhealthy=tally.unhealthy)
             self._bar.refresh()
+            if tally.done == tally.total:  # the bar is gone before anybody tells what was found
+                self._finish()
             return
         line = tally.line(time.monotonic())
         if line:
@@ -156,8 +161,3 @@ def _give_back_output() -> None:
 
 
 os.register_at_fork(after_in_child=_give_back_output)
-
-
-def _last(action: str) -> str:
-    """An action's name without its collection."""
-    return action.rpartition(".")[2]

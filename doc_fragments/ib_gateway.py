@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Documentation that several modules share."""
 
 from __future__ import annotations

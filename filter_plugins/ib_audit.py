@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Jinja filters of the audit of trading scripts: each hands its input to a pure function of module_utils."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Jinja filters of the doctor's playbook: which hosts it looks at, and how it gets to them."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Opens one API session and says how far it came."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Audits trading scripts without running them, and on request mends what can be mended safely."""
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ problems:
       type: int
       returned: always
       sample: 12
-    column: {description: The column, from 1. V(0) likewise., type: int, returned: always, sample: 47}
+    column: {description: "The column, from 1. V(0) likewise.", type: int, returned: always, sample: 47}
     snippet:
       description: The line, with passwords hidden and account numbers masked.
       type: str
@@ -244,7 +245,8 @@ from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 
 #: Seconds for the rules on one file, and for one audit of a host; a rewrite takes two or three audits.
-SECONDS_EACH, SECONDS_ALL = 5.0, 40.0
+SECONDS_EACH = 5.0
+SECONDS_ALL = 40.0
 #: Seconds a call may take on purpose, beside the minute that every module has.
 _PATIENCE = 120.0
 

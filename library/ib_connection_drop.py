@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Cuts exactly the API connections a plan names."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Finds the gateways of a host that no inventory declares, and judges them."""
 
 from __future__ import annotations

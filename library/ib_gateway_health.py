@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Looks at a host's gateways, judges them, and plans what would repair them."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Lists the gateway processes of a host."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Has gateways make their link to the broker anew, by IBC's command server."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Restarts exactly the gateways a plan names."""
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ description:
     allow that, it is asked to end by SIGTERM first, and the unit is told only when it has ended in O(grace_period).
   - Any other gateway is ended as M(ib_process_stop) ends one, and started by its entry's unit or start_command.
   - A process that has ended since the plan was made is started anew, unless another gateway of the entry runs by then.
-    Nothing is restarted or started while another one than the plan named does.
+    While a gateway of the entry runs that the plan did not name, nothing is started or restarted.
   - Each gateway is dealt with on its own. What fails for one does not keep the others from being restarted; the module
     fails when something failed and no gateway was restarted.
   - Does not wait for the port, unless it is to look afterwards (O(then_look)). M(ib_gateway_wait) does.

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Restarts gateways by IBC's command server, with their login kept."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Starts gateways that do not run."""
 
 from __future__ import annotations
@@ -169,7 +170,7 @@ waited:
 from typing import Any, Dict, List
 
 from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
-from ansible.module_utils.ib_gateway.act.stop_process import Refused
+from ansible.module_utils.ib_gateway.act.held_process import Refused
 from ansible.module_utils.ib_gateway.base.actions import START
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Entry, Step

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Waits until gateways listen."""
 
 from __future__ import annotations

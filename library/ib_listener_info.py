@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Lists who listens on the API ports of a host."""
 
 from __future__ import annotations

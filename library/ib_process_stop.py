@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Stops exactly the processes a plan names."""
 
 from __future__ import annotations
@@ -204,6 +205,7 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible.module_utils.ib_gateway.act import action_session, stop_process
 from ansible.module_utils.ib_gateway.act.action_session import ActionSession
+from ansible.module_utils.ib_gateway.act.held_process import Target
 from ansible.module_utils.ib_gateway.base.actions import STOP_CLIENT, STOP_GATEWAY
 from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, WOULD, Outcome
@@ -243,7 +245,7 @@ _LONGEST_GRACE = 600.0
 #: What a process of a step's must still be.
 _ROLES = {STOP_CLIENT: "client", STOP_GATEWAY: "gateway"}
 
-Named = Tuple[Step, stop_process.Target]
+Named = Tuple[Step, Target]
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
@@ -265,12 +267,12 @@ def work(module: GatewayModule) -> Dict[str, Any]:
 def _named(module: GatewayModule, session: ActionSession) -> List[Named]:
     """The steps, and the process that each one means."""
     found = [
-        (step, stop_process.Target.named({**step.target, "gateway": step.gateway, "role": _ROLES[step.action]}))
+        (step, Target.named({**step.target, "gateway": step.gateway, "role": _ROLES[step.action]}))
         for step in steps_of(module, STOP_CLIENT, STOP_GATEWAY)
     ]
     for each in module.params["processes"] or ():
         action = STOP_GATEWAY if each["role"] == "gateway" else STOP_CLIENT
-        found.append((Step(action, each["gateway"] or "", each, "", ""), stop_process.Target.named(each)))
+        found.append((Step(action, each["gateway"] or "", each, "", ""), Target.named(each)))
     names = {spec.name for spec in session.specs}
     for step, target in found if session.authorized else ():
         if step.gateway not in names or target.role is None:
@@ -290,7 +292,7 @@ def _stop(module: GatewayModule, session: ActionSession, named: List[Named]) -> 
     steps = {(target.pid, target.gateway): step for step, target in named}
     begun: Dict[Tuple[int, Optional[str]], int] = {}
 
-    def announce(target: stop_process.Target) -> None:
+    def announce(target: Target) -> None:
         step = steps[target.pid, target.gateway]
         summary = action_session.summary_of(target, step.target.get("command") or ())
         begun[target.pid, target.gateway] = session.begin(step.action, step.gateway, summary)

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Begins a repair of a host: takes its lease and says which gateways may be acted on."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Ends a repair of a host: writes down what was proven, and gives the lease back."""
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Pauses repairs of a host, or of all hosts of a controller, until a moment."""
 
 from __future__ import annotations

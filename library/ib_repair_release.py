@@ -1,4 +1,5 @@
 #!/usr/bin/python
+# SPDX-License-Identifier: Apache-2.0
 """Lifts the latches of gateways, by a person's will."""
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import random
 import sqlite3
@@ -17,16 +18,28 @@ from ansible.module_utils.ib_fleet.document import fleet_document, merge, next_c
 from ansible.module_utils.ib_fleet.document.bounds import MOST_OF_A_HOST, excess
 from ansible.module_utils.ib_fleet.document.changes import known_of
 from ansible.module_utils.ib_fleet.document.report_error import ReportError
-from ansible.module_utils.ib_fleet.render import junit, metrics, overview, terminal
+from ansible.module_utils.ib_fleet.render import junit, layout, metrics, overview, terminal
 from ansible.module_utils.ib_fleet.run import answers
 from ansible.module_utils.ib_fleet.store import documents
 from ansible.module_utils.ib_fleet.store.history import FILE, History
 from unit import fleets
 from unit.audited import spec
+from unit.module_runs import PROJECT
 
 from hostile.fuzz import Parser
-from hostile.mutations import damaged, repeated
+from hostile.mutations import damaged, mutations, repeated
 
+
+def _plugin() -> Any:
+    script = PROJECT / "roles" / "ib_fleet_report" / "files" / "check_ib_gateway.py"
+    found = importlib.util.spec_from_file_location("check_ib_gateway", script)
+    assert found and found.loader
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+check_ib_gateway = _plugin()
 SLICE = fleets.document(
     fleets.host("well", fleets.looks()["two"], fleets.looks()["good"], groups=("london",)),
     fleets.host("lost", fleets.UNREACHABLE),
@@ -51,10 +64,11 @@ def read_json(data: bytes) -> Any:
 
 
 def slice_of_a_fleet(data: bytes) -> None:
-    """A slice that the schema lets pass can be merged and shown in every form."""
+    """A slice that the schema lets pass can be shown in every form, and merged as well."""
     found = read_json(data)
     if documents.problems(found):
         return
+    metrics.prometheus(found)
     merged = merge.merge([found, SLICE])
     documents.text(merged)
     known_of(merged)
@@ -62,7 +76,7 @@ def slice_of_a_fleet(data: bytes) -> None:
     next_commands.next_commands(merged)
     junit.junit(merged)
     metrics.prometheus(merged)
-    list(terminal.plain(overview.overview(merged)))
+    list(layout.laid_out(terminal.lines(overview.overview(merged)), 80))
 
 
 def answer_of_a_host(data: bytes) -> None:
@@ -75,6 +89,15 @@ def answer_of_a_host(data: bytes) -> None:
         if sort == "look":
             host = fleet_document.host_document("desk", {"ib_gateway_diagnose_result": passed, "group_names": []})
             documents.text(fleets.document(host))
+
+
+def monitoring(data: bytes) -> None:
+    """The monitoring plugin, which checks no schema: one line and one of its codes, whatever the report says."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        code, line = check_ib_gateway.check(file.name, "well", 3600.0)
+        assert code in range(4) and line.isprintable()
 
 
 def past(data: bytes) -> None:
@@ -136,6 +159,7 @@ def _strange_history(chance: random.Random) -> bytes:
         return file.read_bytes()
 
 
+_DAMAGED_TEXT = mutations([documents.text(SLICE).encode()], 1 << 15)
 _JSON_ERRORS = (ValueError, RecursionError)
 REPORTS = (
     Parser(
@@ -153,6 +177,18 @@ REPORTS = (
         _JSON_ERRORS,
         make=lambda chance: some_json(chance.choice(list(ANSWER.values())), chance),
         grows=False,
+    ),
+    Parser(
+        "monitoring plugin",
+        (monitoring,),
+        (documents.text(SLICE).encode(), b'{"hosts": []}'),
+        most=1 << 15,
+        make=lambda chance: (
+            some_json(SLICE, chance)
+            if chance.random() < 0.6
+            else mutations([documents.text(SLICE).encode()], 1 << 15)(chance)
+        ),
+        endless=(repeated(b"["), repeated(b'{"hosts":'), repeated(b"9", b'{"hosts": ')),
     ),
     Parser("history", (past,), (_HISTORY,), (ReportError,), make=_strange_history, grows=False),
 )

@@ -31,6 +31,8 @@ MOST_SECONDS = 10.0
 #: Seconds of the processor below which growth is not looked at, and the most that four times the input may cost.
 _NOTICEABLE, _MOST_GROWTH = 0.1, 9.0
 _TRIES = 3
+#: Seconds of the processor that a parser gets before it is the next one's turn.
+_TURN = 0.5
 
 
 @dataclass(frozen=True)
@@ -116,12 +118,14 @@ def taken(parser: Parser, data: bytes) -> str:
     return ""
 
 
-def fuzz(parser: Parser, seed: int, numbers: Sequence[int], until: float = float("inf")) -> Tuple[int, List[Failure]]:
-    """(how many inputs were tried, those that failed). until: when to stop, on the clock that only goes forward."""
+def fuzz(
+    parser: Parser, seed: int, numbers: Sequence[int], over: Callable[[], bool] = lambda: False
+) -> Tuple[int, List[Failure]]:
+    """(how many inputs were tried, those that failed). over: whether to stop before the next one."""
     found: List[Failure] = []
     tried = 0
     for number in numbers:
-        if time.monotonic() >= until:
+        if over():
             break
         data = made(parser, seed, number)
         why = taken(parser, data)
@@ -205,14 +209,19 @@ def main(arguments: List[str]) -> int:
 
 
 def _until(parsers: Sequence[Parser], seed: int, end: float) -> List[Failure]:
+    """Each parser gets the same time of the processor in each turn, however busy the machine is."""
     failures: List[Failure] = []
     counts = dict.fromkeys((each.name for each in parsers), 0)
     turn = 0
     while time.monotonic() < end:
         for parser in parsers:
             start = counts[parser.name]
-            until = min(end, time.monotonic() + 1)
-            tried, found = fuzz(parser, seed, range(start, start + 10_000), until)
+            turn_ends = time.process_time() + _TURN
+
+            def over(turn_ends: float = turn_ends) -> bool:
+                return time.process_time() >= turn_ends or time.monotonic() >= end
+
+            tried, found = fuzz(parser, seed, range(start, start + 100_000), over)
             counts[parser.name] += tried
             failures += found[: 3 - sum(each.parser == parser.name for each in failures)]
             grown = growth(parser, seed, turn) if parser.grows else None

@@ -82,14 +82,17 @@ def damaged(value: Any, chance: random.Random) -> Any:
         spots = list(_places(found))
         if not spots:
             return found
-        where, key = chance.choice(spots)
-        how = chance.randrange(5)
+        where, key = chance.choice(spots if chance.random() < 0.7 else spots[:20])  # the outermost come first
+        how = chance.randrange(6)
         if how == 0:
             del where[key]
         elif how == 1 and isinstance(where, dict):
             where[chance.choice((key, "pid", "reason", "name", ""))] = _junk(chance)
         elif how == 2 and isinstance(where, list):
             where.extend([where[key]] * chance.choice((1, 30)))
+        elif how == 5 and isinstance(where[key], str) and where[key]:
+            place = chance.randrange(len(where[key]))
+            where[key] = where[key][:place] + chance.choice("0139:-Zz \n\u202e") + where[key][place + 1 :]
         elif how == 3:
             other, its = chance.choice(spots)
             where[key] = copy.deepcopy(other[its]) if its in other or isinstance(other, list) else None
@@ -118,7 +121,7 @@ def _junk(chance: random.Random) -> Any:
     return chance.choice(
         [
             *(None, True, False, 0, -1, 1, 4001, 2**63, 10**30, 0.5, -1e308, 1e308, float("nan"), float("inf")),
-            *("", "x", "healthy", "unknown", "2026-11-22T09:00:00Z", "\x1b[2J", "half \udcff", "\u202e", "a" * 5000),
+            *("", "x", "healthy", "unknown", "2027-02-30T09:00:00Z", "\x1b[2J", "half \udcff", "\u202e", "a" * 5000),
             *([], {}, [None], several, deep),
         ]
     )

@@ -21,7 +21,7 @@ from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, free_port
 from simulator.program import python_home
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
-_RECAP = re.compile(r"^(\S+)\s*:\s+(ok=.*)$", re.MULTILINE)
+_RECAP = re.compile(r"^\s*(\S+)\s*:\s+(ok=.*)$", re.MULTILINE)
 _PLAYBOOK_LIMIT = 170
 
 
@@ -144,7 +144,7 @@ class Desk:
         done = subprocess.run(
             [*command, "-e", json.dumps({"ib_report_dir": str(reports), **self.settings}), *options],
             cwd=PROJECT,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "200"},
+            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": os.environ.get("DESK_COLUMNS", "1000")},
             capture_output=True,
             text=True,
             timeout=_PLAYBOOK_LIMIT,

@@ -170,6 +170,16 @@ def ordinary_user(desk: Desk) -> dict[str, Any]:
     """Somebody without rights looks at the gateway of another account."""
     gateway = desk.gateway(launcher="ibc")
     desk.script()
+    return {**_as_nobody(), "gateway": gateway.pid}
+
+
+def ordinary_user_at_the_incident(desk: Desk) -> dict[str, Any]:
+    for launcher in ("ibc", "native", "ibc"):
+        desk.gateway("no-listener", launcher=launcher)
+    return _as_nobody()
+
+
+def _as_nobody() -> dict[str, Any]:
     looked()  # who has lost his rights may not be able to load the interpreter's files any more
 
     def drop() -> None:
@@ -177,7 +187,7 @@ def ordinary_user(desk: Desk) -> dict[str, Any]:
         os.setresgid(65534, 65534, 65534)
         os.setresuid(65534, 65534, 65534)
 
-    return {**said(run_module_as(drop, "ib_desk_info", probe_timeout=1.0)), "gateway": gateway.pid}
+    return said(run_module_as(drop, "ib_desk_info", probe_timeout=1.0))
 
 
 def wrong_keys(desk: Desk) -> dict[str, Any]:
@@ -283,8 +293,8 @@ def _json(**variables: Any) -> str:
 SCENARIOS: dict[str, Callable[[Desk], dict[str, Any]]] = {
     each.__name__: each
     for each in (
-        *(nothing, healthy, read_only, faults, second_factor, other_port, beside, ordinary_user, wrong_keys),
-        *(round_trip, seed, elsewhere),
+        *(nothing, healthy, read_only, faults, second_factor, other_port, beside, wrong_keys, round_trip),
+        *(ordinary_user, ordinary_user_at_the_incident, seed, elsewhere),
     )
 }
 

@@ -12,7 +12,7 @@ TESTS = Path(__file__).resolve().parent.parent / "unit" / "test_ib_connect_ibapi
 
 
 def test_all_that_holds_with_the_newest_release_holds_with_this_one() -> None:
-    assert FOLDER.is_dir(), f"{FOLDER} is missing: run make setup"
+    assert FOLDER.is_dir(), f"{FOLDER} is missing: run make unit, which installs it"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", str(TESTS)]
     done = subprocess.run(
         command,

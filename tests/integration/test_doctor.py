@@ -103,6 +103,12 @@ def test_an_ordinary_user_gets_what_can_be_seen_and_what_root_would_add(tmp_path
     assert "As root it would also be seen" in found["said"]
 
 
+def test_an_ordinary_user_sees_the_incident_of_another_account(tmp_path: Path) -> None:
+    found = played("ordinary_user_at_the_incident", tmp_path)
+    assert "3 gateway processes run for live, one is wanted" in found["said"]
+    assert "nothing listens on port 4001" in found["said"]
+
+
 def test_a_wrong_folder_or_account_is_named_beside_the_process_that_differs(tmp_path: Path) -> None:
     found = played("wrong_keys", tmp_path)
     assert found["folder"]["verdict"] == found["user"]["verdict"] == "gateway_not_running"

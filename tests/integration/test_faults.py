@@ -226,13 +226,13 @@ def test_three_working_scripts_do_not_compete_where_no_limit_is_declared(desk: D
     assert (found["status"], codes(found), actions(found)) == ("healthy", set(), [])
 
 
-def test_a_gateway_that_a_signal_has_stopped_is_told_and_left_alone(desk: Desk) -> None:
+def test_a_gateway_that_a_signal_has_stopped_is_to_be_let_go_on(desk: Desk) -> None:
     gateway = desk.gateway()
     os.kill(gateway.pid, signal.SIGSTOP)
     until(lambda: Path(f"/proc/{gateway.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
     found = look(desk)
-    assert (codes(found), actions(found)) == ({"gateway_frozen"}, [])
-    assert "kill -CONT" in found["plan"]["withheld"][0] and str(gateway.pid) in found["plan"]["withheld"][0]
+    assert (codes(found), actions(found)) == ({"gateway_frozen"}, ["resume"])
+    assert found["plan"]["steps"][0]["target"]["pid"] == gateway.pid and found["plan"]["withheld"] == []
 
 
 def test_connections_nobody_accepts_fill_the_queue_and_are_not_added_to(desk: Desk) -> None:

@@ -43,8 +43,8 @@ _BASE = (
     "base.classify base.command_line base.findings base.host base.inventory base.keys base.login base.plan base.probe "
     "base.redaction base.spec base.unit"
 )
-#: Which gateway is whose, and who uses it.
-ASSIGN = "decide.assign decide.clients"
+#: Which gateway is whose, by which of its ports, and who uses it.
+ASSIGN = "decide.assign decide.clients decide.ports"
 SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
 #: What a plan with steps takes.
 STEPS = "base.actions base.command_line base.outcome base.steps"

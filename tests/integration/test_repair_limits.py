@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.ib_gateway.observe import stopped
 from simulator.launch import free_port
 
 from integration.desk import Desk, Run, alive, local, until
@@ -180,7 +183,7 @@ def test_limits_that_cannot_be_right_end_the_run_before_any_host_is_touched(
     desk: Desk, setting: dict[str, Any], named: str
 ) -> None:
     run = remediate(desk, "-e", json.dumps(setting))
-    assert run.rc != 0 and named in " ".join(run.output.split()) and "Look at the gateways" not in run.output
+    assert run.rc != 0 and named in " ".join(run.output.split()) and "Looking at" not in run.output
 
 
 def test_a_host_that_another_run_repairs_is_left_to_it(desk: Desk) -> None:
@@ -229,6 +232,32 @@ def fleet(desk: Desk) -> dict[str, Any]:
 
     well = local(ib_gateways=[desk.entry()])
     return {"trading_hosts": {"hosts": {"well": well, "first": host("first"), "second": host("second")}}}
+
+
+def test_a_plan_that_has_aged_while_another_host_was_repaired_is_made_anew(desk: Desk) -> None:
+    """Hosts take their steps together, so that one waits for the slowest: its plan is then too old to be acted on."""
+    old = fallen(desk)
+    script = desk.folder / "cleanup_positions.py"
+    script.write_text("import time; time.sleep(300)")
+    named = desk.bystander(sys.executable, str(script))
+    slow = desk.prepared(port=free_port(), config_dir=desk.folder / "slow", listen_after=40.0)
+    desk.bystander(*slow.command())
+    patterns = [re.escape(str(script))]
+    one = desk.entry(client_patterns=patterns)
+    other = {**desk.entry(start_timeout=60), "name": "slow", "port": slow.port, "config_dir": str(slow.config_dir)}
+    desk.settings.pop("ib_repair_state_dir")
+    hosts = {
+        name: local(ib_gateways=[entry], ib_repair_state_dir=str(desk.folder / name))
+        for name, entry in (("desk", one), ("other", other))
+    }
+    desk.settings.update(ib_repair_storm_share=1, ib_repair_storm_same=1, ib_gateway_repair_plan_max_age=12)
+    run = desk.play("remediate.yml", inventory={"trading_hosts": {"hosts": hosts}})
+    outcomes = {
+        name: [(each["action"], each["result"]) for part in run.host(name)["done"] for each in part["outcomes"]]
+        for name in hosts
+    }
+    assert outcomes == {"desk": [("stop_client", "done"), ("restart", "done")], "other": [("wait", "done")]}, run.output
+    assert run.rc == 0 and named.wait(5) is not None and not alive(old)
 
 
 def test_in_a_storm_nobody_is_touched_and_the_run_fails(desk: Desk) -> None:
@@ -322,11 +351,24 @@ def test_a_gateway_that_does_not_end_is_killed_where_its_entry_allows_it(desk: D
     assert not alive(stubborn.pid) and len(desk.listening()) == 1
 
 
-def test_a_frozen_gateway_gets_no_signal_that_would_end_it_later(desk: Desk) -> None:
+def test_a_frozen_gateway_is_let_go_on_and_gets_no_signal_that_would_end_it(desk: Desk) -> None:
     frozen = desk.gateway()
     os.kill(frozen.pid, signal.SIGSTOP)
+    promised = remediate(desk, "--check", allow_kill=True)
+    assert "would resume pid %d" % frozen.pid in " ".join(promised.output.split()), promised.output
     run = remediate(desk, allow_kill=True)
-    assert run.rc != 0 and run.codes() == {"gateway_frozen"} and "kill -CONT" in " ".join(run.output.split())
-    os.kill(frozen.pid, signal.SIGCONT)
+    assert run.codes() == {"gateway_frozen"}
+    assert run.rc == 0 and desk.listening() == [frozen.pid], run.output
     again = remediate(desk)
-    assert again.rc == 0 and desk.listening() == [frozen.pid], again.output
+    assert again.rc == 0 and again.recap()["changed"] == 0 and desk.listening() == [frozen.pid], again.output
+
+
+def test_a_frozen_gateway_that_a_waiting_sigterm_would_end_is_told_and_left(desk: Desk) -> None:
+    frozen = desk.gateway()
+    os.kill(frozen.pid, signal.SIGSTOP)
+    until(lambda: stopped.state_of(frozen.pid) == "T")  # of two signals that wait the kernel delivers SIGTERM first
+    os.kill(frozen.pid, signal.SIGTERM)
+    run = remediate(desk, allow_kill=True)
+    told = " ".join(run.output.split())
+    assert run.rc != 0 and run.codes() == {"gateway_frozen"}, run.output
+    assert "kill -CONT" in told and "SIGTERM waits for it" in told and alive(frozen.pid)

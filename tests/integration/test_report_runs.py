@@ -77,7 +77,7 @@ def test_the_report_of_a_sweep_over_a_healthy_a_broken_an_unreachable_and_an_unj
     assert kinds == {"away": {Error}, "unjudged": {Error}, "broken": {Failure}, "healthy": set()}
     healthy = run.host("healthy")["timings"]
     assert healthy["looked_at"] and healthy["look_ms"] > 0 and healthy["proof_ms"] is None
-    assert "Show the report, and require that it is whole" in run.output and "not whole" not in run.output
+    assert "FLEET: " in run.output and "not whole" not in run.output
 
 
 def test_a_repair_ends_with_the_same_report_and_check_mode_writes_it_too(desk: Desk) -> None:
@@ -151,7 +151,7 @@ def test_a_report_that_cannot_be_written_fails_the_run_after_it_has_told_what_wa
     (desk.folder / "file").write_text("in the way")
     run = desk.play(SWEEP, "-e", f"ib_report_dir={desk.folder}/file/reports")
     assert run.rc != 0 and run.report == {}
-    assert "1 host(s): 1 healthy" in run.output and "The report is not whole" in run.output
+    assert "1 host: 1 healthy" in run.output and "The report is not whole" in run.output
     assert f"the report folder {desk.folder}/file/reports could not be made" in " ".join(run.output.split())
 
 
@@ -164,8 +164,8 @@ def test_without_a_terminal_progress_and_the_end_come_as_plain_lines(
     run = desk.play(SWEEP, "-v", inventory=hosts(**{f"desk{each}": local(ib_gateways=[down]) for each in range(5)}))
     lines = run.output.splitlines()
     assert "look: 5 of 5 hosts done, 5 not healthy" in lines
-    end = lines.index("FLEET: 5 host(s): 5 unhealthy")
-    assert "gateway_not_running     5 host(s): desk0, desk1, desk2, desk3, desk4" in lines[end + 1]
+    end = lines.index("FLEET: 5 hosts: 5 unhealthy")
+    assert "gateway_not_running   5 hosts: desk0, desk1, desk2, desk3, desk4" in lines[end + 1]
     assert lines[-2] == "NEXT, to see what a repair would do:"
     assert lines[-1].startswith("  ansible-playbook remediate.yml") and lines[-1].endswith("--check --diff")
     assert f"PAGE: {reports(desk) / 'index.html'}" in lines
@@ -202,7 +202,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_nothing_else_is_lost_or_broken(desk: D
         told = [line for line in shown.splitlines() if f"ok: [{name}] => " in line and '"elapsed_ms"' in line]
         assert json.loads(told[0].partition(" => ")[2])["status"] == "unhealthy"
     end = shown[shown.index("PLAY RECAP") :]
-    assert "FLEET  6 host(s): 6 unhealthy" in end and "desk0, desk1, desk2, desk3, desk4, desk5" in end
+    assert "FLEET: 6 hosts: 6 unhealthy" in end and "desk0, desk1, desk2, desk3, desk4, desk5" in end
     assert end.rstrip().endswith("--check --diff")
 
 

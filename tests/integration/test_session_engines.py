@@ -278,6 +278,13 @@ def test_without_a_library_it_is_said_how_to_add_one(monkeypatch: pytest.MonkeyP
     assert session.how_to_add() == str(caught.value)
 
 
+def test_where_the_interpreter_is_the_system_s_own_the_way_needs_no_pip_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "prefix", sys.base_prefix)
+    told = session.how_to_add()
+    assert "playbooks/install_host_runtime.yml" in told and "python3 -m venv /opt/ib-session" in told
+    assert f"{sys.executable} -m pip" not in told
+
+
 def test_ib_insync_is_preferred_and_ib_async_stands_in(monkeypatch: pytest.MonkeyPatch) -> None:
     assert session.available() == "ib_insync"
     real = importlib.util.find_spec

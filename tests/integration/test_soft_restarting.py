@@ -157,10 +157,23 @@ def test_a_login_from_before_the_broker_s_reset_is_not_restarted_for_its_sake(de
     assert "a person has to give" in steps[0]["reason"]
 
 
-@pytest.mark.parametrize(("ini", "told"), [("", True), ("AutoRestartTime=11:45 PM\n", False)])
-def test_a_plan_tells_whether_the_daily_restart_moves(desk: Desk, keep: Keep, ini: str, told: bool) -> None:
-    keep(FAULT, ini=ini)
-    assert ("daily restart time" in planned(desk).steps("soft_restart")[0]["reason"]) is told
+@pytest.mark.parametrize(
+    ("ini", "told"), [("", "do not set AutoRestartTime"), ("AutoRestartTime=11:45 PM\n", ""), (None, "not be read")]
+)
+def test_plan_check_mode_and_report_tell_whether_the_daily_restart_moves(
+    desk: Desk, keep: Keep, ini: str | None, told: str
+) -> None:
+    kept = keep(FAULT, ini=ini or "")
+    if ini is None:
+        (desk.config_dir / "config.ini").unlink()
+    repair = planned(desk, ibc_command_port=kept.ready_state()["command_port"])
+    texts = [repair.steps("soft_restart")[0]["costs"]]
+    texts += [soften(repair, check=check)["outcomes"][0]["reason"] for check in (True, False)]
+    for text in texts:
+        assert ("daily restart" in text) is bool(told) and told in text, text
+    if told:
+        at = [line for line in kept.ibc_log.read_text().splitlines() if "Setting auto-restart time to" in line][-1]
+        assert at.rpartition(" to ")[2] in texts[-1]
 
 
 def test_a_displaced_gateway_is_told_no_command(desk: Desk, keep: Keep) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway.act import stop_process
+from ansible.module_utils.ib_gateway.act import held_process, stop_process
 from ansible.module_utils.ib_gateway.lifecycle import systemctl as systemctl_program
 from ansible.module_utils.ib_gateway.observe import linux, processes
 from simulator.launch import SimulatedGateway, free_port
@@ -224,7 +224,7 @@ def test_without_pidfd_nothing_is_stopped(desk: Desk, monkeypatch: pytest.Monkey
 def test_no_file_of_the_run_stays_open_after_a_stop(desk: Desk) -> None:
     process = desk.bystander(sys.executable, "-c", "import time; time.sleep(300)")
     before = os.listdir("/proc/self/fd")
-    stop_process.stop([stop_process.Target(**identity(process.pid))], 3, force=False)
+    stop_process.stop([held_process.Target(**identity(process.pid))], 3, force=False)
     assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
@@ -376,7 +376,7 @@ def test_a_module_that_is_cut_short_in_an_act_leaves_a_failed_one(desk: Desk, mo
     def burst(*_arguments: Any) -> list[int]:
         raise RuntimeError("the floor gave way")
 
-    monkeypatch.setattr(stop_process, "_await", burst)
+    monkeypatch.setattr(stop_process, "await_ends", burst)
     with pytest.raises(RuntimeError):
         run.act("ib_process_stop", processes=run.targets("stop_gateway"))
     assert run.told() == [("intent", "stop_gateway"), ("outcome", "stop_gateway", "failed")]

@@ -43,7 +43,7 @@ TOLD_LINES = 25
 PODMAN = ("podman", "--cgroup-manager=cgroupfs", "--runtime=runc")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _EXECUTED = re.compile(r"\[(?P<scenario>\S+) > (?P<action>\w+)\] Executed: (?P<how>.+)$", re.MULTILINE)
-_FAILED_TASK = re.compile(r"(?:fatal|failed): \[|\[ERROR\]")
+_FAILED_TASK = re.compile(r"(?:fatal|failed): \[|\[ERROR\]|FAILED: |NOT REACHED: ")
 _MISSING = re.compile(r"\bmissing=[1-9]")
 
 

@@ -16,19 +16,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List, NoReturn
 
-import ansible.module_utils
-
 PROJECT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(PROJECT / "tests"))
-ansible.module_utils.__path__.append(str(PROJECT / "module_utils"))
 
-from ansible.module_utils.ib_fleet.document import fleet_document, plan_text  # noqa: E402 - needs the path above
-
-from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, connect_once, free_port  # noqa: E402 - likewise
+from simulator.launch import CLIENTS, HeldSession, SimulatedGateway, connect_once, free_port  # noqa: E402 - needs the path
 
 FOLDER = PROJECT / ".demo"
 CLIENT_ID = 15
-_RECAP = re.compile(r"^demo\s+:.*$", re.MULTILINE)
+INDENT = "   "
+_RECAP = re.compile(r"^\s*demo\s+:.*$", re.MULTILINE)
 
 
 def say(text: str = "") -> None:
@@ -54,13 +50,13 @@ def main() -> None:
         attempt(port, expected=False)
         write_variables(port, broken.command(faults=()))
         say("\n== 2. ansible-playbook remediate.yml -i inventory/demo")
-        changed(remediate("first", show_plan=True))
+        changed(remediate("first"))
         say("\n== 3. The same script again")
         attempt(port, expected=True)
         say("\n== 4. ansible-playbook remediate.yml -i inventory/demo, once more")
         if changed(remediate("second")):
             give_up("the second run changed something")
-        say(f"\nReport: {relative(FOLDER / 'reports' / 'fleet.json')}   Full output: {relative(FOLDER)}/*.log")
+        say(f"\nWhat was told: {relative(FOLDER)}/*.log")
 
 
 def stage_incident(stack: ExitStack, port: int) -> SimulatedGateway:
@@ -87,7 +83,7 @@ def attempt(port: int, expected: bool) -> None:
     outcome = connect_once(port, client_id=CLIENT_ID, timeout=2)
     for line in outcome.log.splitlines():
         if line.startswith(("INFO:ib_insync.client:", "ERROR:ib_insync.client:")):
-            say("   " + line.partition("client:")[2])
+            say(INDENT + line.partition("client:")[2])
     if outcome.connected != expected:
         give_up(f"the script's connect was expected to {'work' if expected else 'fail'}, and did not")
 
@@ -105,40 +101,32 @@ def write_variables(port: int, start_command: List[str]) -> None:
     (FOLDER / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
 
 
-def remediate(name: str, show_plan: bool = False) -> str:
-    """Runs the playbook, shows plan, recap and report, and returns its output."""
+def remediate(name: str) -> str:
+    """Runs the playbook as a person would, shows what it tells line by line, and returns that."""
     command = ["ansible-playbook", "remediate.yml", "-i", "inventory/demo", "-e", f"@{FOLDER / 'variables.json'}"]
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    (FOLDER / f"{name}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
-    if done.returncode:
-        give_up(done.stdout + done.stderr)
-    report = json.loads((FOLDER / "reports" / "fleet.json").read_text(encoding="utf-8"))
-    if show_plan:
-        say("PLAN")
-        show(plan_text.lines(report["hosts"][0]["before"]))
-    say("PLAY RECAP")
-    show([recap(done.stdout)])
-    say("REPORT")
-    show(fleet_document.lines(report))
-    return done.stdout
-
-
-def recap(output: str) -> str:
-    """The recap's line of the one host."""
-    found = _RECAP.search(output)
-    return " ".join(found.group(0).split()) if found else give_up("the run has no recap")
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
+    environment["COLUMNS"] = str(shutil.get_terminal_size().columns - len(INDENT))
+    if sys.stdout.isatty() and "NO_COLOR" not in environment:
+        environment["ANSIBLE_FORCE_COLOR"] = "1"
+    told = []
+    with subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            told.append(line)
+            say((INDENT + line.rstrip().replace(str(PROJECT) + "/", "")).rstrip())
+    output = "".join(told)
+    (FOLDER / f"{name}.log").write_text(output, encoding="utf-8")
+    if run.returncode:
+        give_up(f"the run ended with exit code {run.returncode}")
+    return output
 
 
 def changed(output: str) -> bool:
-    """Whether the run changed anything."""
-    return "changed=0" not in recap(output)
-
-
-def show(lines: List[str]) -> None:
-    """Lines with this project's folder shortened, so that they fit a terminal."""
-    for line in lines:
-        say("   " + line.replace(str(PROJECT) + "/", ""))
+    """Whether the run changed anything, by its recap."""
+    found = _RECAP.search(output)
+    return "changed=0" not in (found.group(0) if found else give_up("the run has no recap"))
 
 
 def relative(path: Path) -> str:

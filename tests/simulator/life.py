@@ -32,6 +32,7 @@ class Life:
         self.log = IbcLog(options.ibc_log)
         self.desk = Desk(options)
         self.ended = asyncio.Event()
+        self._confirmed = asyncio.Event()
         self.exit_code = 0
         self.restart: Optional[str] = None
         self.state: Dict[str, Any] = {"pid": os.getpid(), "port": options.port, "listening": False}
@@ -90,8 +91,9 @@ class Life:
             shown = min(left, self.options.second_factor_limit)
             self.log.write(f"Login attempt: {attempt}")
             self.log.write("Second Factor Authentication initiated")
-            await self.wait(shown)
             left -= shown
+            if await self._is_confirmed(shown):
+                left = 0
             if self.ended.is_set():
                 return
             self.log.write(f"Duration since login: {int(shown)} seconds")
@@ -99,6 +101,14 @@ class Life:
                 self.log.write("Re-login after second factor authentication timeout in 5 second")
             else:
                 self.log.write(f"If login has not completed, IBC will exit in {EXIT_INTERVAL} seconds")
+
+    async def _is_confirmed(self, seconds: float) -> bool:
+        """Whether the event second-factor has happened within so many seconds."""
+        waiting = [asyncio.ensure_future(each.wait()) for each in (self._confirmed, self.ended)]
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        return self._confirmed.is_set()
 
     async def wait(self, seconds: float) -> None:
         """So many seconds, or until the process is to end."""
@@ -139,6 +149,7 @@ class Life:
             "login-timeout": self._login_timeout,
             "crash": lambda: os._exit(1),
             "displaced": self._displaced,
+            "second-factor": self._confirmed.set,
             "login-again": lambda: self._run(self._login_again()),
             "link-lost": lambda: self._link(LINK_LOST, {"upstream-lost"}),
             "link-back": lambda: self._link(LINK_BACK, set()),

@@ -1,7 +1,7 @@
 """IBKR's own clients, the oldest and the newest: each in a folder of its own, since both import as `ibapi`.
 
-`make setup` runs this file, which installs them beside the project's packages; a test that finds one missing does the
-same.
+`make test` runs this file first, which installs them beside the project's packages; a test that finds one missing does
+the same.
 """
 
 import shutil

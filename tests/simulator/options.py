@@ -56,6 +56,7 @@ EVENTS = {
     "login-timeout": "the second factor led to no login: ends with IBC's 1111, which is 87 in a byte",
     "crash": "ends with 1, without a word to anyone",
     "displaced": "another login took the session: the port closes for good, the process stays",
+    "second-factor": "the second factor that a login waits for is confirmed",
     "login-again": "the port closes, and opens again after --login-again seconds",
     "link-lost": "1100 to every session, and instead of the farm notices from then on",
     "link-back": "1102 to every session",

@@ -14,7 +14,7 @@ import pytest
 
 from .conftest import use_library
 from .keepers import KEEPERS, KeptGateway
-from .launch import SimulatedGateway
+from .launch import SimulatedGateway, free_port
 from .program import marked
 from .shapes import PASSWORD_CANARY
 
@@ -50,6 +50,14 @@ def keep(tmp_path: Path) -> Iterator[Keep]:
     yield start
     for each in kept:
         each.stop(timeout=0.5)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for something that no ready file says."""
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def command(port: int, line: str) -> List[str]:
@@ -139,6 +147,36 @@ def test_a_gateway_under_supervisord_leads_its_own_group(keep: Keep) -> None:
     assert psutil.Process(kept.gateway_pid).ppid() == kept.pid
     assert os.getpgid(kept.gateway_pid) == kept.gateway_pid
     assert psutil.Process(kept.pid).cmdline()[1].endswith("/bin/supervisord")
+
+
+def test_a_second_factor_is_given_when_its_event_happens(keep: Keep) -> None:
+    settings = {"ibc-log": "-", "second-factor": 60, "event": "second-factor"}
+    kept = keep("ibcstart", wait=False, settings=settings)
+    until(lambda: kept.ibc_log.exists() and "Second Factor Authentication" in kept.ibc_log.read_text(encoding="utf-8"))
+    gateway = next(each for each in psutil.Process(kept.pid).children(recursive=True) if "java" in each.cmdline()[0])
+    gateway.send_signal(signal.SIGUSR1)
+    kept.wait_ready()
+    assert "IBC: Login has completed" in kept.ibc_log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("ini", [[], ["AutoRestartTime=11:45 PM"]])
+def test_a_process_becomes_a_keeper_with_its_pid(tmp_path: Path, ini: List[str]) -> None:
+    ready = tmp_path / "ready"
+    argv = [sys.executable, "-m", "simulator.keep", f"--folder={tmp_path}", f"--config-dir={tmp_path / 'jts'}"]
+    argv += ["--mode=live", f"--port={free_port()}", "--bind=127.0.0.1", "--lifetime=60", f"--ready-file={ready}"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    process = subprocess.Popen([*argv, *(f"--ini={line}" for line in ini)], env=environment, start_new_session=True)
+    try:
+        until(ready.exists)
+        keeper = psutil.Process(process.pid)
+        names = [Path(word).name for word in keeper.cmdline()]
+        assert "displaybannerandlaunch.sh" in names
+        below = [each.cmdline() for each in keeper.children(recursive=True)]
+        assert [words for words in below if "ibcalpha.ibc.IbcGateway" in words]
+        assert (tmp_path / "jts" / "config.ini").read_text().splitlines()[1:] == ini
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def test_restart_keeps_the_login_and_brings_a_new_process_with_a_token(keep: Keep) -> None:

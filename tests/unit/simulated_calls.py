@@ -11,7 +11,7 @@ import struct
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 from unittest import mock
 
-from ansible.module_utils.ib_gateway.act import drop_connection, stop_process
+from ansible.module_utils.ib_gateway.act import drop_connection, held_process, stop_process
 from ansible.module_utils.ib_gateway.api import handshake
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, unit
@@ -53,7 +53,7 @@ class _Clocks:
 
 
 class _SignallingOs:
-    """The module `os` as stop_process.py uses it; without pidfd on a host that has none."""
+    """The module `os` as held_process.py uses it; without pidfd on a host that has none."""
 
     def __init__(self, host: SimHost) -> None:
         self._host = host
@@ -75,7 +75,7 @@ class _SignallingOs:
 
 
 class _Signals:
-    """The module `signal` as stop_process.py uses it."""
+    """The module `signal` as held_process.py uses it."""
 
     SIGTERM, SIGKILL = signal.SIGTERM, signal.SIGKILL
 
@@ -84,7 +84,7 @@ class _Signals:
 
 
 class _Select:
-    """The module `select` as stop_process.py uses it."""
+    """The module `select` as held_process.py uses it."""
 
     POLLIN = 1
 
@@ -204,7 +204,8 @@ def in_place(host: SimHost) -> Iterator[None]:
     """All of it, for as long as a test lasts."""
     clocks = _Clocks(host)
     places: Dict[Any, Dict[str, Any]] = {
-        stop_process: {"os": _SignallingOs(host), "signal": _Signals(host), "select": _Select(host), "time": clocks},
+        held_process: {"os": _SignallingOs(host), "signal": _Signals(host), "select": _Select(host), "time": clocks},
+        stop_process: {"os": _SignallingOs(host)},
         state_folder: {"time": clocks, "calls": _Disk(host)},
         state_folder.Folder: {
             "__init__": _noted(host, state_folder.Folder.__init__),

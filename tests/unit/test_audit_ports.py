@@ -150,7 +150,7 @@ def test_the_inventory_s_patterns_say_which_gateway_a_script_means() -> None:
 
 def test_a_mix_of_both_modes_is_said_of_those_that_are_fewer() -> None:
     (found,) = problems("mixed_ports", script(4001), script(4002), script(4001))
-    assert found.file.endswith("a1.py") and "2 other(s)" in found.summary
+    assert found.file.endswith("a1.py") and "2 other scripts" in found.summary
 
 
 @pytest.mark.parametrize(

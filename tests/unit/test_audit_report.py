@@ -75,7 +75,7 @@ def test_an_unknown_severity_is_refused() -> None:
 
 def test_the_lines_name_place_severity_and_code_the_worst_first() -> None:
     lines = report.lines(document())
-    assert "4 host(s), 2 file(s)" in lines[0] and "1 error" in lines[0]
+    assert "4 hosts, 2 files" in lines[0] and "1 error" in lines[0]
     told = [line for line in lines if "/srv/trading/bot.py:" in line]
     assert told[0].startswith("  /srv/trading/bot.py:4:9: error:") and told[0].endswith("[loop_in_function]")
     assert "c could not be audited: no route" in lines

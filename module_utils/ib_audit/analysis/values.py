@@ -50,9 +50,10 @@ class Values:
         """The values an expression may have, each once; unknown is one of them where something cannot be followed."""
         if isinstance(node, ast.Constant):
             return [Value(CONSTANT, table, node, node.value)]
-        work = lambda: _each_once(self._compound(table, node))  # noqa: E731 - one question, one line
         return self._project.questions.answer(
-            self._project.key("values", table, node), work, [Value(UNKNOWN, table, node)]
+            self._project.key("values", table, node),
+            lambda: _each_once(self._compound(table, node)),
+            [Value(UNKNOWN, table, node)],
         )
 
     def constants(self, table: Table, node: ast.AST) -> List[Value]:

@@ -98,8 +98,9 @@ def _rewriter() -> Any:
         if (error.name or "").partition(".")[0] != "libcst":
             raise
         raise LibraryMissing(
-            "fix needs LibCST, which is not installed: pip install libcst for the interpreter %s, or audit without fix"
-            % sys.executable
+            "fix needs LibCST, which is not installed for the interpreter %s. On the host: python3 -m venv DIR && "
+            "DIR/bin/pip install libcst; in the inventory: ansible_python_interpreter: DIR/bin/python; or audit "
+            "without fix" % sys.executable
         ) from error
     return rewriting.rewrite
 

@@ -7,7 +7,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ..reading.model import SEVERITIES
 
 SCHEMA = "ib-client-audit/1"
-TOOL_VERSION = "0.1.0"
+#: As pyproject.toml has it; a test holds both alike.
+TOOL_VERSION = "0.2.0"
 #: By ib_audit_fail_on: the severities that make the exit code say no.
 FAILING = {"never": (), **{severity: SEVERITIES[index:] for index, severity in enumerate(SEVERITIES)}}
 _KEPT = ("problems", "summary", "files", "clients", "running", "ignored", "fixed", "left", "backups")
@@ -81,7 +82,7 @@ def sentence(host: Mapping[str, Any]) -> str:
         return "%s could not be audited: %s" % (host["name"], host["reason"])
     if not host["files"]:
         return "%s: %s" % (host["name"], NOTHING)
-    return "%s: %s in %d file(s)" % (host["name"], counted(host["summary"]), host["files"])
+    return "%s: %s in %s" % (host["name"], counted(host["summary"]), _number(host["files"], "file"))
 
 
 def counted(summary: Mapping[str, int]) -> str:
@@ -90,13 +91,16 @@ def counted(summary: Mapping[str, int]) -> str:
     return ", ".join(text for text, each in zip(told, reversed(SEVERITIES)) if summary[each]) or "no problems"
 
 
+def _number(count: int, noun: str) -> str:
+    return "%d %s%s" % (count, noun, "" if count == 1 else "s")
+
+
 def lines(audited: Mapping[str, Any]) -> List[str]:
     """The document as a person reads it at a terminal."""
     total = audited["summary"]
     came_to = counted(total["problems"]) if total["files"] else NOTHING
-    found = [
-        "%d host(s), %d file(s), %d of them clients: %s" % (total["hosts"], total["files"], total["clients"], came_to)
-    ]
+    read = (_number(total["hosts"], "host"), _number(total["files"], "file"), _number(total["clients"], "client"))
+    found = ["%s, %s, %s among them: %s" % (*read, came_to)]
     for host in audited["hosts"]:
         found.append(sentence(host))
         found.extend("  " + str(each["told"]) for each in host["running"][:_LISTED] if "told" in each)

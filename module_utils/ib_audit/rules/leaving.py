@@ -30,7 +30,7 @@ def no_disconnect(case: Case, table: Table) -> Iterator[Found]:
     connections = [each for each in case.of(table) if each.direct]
     if table.script.notebook or not connections or all(_managed(case, connection) for connection in connections):
         return
-    leaving = [node for node in _disconnects(case, table)]
+    leaving = list(_disconnects(case, table))
     if any(_on_the_way_out(case, table, node) for node in leaving):
         return
     if flow.is_library(case.project, table):

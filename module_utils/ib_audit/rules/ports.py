@@ -236,10 +236,11 @@ def mixed_ports(case: Case) -> Iterator[Found]:
     fewer = LIVE if len(live) <= len(paper) else next(mode for mode in TRADING_MODES if mode != LIVE)
     others = sorted(paper if fewer == LIVE else live)
     for connection, value in uses[fewer]:
-        summary = "this script uses the %s port %d, %d other(s) of this host the other mode's: %s" % (
+        summary = "this script uses the %s port %d, and %d other script%s of this host the other mode's: %s" % (
             fewer,
             value.constant,
             len(others),
+            "" if len(others) == 1 else "s",
             ", ".join(others[:3]),
         )
         yield found("mixed_ports", value.table, value.node, summary, also=[at(connection)])

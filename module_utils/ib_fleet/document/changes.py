@@ -30,13 +30,21 @@ class Known:
     hidden: Optional[frozenset[str]] = frozenset()
 
 
+#: By host, gateway and code: the time of the sweep since which every look has found it.
+OpenSince = Mapping[Tuple[str, str, str], str]
+
+
 @dataclass(frozen=True)
 class Change:
-    """One finding of one host, in the light of an earlier sweep."""
+    """One finding of one host, in the light of an earlier sweep.
+
+    since: of one that is still there, the time of the sweep since which every look has found it; empty for the others.
+    """
 
     host: str
     gateway: str
     code: str
+    since: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,10 +103,23 @@ def further(so_far: Known, found: frozenset[OpenFinding], at: str) -> Known:
     return Known(so_far.open_findings | told, at if learned else so_far.judged_at, left)
 
 
-def compare(since: str, before: Mapping[str, Known], fleet: Mapping[str, Any]) -> Comparison:
+def lasting(open_now: frozenset[OpenFinding], then: frozenset[OpenFinding]) -> tuple[frozenset[OpenFinding], ...]:
+    """(what of a host's open findings an earlier sweep has found as well, what it has not and could have found).
+
+    Of a gateway that could not be judged then nobody knows: what is open on it is in neither of the two.
+    """
+    hidden = _hidden(then)
+    judged = frozenset() if hidden is None else frozenset(each for each in open_now - then if each[0] not in hidden)
+    return open_now & then, judged
+
+
+def compare(
+    since: str, before: Mapping[str, Known], fleet: Mapping[str, Any], open_since: Optional[OpenSince] = None
+) -> Comparison:
     """A document beside what was known of the hosts earlier. A host of which nothing was known is left out.
 
     What was found on a host or a gateway that cannot be judged now is neither fixed nor still there: nobody knows.
+    open_since: of findings that more than one sweep has seen.
     """
     found: dict[str, list[Change]] = {"fixed": [], "new": [], "still": [], "unseen": []}
     older = []
@@ -114,7 +135,8 @@ def compare(since: str, before: Mapping[str, Known], fleet: Mapping[str, Any]) -
                 kind = "still" if finding in earlier.open_findings else "new"
             else:
                 kind = "unseen" if finding[0] in hidden and finding[1] not in _CANNOT_SEE else "fixed"
-            found[kind].append(Change(name, *finding))
+            age = (open_since or {}).get((name, *finding), since) if kind == "still" else ""
+            found[kind].append(Change(name, *finding, age))
     return Comparison(since, **{kind: tuple(changes) for kind, changes in found.items()}, older=tuple(older))
 
 

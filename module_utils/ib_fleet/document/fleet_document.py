@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ...ib_audit.report.document import TOOL_VERSION
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
 from . import blockers, latest, losses, next_commands, plan_text, repair_log, setbacks
-from .text import harmless, visible
+from .text import counted, harmless, visible
 
 SCHEMA = "ib-fleet/1"
-TOOL_VERSION = "0.1.0"
 #: The kind of a document that is about scripts alone: no host was looked at.
 KIND_AUDIT = "audit"
 #: From best to worst; a host that was not reached is the last.
@@ -138,7 +138,7 @@ def gaps(fleet: Mapping[str, Any]) -> List[str]:
     if twice:
         found.append("more than once in the report: %s" % _some(twice))
     if found:
-        found.insert(0, "%d host(s) are declared and %d are in the report" % (len(declared), len(reported)))
+        found.insert(0, "%s declared and %d in the report" % (counted(len(declared), "host"), len(reported)))
     return found
 
 
@@ -179,7 +179,7 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
     """The document as a person reads it at a terminal."""
     counts = fleet["summary"]["statuses"]
     told = ", ".join("%d %s" % (counts[status], status) for status in STATUSES if counts[status])
-    found = ["%d host(s): %s%s" % (fleet["summary"]["hosts"], told, _mode(fleet))]
+    found = ["%s: %s%s" % (counted(fleet["summary"]["hosts"], "host"), told, _mode(fleet))]
     found.extend("%s: %s" % (each.kind.upper(), blockers.line(each)) for each in blockers.alerts(fleet))
     few = len(fleet["hosts"]) <= _TOLD_EACH
     for host in fleet["hosts"]:

@@ -6,6 +6,7 @@ Every host that is not healthy is in one group at least, so that no such run end
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -22,6 +23,9 @@ _NO_LIMITS = (
     "-e ib_gateway_repair_backoff=0 -e ib_gateway_repair_per_hour=100 -e ib_gateway_repair_restarts_per_hour=100"
 )
 _REASON = "-e %s" % shlex.quote(json.dumps({"ib_repair_reason": "the cause was seen to"}))
+#: How this machine is called, by itself and in what ssh says. Another port than ssh's own is a way to another machine.
+_SELF = r"(?:localhost|127\.\d+\.\d+\.\d+|::1)"
+_LOCAL = re.compile(rf"^{_SELF}: (?!.* port (?!22:)\d+: )|connect to host {_SELF} port 22: ")
 #: More hosts than this are a group's worth.
 _MOST = 20
 
@@ -108,6 +112,11 @@ def _is_frozen(host: Host, fleet: Mapping[str, Any]) -> bool:
     return bool(blockers.frozen(fleet)) and blockers.frozen(fleet) in _kept_off(host)
 
 
+def _is_here(host: Host, _fleet: Mapping[str, Any]) -> bool:
+    """Whether a host that is not reached is this machine itself, to which Ansible went by ssh."""
+    return not host["reached"] and bool(_LOCAL.search("%s: %s" % (host["name"], host["reason"])))
+
+
 def _blind(host: Host, _fleet: Mapping[str, Any]) -> bool:
     sight = (host["after"] or host["before"] or {}).get("visibility") or {}
     return host["status"] == "unknown" and sight.get("privileged") is False
@@ -120,6 +129,17 @@ _PING = "ansible %s -m ansible.builtin.ping"
 
 #: The first that holds is taken.
 _WAYS: Sequence[_Way] = (
+    _Way(
+        _is_here,
+        [
+            (
+                "look at this machine itself, without ssh (in the inventory: ansible_connection: local)",
+                _SWEEP,
+                "-e ansible_connection=local",
+                False,
+            )
+        ],
+    ),
     _Way(
         lambda host, _fleet: not host["reached"],
         [("see why the host is not reached", _PING, "", False)],

@@ -17,6 +17,11 @@ def visible(value: object) -> str:
     return "".join(each if each.isprintable() else _escape(each) for each in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: 1 host, 2 hosts."""
+    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
+
+
 def harmless(text: str) -> str:
     """A text that may break where its author broke it, such as a message of Ansible's, and does nothing else."""
     return "\n".join(visible(line) for line in text.split("\n"))

@@ -84,12 +84,12 @@ def stages(timings: Mapping[str, float]) -> Markup:
         )
         at += width
     told = ", ".join("%s %.1f" % (stage.replace("_", " "), took) for stage, took in timings.items())
-    bar = _svg("stages", 100, 4, "handshake by stage in ms: %s" % told, parts, stretch=True)
+    stages = _svg("stages", 100, 4, "handshake by stage in ms: %s" % told, parts, stretch=True)
     words = Markup("").join(
         Markup('<span class="g{}">{} <b>{:.1f}</b></span>').format(index % 6, visible(stage.replace("_", " ")), took)
         for index, (stage, took) in enumerate(timings.items())
     )
-    return Markup('{}<p class="legend">{}<span>total <b>{:.1f} ms</b></span></p>').format(bar, words, total)
+    return Markup('{}<p class="legend">{}<span>total <b>{:.1f} ms</b></span></p>').format(stages, words, total)
 
 
 def stack(sweeps: Sequence[Tuple[str, Mapping[str, int]]], step: int = 10) -> Markup:

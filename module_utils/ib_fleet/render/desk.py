@@ -82,9 +82,12 @@ def _gateway(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[Li
     yield Line("%s %s" % (_name(gateway, desk), state), 1, tone=status, word=state)
     told = [each for each in gateway["findings"] if each["severity"] != findings.INFO]
     if told:
-        yield from _section("What is wrong", [each["summary"] for each in told])
+        title = "Why not" if status == findings.UNKNOWN else "What is wrong"
+        yield from _section(title, [each["summary"] for each in told])
     else:
         yield from _section("How that is known", [gateway["summary"]])
+    if status == findings.UNKNOWN:
+        yield from _section("What can be seen all the same", list(_seen(gateway, desk)))
     yield from _section("Almost this gateway", list(_differing(gateway, desk)))
     yield from _section("Also", [each["summary"] for each in gateway["findings"] if each not in told])
     at = _seconds(desk["health"]["taken_at"])
@@ -93,6 +96,7 @@ def _gateway(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[Li
     if status != "healthy":
         yield from _section("What runs", list(_processes(gateway, desk, at)))
         yield from _section("What a repair would do, in this order", list(_steps(gateway)))
+    if status not in ("healthy", findings.UNKNOWN):
         yield from _section("What a repair leaves alone, and why", gateway["plan"]["withheld"])
 
 
@@ -115,6 +119,17 @@ def _name(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
     port = "API port not known, %d is the usual one" % gateway["port"] if "port" in guessed else port
     mode = "live or paper is not known, " if "trading_mode" in guessed else ""
     return "%s (%s%s%s, %s%s)" % (gateway["name"], what, of, where, mode, port)
+
+
+def _seen(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[str]:
+    """Of a gateway that cannot be judged, what needs no rights: how many run, and whether its port is open."""
+    running = len(gateway["processes"])
+    if running > 1:
+        yield "%d gateway processes run for %s, one is wanted" % (running, gateway["name"])
+    if not gateway["listeners"]:
+        others = sorted({each["port"] for each in desk["listeners"]})
+        more = "; open API ports: %s" % ", ".join(map(str, others)) if others else ""
+        yield "nothing listens on port %d%s" % (gateway["port"], more)
 
 
 def _differing(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[str]:
@@ -279,12 +294,12 @@ def _listener(each: Mapping[str, Any]) -> str:
 
 def _blind(host: Host) -> Iterator[Line]:
     """What was not seen, and what root would add."""
-    sight = host.desk["health"]["visibility"] if host.desk else {}
-    if sight["privileged"]:
+    if host.desk is None or host.desk["health"]["visibility"]["privileged"]:
         return
+    sight = host.desk["health"]["visibility"]
     yield Line("")
-    missing = [each for each in sight["missing"]]
-    yield from _section_at("Not seen, because this run is not root", missing)
+    said = " ".join(each["summary"] for gateway in host.desk["health"]["gateways"] for each in gateway["findings"])
+    yield from _section_at("Not seen either", [each for each in sight["missing"] if each not in said])
     yield Line(
         "As root it would also be seen who is connected to gateways of other accounts, and who owns each port.", 1
     )
@@ -295,12 +310,12 @@ def cures(host: Host) -> Iterator[str]:
     said = host.problem.lower()
     if "password" in said and ("sudo" in said or "become" in said):
         yield "Give the sudo password: add -K (--ask-become-pass)."
-    elif "interpreter" in said or "python" in said:
-        yield "The host needs Python 3.8 or newer: name it with -e ansible_python_interpreter=/path/to/python3."
-    elif host.here:
+    elif "python" in said or "interpreter" in said or "deserialization" in said:
+        yield "Name a Python 3.8 or newer that is there: add -e ansible_python_interpreter=/usr/bin/python3."
+    elif not host.reached and host.here:
         yield "To look at this very machine leave -i out, or add -e ansible_connection=local."
     elif not host.reached:
-        yield "Try the way Ansible takes: ssh %s. Another account: -u USER; a password: -k (--ask-pass)." % host.name
+        yield "Try what Ansible does: ssh %s. Another account: -u USER; a password: -k (--ask-pass)." % host.name
 
 
 # --- times -----------------------------------------------------------------------------------------------------------

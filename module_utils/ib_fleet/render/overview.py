@@ -10,6 +10,7 @@ from ..document.changes import Comparison
 from ..document.fleet_document import STATUSES
 from ..document.latest import gateways
 from ..document.text import visible
+from .wording import between, span
 
 _CHANGES = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
 _NAMES = 6
@@ -24,7 +25,7 @@ def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, 
         "hosts": fleet["summary"]["hosts"],
         "check_mode": fleet["check_mode"],
         "alerts": [[each.kind, blockers.line(each)] for each in blockers.alerts(fleet)],
-        "rows": _rows(fleet),
+        "rows": _rows(fleet, comparison),
         "changes": comparison.counts if comparison else {},
         "since": comparison.since if comparison else "",
         "older": older(comparison),
@@ -33,8 +34,14 @@ def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, 
     }
 
 
-def _rows(fleet: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A row for each finding: what it is, how bad, and on which hosts; the worst and most frequent first."""
+def _rows(fleet: Mapping[str, Any], comparison: Optional[Comparison]) -> list[dict[str, Any]]:
+    """A row for each finding: what it is, how bad, on which hosts, and how long the oldest of them lasts.
+
+    The worst and most frequent come first.
+    """
+    since: dict[str, str] = {}
+    for each in comparison.still if comparison else ():
+        since[each.code] = min(since.get(each.code, each.since), each.since)
     found: dict[tuple[str, str], dict[str, None]] = {}
     for host in fleet["hosts"]:
         seen = [(f["severity"], f["code"]) for gateway in gateways(host) for f in gateway["findings"]]
@@ -45,8 +52,21 @@ def _rows(fleet: Mapping[str, Any]) -> list[dict[str, Any]]:
             found.setdefault(key, {})[visible(host["name"])] = None
     order = sorted(found, key=lambda key: (-STATUSES.index(key[0]), -len(found[key]), key[1]))
     return [
-        {"status": key[0], "code": key[1], "count": len(found[key]), "hosts": named(list(found[key]))} for key in order
+        {
+            "status": key[0],
+            "code": key[1],
+            "count": len(found[key]),
+            "hosts": named(list(found[key])),
+            "lasts": _lasts(since.get(key[1], ""), fleet["generated_at"]),
+        }
+        for key in order
     ][:_ROWS]
+
+
+def _lasts(since: str, now: str) -> str:
+    """How long it is from one time to another; empty where one of them is none."""
+    took = between(since, now)
+    return span(took) if took and took > 0 else ""
 
 
 def named(hosts: Sequence[str]) -> str:
@@ -61,8 +81,11 @@ def older(comparison: Optional[Comparison]) -> str:
 
 
 def changes(found: Mapping[str, Any]) -> Iterator[str]:
-    """What changed since the sweep it was compared with; and who is compared with an older one."""
-    if found["changes"]:
+    """What changed since the sweep it was compared with, how long what stays is open, who has an older sweep."""
+    if any(found["changes"].values()):
         yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)
+    lasting = [f"{row['code']} for {row['lasts']}" for row in found["rows"] if row["lasts"]]
+    if lasting:
+        yield f"open: {named(lasting)}"
     if found["older"]:
         yield f"not judged then, compared with their last sweep before: {found['older']}"

@@ -19,6 +19,7 @@ from ansible.template import Templar
 from ansible.utils.multiprocessing import context
 
 from ...ib_gateway.base import actions
+from . import naming
 
 LOOK = "ib_gateway_health"
 #: Seconds. Workers wait for what is being packed, so it may not be for ever: then the kernel ends it, and they pack.
@@ -53,7 +54,7 @@ def _pack(modules: list[str]) -> None:
     try:
         from ansible.executor.module_common import modify_module  # of use to a run that packs, and to no other
 
-        for name in modules:
+        for name in map(naming.full, modules):
             modify_module(
                 module_name=name,
                 module_path=module_loader.find_plugin(name, ".py"),

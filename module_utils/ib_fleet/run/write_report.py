@@ -143,7 +143,8 @@ def _compared(fleet: Mapping[str, Any], history: History, wanted: str) -> Option
         if earlier is None:
             return None
         since, start = earlier.generated_at, {name: known(told) for name, told in earlier.open_findings.items()}
-    return compare(since, history.remember(start, [host["name"] for host in fleet["hosts"]], since), fleet)
+    before = history.remember(start, [host["name"] for host in fleet["hosts"]], since)
+    return compare(since, before, fleet, history.open_since(fleet))
 
 
 # What takes a library is imported where it is used: without it that one file is missing, and the report says so.

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,23 @@ def schema(name: str = FLEET) -> dict[str, Any]:
 def _validator(name: str, part: str) -> Any:
     """What checks a value against a schema, or against one of its $defs."""
     # Checking takes jsonschema, writing does not: only who reads what a stranger said needs it.
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, FormatChecker
     from referencing import Registry, Resource
 
     registry: Any = Registry().with_resources(
         [(schema(each)["$id"], Resource.from_contents(schema(each))) for each in (FLEET, AUDIT, ANSWERS)]
     )
     wanted = {"$ref": "%s#/$defs/%s" % (schema(name)["$id"], part)} if part else schema(name)
-    return Draft202012Validator(wanted, registry=registry, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    formats = FormatChecker(())
+    formats.checks("date-time", raises=ValueError)(_is_moment)
+    return Draft202012Validator(wanted, registry=registry, format_checker=formats)
+
+
+def _is_moment(value: object) -> bool:
+    """Whether the calendar has this time; how it is written is for the schema's pattern. Raises ValueError."""
+    if isinstance(value, str):
+        datetime.fromisoformat(value.replace("Z", "+00:00"))
+    return True
 
 
 def first_problem(found: Any, name: str, part: str) -> str:

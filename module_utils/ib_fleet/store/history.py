@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from ..document.changes import Known, OpenFinding, further, known, open_findings
+from ..document.changes import Known, OpenFinding, further, known, lasting, open_findings
 from ..document.latest import gateways
 from ..document.report_error import ReportError
 from ..document.text import visible
@@ -160,6 +160,31 @@ class History:
                     then = _open_findings(told)
                     found[name] = further(found[name], then, at) if name in found else known(then, at)
                 open_ -= {name for name, each in found.items() if each.hidden == frozenset()}
+        return found
+
+    def open_since(self, fleet: Mapping[str, Any]) -> dict[tuple[str, str, str], str]:
+        """By host, gateway and code of what is open in a document: the oldest sweep since which every look found it.
+
+        A look that could not judge the gateway ends nothing. What no sweep before has found is left out.
+        """
+        open_now = {_text(each["name"]): open_findings(each) for each in fleet["hosts"]}
+        left, found = {name: each for name, each in open_now.items() if each}, {}
+        with self._open() as connection:
+            for sweep, at in connection.execute(
+                "SELECT id, generated_at FROM sweeps WHERE generated_at < ? ORDER BY 2 DESC, 1 DESC",
+                (fleet["generated_at"],),
+            ).fetchall():
+                if not left:
+                    break
+                rows = connection.execute(
+                    "SELECT name, troubles FROM hosts WHERE sweep = ? AND name IN (SELECT value FROM json_each(?))",
+                    (sweep, json.dumps(sorted(left))),
+                )
+                for name, told in rows.fetchall():
+                    as_well, ended = lasting(left[name], _open_findings(told))
+                    found.update({(name, *each): _word(at) for each in as_well})
+                    left[name] -= ended
+                left = {name: each for name, each in left.items() if each}
         return found
 
     def statuses(self, limit: int = 60) -> list[tuple[str, dict[str, int]]]:

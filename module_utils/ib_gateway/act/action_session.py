@@ -21,7 +21,7 @@ from ..module.steps import outcome_of
 from ..state.admission import AdmissionCheck
 from ..state.authorization import Authorization
 from ..state.journal import JournalUnusable
-from .stop_process import Refused, Target
+from .held_process import Refused, Target
 
 #: The `gateways` option of modules that need the entries only under an authorization.
 OPTIONAL_GATEWAYS: Dict[str, Any] = {key: value for key, value in GATEWAYS_OPTION.items() if key != "required"}

@@ -17,8 +17,8 @@ from ..base.host import ESTABLISHED, ApiConnection, Snapshot
 from ..observe import processes
 from ..observe.addresses import normalise
 from ..observe.snapshot import look
-from . import stop_process
-from .stop_process import Gone, Refused, Target
+from . import held_process
+from .held_process import Gone, Refused, Target
 
 DROPPED = "dropped"
 ALREADY_GONE = "already_gone"
@@ -151,7 +151,7 @@ def prove(cut: Cut) -> None:
             raise Refused("%s is held by others than the plan named, by %s" % (what, pids))
     for target in (cut.gateway_process, *cut.client_processes):
         try:
-            stop_process.prove(target)
+            held_process.prove(target)
         except Gone:
             raise Refused("pid %d is not the process that the plan named any more" % target.pid) from None
 

@@ -15,8 +15,9 @@ from ..decide.targets import BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.lifecycles import lifecycle
 from ..lifecycle.start_check import informed
-from . import stop_process
-from .stop_process import Ending, Gone, Refused, Target
+from . import held_process, stop_process
+from .held_process import Gone, Refused, Target
+from .stop_process import Ending
 
 RESTARTED = "restarted"
 REFUSED = "refused"
@@ -219,7 +220,7 @@ def _has_gone(process: Optional[Target]) -> bool:
     """Whether the process has ended; False where none is meant. Raises Refused when it is not the one that is meant."""
     try:
         if process is not None:
-            stop_process.prove(process)
+            held_process.prove(process)
     except Gone:
         return True
     return False

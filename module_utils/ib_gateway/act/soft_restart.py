@@ -7,21 +7,24 @@ is obeyed later: the process ends at the next full minute, and its successor has
 from __future__ import annotations
 
 import os
+import re
 import select
 import time
-from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..base.command_server import RESTARTS_WITHIN, ServerAddress
+from ..base.command_server import DAILY_RESTART_MOVES, RESTARTS_WITHIN, ServerAddress
 from ..base.host import Process
 from ..base.outcome import DONE, FAILED, REFUSED, WOULD
 from ..base.plan import Entry
 from ..lifecycle import ibc
 from ..lifecycle.ibc import CommandFailed
 from ..observe.keepers import is_looped, keepers
-from . import ibc_commands, stop_process
-from .stop_process import Gone, Refused, Target
+from . import held_process, ibc_commands
+from .held_process import Gone, Refused, Target
 
 _POLL_INTERVAL = 0.5
+#: When IBC has the gateway restart, in its answer to RESTART.
+_AT = re.compile(r"\bat ([0-9]{1,2}:[0-9]{2}(?: ?[AP]M)?)\b", re.IGNORECASE)
 
 
 class Came(NamedTuple):
@@ -31,6 +34,10 @@ class Came(NamedTuple):
     reason: str
     ended: Optional[int] = None
     pid: Optional[int] = None
+
+    def also(self, text: str) -> Came:
+        """The same with something more in its reason."""
+        return self._replace(reason="%s; %s" % (self.reason, text)) if text else self
 
 
 #: Called right before the command is sent. Raises Refused to keep it from that.
@@ -46,7 +53,7 @@ def soft_restart(plan: Mapping[str, Any], look: Look, dry_run: bool, announce: A
     if others:
         return Came(REFUSED, "another gateway runs than the plan named (pid %s)" % ", pid ".join(map(str, others)))
     try:
-        held = stop_process.hold(named)
+        held = held_process.hold(named)
     except Gone:
         return Came(REFUSED, "it had ended before")
     except Refused as refusal:
@@ -54,17 +61,20 @@ def soft_restart(plan: Mapping[str, Any], look: Look, dry_run: bool, announce: A
     try:
         if not is_looped(named.pid, keepers([named.pid])):
             return Came(REFUSED, "IBC's ibcstart.sh no longer carries it, so nothing would bring it back")
-        failed = _tell(named, plan, [ibc.RESTART], dry_run, announce)
-        if failed or dry_run:
-            return failed or Came(WOULD, "would be told RESTART")
-        return _await(named, held, look, time.monotonic() + _patience(plan))
+        failed, answer = _tell(named, plan, [ibc.RESTART], dry_run, announce)
+        if failed:
+            return failed
+        moved = _daily_restart(plan.get("own_time"), answer)
+        if dry_run:
+            return Came(WOULD, "would be told RESTART").also(moved)
+        return _await(named, held, look, time.monotonic() + _patience(plan)).also(moved)
     finally:
         os.close(held)
 
 
 def reconnect(plan: Mapping[str, Any], dry_run: bool, announce: Announce) -> Came:
     """Sends RECONNECTACCOUNT and RECONNECTDATA; whether the link is back, the next look tells."""
-    failed = _tell(_named(plan), plan, ibc.RECONNECTS, dry_run, announce)
+    failed, _ = _tell(_named(plan), plan, ibc.RECONNECTS, dry_run, announce)
     if failed or dry_run:
         return failed or Came(WOULD, "would be told %s" % " and ".join(ibc.RECONNECTS))
     return Came(DONE, "IBC has told the gateway to reconnect")
@@ -80,30 +90,36 @@ def _named(plan: Mapping[str, Any]) -> Target:
     return Target.named({**plan["process"], "role": "gateway"})
 
 
+def _daily_restart(own_time: Optional[bool], answer: str) -> str:
+    """What the restart does to the time of the daily one, in words; empty for nothing. answer: IBC's, to RESTART."""
+    moves, at = DAILY_RESTART_MOVES[own_time], _AT.search(answer)
+    return moves and moves % (at.group(1) if at else "the minute of this one")
+
+
 def _tell(
     named: Target, plan: Mapping[str, Any], commands: Sequence[str], dry_run: bool, announce: Announce
-) -> Optional[Came]:
-    """Sends the commands; what has kept IBC from taking them, None where it has taken all."""
-    server, sent = ServerAddress.named(plan["command_server"]), False
+) -> Tuple[Optional[Came], str]:
+    """(what has kept IBC from taking the commands, None where it has taken all; its answer to the last one)."""
+    server, sent, answer = ServerAddress.named(plan["command_server"]), False, ""
 
     def prove() -> None:
-        stop_process.prove(named)
+        held_process.prove(named)
 
     try:
         ibc_commands.prove_listener(named.pid, server, prove)
         if dry_run:
-            return None
+            return None, answer
         announce()
         for command in commands:
-            ibc_commands.send(named.pid, server, command, prove)
+            answer = ibc_commands.send(named.pid, server, command, prove)
             sent = True
     except Gone:
-        return Came(FAILED if sent else REFUSED, "it had ended before")
+        return Came(FAILED if sent else REFUSED, "it had ended before"), answer
     except Refused as refusal:
-        return Came(FAILED if sent else REFUSED, str(refusal))
+        return Came(FAILED if sent else REFUSED, str(refusal)), answer
     except CommandFailed as failure:
-        return Came(FAILED if sent or failure.sent else REFUSED, str(failure))
-    return None
+        return Came(FAILED if sent or failure.sent else REFUSED, str(failure)), answer
+    return None, answer
 
 
 def _await(named: Target, held: int, look: Look, deadline: float) -> Came:

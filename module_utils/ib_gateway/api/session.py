@@ -72,7 +72,15 @@ def probe(
 def how_to_add(library: str = LIBRARIES[0], what: str = "is not installed") -> str:
     """What to do on a host where available() finds nothing, or where the library does not work, in a sentence."""
     requirement = "ib_insync==0.9.86" if library == "ib_insync" else library
-    return f"{library} {what}: pip install {requirement} for the interpreter {sys.executable}"
+    missing = f"{library} {what} for the interpreter {sys.executable}: "
+    if sys.prefix != sys.base_prefix:
+        return f"{missing}{sys.executable} -m pip install {requirement}"
+    # The system's own Python often has no pip, or one that refuses to install anything.
+    return (
+        f"{missing}playbooks/install_host_runtime.yml brings it; by hand: python3 -m venv /opt/ib-session && "
+        f"/opt/ib-session/bin/pip install {requirement}, and in the inventory "
+        "ansible_python_interpreter: /opt/ib-session/bin/python"
+    )
 
 
 def _run(

@@ -12,6 +12,7 @@ from .outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD
 from .redaction import short
 
 WAIT = "wait"
+RESUME = "resume"
 RECONNECT = "reconnect"
 DROP_CONNECTION = "drop_connection"
 STOP_CLIENT = "stop_client"
@@ -45,7 +46,13 @@ _CONNECTION: Mapping[str, Any] = {
 }
 _ENTRY: Mapping[str, Any] = {"port?": int, "timeout?": int, "service?": str}
 _RESTART: Mapping[str, Any] = {**_ENTRY, "by": str, "process?": _PROCESS}
-_COMMANDED: Mapping[str, Any] = {"port": int, "process": _PROCESS, "command_server": _SERVER, "timeout?": int}
+_COMMANDED: Mapping[str, Any] = {
+    "port": int,
+    "process": _PROCESS,
+    "command_server": _SERVER,
+    "timeout?": int,
+    "own_time?": bool,
+}
 _AWAITED: Mapping[str, Any] = {"for": str, "port?": int, "timeout?": int}
 
 #: In words: whom a step meets, by the entry's name and the step's or the outcome's target.
@@ -117,6 +124,16 @@ ACTIONS: Tuple[Action, ...] = (
         "waited for",
         _awaited,
         _AWAITED,
+    ),
+    Action(
+        RESUME,
+        "ib_gateway_resume",
+        ("authorization",),
+        "nothing is ended: a gateway that a signal has stopped goes on, with its login and its sessions as they are",
+        "resume",
+        "resumed",
+        _process,
+        _PROCESS,
     ),
     Action(
         RECONNECT,

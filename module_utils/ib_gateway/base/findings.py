@@ -174,7 +174,7 @@ GATEWAY_FROZEN = _entry(
     "gateway_frozen",
     UNHEALTHY,
     "The gateway process is stopped by a signal or a debugger and cannot answer.",
-    "Nothing is ended; the report names the process and the command that continues it.",
+    "A process that only a signal keeps stopped is let go on; else the report names it and the command for it.",
 )
 DUPLICATE_GATEWAYS = _entry(
     "duplicate_gateways",

@@ -98,6 +98,8 @@ class Process:
     pairs: bool = False
     #: How many connections of its own the kernel still tries to make: SYN_SENT, nobody has answered yet.
     unanswered: int = 0
+    #: Of a gateway that a signal has stopped: what speaks against letting it go on, in words that follow its pid.
+    kept_stopped: str = ""
     #: Where a gateway keeps its settings, symbolic links resolved; None where nothing tells.
     folder: Optional[str] = None
 
@@ -320,3 +322,5 @@ class Snapshot(NamedTuple):
     localhost: Tuple[str, ...] = ()
     #: By the path that an entry gives, what its settings folder really is.
     folders: Mapping[str, Folder] = _NOTHING
+    #: Accounts that somebody else than an administrator can log in to; read only where nothing ties an entry to one.
+    logins: FrozenSet[str] = frozenset()

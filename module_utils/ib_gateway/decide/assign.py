@@ -24,6 +24,7 @@ class Host(NamedTuple):
     """What of a snapshot decides which gateway is whose.
 
     ports: by pid, the API ports it serves; held: those on which it holds connections, so that it has served them.
+    logins: as a Snapshot has them.
     """
 
     gateways: Tuple[Process, ...]
@@ -31,6 +32,7 @@ class Host(NamedTuple):
     folders: Mapping[str, Folder]
     looked_as: str
     held: Mapping[int, FrozenSet[int]]
+    logins: FrozenSet[str] = frozenset()
 
 
 def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[Entry, ...], Tuple[Process, ...]]:
@@ -78,7 +80,7 @@ def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
         for pid in listening
     }
     had = {pid: frozenset(held[pid]) for pid in held}
-    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user, had)
+    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user, had, snapshot.logins)
 
 
 def _entry(
@@ -245,7 +247,8 @@ def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
     """Whether its account is one that may run the entry's gateway, by more than its command line.
 
     root may; so may the entry's user, the owner of its settings folder, and this run's own account, which starts it.
-    Where none of that is known it only counts that no other account claims it as well.
+    Where none of that is known it counts that no other account claims it as well, and that nobody else can log in to
+    this host who could have started what looks like it.
     """
     if process.user == "root" or spec.user is not None:
         return True
@@ -262,4 +265,4 @@ def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
         and each.gateway.trading_mode in (None, spec.trading_mode)
         and not _serves_another(spec, each, host)
     }
-    return rivals <= {process.user}
+    return (rivals | host.logins) <= {process.user}

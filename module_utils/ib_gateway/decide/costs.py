@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Sequence, cast
 
 from ..base.actions import (
     DROP_CONNECTION,
     RECONNECT,
     RESTART,
+    RESUME,
     SOFT_RESTART,
     START,
     STOP_CLIENT,
     STOP_GATEWAY,
     WAIT,
 )
-from ..base.command_server import RESTARTS_WITHIN
+from ..base.command_server import DAILY_RESTART_MOVES, RESTARTS_WITHIN
 from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
-from .context import lost
+from .context import lost, span
 from .targets import BY_UNIT
 
 #: So many are named one by one.
@@ -38,6 +39,10 @@ def _nothing(_entry: Entry, _target: Mapping[str, Any]) -> str:
     return ""
 
 
+def _of_resume(_entry: Entry, _target: Mapping[str, Any]) -> str:
+    return "ends no session; scripts may find that theirs have run out meanwhile; %s" % _NO_LOGIN
+
+
 def _of_cut(entry: Entry, target: Mapping[str, Any]) -> str:
     ends = (target["client"], target["client_port"])
     holders = [each for each in _on(entry) if (_made(each).client, _made(each).client_port) == ends]
@@ -53,8 +58,15 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
     own = [each for each in entry.clients if each.process and each.process.pid == target["pid"]]
     working = {each.connection for each in own if each.working}
     name = _several(_names(own)) or "pid %d" % target["pid"]
-    parts = ["ends the script %s and its %s" % (name, _counted(len(working)))]
+    parts = ["ends the script %s and its %s%s" % (name, _counted(len(working)), _in_use(own))]
     return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _NO_LOGIN])
+
+
+def _in_use(clients: Sequence[Client]) -> str:
+    """When its working sessions were last of use, as far as the system tells; empty without any."""
+    used = [_made(each).idle for each in clients if each.working]
+    latest = min((each for each in used if each is not None), default=None)
+    return "" if latest is None else " (data last passed %s ago)" % span(latest)
 
 
 def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
@@ -80,11 +92,13 @@ def _of_reconnect(_entry: Entry, _target: Mapping[str, Any]) -> str:
 
 
 def _of_soft_restart(entry: Entry, target: Mapping[str, Any]) -> str:
-    return "%s; %s, and no second factor; no session can be had for up to %d s" % (
+    told = "%s; %s, and no second factor; no session can be had for up to %d s" % (
         _sessions(_served_by(entry, target["process"]["pid"])),
         _NO_LOGIN,
         RESTARTS_WITHIN + entry.spec.start_timeout,
     )
+    moves = DAILY_RESTART_MOVES[target["own_time"]]
+    return "; ".join([told, moves % "the minute of this one"] if moves else [told])
 
 
 def _login(entry: Entry) -> str:
@@ -133,8 +147,7 @@ def _on(entry: Entry) -> List[Client]:
 
 
 def _made(client: Client) -> ApiConnection:
-    assert client.connection is not None
-    return client.connection
+    return cast(ApiConnection, client.connection)
 
 
 def _served_by(entry: Entry, pid: int) -> List[Client]:
@@ -173,6 +186,7 @@ def _several(names: Sequence[str]) -> str:
 
 _COSTS: Dict[str, Callable[[Entry, Mapping[str, Any]], str]] = {
     WAIT: _nothing,
+    RESUME: _of_resume,
     RECONNECT: _of_reconnect,
     DROP_CONNECTION: _of_cut,
     STOP_CLIENT: _of_stopped_client,

@@ -88,7 +88,11 @@ def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str
             chosen.extend(Chosen(client, code, why) for client, why in _in_the_way(entry))
     if findings.STALE_REMOTE_SESSION.code in codes:
         why = "its other end has stopped answering"
-        chosen.extend(Chosen(each, findings.STALE_REMOTE_SESSION.code, why) for each in entry.clients if lost(each))
+        chosen.extend(
+            Chosen(each, findings.STALE_REMOTE_SESSION.code, why)
+            for each in entry.clients
+            if lost(each) and each.connection is not None and each.connection.port == entry.spec.port
+        )
     return chosen, withheld
 
 

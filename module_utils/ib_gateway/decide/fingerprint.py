@@ -60,4 +60,4 @@ def _client(client: Client) -> List[Any]:
 
 def _sorted(rows: Iterable[List[Any]]) -> List[List[Any]]:
     """In an order that does not depend on the one in which they were found; one that is there twice stays twice."""
-    return sorted(rows, key=lambda row: json.dumps(row))
+    return sorted(rows, key=json.dumps)

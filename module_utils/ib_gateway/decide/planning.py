@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..base import findings
-from ..base.actions import RESTART, START, STOP_GATEWAY, WAIT
+from ..base.actions import RESTART, RESUME, START, STOP_GATEWAY, WAIT
 from ..base.findings import UNHEALTHY
 from ..base.host import Process
 from ..base.login import SECOND_FACTOR_LIMIT
@@ -156,9 +156,31 @@ def _unproven_stale(diagnosis: Diagnosis) -> bool:
 
 
 def _of_frozen(entry: Entry) -> Plan:
-    """A stopped process keeps every signal but one waiting, and would end by it later: it is only told to go on."""
-    stopped = ["pid %d" % each.pid for each in entry.processes if each.frozen]
-    return Plan(withheld=("%s is stopped by a signal or a debugger: `kill -CONT` lets it go on" % ", ".join(stopped),))
+    """A stopped process keeps every signal but one waiting, and would end by it later: it is only let go on.
+
+    Nothing else is done until the next look. Of several gateways somebody may have stopped the one that is too many.
+    """
+    stopped = [each for each in entry.processes if each.frozen]
+    left = [_why_left(entry, each) for each in stopped]
+    reasons = ["pid %d %s: `kill -CONT` lets it go on" % (each.pid, why) for each, why in zip(stopped, left) if why]
+    if reasons:
+        return Plan(withheld=tuple(reasons))
+    why = "a signal has stopped it, and nothing else keeps it so"
+    code = findings.GATEWAY_FROZEN.code
+    return Plan(
+        steps=tuple(Step(RESUME, entry.spec.name, targets.to_resume(entry, each), why, code) for each in stopped)
+    )
+
+
+def _why_left(entry: Entry, process: Process) -> str:
+    """Why a stopped gateway is not let go on, in words that follow its pid; empty where it is."""
+    if process.state != "T":
+        return "is stopped by a debugger"
+    if len(entry.processes) > 1 or entry.elsewhere or entry.ambiguous:
+        return "is stopped by a signal, and is not the only gateway that is or may be the entry's"
+    if process.pid == 1 or process.own_run:
+        return "is stopped by a signal, and carries this run"
+    return process.kept_stopped
 
 
 def _of_upstream(diagnosis: Diagnosis) -> Plan:

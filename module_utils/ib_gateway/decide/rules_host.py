@@ -240,8 +240,8 @@ def stale_connections(context: RuleContext) -> Iterator[Finding]:
     blocked = probe is not None and probe.outcome not in ("ready", "unsupported")
     severity = findings.UNHEALTHY if blocked else findings.INFO if probe else findings.DEGRADED
     yield findings.STALE_CONNECTIONS.found(
-        "the gateway still holds %d connection(s) whose client has gone%s"
-        % (len(stale), "; the API slot stays blocked" if blocked else ""),
+        "the gateway still holds %d connection%s whose client has gone%s"
+        % (len(stale), "" if len(stale) == 1 else "s", "; the API slot stays blocked" if blocked else ""),
         {"connections": [client_info(client) for client in stale], "slot_blocked": blocked if probe else None},
         severity,
     )

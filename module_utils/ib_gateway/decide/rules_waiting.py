@@ -21,7 +21,7 @@ def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
         yield findings.GATEWAY_FROZEN.found(
             "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
             % (process.pid, context.spec.name, by),
-            dict(process_info(process), state=process.state),
+            dict(process_info(process), state=process.state, kept_stopped=process.kept_stopped or None),
         )
 
 
@@ -38,8 +38,8 @@ def no_broker_route(context: RuleContext) -> Iterator[Finding]:
 def gateway_starting(context: RuleContext) -> Iterator[Finding]:
     """A gateway, or the unit that brings one, is younger than a start may take."""
     young = context.starting
-    if not young and not context.unit_is_starting:
-        return
+    if not young and (context.told or not context.unit_is_starting):
+        return  # or the log of what the unit runs tells more
     age = min(process.age for process in young) if young else context.entry.unit_age or 0.0
     yield findings.GATEWAY_STARTING.found(
         "%s started %d s ago and does not listen on port %d yet; %d s are allowed, a second factor alone may take 180"

@@ -26,12 +26,7 @@ def steps(entry: Entry, process: Process, code: str, persists: bool) -> List[Ste
     if server is None or not server.loop or server.login_due or not _logged_in(entry, process):
         return []
     reason = "IBC brings a new gateway process with the login kept, which ends %s" % code
-    if not server.own_time:
-        reason += (
-            "; the gateway keeps the minute at which it restarts as its daily restart time, because AutoRestartTime in "
-            "IBC's settings does not set that"
-        )
-    target = targets.to_command(entry, process, server, RESTARTS_WITHIN)
+    target = {**targets.to_command(entry, process, server, RESTARTS_WITHIN), "own_time": server.own_time}
     return [Step(SOFT_RESTART, entry.spec.name, target, reason, code, persists)]
 
 

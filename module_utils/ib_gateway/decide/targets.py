@@ -1,4 +1,4 @@
-"""Whom a step means, exactly: the shapes of a plan's targets. Pure.
+"""The targets of a plan's steps: the process, connection or gateway that a step is about, and its shape. Pure.
 
 Every target carries `gateway`, the name of the entry it is about, so that what acts can be judged by gateway.
 """
@@ -43,6 +43,11 @@ def to_end(entry: Entry, process: Process, role: str) -> Dict[str, Any]:
         "allow_kill": entry.spec.allow_kill,
         **({"command_server": server.where.as_target()} if server else {}),
     }
+
+
+def to_resume(entry: Entry, process: Process) -> Dict[str, Any]:
+    """A gateway that is to go on."""
+    return {**identity(process, "gateway"), "gateway": entry.spec.name}
 
 
 def to_command(entry: Entry, process: Process, server: CommandServer, timeout: Optional[int] = None) -> Dict[str, Any]:

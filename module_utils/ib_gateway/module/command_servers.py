@@ -56,7 +56,7 @@ def _server(entry: Entry, process: Process, told: Optional[IbcSettings], login_r
                     pid=process.pid,
                     where=where,
                     loop=is_looped(process.pid, entry.carriers),
-                    own_time=bool(told and told.auto_restart_time),
+                    own_time=None if told is None else told.auto_restart_time is not None,
                     login_due=process.started_at < login_reset,
                     route=way_out.exists() and not unanswered(process.pid),
                 )

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from dataclasses import replace
-from typing import Callable, Collection, Dict, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Collection, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.findings import HEALTHY
 from ..base.host import Keeper, Process, Snapshot
@@ -51,9 +51,22 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     found = look(ports, patterns, [spec.unit_key for spec in specs if spec.unit_key])
     folders = settings.folders(spec.config_dir for spec in specs if spec.config_dir)
     served = {each.port for each in found.listeners}
+    owned = {path for path, folder in folders.items() if folder.owner}
+    tied = all(spec.user or spec.config_dir in owned for spec in specs) or not sys.platform.startswith("linux")
     # Asked only where a port is not served; of one that is served, only when something is wrong with it.
     brought = () if all(spec.port in served for spec in specs) else _keepers(found)
-    return found._replace(folders=folders, localhost=_localhost(specs, found), keepers=brought)
+    return found._replace(
+        folders=folders,
+        localhost=_localhost(specs, found),
+        keepers=brought,
+        logins=frozenset() if tied else _logins(),
+    )
+
+
+def _logins() -> FrozenSet[str]:
+    from ..observe.logins import logins  # an entry that is tied to an account needs nobody else's name
+
+    return logins()
 
 
 def _keepers(found: Snapshot) -> Tuple[Keeper, ...]:

@@ -147,8 +147,15 @@ def _describe(
             pairs=pid in pairing,
             unanswered=unanswered.get(pid, 0),
             folder=told.folder if told else None,
+            kept_stopped=_kept_stopped(pid) if kind and stat.state == "T" else "",
         )
     return found
+
+
+def _kept_stopped(pid: int) -> str:
+    from .stopped import kept_stopped  # no healthy host needs it
+
+    return kept_stopped(pid)
 
 
 def _only_launchers_above(pid: int, table: Table) -> bool:

@@ -78,17 +78,22 @@ def _command(argv: Tuple[str, ...]) -> Tuple[str, ...]:
 
 
 def containers(gateways: Iterable[int]) -> Dict[int, Container]:
-    """By pid, the container that a gateway runs in, by its control group; those that run in none are left out."""
-    found = {}
-    for pid in gateways:
-        try:
-            with open("%s/%d/cgroup" % (processes.PROC, pid), encoding="ascii", errors="replace") as file:
-                match = _CONTAINER.search(file.read(1 << 16))
-        except OSError:
-            continue
-        if match:
-            found[pid] = Container(_ENGINES[match.group(1)], match.group(2)[:_SHORT_ID])
-    return found
+    """By pid, the container that a gateway runs in, by its control group; those that run in none are left out.
+
+    Where this look is itself in a container, that one is the host.
+    """
+    own = _container("self")
+    found = {pid: _container(str(pid)) for pid in gateways}
+    return {pid: each for pid, each in found.items() if each is not None and each != own}
+
+
+def _container(pid: str) -> Optional[Container]:
+    try:
+        with open("%s/%s/cgroup" % (processes.PROC, pid), encoding="ascii", errors="replace") as file:
+            match = _CONTAINER.search(file.read(1 << 16))
+    except OSError:
+        return None
+    return Container(_ENGINES[match.group(1)], match.group(2)[:_SHORT_ID]) if match else None
 
 
 def ports_of_ibc(gateways: Iterable[Process]) -> Dict[int, int]:

@@ -219,8 +219,13 @@ def read_unit(pid: int) -> Optional[str]:
         return None
 
 
+def read_text(pid: int, name: str) -> str:
+    """The text of one of a process's files. Raises OSError."""
+    return _read("%s/%d/%s" % (PROC, pid, name)).decode("utf-8", "backslashreplace")
+
+
 def _read_cgroup(pid: int) -> str:
-    return _read("%s/%d/cgroup" % (PROC, pid)).decode("utf-8", "backslashreplace")
+    return read_text(pid, "cgroup")
 
 
 def read_user_unit(pid: int) -> Optional[Tuple[int, str]]:

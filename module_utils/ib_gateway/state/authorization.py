@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Dict, Mapping, Optional, cast
 
 from .limits import Rules
 from .records import clean
@@ -96,9 +96,7 @@ class Authorization:
     @classmethod
     def required(cls, params: Mapping[str, Any]) -> Authorization:
         """The authorization of a module whose option `authorization` is required."""
-        authorization = cls.from_params(params["authorization"])
-        assert authorization is not None
-        return authorization
+        return cast(Authorization, cls.from_params(params["authorization"]))
 
 
 def _problem(authorization: Authorization) -> str:

@@ -1,16 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tells what the doctor found, in plain lines. Runs in the controller's own process, for all hosts of a play."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import ansible.constants as constants
 import ansible.module_utils
 from ansible.context import CLIARGS
 from ansible.errors import AnsibleActionFail
@@ -26,11 +25,12 @@ if _SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.ib_fleet.document import desk_inventory  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.render import desk, desk_next  # noqa: E402 - likewise
 from ansible.module_utils.ib_fleet.render.layout import Line, laid_out  # noqa: E402 - likewise
-from ansible.module_utils.ib_fleet.run import answers, clock, command_line  # noqa: E402 - likewise
+from ansible.module_utils.ib_fleet.run import answers, clock, command_line, naming, screen  # noqa: E402 - likewise
 
 DOCUMENTATION = r"""
-name: ib_doctor_answer
+module: ib_doctor_answer
 short_description: Say what was found on hosts that no inventory describes
+version_added: 0.2.0
 description:
   - Shows the answer as plain lines, whatever callback shows the tasks, and writes the inventory that was asked for.
   - Fails where a host could not be looked at.
@@ -44,11 +44,46 @@ options:
     description: The file to write the inventory to. Empty for none.
     type: str
     default: ''
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the outcome without changing the host.
+    support: full
+  diff_mode:
+    description: Returns what changes, or would change, in diff mode.
+    support: none
+  platform:
+    description: The systems it works on.
+    platforms: posix
+    support: full
+author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
+"""
+
+EXAMPLES = r"""
+- name: Say what was found, and write it as an inventory
+  ib_doctor_answer:
+    hosts: "{{ ansible_play_hosts_all }}"
+    write: found.yml
+  run_once: true
+"""
+
+RETURN = r"""
+answer:
+  description: What was said, line by line.
+  returned: always
+  type: list
+  elements: str
+written:
+  description: The inventory that was written. Empty where none was.
+  returned: always
+  type: str
+not_seen:
+  description: The names of the hosts that could not be looked at. Any of them fails the task.
+  returned: always
+  type: list
+  elements: str
 """
 
 _LOOK = "ib_gateway_diagnose_desk"
-#: Columns where there is no terminal, and how wide lines get on a wide one.
-_NO_TERMINAL, _WIDEST = 100, 110
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -71,9 +106,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lines = [*_answer(hosts), *desk_next.next_lines(hosts, commands), Line("")]
         _show(lines)
         missing = [each.name for each in hosts if each.desk is None]
-        result.update(changed=False, answer=list(laid_out(lines, _width())), written=written, not_seen=missing)
-        if missing:
+        result.update(changed=False, written=written, not_seen=missing)
+        if missing:  # what was said is not said once more, as the result of a task that failed
             result.update(failed=True, msg="not looked at: %s" % ", ".join(missing))
+        else:
+            result["answer"] = list(laid_out(lines, screen.width()))
         return result
 
     def _write(self, hosts: list[desk.Host], hostvars: Mapping[str, Any], path: str) -> str:
@@ -97,8 +134,14 @@ def _host(name: str, variables: Mapping[str, Any]) -> desk.Host:
     if answer is not None and "proposals" in answer:
         return desk.Host(name, answer, here=here)
     reached = answer is None or not answer.get("unreachable")
-    why = (answer or {}).get("msg") or "it did not answer"
-    return desk.Host(name, None, reached, str(why), here)
+    return desk.Host(name, None, reached, _why(answer or {}), here)
+
+
+def _why(answer: Mapping[str, Any]) -> str:
+    """Why a host could not be looked at: what Ansible says, and the first line of what a program said before."""
+    told = str(answer.get("msg") or "it did not answer").removeprefix("Task failed: ")
+    said = str(answer.get("module_stderr") or "").strip().partition("\n")[0]
+    return "%s (%s)" % (told, said) if said and said not in told else told
 
 
 def _found(host: desk.Host, variables: Mapping[str, Any]) -> desk_inventory.Found:
@@ -133,7 +176,9 @@ def _commands(known: Mapping[str, Any], names: list[str], written: str) -> desk_
         program = shlex.quote(_from_here(str(own)))
 
     def playbook(name: str) -> str:
-        return "%s %s" % (program, shlex.quote(_from_here(str(_ROOT / name))))
+        short = Path(name).stem
+        full = naming.full(short)
+        return "%s %s" % (program, shlex.quote(_from_here(str(_ROOT / name))) if full == short else full)
 
     return desk_next.Commands(
         doctor=playbook("playbooks/doctor.yml"),
@@ -151,13 +196,5 @@ def _from_here(path: str) -> str:
 
 
 def _show(lines: list[Line]) -> None:
-    colour = bool(getattr(constants, "ANSIBLE_COLOR", False)) and sys.stdout.isatty()
-    for row in laid_out(lines, _width(), colour):
+    for row in laid_out(lines, screen.width(), screen.coloured()):
         Display().display(row)
-
-
-def _width() -> int:
-    given = os.environ.get("COLUMNS", "")
-    if given.isdigit() and int(given):
-        return min(int(given), _WIDEST)
-    return min(shutil.get_terminal_size().columns, _WIDEST) if sys.stdout.isatty() else _NO_TERMINAL

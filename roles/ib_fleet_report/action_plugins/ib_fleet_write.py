@@ -1,9 +1,5 @@
-"""Writes the fleet's report. Runs in the controller's own process, for all hosts of a play at once; changes no host.
-
-Options: hosts and declared (names), dir, kind, fail_on, keep, compare_with; or merge, a list of documents to take the
-hosts from. Returns files, problems, lines, failing (name to sentence) and overview. With scripts, which takes dir only,
-the audit that is in the folder is brought into its report; that returns files, problems and lines.
-"""
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the fleet's report. Runs in the controller's own process, for all hosts of a play at once; changes no host."""
 
 from __future__ import annotations
 
@@ -25,9 +21,119 @@ if _SHARED not in ansible.module_utils.__path__:
 
 from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.document.report_error import ReportError  # noqa: E402
-from ansible.module_utils.ib_fleet.render import overview  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.render import overview, story  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.run import answers, clock, command_line, write_report  # noqa: E402 - needs the path
 from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
+
+DOCUMENTATION = r"""
+module: ib_fleet_write
+short_description: Write the report of a run over the fleet
+version_added: 0.2.0
+description:
+  - Makes one document of what the roles have registered on all hosts of a play, and writes it as JSON, as a page, for
+    CI and for Prometheus.
+  - Runs on the controller and contacts no host. It never counts as a change, also not in check mode.
+  - The role C(ib_fleet_report) uses it.
+options:
+  hosts:
+    description: The names of the hosts that the run is about.
+    type: list
+    elements: str
+  declared:
+    description: The names of the hosts that should be in the report. One that is missing is named in it.
+    type: list
+    elements: str
+    default: []
+  dir:
+    description: The folder on the controller to write to. It is made where it is missing.
+    type: path
+    required: true
+  kind:
+    description: What the run did.
+    type: str
+    choices: [sweep, remediate]
+  fail_on:
+    description: From which status on a host fails the run. V(never) for none.
+    type: str
+    choices: [unknown, degraded, unhealthy, never]
+  keep:
+    description: How many sweeps the history keeps.
+    type: int
+  compare_with:
+    description: The sweep to compare with, V(previous) or the time of one in the history.
+    type: str
+  merge:
+    description: The documents, or folders of them, of other runs to take the hosts from, instead of O(hosts).
+    type: list
+    elements: str
+  scripts:
+    description:
+      - Whether to bring the audit that is in the folder into its report, and do nothing else.
+      - All but O(dir) is then left out.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    description: Does the same in check mode, because no host is changed.
+    support: full
+  diff_mode:
+    description: Returns what changes, or would change, in diff mode.
+    support: none
+  platform:
+    description: The systems it works on.
+    platforms: posix
+    support: full
+author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
+"""
+
+EXAMPLES = r"""
+- name: Write the report of a sweep
+  ib_fleet_write:
+    hosts: "{{ ansible_play_hosts_all }}"
+    declared: "{{ groups['trading_hosts'] }}"
+    dir: /var/lib/ib-reports
+    kind: sweep
+    fail_on: unknown
+    keep: 200
+    compare_with: previous
+  register: report
+  run_once: true
+"""
+
+RETURN = r"""
+files:
+  description: The paths that were written.
+  returned: always
+  type: list
+  elements: str
+problems:
+  description: What could not be written, or is missing from the report, in words. Empty when it is whole.
+  returned: always
+  type: list
+  elements: str
+lines:
+  description: The report in lines, for a terminal.
+  returned: always
+  type: list
+  elements: str
+failing:
+  description: Why a host fails the run, by its name.
+  returned: unless O(scripts)
+  type: dict
+overview:
+  description: What the callback C(ib_fleet_progress) shows at the end of a run.
+  returned: unless O(scripts)
+  type: dict
+story:
+  description: How each host came out, in sections of lines, for the callback C(ib_terminal).
+  returned: unless O(scripts)
+  type: list
+  elements: raw
+check_mode:
+  description: Whether the run was in check mode.
+  returned: unless O(scripts)
+  type: bool
+"""
 
 _FROZEN = "ib_gateway_repair_frozen"
 _OPTIONS = ("hosts", "declared", "dir", "kind", "fail_on", "keep", "compare_with", "merge", "scripts")
@@ -71,6 +177,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             lines=[*fleet_document.lines(found), *overview.changes(shown), *_written(written)],
             failing={name: sentences[name] for name in failing},
             overview=shown,
+            story=story.ending(found),
+            check_mode=found["check_mode"],
         )
         return result
 

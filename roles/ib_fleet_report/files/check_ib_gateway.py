@@ -42,7 +42,7 @@ def check(path: str, host: str, max_age: float, now: Optional[float] = None) -> 
         told, data = _told(found), _data(found)
     except OSError as error:
         return UNKNOWN, line(UNKNOWN, "%s cannot be read: %s" % (path, error.strerror))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         return UNKNOWN, line(UNKNOWN, "%s is no fleet document: %s %s" % (path, type(error).__name__, error))
     if age > max_age:
         return UNKNOWN, line(UNKNOWN, "the report is %d s old, it may be %d; then: %s" % (age, max_age, told))

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the module that does an action, with those of the role's options that it takes."""
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from ansible.module_utils.ib_fleet.run import answers  # noqa: E402 - needs the 
 from ansible.module_utils.ib_gateway.base.actions import BY_NAME  # noqa: E402 - likewise
 
 DOCUMENTATION = r"""
-name: ib_repair_step
+module: ib_repair_step
 short_description: Take the steps of one action of a repair
+version_added: 0.2.0
 description:
   - Runs the module that the registry of actions names for an action, and returns what that module returns.
+  - The role C(ib_gateway_repair) uses it, so that it need not know which module does which action.
 options:
   name:
     description: The action.
@@ -42,9 +45,41 @@ options:
     type: dict
     required: true
   options:
-    description: What the role has to say to any of the modules, by the name of the option; each is given its own.
+    description: What the role has to say to any of the modules, by the name of the option. Each is given its own.
     type: dict
     required: true
+attributes:
+  check_mode:
+    description: Can run in check mode and predict the outcome without changing the host.
+    support: full
+  diff_mode:
+    description: Returns what changes, or would change, in diff mode.
+    support: full
+  platform:
+    description: The systems it works on.
+    platforms: posix
+    support: full
+author: [IB Gateway Remediation developers (@ib-gateway-remediation)]
+"""
+
+EXAMPLES = r"""
+- name: Stop what the plan of an earlier look names
+  ib_repair_step:
+    name: stop_client
+    steps: "{{ health.gateways[0].plan.steps | selectattr('action', '==', 'stop_client') }}"
+    gateways: "{{ ib_gateways }}"
+    then_look: {probe: auto}
+    options: {authorization: "{{ authorization }}", grace_period: 10}
+  register: stopped
+"""
+
+RETURN = r"""
+health:
+  description:
+    - The look at what came of it, as M(ib_gateway_health) returns it.
+    - Everything else is what the action's module returns.
+  returned: always
+  type: dict
 """
 
 

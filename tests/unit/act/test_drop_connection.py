@@ -11,9 +11,9 @@ from typing import Any, Dict, Iterator, List, Optional
 from unittest import mock
 
 import pytest
-from ansible.module_utils.ib_gateway.act import drop_connection, stop_process
+from ansible.module_utils.ib_gateway.act import drop_connection, held_process
 from ansible.module_utils.ib_gateway.act.drop_connection import Cut
-from ansible.module_utils.ib_gateway.act.stop_process import Gone, Refused
+from ansible.module_utils.ib_gateway.act.held_process import Gone, Refused
 from ansible.module_utils.ib_gateway.base.host import ApiConnection, Snapshot
 from ansible.module_utils.ib_gateway.observe import processes
 from hypothesis import given, settings
@@ -37,11 +37,11 @@ class Host:
         self.answer = answer
         self.own_netns = own_netns
         self.capable = True
-        self.proven: List[stop_process.Target] = []
+        self.proven: List[held_process.Target] = []
         self.not_any_more: Dict[int, Exception] = {}
         self.cut: List[bytes] = []
 
-    def prove(self, target: stop_process.Target) -> None:
+    def prove(self, target: held_process.Target) -> None:
         """As signalling.prove() does it, from a list."""
         self.proven.append(target)
         if target.pid in self.not_any_more:
@@ -60,7 +60,7 @@ class Host:
                 (drop_connection, "look", lambda _ports: self.look),
                 (drop_connection, "_ask_kernel", self.ask),
                 (drop_connection, "_capabilities", lambda: -1 if self.capable else 0),
-                (stop_process, "prove", self.prove),
+                (held_process, "prove", self.prove),
                 (processes, "network_namespace", lambda pid: "net:1" if pid == "self" or self.own_netns else "net:2"),
             ):
                 stack.enter_context(mock.patch.object(target, name, answer))

@@ -8,7 +8,7 @@ import signal
 from typing import List, Set, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.act import stop_process
+from ansible.module_utils.ib_gateway.act import held_process, stop_process
 from ansible.module_utils.ib_gateway.base.process_digest import argv_digest
 from ansible.module_utils.ib_gateway.observe import host_key
 from hypothesis import given, settings
@@ -27,7 +27,7 @@ def stop(
     handovers: Set[int], stubborn: bool, allow_kill: bool, stranger: Tuple[str, ...] = SCRIPT
 ) -> Tuple[FakeKernel, stop_process.Ending]:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT, stubborn), handovers, stranger)
-    target = stop_process.Target(
+    target = held_process.Target(
         PID, 1000, BOOT, "client", argv_digest(SCRIPT, host_key.digest_key()), allow_kill=allow_kill
     )
     with kernel.rules():
@@ -83,7 +83,7 @@ def test_between_every_two_calls_of_a_stop_the_pid_may_change_hands(stubborn: bo
 def test_a_check_sees_that_a_pid_has_changed_hands() -> None:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT), {0}, SCRIPT)
     with kernel.rules():
-        outcome = stop_process.stop([stop_process.Target(PID, 1000, BOOT)], 0.0, force=False, dry_run=True)[0]
+        outcome = stop_process.stop([held_process.Target(PID, 1000, BOOT)], 0.0, force=False, dry_run=True)[0]
     assert outcome.result == "already_gone" and kernel.strangers[0].signals == []
 
 
@@ -97,10 +97,10 @@ def test_no_pidfd_stays_open_however_it_ends() -> None:
 def test_a_process_that_becomes_another_program_while_its_stop_is_written_down_is_not_signalled() -> None:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT), set(), ())
 
-    def announce(_target: stop_process.Target) -> None:
+    def announce(_target: held_process.Target) -> None:
         kernel.processes[0].argv = ("python3", "other.py")
 
-    target = stop_process.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT, host_key.digest_key()))
+    target = held_process.Target(PID, 1000, BOOT, "client", argv_digest(SCRIPT, host_key.digest_key()))
     with kernel.rules():
         outcome = stop_process.stop([target], 0.0, force=False, announce=announce)[0]
     assert (outcome.result, kernel.processes[0].signals) == ("refused", [])
@@ -109,10 +109,10 @@ def test_a_process_that_becomes_another_program_while_its_stop_is_written_down_i
 def test_what_cannot_be_written_down_is_not_done() -> None:
     kernel = FakeKernel(PID, FakeProcess(1000, SCRIPT), set(), ())
 
-    def announce(_target: stop_process.Target) -> None:
-        raise stop_process.Refused("the disk is full")
+    def announce(_target: held_process.Target) -> None:
+        raise held_process.Refused("the disk is full")
 
-    target = stop_process.Target(PID, 1000, BOOT)
+    target = held_process.Target(PID, 1000, BOOT)
     with kernel.rules():
         outcome = stop_process.stop([target], 0.0, force=True, announce=announce)[0]
     assert (outcome.result, outcome.reason, kernel.processes[0].signals) == ("refused", "the disk is full", [])

@@ -128,12 +128,26 @@ def test_a_cut_of_what_never_was_a_session_says_so() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("idle", "told"), [(4.0, " (data last passed 4 s ago)"), (900.0, " (data last passed 15 min ago)")]
+)
+def test_a_script_of_a_gateway_that_no_longer_listens_is_told_with_the_use_that_its_session_is_of(
+    idle: float, told: str
+) -> None:
+    look = snapshot(gateway(), script(), connection(SCRIPT, idle=idle, **FILLED))
+    found = planned(look, ALONE)
+    assert [each.action for each in found.steps] == ["stop_client", "restart"]
+    assert costs(found)["stop_client"].startswith(
+        "ends the script pid 815 (python3 bot.py) of trader and its 1 working session%s" % told
+    )
+
+
 @pytest.mark.parametrize(("unit", "own"), [("bot.service", True), ("session-4.scope", False), (None, False)])
 def test_a_script_that_is_stopped_through_its_unit_is_told_with_the_unit(unit: Optional[str], own: bool) -> None:
     rival = script(name="cleanup.py", unit=unit, unit_is_own=own)
     look = snapshot(gateway(), listener(), rival, connection(SCRIPT, **FILLED))
     told = costs(planned(look, spec(client_patterns=("cleanup",))))["stop_client"]
-    assert told.startswith("ends the script pid 815 (python3 cleanup.py) of trader and its 1 working session; ")
+    assert told.startswith("ends the script pid 815 (python3 cleanup.py) of trader and its 1 working session (data ")
     assert ("its unit bot.service is stopped and stays so until somebody starts it" in told) is own
     assert told.endswith("; no login")
 

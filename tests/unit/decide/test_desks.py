@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Set, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, Snapshot
@@ -246,9 +246,24 @@ def test_a_keeper_of_another_mode_or_account_brings_nothing_here() -> None:
     assert done(snapshot()._replace(keepers=others)) == [("live", "wait"), ("live", "start")]
 
 
-def test_a_frozen_gateway_is_told_and_sent_nothing() -> None:
+def test_a_frozen_gateway_is_let_go_on_and_nothing_else_is_done() -> None:
     frozen = process(GW, *OURS.argv, state="T")
     plan = only(snapshot(frozen, listener(), script(BOT), connection(BOT)))
+    assert [(each.action, each.target["pid"]) for each in plan.steps] == [("resume", GW)] and plan.withheld == ()
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        (process(GW, *OURS.argv, state="t"),),
+        (process(GW, *OURS.argv, state="T", kept_stopped="is traced by pid 12"),),
+        (process(GW, *OURS.argv, state="T"), gateway(SECOND, JTS, mode="live")),
+        (process(GW, *OURS.argv, state="T", own_run=True),),
+    ],
+    ids=["by a debugger", "by somebody else as well", "another one runs", "it carries this run"],
+)
+def test_a_frozen_gateway_that_others_may_want_so_is_told_and_sent_nothing(facts: Tuple[Fact, ...]) -> None:
+    plan = only(snapshot(*facts, listener()))
     assert plan.steps == () and "kill -CONT" in plan.withheld[0] and str(GW) in plan.withheld[0]
 
 
@@ -274,7 +289,47 @@ def test_a_claimant_that_only_looks_like_the_entry_s_gateway_makes_it_unknown() 
     assert (judged(look, one).verdict, done(look, one)) == ("claimed_by_another_account", [])
 
 
+NAMED_BY_NOTHING = spec(user=None, config_dir=None, service=None)
+
+
+@pytest.mark.parametrize(
+    ("user", "logins", "verdict"),
+    [
+        ("mallory", {"trader", "mallory"}, "claimed_by_another_account"),
+        ("ibgw", {"trader"}, "claimed_by_another_account"),
+        ("trader", {"trader"}, "healthy"),
+        ("trader", set(), "healthy"),
+        ("root", {"trader", "mallory"}, "healthy"),
+    ],
+)
+def test_a_lone_gateway_of_an_entry_that_nothing_ties_to_an_account_is_believed_where_nobody_else_could_have_started_it(
+    user: str, logins: Set[str], verdict: str
+) -> None:
+    look = snapshot(gateway(GW, None, user=user), listener())._replace(logins=frozenset(logins))
+    found = judged(look, NAMED_BY_NOTHING)
+    assert found.verdict == verdict and planning.plan(found).steps == ()
+    if verdict != "healthy":
+        assert "account %s" % user in found.findings[0].summary and "key user" in found.findings[0].summary
+        assert not may_probe(found, "auto")
+
+
+@pytest.mark.parametrize(
+    "one",
+    [spec(user="trader", config_dir=None), spec(user=None, config_dir=JTS), spec(user=None, config_dir=None)],
+    ids=["user", "the folder's owner", "the unit"],
+)
+def test_whatever_ties_a_gateway_to_its_account_is_enough_however_many_can_log_in(one: GatewaySpec) -> None:
+    look = snapshot(gateway(GW, JTS, unit="ibgateway.service" if one.config_dir is None else None), listener())
+    look = look._replace(logins=frozenset({"trader", "mallory"}), folders={JTS: Folder(JTS, "trader", 10**9)})
+    assert judged(look, one).status == "healthy"
+
+
 # --- what is cut, and what is named ----------------------------------------------------------------------------------
+
+
+def test_a_lost_session_on_another_port_of_the_gateway_is_nobody_s_to_cut() -> None:
+    gone = connection(port=4010, remote_host="10.8.0.7", lost_for=900.0, cookie=7)
+    assert only(snapshot(OURS, listener(), listener(4010), gone)).steps == ()
 
 
 def test_a_remote_session_whose_peer_has_gone_is_cut_and_one_that_is_only_silent_is_not() -> None:

@@ -328,7 +328,12 @@ def check_gateway(step: Step, entry: GatewaySpec, desk: Desk) -> None:
             assert not (protected(desk.look.processes[pid], desk) and each.accepted), "cuts off a protected script"
 
 
-CHECKS = {"stop_client": check_client, "drop_connection": check_cut}
+def check_resumed(step: Step, entry: GatewaySpec, desk: Desk) -> None:
+    one = desk.look.processes[step.target["pid"]]
+    assert may_be_of(one, entry, desk.look) and one.state == "T", "SIGCONT is for what a signal has stopped"
+
+
+CHECKS = {"stop_client": check_client, "drop_connection": check_cut, "resume": check_resumed}
 
 
 # --- what always holds -----------------------------------------------------------------------------------------------

@@ -64,7 +64,12 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
     "not_listening: restart": (snapshot(SERVED), None, RESTART),
     "login_pending: wait, however long it has run": (snapshot(OURS), None, (("wait", None),)),
     "no_broker_route: wait": (snapshot(gateway(unit=UNIT, unanswered=2)), None, (("wait", None),)),
-    "gateway_frozen: nothing is ended": (snapshot(gateway(unit=UNIT, state="T"), listener()), None, ()),
+    "gateway_frozen: it is let go on": (
+        snapshot(gateway(unit=UNIT, state="T"), listener()),
+        None,
+        (("resume", GATEWAY),),
+    ),
+    "gateway_frozen by a debugger: nothing is done": (snapshot(gateway(state="t"), listener()), None, ()),
     "gateway_coming_up: wait": (
         snapshot()._replace(keepers=(Keeper(600, "trader", "ibcstart.sh", 900.0),)),
         None,

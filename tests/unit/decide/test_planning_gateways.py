@@ -225,6 +225,7 @@ def test_every_target_names_its_gateway() -> None:
     looks = [
         planned(snapshot(gateway(age=30.0), gateway(SECOND, age=40.0), script()), spec(client_patterns=("bot",))),
         planned(snapshot(OURS, listener()), shaken=probe("stalled"), command_servers=(SERVER,)),
+        planned(snapshot(gateway(state="T"), listener())),
         planned(snapshot(OURS, listener()), shaken=probe(notices=(1100,)), command_servers=(SERVER,)),
         planned(snapshot(OURS, listener(), script(), connection(SCRIPT, cookie=7, idle=700.0), connection(9))),
     ]

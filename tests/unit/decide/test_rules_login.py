@@ -194,6 +194,22 @@ def test_a_gateway_that_restarts_by_itself_is_coming_up_by_its_log(last: str) ->
     assert [step.action for step in plan.steps] == ["wait"]
 
 
+def test_a_gap_below_a_unit_that_is_younger_than_a_start_may_take_is_told_once() -> None:
+    written = [
+        (100.0, SESSION),
+        (90.0, COMPLETED),
+        (9.0, "IBC returned exit status 0"),
+        (8.0, "IBC will restart shortly"),
+    ]
+    login = state_of(log(*written), gone(since=110.0))
+    unit = spec().any_unit
+    assert unit is not None
+    seen = snapshot(units={unit: 120.0})._replace(keepers=(SCRIPT,))
+    entries, _ = assign.entries_of([spec(start_timeout=300)], seen)
+    assert codes(diagnose(entries[0], seen)) == ("gateway_starting",)
+    assert codes(diagnose(entries[0]._replace(login=login), seen)) == ("gateway_coming_up",)
+
+
 @pytest.mark.parametrize("line", [AGAIN, COLD, "CommandServer received command: RESTART"])
 def test_a_gateway_that_is_about_to_be_another_one_is_coming_up_without_any_keeper(line: str) -> None:
     diagnosis, plan = of_log((100.0, line), age=200.0)

@@ -51,7 +51,7 @@ def raw(*steps: Dict[str, Any], remediation: str = "auto") -> Dict[str, Any]:
 
 def test_the_actions_go_from_the_least_to_the_most_disruptive() -> None:
     assert (
-        *("wait", "reconnect", "drop_connection", "stop_client", "soft_restart"),
+        *("wait", "resume", "reconnect", "drop_connection", "stop_client", "soft_restart"),
         *("stop_gateway", "start", "restart"),
     ) == ORDER
 
@@ -102,6 +102,14 @@ def test_the_next_action_is_more_disruptive_than_the_last_one() -> None:
         names = [below] * (2 if below == "drop_connection" else 1)
         assert escalation.next_step(every, taken(*names))["action"] == above
     assert escalation.next_step(every, taken("restart"))["action"] is None
+
+
+def test_a_session_whose_peer_on_another_host_has_gone_is_cut_once() -> None:
+    gone = connection(remote_host="10.8.0.7", lost_for=900.0, cookie=7)
+    look = health((spec(), snapshot(gateway(), listener(), gone), None))
+    first = escalation.next_step(look)
+    assert (first["action"], len(first["steps"])) == ("drop_connection", 1)
+    assert escalation.next_step(look, first, (), {"outcomes": []})["action"] is None
 
 
 def test_an_action_is_not_taken_twice_although_its_fault_is_still_there() -> None:

@@ -151,7 +151,7 @@ def test_an_unknown_fail_on_is_an_error_that_says_what_is_known() -> None:
 
 
 def test_the_lines_begin_with_the_counts() -> None:
-    assert lines(host(HEALTHY), host(DOWN))[0] == "2 host(s): 1 healthy, 1 unhealthy"
+    assert lines(host(HEALTHY), host(DOWN))[0] == "2 hosts: 1 healthy, 1 unhealthy"
     assert lines(host(DOWN), check_mode=True)[0].endswith("(check mode: nothing was done)")
 
 

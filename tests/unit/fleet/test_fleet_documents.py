@@ -105,7 +105,7 @@ def test_declared_and_reported_hosts_that_differ_are_named() -> None:
     look = fleets.looks()["good"]
     document = fleets.document(fleets.host("a", look), fleets.host("b", look), declared=["b", "c"])
     assert fleet_document.gaps(document) == [
-        "2 host(s) are declared and 2 are in the report",
+        "2 hosts declared and 2 in the report",
         "declared and not in the report: c",
         "in the report and not declared: a",
     ]
@@ -134,7 +134,7 @@ def test_a_document_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_large_fleet_s_lines_tell_only_of_hosts_that_need_a_look() -> None:
     told = fleet_document.lines(fleets.some(400))
     healthy = [line for line in told if line.endswith(": healthy")]
-    assert not healthy and told[0].startswith("400 host(s): ")
+    assert not healthy and told[0].startswith("400 hosts: ")
     assert [line for line in fleet_document.lines(fleets.some(5)) if line.endswith(": healthy")]
 
 

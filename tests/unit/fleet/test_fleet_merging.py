@@ -67,9 +67,7 @@ def test_the_newest_report_of_a_host_is_taken() -> None:
 def test_a_slice_that_is_missing_is_seen_by_what_the_inventory_declares() -> None:
     part = fleets.document(fleets.host("a", fleets.looks()["good"]))
     assert fleet_document.gaps(merge([part])) == []
-    assert (
-        fleet_document.gaps(merge([part], declared=["a", "b"]))[0] == "2 host(s) are declared and 1 are in the report"
-    )
+    assert fleet_document.gaps(merge([part], declared=["a", "b"]))[0] == "2 hosts declared and 1 in the report"
 
 
 def test_a_gap_of_a_slice_stays_one_until_another_slice_fills_it() -> None:

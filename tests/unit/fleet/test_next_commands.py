@@ -89,6 +89,14 @@ STATES: Dict[str, Tuple[Any, List[str]]] = {
         [played("playbooks/release.yml", SEEN_TO + " -e ib_repair_reset_journal=true")],
     ),
     "unreachable": (fleets.host("a", fleets.UNREACHABLE), ["ansible a -m ansible.builtin.ping -i hosts.yml"]),
+    "this machine by ssh": (
+        fleets.host("a", {**fleets.UNREACHABLE, "msg": "ssh: connect to host 127.0.0.1 port 22: Connection refused"}),
+        [played("playbooks/health_sweep.yml", "-e ansible_connection=local")],
+    ),
+    "a tunnel's end on this machine": (
+        fleets.host("a", {**fleets.UNREACHABLE, "msg": "ssh: connect to host localhost port 2222: Connection refused"}),
+        ["ansible a -m ansible.builtin.ping -i hosts.yml"],
+    ),
     "look failed": (fleets.host("a", fleets.FAILED), [played("playbooks/health_sweep.yml")]),
 }
 

@@ -15,6 +15,7 @@ CUT = {"client": "127.0.0.1", "client_port": 50123, "port": 4001, "client_proces
 COMMANDED = {"port": 4001, "process": {"pid": 816}, "command_server": {"port": 7462, "address": "127.0.0.1"}}
 TARGETS: Dict[str, Dict[str, Any]] = {
     "wait": {"for": "listener", "port": 4001},
+    "resume": {"pid": 816, "user": "trader", "command": ["java"]},
     "reconnect": COMMANDED,
     "drop_connection": CUT,
     "stop_client": HOLDER,
@@ -25,6 +26,7 @@ TARGETS: Dict[str, Dict[str, Any]] = {
 }
 LINES = {
     "wait": "waited for port 4001 to open",
+    "resume": "resumed pid 816 of trader (java)",
     "reconnect": "reconnected live (pid 816) to the broker by IBC's command server on port 7462",
     "drop_connection": "cut the connection of pid 815 of trader (python3 bot.py) to port 4001",
     "stop_client": "stopped script pid 815 of trader (python3 bot.py)",

@@ -12,7 +12,7 @@ from ansible.module_utils.ib_fleet.document.report_error import ReportError
 from ansible.module_utils.ib_fleet.run import write_report
 from ansible.module_utils.ib_fleet.store import documents
 from ansible.module_utils.ib_fleet.store.history import FILE, History
-from unit import fleets
+from unit import facts, fleets
 
 GOOD, DOWN = "good", "gateway_not_running: start after a second look"
 
@@ -41,6 +41,10 @@ def told(found: Comparison) -> Dict[str, List[str]]:
         for kind in found.counts
         if getattr(found, kind)
     }
+
+
+def ages(found: Comparison) -> Dict[str, str]:
+    return {f"{each.host}:{each.code}": each.since for each in found.still}
 
 
 # --- comparing -------------------------------------------------------------------------------------------------------
@@ -72,6 +76,31 @@ def test_a_sweep_beside_itself_has_nothing_new_and_nothing_fixed() -> None:
 
 
 CODE = "gateway_not_running"
+
+
+def test_what_is_still_broken_is_told_with_the_sweep_since_which_every_look_has_found_it(tmp_path: Path) -> None:
+    found = kept(tmp_path, day(1, a=DOWN, b=GOOD), day(2, a=DOWN, b=DOWN), day(3, a=DOWN, b=DOWN))
+    assert ages(found) == {f"a:{CODE}": "2026-11-01T08:00:00Z", f"b:{CODE}": "2026-11-02T08:00:00Z"}
+
+
+def test_a_look_that_found_it_gone_begins_the_age_anew(tmp_path: Path) -> None:
+    found = kept(tmp_path, day(1, a=DOWN), day(2, a=GOOD), day(3, a=DOWN), day(4, a=DOWN))
+    assert ages(found) == {f"a:{CODE}": "2026-11-03T08:00:00Z"}
+
+
+@pytest.mark.parametrize("lost", [fleets.UNREACHABLE, fleets.FAILED])
+def test_a_sweep_that_could_not_judge_the_host_does_not_end_the_age(tmp_path: Path, lost: Any) -> None:
+    found = kept(tmp_path, day(1, a=DOWN), day(2, a=lost), day(3, a=DOWN), day(4, a=DOWN))
+    assert ages(found) == {f"a:{CODE}": "2026-11-01T08:00:00Z"}
+
+
+def test_a_broken_farm_that_lasts_is_told_with_its_age(tmp_path: Path) -> None:
+    farms = ({"serves": "market data", "name": "usfarm", "code": 2103},)
+    serving = (facts.spec(), facts.snapshot(facts.gateway(), facts.listener()), facts.probe(farms=farms))
+    broken = facts.health(serving)
+    found = kept(tmp_path, day(1, a=GOOD), day(2, a=broken), day(3, a=broken))
+    assert ages(found) == {"a:farm_broken": "2026-11-02T08:00:00Z"}
+    assert "a (live) since 2026-11-02 08:00:00 UTC" in " ".join((tmp_path / "index.html").read_text().split())
 
 
 @pytest.mark.parametrize(("lost", "code"), [(fleets.UNREACHABLE, "unreachable"), (fleets.FAILED, "not_judged")])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 import subprocess
 import sys
@@ -13,11 +12,11 @@ from typing import Any
 import pytest
 from ansible.module_utils.ib_fleet.document import fleet_document
 from ansible.module_utils.ib_fleet.document.changes import compare, further, known
+from ansible.module_utils.ib_fleet.render.layout import laid_out
 from ansible.module_utils.ib_fleet.render.overview import overview
 from ansible.module_utils.ib_fleet.render.progress import Tally, span
-from ansible.module_utils.ib_fleet.render.terminal import plain, show
+from ansible.module_utils.ib_fleet.render.terminal import lines
 from ansible.module_utils.ib_fleet.store import documents
-from rich.console import Console
 from unit import fleets
 from unit.module_runs import PROJECT
 
@@ -41,10 +40,8 @@ def with_next(*hosts: Any, **more: Any) -> Any:
     return fleet_document.with_next(fleets.document(*hosts, **more), "-i hosts.yml")
 
 
-def drawn(document: Any) -> str:
-    target = io.StringIO()
-    show(overview(document), Console(file=target, width=100))
-    return target.getvalue()
+def told_of(shown: Any, width: int = 100) -> list[str]:
+    return list(laid_out(lines(shown), width))
 
 
 # --- progress --------------------------------------------------------------------------------------------------------
@@ -94,19 +91,29 @@ def test_a_span_is_told_as_a_person_says_it(seconds: float, words: str) -> None:
 def test_identical_findings_are_one_row_the_worst_first() -> None:
     down = fleets.looks()["gateway_not_running: start after a second look"]
     hosts = [fleets.host("desk%d" % number, down) for number in range(9)]
-    told = list(plain(overview(with_next(*hosts, fleets.host("away", fleets.UNREACHABLE)))))
-    assert told[0] == "FLEET: 10 host(s): 9 unhealthy, 1 unreachable"
+    told = told_of(overview(with_next(*hosts, fleets.host("away", fleets.UNREACHABLE))))
+    assert told[0] == "FLEET: 10 hosts: 9 unhealthy, 1 unreachable"
     assert "unreachable" in told[1] and told[1].endswith("away")
-    assert told[2].endswith("9 host(s): desk0, desk1, desk2, desk3, desk4, desk5 and 3 more")
+    assert told[2].endswith("9 hosts: desk0, desk1, desk2, desk3, desk4, desk5 and 3 more")
     assert [line[:4] for line in told[3:]] == ["NEXT", "  an", "NEXT", "  an"]
 
 
 def test_what_changed_is_told_in_numbers() -> None:
     document = fleets.document(fleets.host("a", fleets.looks()["good"]))
     comparison = compare("2026-11-21T08:00:00Z", {"a": known(frozenset({("live", "not_listening")}))}, document)
-    assert "  since 2026-11-21T08:00:00Z: 0 new, 0 still broken, 1 fixed, 0 not seen this time" in list(
-        plain(overview(document, comparison))
+    assert "  since 2026-11-21T08:00:00Z: 0 new, 0 still broken, 1 fixed, 0 not seen this time" in told_of(
+        overview(document, comparison)
     )
+
+
+def test_a_finding_that_lasts_is_told_with_the_age_of_the_oldest() -> None:
+    down = fleets.looks()["gateway_not_running: start after a second look"]
+    document = fleets.document(fleets.host("a", down), fleets.host("b", down), at="2026-11-22T09:00:00Z")
+    before = {name: known(frozenset({("live", "gateway_not_running")})) for name in ("a", "b")}
+    since = {("b", "live", "gateway_not_running"): "2026-11-20T08:00:00Z"}
+    shown = overview(document, compare("2026-11-22T08:00:00Z", before, document, since))
+    assert "  open: gateway_not_running for 2 d" in told_of(shown)
+    assert not any("open:" in line for line in told_of(overview(document)))
 
 
 def test_who_is_compared_with_an_older_sweep_is_named_with_its_time() -> None:
@@ -114,39 +121,32 @@ def test_who_is_compared_with_an_older_sweep_is_named_with_its_time() -> None:
     before = {"a": further(known(frozenset({("", "unreachable")})), frozenset({("live", "not_listening")}), "DAY1")}
     shown = overview(document, compare("DAY2", before, document))
     line = "not judged then, compared with their last sweep before: a (DAY1)"
-    assert f"  {line}" in list(plain(shown))
-    target = io.StringIO()
-    show(shown, Console(file=target, width=100))
-    assert line in target.getvalue()
+    assert f"  {line}" in told_of(shown)
 
 
 def test_the_page_is_named_on_a_line_of_its_own_before_the_next_command() -> None:
     down = with_next(fleets.host("a", fleets.looks()["gateway_not_running: start after a second look"]))
     path = "/srv/reports/" + "deep/" * 30 + "index.html"
-    told = list(plain(overview(down, page=path)))
+    told = told_of(overview(down, page=path), width=80)
     assert told[-3:-1] == [f"PAGE: {path}", "NEXT, to see what a repair would do:"]
     assert told[-1].startswith("  ansible-playbook remediate.yml ")
-    target = io.StringIO()
-    show(overview(down, page=path), Console(file=target, width=80))
-    assert f"page  {path}" in target.getvalue().splitlines()
-    assert "PAGE" not in "".join(plain(overview(down)))
+    assert "PAGE" not in "".join(told_of(overview(down)))
 
 
 def test_a_command_stays_one_line_and_the_table_fits_the_terminal() -> None:
     down = fleets.looks()["gateway_not_running: start after a second look"]
-    text = drawn(with_next(*(fleets.host("a-rather-long-name-of-a-host-%d" % n, down) for n in range(12))))
-    commands = [line for line in text.splitlines() if "ansible-playbook" in line]
+    document = with_next(*(fleets.host("a-rather-long-name-of-a-host-%d" % n, down) for n in range(12)))
+    told = told_of(overview(document))
+    commands = [line for line in told if "ansible-playbook" in line]
     assert len(commands) == 1 and commands[0].endswith("--check --diff")
-    assert all(len(line) <= 100 for line in text.splitlines() if line not in commands)
+    assert all(len(line) <= 100 for line in told if line not in commands)
 
 
-def test_nothing_a_terminal_obeys_comes_through_and_no_name_is_taken_for_markup() -> None:
+def test_nothing_a_terminal_obeys_comes_through() -> None:
     document = fleets.hostile()
-    document["hosts"][0]["name"] = "[bold red]x[/]"
-    for text in (*plain(overview(document)), drawn(document).replace("\n", "")):
+    for text in told_of(overview(document)):
         assert text.isprintable(), ascii(text)
     shown = with_next(fleets.host("[bold]x", fleets.looks()["gateway_not_running: start after a second look"]))
-    assert "[bold]x" in drawn(shown)
     assert overview(shown)["next"][0]["command"].split()[3] == "trading_hosts"
 
 
@@ -178,7 +178,20 @@ def test_an_old_report_proves_nothing(tmp_path: Path) -> None:
     assert code == 3 and "the report is 7200 s old, it may be 3600" in told
 
 
-@pytest.mark.parametrize("content", [None, "{", "[]", '{"hosts": 1}', '{"hosts": [{"name": "desk"}]}', '{"hosts": []}'])
+def timed(took: str) -> str:
+    """A report of a host whose handshake took so many milliseconds."""
+    gateway = '{"name": "live", "clients": [], "api": {"timings_ms": {"tcp": %s}}}' % took
+    host = '{"name": "desk", "status": "healthy", "reason": "", "reported_at": "2026-11-22T09:00:00Z", "after": '
+    return '{"hosts": [%s{"gateways": [%s]}}]}' % (host, gateway)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(None, "{", "[]", '{"hosts": 1}', '{"hosts": [{"name": "desk"}]}', '{"hosts": []}'),
+        *('{"hosts": ' + "[" * 100_000, timed("1" + "0" * 400), timed("[]")),
+    ],
+)
 def test_whatever_is_wrong_with_the_report_is_unknown_and_one_line(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "fleet.json"
     if content is not None:

@@ -76,6 +76,13 @@ def test_what_is_too_much_is_refused(tmp_path: Path, text: str) -> None:
         documents.read(tmp_path / "slice.json")
 
 
+@pytest.mark.parametrize("moment", ["2027-02-30T09:00:00Z", "2026-11-31T00:00:00Z", "0000-01-01T00:00:00Z"])
+def test_a_time_that_no_calendar_has_is_refused(tmp_path: Path, moment: str) -> None:
+    (tmp_path / "slice.json").write_text(json.dumps({**GOOD, "generated_at": moment}))
+    with pytest.raises(ReportError, match=r"generated_at.* is not a 'date-time'"):
+        documents.read(tmp_path / "slice.json")
+
+
 def test_a_fifo_is_refused_without_waiting_for_a_writer(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "slice.json")
     with pytest.raises(ReportError, match="not a regular file"):

@@ -103,6 +103,7 @@ def options_of(name: str, port: int, victim: Dict[str, Any], folder: Path) -> Di
         "ib_gateway_restart": {"gateways": gateways, "restarts": [{"gateway": "nobody", "target": ended}]},
         "ib_gateway_soft_restart": commands,
         "ib_gateway_reconnect": commands,
+        "ib_gateway_resume": {"gateways": gateways, "steps": [{"gateway": "nobody", "target": victim}]},
         "ib_gateway_wait": {"gateways": gateways, "only": ["nobody"], "timeout": 0},
         "ib_listener_info": {"ports": [port]},
         "ib_repair_begin": {"authorization": authorization, "gateways": ["nobody"]},

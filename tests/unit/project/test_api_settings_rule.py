@@ -186,7 +186,7 @@ def test_the_checker_catches_an_offence(text: str) -> None:
         "Its settings directory, an absolute path.",
         "The API port it must listen on. Without it 4001 for live and 4002 for paper.",
         "Open one API session with a gateway, stage by stage",
-        "2 API connections are open on live, 1 may be",
+        "2 API connections are open on live, and 1 is allowed",
         "Lists who listens on the API ports of a host.",
         "Reads the socket table and names the owner of each listening API port",
         "the socket engine judges, and the result says what is missing",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from unit.facts import gateway, health, listener, probe, snapshot, spec
 
@@ -189,3 +191,34 @@ def test_an_age_is_never_negative_so_that_a_wrong_clock_does_not_look_fresh(apar
 def test_no_two_runs_have_the_same_name() -> None:
     first, second = filters["ib_new_run"](""), filters["ib_new_run"]("")
     assert first["run"] != second["run"] and first["by"] == second["by"] and "@" in first["by"]
+
+
+def documented_filters() -> Dict[str, Any]:
+    """What the files beside the filters say of them, by name."""
+    folder = Path(importlib.import_module("ib_gateway").__file__ or "").parent
+    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yml"))}
+
+
+ALL_FILTERS = {
+    **filters,
+    **importlib.import_module("ib_audit").FilterModule().filters(),
+    **importlib.import_module("ib_doctor").FilterModule().filters(),
+}
+DOCUMENTED = documented_filters()
+
+
+def test_every_filter_is_documented_and_nothing_else() -> None:
+    assert DOCUMENTED.keys() == ALL_FILTERS.keys()
+
+
+@pytest.mark.parametrize("name", ALL_FILTERS)
+def test_a_filter_s_documentation_has_its_arguments_in_their_order(name: str) -> None:
+    said = DOCUMENTED[name]["DOCUMENTATION"]
+    given = list(inspect.signature(ALL_FILTERS[name]).parameters.values())[1:]
+    positional = said.get("positional", "")
+
+    assert said["name"] == name
+    assert (positional.split(", ") if positional else []) == [each.name for each in given]
+    assert list(said["options"]) == ["_input", *(each.name for each in given)]
+    needed = {each.name for each in given if each.default is inspect.Parameter.empty}
+    assert {key for key, option in said["options"].items() if option.get("required")} - {"_input"} == needed
