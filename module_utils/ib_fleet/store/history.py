@@ -167,7 +167,7 @@ class History:
 
         A look that could not judge the gateway ends nothing. What no sweep before has found is left out.
         """
-        open_now = {_text(each["name"]): open_findings(each) for each in fleet["hosts"]}
+        open_now = {to_text(each["name"]): open_findings(each) for each in fleet["hosts"]}
         left, found = {name: each for name, each in open_now.items() if each}, {}
         with self._open() as connection:
             for sweep, at in connection.execute(
@@ -182,7 +182,7 @@ class History:
                 )
                 for name, told in rows.fetchall():
                     as_well, ended = lasting(left[name], _open_findings(told))
-                    found.update({(name, *each): _word(at) for each in as_well})
+                    found.update({(name, *each): word(at) for each in as_well})
                     left[name] -= ended
                 left = {name: each for name, each in left.items() if each}
         return found

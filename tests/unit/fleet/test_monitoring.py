@@ -92,7 +92,7 @@ def test_every_label_in_the_words_of_an_alert_is_there_when_it_fires(emitted: Di
         told = " ".join(rule["annotations"].values())
         assert set(re.findall(r"\$labels\.(\w+)", told)) <= labels, rule["alert"]
         assert set(rule["annotations"]) == {"summary", "description"} and rule["labels"]["severity"]
-        assert all((PROJECT / each).exists() for each in re.findall(r"ansible-playbook (\S+)", told))
+        assert all((PROJECT / "playbooks" / f"{each}.yml").exists() for each in re.findall(r"the playbook (\w+)", told))
 
 
 def test_the_dashboard_has_each_panel_once_and_asks_the_source_that_is_chosen() -> None:
@@ -136,7 +136,7 @@ tests:
               summary: 'Gateway live on a is unhealthy: not_listening'
               description: >-
                 Scripts cannot work with it. To see what a repair would do:
-                ansible-playbook remediate.yml -i INVENTORY --limit a --check --diff
+                run the playbook remediate with --limit a --check --diff
       - eval_time: 8m
         alertname: IbGatewayRepairFailed
         exp_alerts:
