@@ -189,7 +189,7 @@ def test_on_a_terminal_a_bar_is_drawn_and_nothing_else_is_lost_or_broken(desk: D
     run = subprocess.run(
         ["script", "-qec", f"stty cols 90; {command.replace('=reports', f'={reports(desk)}')}", "/dev/null"],
         cwd=PROJECT,
-        env={**os.environ, **callback, "ANSIBLE_NOCOLOR": "1", "TERM": "xterm"},
+        env={**os.environ, **callback, "ANSIBLE_NOCOLOR": "1", "TERM": "xterm", "COLUMNS": ""},  # the terminal says it
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -105,6 +106,7 @@ def on_a_terminal(command: str, columns: str) -> str:
     done = subprocess.run(
         ["script", "-qec", f"stty cols {columns}; {command}", "/dev/null"],
         cwd=PROJECT,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": ""},  # the terminal says how wide it is
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
