@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, cast
 
 import ansible.module_utils
 from ansible.context import CLIARGS
@@ -35,8 +35,8 @@ description:
   - Every task that fails is shown with its host, its name and its message, and every host that is not reached.
   - Lines are wrapped to the terminal, or to E(COLUMNS) where that is set; without either, to 100 columns. Colours are
     used on a terminal only, as Ansible's settings say.
-  - With C(-v), and for every playbook that is not of this project, the output is that of the P(default#callback)
-    callback.
+  - With C(-v), and for every playbook that is not of this project, the output is that of
+    P(ansible.builtin.default#callback).
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
@@ -176,8 +176,7 @@ class CallbackModule(Default):  # type: ignore[misc]
 
     @property
     def _story(self) -> Narrator:
-        assert self._narrator is not None  # every method that asks runs only where there is one
-        return self._narrator
+        return cast(Narrator, self._narrator)  # every method that asks runs only where there is one
 
     def _warn(self, result: Any) -> None:
         self._handle_warnings(task_results.answer(result))

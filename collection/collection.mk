@@ -5,9 +5,9 @@ collection: $(STAMP)
 	@$(BIN)/python -m collection.build
 
 ## make release      the collection, and everything that must hold before it is published; publishes nothing
-release: $(STAMP)
+release: $(DEV_STAMP)
 	@$(BIN)/python -m collection.release
 
 ## make matrix       every ansible-core from 2.16 on, each with a Python that it runs on; CORES="2.16 2.21" for some
-matrix: $(STAMP)
+matrix: $(DEV_STAMP)
 	@$(BIN)/python -m collection.matrix $(CORES)

@@ -23,7 +23,10 @@ _PIP_FILES = ("get_pip_20_3_4.py", "get_pip_21_3_1.py", "get_pip_23_1_2.py", "ge
 
 
 def sanity(root: Path, tests: tuple[str, ...] = ()) -> list[str]:
-    """Runs ansible-test's sanity tests on a collection's folder: all, or those named. Returns what it complains of."""
+    """Runs ansible-test's sanity tests on a collection's folder: all, or those named. Returns what it complains of.
+
+    The folder has to lie outside of any checkout: of a file that a checkout ignores ansible-test says nothing.
+    """
     cache = HOME / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for name in _PIP_FILES:
@@ -44,9 +47,11 @@ def problems(root: Path, archive: Path) -> list[str]:
     """Everything that keeps this archive from being published."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        shipped.install(archive, folder)
-        shown = list(shipped.undocumented(folder))
-    return [*claims.problems(), *shown, *sanity(root)]
+        shipped.install(archive, folder / "installed")
+        shown = list(shipped.undocumented(folder / "installed"))
+        apart = folder / "tested" / root.relative_to(root.parents[2])
+        shutil.copytree(root, apart)
+        return [*claims.problems(), *shown, *sanity(apart)]
 
 
 def main(say: Callable[[str], object] = print) -> int:

@@ -25,6 +25,7 @@ RULES: tuple[tuple[str, str, str], ...] = (
     ("plugins/doc_fragments/*.py", "yamllint!skip", "made from the table of keys, and the test reads literals only"),
     ("plugins/module_utils/ib_audit/rules/blocking.py", "replace-urlopen", "names it in a rule and calls nothing"),
     ("roles/*/files/check_*.py", "shebang", "a program for monitoring hosts, started by its name"),
+    ("roles/*/files/ib_gateway_probe.py", "shebang", "likewise, for trading hosts"),
     (
         "plugins/module_utils/ib_audit/analysis/commandline.py",
         "pylint:modified-iterating-list",

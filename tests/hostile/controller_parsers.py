@@ -126,7 +126,13 @@ def _history() -> bytes:
 
 
 _HISTORY = _history()
-_COLUMNS = {"sweeps": ("generated_at", "kind", "statuses"), "hosts": ("name", "status", "handshake_ms", "troubles")}
+_COLUMNS = {
+    "sweeps": ("generated_at", "kind", "statuses"),
+    "hosts": ("name", "status", "handshake_ms", "troubles"),
+    "looks": ("host", "at", "gateway", "status", "verdict", "acts"),
+    "incidents": ("host", "gateway", "begun_at", "cause", "ended_at", "acts"),
+    "counters": ("host", "gateway", "action", "times"),
+}
 
 
 _CELLS = (b"\xff\0", "", "[[1]]", "[" * 3000, '{"a": -1}', 1e400, -5, "x\0y", '[["a", "b"]]', "\u202e")

@@ -141,7 +141,7 @@ def test_the_incident_is_named_written_down_and_repaired_with_two_edits(tmp_path
     assert found["again"]["rc"] == 2 and "is not overwritten" in " ".join(found["again"]["output"].split())
     assert found["unchanged"]
     assert found["edits"] == 2
-    assert found["swept"]["rc"] == 2 and "duplicate_gateways" in found["swept"]["output"]
+    assert found["swept"]["rc"] == 2 and "3 gateway processes run for live" in found["swept"]["output"]
     assert found["repaired"]["rc"] == 0, found["repaired"]["output"]
     assert found["connects"]
 

@@ -9,6 +9,7 @@ from typing import Optional, Tuple
 from markupsafe import Markup
 
 from ..document.fleet_document import STATUSES
+from ..document.incidents import seconds_between
 from ..document.text import visible
 
 #: When, the status, and the handshake in milliseconds where one was made.
@@ -115,6 +116,26 @@ def stack(sweeps: Sequence[Tuple[str, Mapping[str, int]]], step: int = 10) -> Ma
     first, last = sweeps[0], sweeps[-1]
     told = "statuses over %d sweeps from %s to %s" % (len(sweeps), first[0], last[0])
     return _svg("stack", len(sweeps) * step, _STACK_HEIGHT, told, parts, stretch=True)
+
+
+def timeline(name: str, first: str, last: str, spans: Sequence[Tuple[str, str, str]]) -> Markup:
+    """A gateway from one moment to another; spans: from when to when it was not healthy, and why."""
+    whole = seconds_between(first, last) or 0.0
+    if whole <= 0:
+        return Markup("")
+    parts = [Markup('<rect class="f-healthy" x="0" y="0" width="1000" height="10"/>')]
+    for begun, ended, why in spans:
+        at = min(max((seconds_between(first, begun) or 0.0) / whole, 0.0), 1.0) * 1000
+        to = min(max((seconds_between(first, ended) or 0.0) / whole, 0.0), 1.0) * 1000
+        # What is there is seen, however short it was.
+        left, width = round(min(at, 996.0), 1), round(max(to - at, 4.0), 1)
+        parts.append(
+            Markup('<rect class="f-unhealthy" x="{:g}" y="0" width="{:g}" height="10"><title>{}</title></rect>').format(
+                left, min(width, 1000 - left), visible("%s to %s: %s" % (begun, ended, why))
+            )
+        )
+    told = "%s from %s to %s: not healthy %d times" % (name, first, last, len(spans))
+    return _svg("timeline", 1000, 10, told, parts, stretch=True)
 
 
 def share(counts: Mapping[str, int]) -> Markup:

@@ -44,6 +44,13 @@ class Host(NamedTuple):
     here: bool = False
 
 
+def urgency(host: Host) -> int:
+    """Where a host stands among others, the one that needs a person most first."""
+    if host.desk is None:
+        return -1
+    return -findings.SEVERITIES.index(host.desk["health"]["status"]) if host.desk["health"]["gateways"] else 0
+
+
 def host_lines(host: Host) -> Iterator[Line]:
     """All that is said of one host."""
     if host.desk is None:

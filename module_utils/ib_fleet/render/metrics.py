@@ -11,15 +11,15 @@ from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from ..document import blockers
 from ..document.fleet_document import STATUSES
 from ..document.latest import gateways
 from ..document.text import visible
-
-_GATEWAY = ("host", "gateway", "mode")
+from . import gateway_metrics
+from .gateway_metrics import LABELS
 
 
 def prometheus(fleet: Mapping[str, Any]) -> str:
@@ -40,11 +40,14 @@ class _Fleet(Collector):
     def describe(self) -> Iterable[GaugeMetricFamily]:
         return ()
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Every family once."""
         yield from self._whole()
         yield from self._each_host()
         yield from self._each_gateway()
+        gateways = list(self._gateways())
+        yield from gateway_metrics.now(gateways)
+        yield from gateway_metrics.past(self._fleet, gateways)
 
     def _whole(self) -> Iterator[GaugeMetricFamily]:
         fleet = self._fleet
@@ -85,14 +88,12 @@ class _Fleet(Collector):
         yield from (state, look)
 
     def _each_gateway(self) -> Iterator[GaugeMetricFamily]:
-        state = GaugeMetricFamily("ib_gateway_status", "1 for its status.", labels=(*_GATEWAY, "status"))
-        processes = GaugeMetricFamily("ib_gateway_processes", "Gateway processes that run for it.", labels=_GATEWAY)
-        clients = GaugeMetricFamily("ib_gateway_api_connections", "Open API connections.", labels=_GATEWAY)
-        stages = GaugeMetricFamily(
-            "ib_gateway_handshake_seconds", "API handshake by stage.", labels=(*_GATEWAY, "stage")
-        )
+        state = GaugeMetricFamily("ib_gateway_status", "1 for its status.", labels=(*LABELS, "status"))
+        processes = GaugeMetricFamily("ib_gateway_processes", "Gateway processes that run for it.", labels=LABELS)
+        clients = GaugeMetricFamily("ib_gateway_api_connections", "Open API connections.", labels=LABELS)
+        stages = GaugeMetricFamily("ib_gateway_handshake_seconds", "API handshake by stage.", labels=(*LABELS, "stage"))
         latches = GaugeMetricFamily(
-            "ib_gateway_repair_latched", "1 where it is not repaired again by itself.", labels=_GATEWAY
+            "ib_gateway_repair_latched", "1 where it is not repaired again by itself.", labels=LABELS
         )
         shut = {(name, visible(each)) for name, host in self._hosts.items() for each in blockers.latched(host)}
         for labels, gateway in self._gateways():

@@ -8,9 +8,10 @@ from typing import Any, Optional
 from ..document import blockers
 from ..document.changes import Comparison
 from ..document.fleet_document import STATUSES
+from ..document.incidents import seconds_between
 from ..document.latest import gateways
 from ..document.text import visible
-from .wording import between, span
+from .wording import span
 
 _CHANGES = (("new", "new"), ("still", "still broken"), ("fixed", "fixed"), ("unseen", "not seen this time"))
 _NAMES = 6
@@ -65,7 +66,7 @@ def _rows(fleet: Mapping[str, Any], comparison: Optional[Comparison]) -> list[di
 
 def _lasts(since: str, now: str) -> str:
     """How long it is from one time to another; empty where one of them is none."""
-    took = between(since, now)
+    took = seconds_between(since, now)
     return span(took) if took and took > 0 else ""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from ..document.changes import Comparison
 from ..document.fleet_document import KIND_AUDIT, STATUSES
 from ..document.text import visible
 from ..store.history import Point
-from . import charts, problems, scripts, summaries, view_models, wording
+from . import charts, past_views, problems, scripts, summaries, view_models, wording
 
 #: Where the template, the style and the script are.
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "ib_fleet_report"
@@ -44,7 +43,8 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = R
     style = Markup((folder / "files" / "page.css").read_text(encoding="utf-8"))  # noqa: S704 - the project's own file
     code = [(folder / "files" / name).read_text(encoding="utf-8") for name in ("tables.js", "page.js")]
     script = Markup("\n".join(code))  # noqa: S704 - likewise
-    began = {name: found for name, points in past.points.items() if (found := problems.since(points))}
+    began = {(name, ""): found for name, points in past.points.items() if (found := problems.since(points))}
+    began.update({key: each for key, each in past_views.begun(fleet).items() if key not in began})
     hosts = [view_models.host(each, past.points.get(each["name"], ())) for each in fleet["hosts"]]
     hosts.sort(key=lambda each: (-STATUSES.index(each.status), each.name))
     return template(folder).render(
@@ -56,8 +56,9 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = R
         groups=sorted({group for each in hosts for group in each.groups}),
         headline=problems.headline(fleet),
         problems=problems.problems(fleet, began),
-        since=defaultdict(str, {name: each.told(fleet["generated_at"]) for name, each in began.items()}),
-        lasted=defaultdict(str, {name: each.lasted(fleet["generated_at"]) for name, each in began.items()}),
+        since=lambda host: problems.told(began.get((host, "")), fleet["generated_at"]),
+        lasted=lambda *of: problems.lasted(problems.begun_of(began, *of), fleet["generated_at"]),
+        pasts=past_views.by_host(fleet),
         opened={each.anchor for each in hosts[:_OPENED] if each.status != "healthy"},
         changes=summaries.changes(past.comparison),
         urgent=summaries.alerts(fleet),

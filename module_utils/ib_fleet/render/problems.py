@@ -8,10 +8,11 @@ from typing import Any, Optional
 
 from ...ib_gateway.base.findings import CATALOGUE
 from ..document.fleet_document import STATUSES
+from ..document.incidents import seconds_between
 from ..document.latest import gateways
 from ..store.history import Point
 from .view_models import anchor
-from .wording import between, moment, plain, sentence, span
+from .wording import moment, plain, sentence, span
 
 #: What is done about a host that has no finding, by its verdict.
 _NOT_SEEN = {
@@ -29,14 +30,24 @@ class Since:
 
     def told(self, now: str) -> str:
         """In words, with how long that is at a moment."""
-        took = between(self.at, now)
+        took = seconds_between(self.at, now)
         how_long = " (%s)" % span(took) if took and took > 0 else ""
         return "since %s%s%s" % (moment(self.at), " or longer" if self.at_least else "", how_long)
 
     def lasted(self, now: str) -> str:
         """How long it is at a moment: `for 2 h`; empty where it has just begun."""
-        took = between(self.at, now)
+        took = seconds_between(self.at, now)
         return "for %s%s" % (span(took), " or longer" if self.at_least else "") if took and took > 0 else ""
+
+
+def told(since: Optional[Since], now: str) -> str:
+    """The same where it may not be known; then empty."""
+    return since.told(now) if since else ""
+
+
+def lasted(since: Optional[Since], now: str) -> str:
+    """Likewise how long."""
+    return since.lasted(now) if since else ""
 
 
 @dataclass(frozen=True)
@@ -75,8 +86,19 @@ def since(points: Sequence[Point]) -> Optional[Since]:
     return Since(bad[0], len(bad) == len(points)) if bad else None
 
 
-def problems(fleet: Mapping[str, Any], known: Mapping[str, Since]) -> list[Problem]:
-    """What is wrong, by the verdicts: the worst first, then what many have. known: since when, by host."""
+def begun_of(known: Mapping[tuple[str, str], Since], host: str, gateway: str) -> Optional[Since]:
+    """Since when a gateway is not healthy, by itself or with its host; known by host and gateway, empty for the host.
+
+    What is known of the gateway counts, unless the host's sweeps reach further back.
+    """
+    own, hosts = known.get((host, gateway)), known.get((host, ""))
+    if own and hosts and own.at_least:
+        return min(own, hosts, key=lambda each: each.at)
+    return own or hosts
+
+
+def problems(fleet: Mapping[str, Any], known: Mapping[tuple[str, str], Since]) -> list[Problem]:
+    """What is wrong, by the verdicts: the worst first, then what many have. known: since when, see begun()."""
     found: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for host in fleet["hosts"]:
         for status, verdict, gateway, summary in _wrong(host):
@@ -96,10 +118,10 @@ def _wrong(host: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
 
 
 def _problem(
-    status: str, code: str, ones: Sequence[tuple[str, str, str]], known: Mapping[str, Since], now: str
+    status: str, code: str, ones: Sequence[tuple[str, str, str]], known: Mapping[tuple[str, str], Since], now: str
 ) -> Problem:
     means, done = (CATALOGUE[code].means, CATALOGUE[code].done) if code in CATALOGUE else _NOT_SEEN.get(code, ("", ""))
     what = sentence(ones[0][2]) if len(ones) == 1 and ones[0][2] else means or sentence(plain(code))
-    begun = sorted({known[name] for name, _, _ in ones if name in known}, key=lambda each: each.at)
-    told = ("first " if len(begun) > 1 else "") + begun[0].told(now) if begun else ""
-    return Problem(code, status, what, done, [(name, anchor(name), gateway) for name, gateway, _ in ones], told)
+    begun = sorted({since for one in ones if (since := begun_of(known, *one[:2]))}, key=lambda each: each.at)
+    first = ("first " if len(begun) > 1 else "") + begun[0].told(now) if begun else ""
+    return Problem(code, status, what, done, [(name, anchor(name), gateway) for name, gateway, _ in ones], first)

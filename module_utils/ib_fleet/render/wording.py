@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Any, Optional
+from typing import Any
 
 from markupsafe import Markup, escape
 
@@ -51,11 +50,3 @@ def span(seconds: float) -> str:
         if seconds >= size:
             return "%d %s" % (seconds // size, name)
     return "%d s" % seconds
-
-
-def between(begun: str, ended: str) -> Optional[float]:
-    """Seconds from one RFC 3339 moment to another; None where one of them is none."""
-    try:
-        return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
-    except (ValueError, TypeError):
-        return None

@@ -40,7 +40,7 @@ def write_all(fleet: Mapping[str, Any], folder: Path, keep: int = 200, compare_w
         done.problems.append(str(error))
         return done
     fleet = _with_audit(fleet, folder, done)
-    past = _history(fleet, folder, keep, compare_with, done)
+    fleet, past = _history(fleet, folder, keep, compare_with, done)
     for name, made in (
         (FLEET, lambda: documents.text(fleet)),
         ("junit.xml", lambda: _junit(fleet)),
@@ -112,19 +112,22 @@ def _one(path: Path, made: Callable[[], str], done: Written) -> None:
         done.problems.append(f"{path.name} was not written: the Python package {error.name} is missing: run make setup")
 
 
-def _history(fleet: Mapping[str, Any], folder: Path, keep: int, compare_with: str, done: Written) -> dict[str, Any]:
-    """Puts the document into the history and takes out what the page draws."""
+def _history(
+    fleet: Mapping[str, Any], folder: Path, keep: int, compare_with: str, done: Written
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """Puts the document into the history. Back comes the document with what it knows, and what the page draws."""
     history, found = History(folder), {}
     try:
         done.comparison = _compared(fleet, history, compare_with)
     except ReportError as error:
         done.problems.append(str(error))
     try:
-        history.add(fleet, keep)
+        past = history.add(fleet, keep)
+        fleet = {**fleet, "history": past.as_dict(host["name"] for host in fleet["hosts"])}
         found = {"sweeps": history.statuses(), "points": history.points()}
     except ReportError as error:
         done.problems.append(str(error))
-    return {**found, "comparison": done.comparison}
+    return fleet, {**found, "comparison": done.comparison}
 
 
 def _compared(fleet: Mapping[str, Any], history: History, wanted: str) -> Optional[Comparison]:

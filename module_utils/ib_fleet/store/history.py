@@ -16,10 +16,13 @@ from ..document.changes import Known, OpenFinding, further, known, lasting, open
 from ..document.latest import gateways
 from ..document.report_error import ReportError
 from ..document.text import visible
+from . import checks, past
+from .checks import damaged, from_json, moment, to_text, word
 from .files import FILE_MODE
 
-FILE = "history.sqlite"
-_VERSION = 1
+FILE = checks.FILE
+#: 2: what each look saw of each gateway, incidents, counters. An older file gets the tables that it lacks.
+_VERSION = 2
 #: Seconds that another run may hold the file.
 _PATIENCE = 10.0
 #: Characters of SQLite's own words that are told; it quotes what is in the file.
@@ -74,19 +77,19 @@ class History:
             told = visible(str(error)[:_MOST_MESSAGE])
             raise ReportError(f"the history {self._path} could not be used: {told}{_hint(error)}") from error
         except UnicodeDecodeError as error:  # SQLite quotes a damaged file in its own message
-            raise _damaged("no text") from error
+            raise damaged("no text") from error
         except OSError as error:
             raise ReportError(f"the history {self._path} could not be opened: {error.strerror}") from error
 
-    def add(self, fleet: Mapping[str, Any], keep: int) -> int:
-        """Takes a document in, forgets all but the newest `keep`, and returns its id.
+    def add(self, fleet: Mapping[str, Any], keep: int) -> past.Past:
+        """Takes a document in, forgets all but the newest `keep`, and returns what is known of the gateways then.
 
         A document that is in already (the same run, or the same merge once more) takes its own place.
         """
         with self._open() as connection:
-            connection.execute(
+            replaced = connection.execute(
                 "DELETE FROM sweeps WHERE generated_at = ? AND kind = ?", (fleet["generated_at"], fleet["kind"])
-            )
+            ).rowcount
             sweep = connection.execute(
                 "INSERT INTO sweeps (generated_at, kind, check_mode, statuses) VALUES (?, ?, ?, ?)",
                 (
@@ -100,12 +103,16 @@ class History:
                 "INSERT INTO hosts (sweep, name, status, handshake_ms, troubles) VALUES (?, ?, ?, ?, ?)",
                 [(sweep, *_row(host)) for host in fleet["hosts"]],
             )
+            past.add(connection, sweep or 0, fleet, again=replaced > 0)
+            standings = past.standings(connection)
+            past.keep(connection, standings)
             connection.execute(
                 "DELETE FROM sweeps WHERE id NOT IN ("
                 "SELECT id FROM sweeps ORDER BY generated_at DESC, id DESC LIMIT ?)",
                 (keep,),
             )
-        return int(sweep or 0)
+            sweeps, since = connection.execute("SELECT count(*), min(generated_at) FROM sweeps").fetchone()
+            return past.Past(sweeps, moment(since), standings, past.counters(connection))
 
     def latest(self, before: str) -> Optional[Sweep]:
         """The newest sweep that is older than a moment."""
@@ -129,8 +136,8 @@ class History:
             if row is None:
                 return None
             rows = connection.execute("SELECT name, status, troubles FROM hosts WHERE sweep = ?", (row[0],)).fetchall()
-        statuses = {_word(name): _word(status) for name, status, _ in rows}
-        return Sweep(row[0], _word(row[1]), statuses, {name: _open_findings(told) for name, _, told in rows})
+        statuses = {word(name): word(status) for name, status, _ in rows}
+        return Sweep(row[0], word(row[1]), statuses, {name: _open_findings(told) for name, _, told in rows})
 
     def remember(self, start: Mapping[str, Known], names: Iterable[str], before: str) -> dict[str, Known]:
         """What is known of hosts when the sweeps older than a moment are asked too, the newest first.
@@ -147,7 +154,7 @@ class History:
                     break
                 rows = connection.execute(
                     "SELECT name, troubles FROM hosts WHERE sweep = ? AND name IN (SELECT value FROM json_each(?))",
-                    (sweep, json.dumps([_text(name) for name in sorted(open_)])),
+                    (sweep, json.dumps([to_text(name) for name in sorted(open_)])),
                 )
                 for name, told in rows.fetchall():
                     then = _open_findings(told)
@@ -160,7 +167,7 @@ class History:
 
         A look that could not judge the gateway ends nothing. What no sweep before has found is left out.
         """
-        open_now = {_text(each["name"]): open_findings(each) for each in fleet["hosts"]}
+        open_now = {to_text(each["name"]): open_findings(each) for each in fleet["hosts"]}
         left, found = {name: each for name, each in open_now.items() if each}, {}
         with self._open() as connection:
             for sweep, at in connection.execute(
@@ -175,7 +182,7 @@ class History:
                 )
                 for name, told in rows.fetchall():
                     as_well, ended = lasting(left[name], _open_findings(told))
-                    found.update({(name, *each): _word(at) for each in as_well})
+                    found.update({(name, *each): word(at) for each in as_well})
                     left[name] -= ended
                 left = {name: each for name, each in left.items() if each}
         return found
@@ -186,7 +193,7 @@ class History:
             rows = connection.execute(
                 "SELECT generated_at, statuses FROM sweeps ORDER BY generated_at DESC, id DESC LIMIT ?", (limit,)
             ).fetchall()
-        return [(_word(at), _counts(told)) for at, told in reversed(rows)]
+        return [(word(at), _counts(told)) for at, told in reversed(rows)]
 
     def points(self, limit: int = 30) -> dict[str, list[Point]]:
         """By host, over the newest sweeps, oldest first."""
@@ -199,7 +206,7 @@ class History:
                 (limit,),
             )
             for name, at, status, took in rows:
-                found[_word(name)].append(Point(_word(at), _word(status), _took(took)))
+                found[word(name)].append(Point(word(at), word(status), _took(took)))
         return dict(found)
 
 
@@ -208,7 +215,7 @@ def _prepare(connection: sqlite3.Connection) -> None:
     if version > _VERSION:
         raise ReportError(f"the history is of version {version}, made by a newer version of this project")
     if version < _VERSION:
-        connection.executescript(_TABLES)
+        connection.executescript(_TABLES + past.TABLES)
         connection.execute(f"PRAGMA user_version = {_VERSION}")
 
 
@@ -223,12 +230,7 @@ def _hint(error: sqlite3.Error) -> str:
 
 def _row(host: Mapping[str, Any]) -> tuple[Any, ...]:
     took = [sum(each["api"]["timings_ms"].values()) for each in gateways(host) if _shaken(each)]
-    return _text(host["name"]), host["status"], max(took, default=None), json.dumps(sorted(open_findings(host)))
-
-
-def _text(name: str) -> str:
-    """A name as it is kept: one that is no text SQLite takes (half of a surrogate pair) by its escape."""
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return to_text(host["name"]), host["status"], max(took, default=None), json.dumps(sorted(open_findings(host)))
 
 
 def _shaken(gateway: Mapping[str, Any]) -> bool:
@@ -239,39 +241,20 @@ def _shaken(gateway: Mapping[str, Any]) -> bool:
 
 
 def _open_findings(told: Any) -> frozenset[OpenFinding]:
-    found = _json(told)
+    found = from_json(told)
     if not isinstance(found, list) or not all(isinstance(each, list) and len(each) == 2 for each in found):
-        raise _damaged("troubles")
-    return frozenset((_word(gateway), _word(code)) for gateway, code in found)
+        raise damaged("troubles")
+    return frozenset((word(gateway), word(code)) for gateway, code in found)
 
 
 def _counts(told: Any) -> dict[str, int]:
-    found = _json(told)
+    found = from_json(told)
     if not isinstance(found, dict) or not all(type(each) is int and 0 <= each < 1 << 32 for each in found.values()):
-        raise _damaged("statuses")
+        raise damaged("statuses")
     return found
-
-
-def _json(told: Any) -> Any:
-    try:
-        return json.loads(_word(told))
-    except (ValueError, RecursionError):
-        raise _damaged("no JSON") from None
-
-
-def _word(value: Any) -> str:
-    if not isinstance(value, str):
-        raise _damaged("no text")
-    return value
 
 
 def _took(value: Any) -> Optional[float]:
     if value is None or (isinstance(value, (int, float)) and 0 <= value < 1e12):
         return value
-    raise _damaged("a time")
-
-
-def _damaged(what: str) -> ReportError:
-    return ReportError(
-        f"the history {FILE} holds what no sweep has written ({what}): move the file away, a new one is begun"
-    )
+    raise damaged("a time")

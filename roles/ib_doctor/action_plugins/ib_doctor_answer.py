@@ -33,7 +33,7 @@ short_description: Say what was found on hosts that no inventory describes
 version_added: 0.2.0
 description:
   - Shows the answer as plain lines, whatever callback shows the tasks, and writes the inventory that was asked for.
-  - Fails where a host could not be looked at.
+  - Fails where the inventory cannot be written.
 options:
   hosts:
     description: The names of the hosts that were looked at.
@@ -95,7 +95,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     _VALID_ARGS = frozenset(("hosts", "write"))
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
-        """Says it, writes what is to be written, and fails for hosts that were not seen."""
+        """Says it, and writes what is to be written."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         known = task_vars or {}
         names = [str(each) for each in self._task.args["hosts"]]
@@ -106,11 +106,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         lines = [*_answer(hosts), *desk_next.next_lines(hosts, commands), Line("")]
         _show(lines)
         missing = [each.name for each in hosts if each.desk is None]
-        result.update(changed=False, written=written, not_seen=missing)
-        if missing:  # what was said is not said once more, as the result of a task that failed
-            result.update(failed=True, msg="not looked at: %s" % ", ".join(missing))
-        else:
-            result["answer"] = list(laid_out(lines, screen.width()))
+        answer = list(laid_out(lines, screen.width()))
+        result.update(changed=False, answer=answer, written=written, not_seen=missing)
         return result
 
     def _write(self, hosts: list[desk.Host], hostvars: Mapping[str, Any], path: str) -> str:
@@ -160,7 +157,7 @@ def _found(host: desk.Host, variables: Mapping[str, Any]) -> desk_inventory.Foun
 
 def _answer(hosts: list[desk.Host]) -> list[Line]:
     lines = [Line("")]
-    for host in hosts:
+    for host in sorted(hosts, key=desk.urgency):
         lines += [*desk.host_lines(host), Line("")]
     return [*lines, desk_next.summary(hosts)]
 

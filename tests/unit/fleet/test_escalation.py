@@ -104,14 +104,6 @@ def test_the_next_action_is_more_disruptive_than_the_last_one() -> None:
     assert escalation.next_step(every, taken("restart"))["action"] is None
 
 
-def test_a_session_whose_peer_on_another_host_has_gone_is_cut_once() -> None:
-    gone = connection(remote_host="10.8.0.7", lost_for=900.0, cookie=7)
-    look = health((spec(), snapshot(gateway(), listener(), gone), None))
-    first = escalation.next_step(look)
-    assert (first["action"], len(first["steps"])) == ("drop_connection", 1)
-    assert escalation.next_step(look, first, (), {"outcomes": []})["action"] is None
-
-
 def test_an_action_is_not_taken_twice_although_its_fault_is_still_there() -> None:
     assert escalation.next_step(health(CROWDED), taken("stop_client"))["action"] is None
     assert escalation.next_step(health(STALLED), taken("restart"))["action"] is None

@@ -86,7 +86,9 @@ def test_since_when_is_told_with_how_long_it_is_and_for_several_by_the_first() -
     early, late = Since("2026-11-22T01:00:00Z", True), Since("2026-11-22T08:30:00Z", False)
     assert early.told(NOW) == "since 2026-11-22 01:00:00 UTC or longer (8 h)" and late.lasted(NOW) == "for 30 min"
     assert Since("yesterday", False).told(NOW) == "since yesterday" and Since(NOW, False).lasted(NOW) == ""
-    assert problems(fleet(a=DOWN, b=DOWN), {"a": late, "b": early})[0].since == "first " + early.told(NOW)
+    assert problems(fleet(a=DOWN, b=DOWN), {("a", "live"): late, ("b", ""): early})[0].since == "first " + early.told(
+        NOW
+    )
     past = Past(points={"a": points("healthy", "unhealthy", "unhealthy")})
     shown = page(fleet(a=DOWN), past)
     assert "Not healthy since 2026-11-22 02:00:00 UTC (7 h)." in shown and "for 7 h</small>" in shown

@@ -128,7 +128,7 @@ def test_units_are_base_units_labels_are_few_and_samples_carry_no_time() -> None
     found = samples(document)
     assert all(each.timestamp is None for each in found)
     assert {label for each in found for label in each.labels} == {
-        *("host", "gateway", "mode", "status", "stage", "code", "kind", "version")
+        *("host", "gateway", "mode", "status", "stage", "code", "kind", "version", "verdict", "state")
     }
     assert not any(each.name.endswith(("_ms", "_percent", "_minutes")) for each in found)
     assert {each.labels["status"] for each in found if "status" in each.labels} == set(STATUSES)

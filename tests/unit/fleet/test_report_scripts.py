@@ -26,7 +26,8 @@ def put_audit(folder: Path, **options: Any) -> Dict[str, Any]:
 
 
 def report(folder: Path) -> Dict[str, Any]:
-    return documents.read(folder / "fleet.json")
+    """What was written, without what the history adds to it."""
+    return {key: each for key, each in documents.read(folder / "fleet.json").items() if key != "history"}
 
 
 def listed(folder: Path) -> List[str]:

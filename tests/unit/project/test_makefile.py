@@ -9,15 +9,18 @@ from pathlib import Path
 import pytest
 from unit.module_runs import PROJECT
 
-PARTS = ("Makefile", "molecule/molecule.mk", "bench/bench.mk", "requirements.txt", "requirements-dev.txt")
+PARTS = [
+    PROJECT / name for name in ("Makefile", "requirements.txt", "requirements-dev.txt", *PROJECT.glob("[a-z]*/*.mk"))
+]
 
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
     """A folder with what make reads, and without an environment."""
-    for name in PARTS:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        shutil.copy(PROJECT / name, tmp_path / name)
+    for part in PARTS:
+        copy = tmp_path / part.relative_to(PROJECT)
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(part, copy)
     tmp_path.chmod(0o755)
     return tmp_path
 
