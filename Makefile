@@ -83,10 +83,10 @@ merge-reports: folder $(STAMP)
 	@ANSIBLE_CONFIG=$(CURDIR)/ansible.cfg $(BIN)/ansible-playbook playbooks/merge_reports.yml -i $(INVENTORY) \
 	  -e '{"ib_merge_from": "$(FROM)", "ib_report_dir": "$(INTO)"}'
 
-# The page is tested in a real browser, and a look's system calls are counted. Where the programs for it are missing,
-# root installs Debian's; others are told.
-PROGRAMS := chromium chromedriver strace
-PACKAGES := chromium chromium-driver strace
+# The page is tested in a real browser, a look's system calls are counted, and gateways live in containers. Where the
+# programs for it are missing, root installs Debian's; others are told.
+PROGRAMS := chromium chromedriver strace podman runc socat iptables
+PACKAGES := chromium chromium-driver strace podman runc netavark aardvark-dns socat iptables
 programs:
 	@for each in $(PROGRAMS); do command -v $$each >/dev/null || missing=yes; done; \
 	  if [ -z "$$missing" ]; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

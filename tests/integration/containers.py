@@ -31,7 +31,7 @@ from integration.desk import PROJECT, until
 LABEL = "ib-gateway-test"
 _ENGINE = shutil.which("podman", path=PATH)
 #: Debian's packages, which `make integration` installs as root.
-_PROGRAMS = ("podman", "socat", "bash")
+_PROGRAMS = ("podman", "runc", "socat", "iptables", "bash")
 _LIFETIME = 300
 _RELAYED = {"live": (4001, 4003), "paper": (4002, 4004)}
 
@@ -52,12 +52,11 @@ def engine_needed() -> None:
 
 
 def configuration(folder: Path) -> Path:
-    """A configuration with which podman runs on this machine: which cgroups it has, and that limits may not rise."""
-    unified = Path("/sys/fs/cgroup/cgroup.controllers").exists()
+    """A configuration with which podman runs also in hybrid cgroups, and where limits may not rise; as the lab has it."""
     path = folder / "containers.conf"
     path.write_text(
         '[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=10000:10000"]\n'
-        '[engine]\ncgroup_manager = "cgroupfs"\nruntime = "%s"\n' % ("crun" if unified else "runc")
+        '[engine]\ncgroup_manager = "cgroupfs"\nruntime = "runc"\n'
     )
     return path
 
