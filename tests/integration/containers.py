@@ -29,7 +29,6 @@ from integration.desk import PROJECT, until
 
 #: A container is known by this label, whose text is the pid of the test run that it belongs to.
 LABEL = "ib-gateway-test"
-_ENGINE = shutil.which("podman", path=PATH)
 #: Debian's packages, which `make integration` installs as root.
 _PROGRAMS = ("podman", "runc", "socat", "iptables", "bash")
 _LIFETIME = 300
@@ -52,7 +51,7 @@ def engine_needed() -> None:
 
 
 def configuration(folder: Path) -> Path:
-    """A configuration with which podman runs also in hybrid cgroups, and where limits may not rise; as the lab has it."""
+    """A configuration with which podman runs in hybrid cgroups and where limits may not rise, as the lab has it."""
     path = folder / "containers.conf"
     path.write_text(
         '[containers]\ndefault_ulimits = ["nofile=10000:10000", "nproc=10000:10000"]\n'
@@ -62,9 +61,14 @@ def configuration(folder: Path) -> Path:
 
 
 def podman(*arguments: str, check: bool = True) -> str:
-    """What the engine says."""
+    """What podman says."""
+    return ask("podman", *arguments, check=check)
+
+
+def ask(engine: str, *arguments: str, check: bool = True) -> str:
+    """What an engine says."""
     done = subprocess.run(
-        [_ENGINE or "podman", *arguments],
+        [shutil.which(engine, path=PATH) or engine, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
@@ -99,9 +103,11 @@ class Container:
         relays: bool = True,
         network: str = "podman",
         published: bool = True,
+        engine: str = "podman",
         **gateway: Any,
     ) -> None:
         self.folder = folder
+        self.engine = engine
         self.name = "ib-test-%s" % secrets.token_hex(4)
         self.modes = modes
         self.ports = {mode: free_port() for mode in modes}
@@ -109,7 +115,7 @@ class Container:
         self._gateway = gateway
         folder.mkdir(parents=True)
         self._root()
-        stack.callback(podman, "rm", "--force", "--time", "0", self.name, check=False)
+        stack.callback(ask, engine, "rm", "--force", self.name, check=False)
 
     def _root(self) -> None:
         root = self.folder / "root"
@@ -154,6 +160,12 @@ class Container:
         path.chmod(0o755)
         return path
 
+    def _image(self) -> str:
+        """An image of its root folder, for an engine that takes no folder."""
+        archive = shutil.make_archive(str(self.folder / "image"), "tar", self.folder / "root")
+        ask(self.engine, "import", archive, self.name)
+        return self.name
+
     def run(self, *options: str) -> Container:
         """Starts it, and waits until its gateways listen."""
         publish: list[str] = []
@@ -166,9 +178,11 @@ class Container:
             mounts[home] = "ro"
         for path, mode in mounts.items():
             publish += ["--volume", f"{path}:{path}:{mode}"]
-        podman(
+        root = ["--rootfs", str(self.folder / "root")] if self.engine == "podman" else [self._image()]
+        ask(
+            self.engine,
             *("run", "--detach", "--name", self.name, "--label", f"{LABEL}={os.getpid()}", "--network", self._network),
-            *("--stop-timeout", "2", *publish, *options, "--rootfs", str(self.folder / "root"), "bash", str(script)),
+            *("--stop-timeout", "2", *publish, *options, *root, "bash", str(script)),
         )
         self.until_up()
         return self
@@ -198,7 +212,7 @@ class Container:
 
     def shown(self) -> dict[str, Any]:
         """What the engine says of it."""
-        found: dict[str, Any] = json.loads(podman("container", "inspect", self.name))[0]
+        found: dict[str, Any] = json.loads(ask(self.engine, "container", "inspect", self.name))[0]
         return found
 
     @property
@@ -237,7 +251,7 @@ class Container:
             "name": mode,
             "trading_mode": mode,
             "port": self.ports[mode],
-            "container": {"engine": "podman", "name": self.name},
+            "container": {"engine": self.engine, "name": self.name},
             "start_timeout": 30,
             **changes,
         }
