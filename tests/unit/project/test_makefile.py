@@ -10,7 +10,8 @@ import pytest
 from unit.module_runs import PROJECT
 
 PARTS = [
-    PROJECT / name for name in ("Makefile", "requirements.txt", "requirements-dev.txt", *PROJECT.glob("[a-z]*/*.mk"))
+    *(PROJECT / name for name in ("Makefile", "requirements.txt", "requirements-dev.txt")),
+    *PROJECT.glob("[a-z]*/*.mk"),
 ]
 
 
