@@ -176,6 +176,10 @@ def test_a_published_port_that_is_gone_is_the_link_that_is_down_and_the_gateway_
     finding = first(found)["findings"][0]
     assert (finding["code"], finding["evidence"]["link"]) == ("container_link_down", "published_port")
     assert first(found)["api"]["ok"]  # asked inside
+    assert actions(first(found)) == ["restart"]
+    assert f"podman network reload {inside.name}" in steps(found, "restart")[0]["reason"]
+    podman("network", "reload", inside.name)
+    assert first(look(inside.entry()))["status"] == "healthy"
 
 
 def _flush(container: Container) -> None:

@@ -43,7 +43,7 @@ class Docker:
         ]
         command += ["--host", os.environ["DOCKER_HOST"], "--pidfile", f"{folder}/pid"]
         log = stack.enter_context((folder / "log").open("wb"))
-        started = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
+        started = ["unshare", "--net", "--mount", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *command]
         self._daemon = subprocess.Popen(started, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         stack.callback(self._end)
         until(lambda: subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0, 60)

@@ -234,7 +234,15 @@ def describe(step: Mapping[str, Any]) -> str:
     action = BY_NAME.get(step["action"])
     if action is None:  # of another version of this project
         return "%s %s" % (step["action"].replace("_", " "), step["gateway"])
-    return "%s %s" % (action.infinitive, action.whom(step["gateway"], step["target"]))
+    return "%s %s" % (action.infinitive, _whom(action, step))
+
+
+def _whom(action: Action, told: Mapping[str, Any]) -> str:
+    """Whom a step or an outcome meets; the entry alone where its target is not as this version makes one."""
+    try:
+        return action.whom(told["gateway"], told["target"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return str(told["gateway"])
 
 
 #: How a line about an outcome begins.
@@ -253,5 +261,5 @@ def tell(outcome: Mapping[str, Any]) -> str:
         return "would %s" % describe(outcome)
     action = BY_NAME.get(outcome["action"])
     if outcome["result"] == DONE and action is not None:
-        return "done: %s %s" % (action.past, action.whom(outcome["gateway"], outcome["target"]))
+        return "done: %s %s" % (action.past, _whom(action, outcome))
     return "%s: %s: %s" % (_BEGINS[outcome["result"]], describe(outcome), outcome["reason"])

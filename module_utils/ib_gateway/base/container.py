@@ -114,3 +114,10 @@ class Way(NamedTuple):
     why: str = ""
     curable: bool = True
     age: Optional[float] = None
+
+    @property
+    def shortcut(self) -> Optional[str]:
+        """The command by which a person may mend the broken link without a restart; None where there is none."""
+        state = self.state
+        podmans = state is not None and state.engine == "podman" and self.broken == PUBLISHED_PORT and self.curable
+        return "podman network reload %s" % state.name if state is not None and podmans else None

@@ -208,6 +208,8 @@ def _of_link(entry: Entry) -> Plan:
     inside = next((each for each in entry.processes if each.pid in way.gateways), None)
     refused = _refusal(entry, _blockers(entry, code, ()), "restarted")
     reason = "a restart by %s makes the way into its container anew" % way.state.engine
+    if way.shortcut:
+        reason += "; `%s` may do so by hand without one" % way.shortcut
     step = Step(RESTART, entry.spec.name, targets.to_restart(entry, inside or _keep(entry)), reason, code)
     return Plan(withheld=(refused,)) if refused else Plan(steps=(step,))
 

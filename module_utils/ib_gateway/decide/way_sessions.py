@@ -23,7 +23,8 @@ def seen_through(
     connections with any of the ports that are on the way."""
     open_ways = {port: (way, place) for port, (way, place) in ways.items() if place is not None and not way.taken}
     listeners = [each for each in snapshot.listeners if not _of_proxy(each, open_ways)]
-    samples = dict(snapshot.accept_queue_samples)
+    # What waits in a proxy's queue says nothing of the gateway: podman's holds its port and accepts nobody.
+    samples = {port: each for port, each in snapshot.accept_queue_samples.items() if port not in open_ways}
     outside = {
         port: [each for each in snapshot.connections if _at(each, port, way)] for port, (way, _) in open_ways.items()
     }

@@ -8,7 +8,8 @@ from typing import Any, Dict
 import pytest
 import yaml
 from ansible.module_utils.ib_gateway.base import steps
-from ansible.module_utils.ib_gateway.base.actions import ACTIONS, ORDER, Action
+from ansible.module_utils.ib_gateway.base.actions import ACTIONS, ORDER, Action, describe, tell
+from ansible.module_utils.ib_gateway.base.outcome import DONE
 from ansible.module_utils.ib_gateway.base.plan import Step
 from unit.decide.test_planning import LEAST
 from unit.facts import health, spec
@@ -31,6 +32,14 @@ def test_the_module_of_an_action_takes_what_the_role_hands_it(action: Action) ->
 @every_action
 def test_an_action_says_what_it_costs_and_how_it_is_told(action: Action) -> None:
     assert action.disruption and action.infinitive and action.past and action.most_times >= 1
+
+
+@every_action
+@pytest.mark.parametrize("junk", [None, 5, "x", [None], {"pid": "x"}, {"port": None}], ids=str)
+def test_a_target_that_is_none_of_ours_costs_its_words_and_no_more(action: Action, junk: Any) -> None:
+    for target in (junk, {}, dict.fromkeys((key.rstrip("?") for key in action.needs), junk)):
+        step = {"action": action.name, "gateway": "live", "target": target, "result": DONE, "reason": "r"}
+        assert describe(step).startswith(action.infinitive) and action.past in tell(step)
 
 
 @pytest.mark.parametrize(("look", "shaken", "_least"), LEAST.values(), ids=LEAST)

@@ -67,6 +67,13 @@ def test_the_gateway_owns_the_entry_s_port_and_its_proxy_does_not() -> None:
     assert [(each.port, set(each.pids)) for each in seen.listeners] == [(4001, {GATEWAY})]
 
 
+def test_what_waits_in_the_proxy_s_queue_is_no_fault_of_the_gateway() -> None:
+    look = host()._replace(accept_queue_samples={4001: (1, 1, 1)})
+    assert through(place(listeners=RELAYED), look=look).accept_queue_samples == {}
+    inside = place(listeners=RELAYED, queue_samples={4001: (2, 2, 2)})
+    assert through(inside, look=look).accept_queue_samples == {4001: (2, 2, 2)}
+
+
 @pytest.mark.parametrize("state", [STATE, None])
 def test_a_relay_that_is_gone_breaks_the_way_while_the_gateway_listens(state: Optional[ContainerState]) -> None:
     said = (Published("", 4001, 4003),)
