@@ -160,7 +160,6 @@ def test_a_module_that_looks_loads_no_more_of_the_project_than_it_did(module: st
 ACCOUNTS = {"pwd", "encodings.idna", "stringprep", "unicodedata"}
 
 
-@pytest.mark.alone  # a look reads the settings of every gateway of this machine that IBC runs
 def test_a_passive_look_at_a_gateway_that_is_well_loads_nothing_that_plans_opens_a_session_or_keeps_books(
     tmp_path: Path,
 ) -> None:
@@ -188,7 +187,6 @@ def test_a_look_at_a_host_without_books_loads_only_what_finds_that_out(tmp_path:
     assert more == {"state.repair_status", "state.state_folder"}
 
 
-@pytest.mark.alone  # a look reads the settings of every gateway of this machine that IBC runs
 @pytest.mark.parametrize(("start", "more"), [(None, ""), (["/usr/bin/true"], STARTS)])
 def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more(
     start: list[str] | None, more: str
