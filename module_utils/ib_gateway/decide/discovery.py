@@ -27,6 +27,7 @@ from ..base.spec import (
     Container,
     GatewaySpec,
 )
+from .ports import agent_ports
 
 #: By API port, the mode and product that have it by default.
 _OF_PORT = {port: (mode, product) for product, modes in DEFAULT_PORTS.items() for mode, port in modes.items()}
@@ -34,8 +35,6 @@ _PAPER_WORDS, _LIVE_WORDS = re.compile(r"(?i)paper|demo"), re.compile(r"(?i)live
 _ABOUT_GATEWAY = re.compile(r"(?i)(?<![a-z])(?:ib|tws)|ibgateway|gateway")
 #: States in which a unit matters although systemd does not start it at boot.
 _MATTERS = ("failed", "activating", "reloading")
-#: Java's options that have something listen which is no API: agents, and properties that name a port.
-_OF_AN_AGENT = re.compile(r"-(?:agent|javaagent|X)|-D[\w.]*port\w*=", re.IGNORECASE)
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -105,7 +104,7 @@ def _ports(gateways: Sequence[Process], evidence: Evidence) -> _Ports:
     listening = {}
     for process in gateways:
         mine = {each.port for each in snapshot.listeners if process.pid in each.pids} - HELPER_PORTS
-        named = _named_by_java(process)
+        named = agent_ports(process)
         listening[process.pid] = tuple(
             sorted(
                 (port for port in mine if port not in named or port in API_PORTS),
@@ -113,12 +112,6 @@ def _ports(gateways: Sequence[Process], evidence: Evidence) -> _Ports:
             )
         )
     return _Ports(listening, {pid: frozenset(each) for pid, each in held.items()})
-
-
-def _named_by_java(process: Process) -> FrozenSet[int]:
-    """Ports that Java's own options name: of JMX, a debugger, an exporter."""
-    words = " ".join(word for word in process.argv if _OF_AN_AGENT.match(word))
-    return frozenset(int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words))
 
 
 def _groups(gateways: Sequence[Process], ports: _Ports, evidence: Evidence) -> Tuple[List[_Group], List[Left]]:

@@ -7,20 +7,28 @@ is a known or a declared one, sessions work on it, or it is open after the login
 from __future__ import annotations
 
 import re
-from typing import Collection, FrozenSet, Mapping, Optional, Sequence, Tuple
+from typing import Collection, FrozenSet, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.host import Process, Snapshot
 from ..base.plan import Entry, Relay
 
-#: Java's own options, some of which name the port of an agent.
-_OPTIONS = ("-D", "-agent", "-javaagent", "-X")
-_PORT = re.compile(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])")
+#: Java's options that have something listen which is no API: agents, and properties that are named for a port.
+_OF_AN_AGENT = re.compile(r"-(?:agent|javaagent|Xrun)|-D[\w.-]*(?:port|address|listen|bind|jmx)[\w.-]*=", re.IGNORECASE)
+#: A number where a port stands; any other property names one only behind an address. IBC's -Dibcsessionid= and the
+#: folders of a version or an account hold numbers too, and these may be those of the API's own port.
+_IN_AGENT = re.compile(r"(?<=[=:,])[0-9]{2,5}(?![\w.])")
+_IN_PROPERTY = re.compile(r"(?<=:)[0-9]{2,5}(?![\w.])")
 
 
 def agent_ports(process: Process) -> FrozenSet[int]:
     """The ports that Java's own options name: JMX, a debugger, a metrics exporter."""
-    words = " ".join(word for word in process.argv if word.startswith(_OPTIONS))
-    return frozenset(int(each) for each in _PORT.findall(words))
+    found: Set[int] = set()
+    for word in process.argv:
+        if _OF_AN_AGENT.match(word):
+            found.update(map(int, _IN_AGENT.findall(word)))
+        elif word.startswith("-D"):
+            found.update(map(int, _IN_PROPERTY.findall(word)))
+    return frozenset(found)
 
 
 def stray_ports(entry: Entry, process: Process) -> Tuple[int, ...]:
