@@ -35,6 +35,8 @@ _PAPER_WORDS, _LIVE_WORDS = re.compile(r"(?i)paper|demo"), re.compile(r"(?i)live
 _ABOUT_GATEWAY = re.compile(r"(?i)(?<![a-z])(?:ib|tws)|ibgateway|gateway")
 #: States in which a unit matters although systemd does not start it at boot.
 _MATTERS = ("failed", "activating", "reloading")
+#: Of a gateway whose sockets this account may not read: nothing is known of its ports.
+_UNSEEN = "its sockets could not be read"
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -143,6 +145,8 @@ def _no_entry(process: Process, ports: _Ports) -> str:
     if kind.fix_login and not ports.of(process.pid):
         return "it has a FIX login and no API port"
     if kind.product == TWS and not ports.of(process.pid):
+        if not process.sockets_visible:
+            return "whether this TWS has an API port is not known: %s; look as root" % _UNSEEN
         return "it is a TWS without an API port, so no script can use it"
     return ""
 
@@ -325,11 +329,16 @@ def _port(group: _Group, mode: str, ports: _Ports, evidence: Evidence, notes: Di
     if held:
         notes["port"] = "nothing listens on it; connections to it are still open"
         return held[0], True
+    unseen = any(not each.sockets_visible for each in group.members)
     told = next((evidence.ports[pid] for pid in pids if pid in evidence.ports), None)
     if told is not None:
-        notes["port"] = "from IBC's settings file; nothing listens on it"
+        notes["port"] = "from IBC's settings file; %s" % (_UNSEEN if unseen else "nothing listens on it")
         return told, True
-    notes["port"] = "the usual port; nothing listens, so nothing tells which port it will be"
+    notes["port"] = (
+        "the usual port, not a seen one: %s; look as root, or put its real port here" % _UNSEEN
+        if unseen
+        else "the usual port; nothing listens, so nothing tells which port it will be"
+    )
     return default, False
 
 
@@ -363,7 +372,8 @@ def _with_free_port(draft: Proposal, known: Sequence[GatewaySpec]) -> Proposal:
     if "port" not in draft.guessed or draft.spec.port not in taken:
         return draft
     port = next(port for port in range(draft.spec.port + 10, 65536) if port not in taken)
-    note = "not known: nothing listens, and %d is another entry's; put its real port here" % draft.spec.port
+    why = _UNSEEN if _UNSEEN in draft.notes["port"] else "nothing listens"
+    note = "not known: %s, and %d is another entry's; put its real port here" % (why, draft.spec.port)
     return draft._replace(spec=replace(draft.spec, port=port), notes={**draft.notes, "port": note})
 
 
