@@ -115,7 +115,7 @@ def _to_put_in(
         for each in proposals
         if not desk_inventory.refusal(each)
         for note in each["notes"]
-        if note["key"] in each["guessed"] or (note["key"] in _NEEDED and note["key"] not in each["entry"])
+        if note["key"] in each["guessed"] or (broken and note["key"] in _NEEDED and note["key"] not in each["entry"])
     ]
     edits = ["remediation: auto for the gateway that may be repaired"] if broken else []
     if missing:

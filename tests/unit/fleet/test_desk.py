@@ -168,6 +168,11 @@ def test_a_port_that_could_not_be_seen_is_asked_for_also_where_nothing_is_known_
     assert "# the usual port, not a seen one: its sockets could not be read" in written(hidden)
 
 
+def test_of_a_gateway_that_works_nothing_is_asked_for_that_only_a_repair_needs() -> None:
+    lines = [line.text for line in next_lines([Host("desk1", WELL)], COMMANDS._replace(written="desk.yml"))]
+    assert "# start_command: not known" in written(WELL) and not [each for each in lines if "Open desk.yml" in each]
+
+
 def test_gateways_that_are_missing_in_the_file_are_named_there_and_counted_at_the_end() -> None:
     desk = answer(
         gateway(GATEWAY, "/srv/{{ a }}", "live", user="one"),
