@@ -90,7 +90,7 @@ def test_a_port_that_nothing_tells_is_the_usual_one_and_a_guess() -> None:
 
 
 def test_of_sockets_that_could_not_be_read_no_note_says_that_nothing_listens() -> None:
-    hidden = {"sockets_visible": False, "mode": "live"}
+    hidden: Dict[str, Any] = {"sockets_visible": False, "mode": "live"}
     (found,), _left = proposed(snapshot(gateway(folder=JTS, **hidden)))
     assert found.spec.port == 4001 and found.guessed == {"port"}
     assert "could not be read" in found.notes["port"] and "look as root" in found.notes["port"]
