@@ -206,7 +206,7 @@ def test_of_two_gateways_in_the_entry_s_unit_the_one_with_its_folder_is_its_own(
 @pytest.mark.parametrize("word", ["-DjtsConfigDir=/srv/gw/4701", "-Dibcsessionid=4701", "-Xmx4701m"])
 def test_a_number_that_is_no_port_in_a_command_line_makes_nobody_s_sessions_the_entry_s(word: str) -> None:
     other = gateway(SECOND, argv=("java", word, "ibcalpha.ibc.IbcGateway"))
-    pair = [gateway(), other, listener(4001, GATEWAY), listener(4701, SECOND)]
+    pair: List[Fact] = [gateway(), other, listener(4001, GATEWAY), listener(4701, SECOND)]
     held = [connection(SCRIPT, sent=5000, received=500), connection(OTHER_SCRIPT, server=SECOND, port=4701, sent=5000)]
     look = snapshot(*pair, script(), script(OTHER_SCRIPT), *(each._replace(received=500) for each in held))
     assert (owned(look, LIVE), clients(look, LIVE)) == (([[GATEWAY]], [SECOND]), [(SCRIPT, True)])
