@@ -45,6 +45,8 @@ requirements:
 """
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+#: Where the project's playbooks lie: in a checkout, and in an installed collection, whose plugins lie a folder deeper.
+_PLAYBOOKS = (_ROOT, _ROOT / "playbooks", _ROOT.parent / "playbooks")
 #: Names of the playbooks that look again at the end.
 _PROVES = ("remediate",)
 
@@ -86,7 +88,7 @@ class CallbackModule(Default):  # type: ignore[misc]
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """The run begins: from here on it is clear whose playbook it is."""
         file = Path(playbook._file_name).resolve()
-        if self._display.verbosity == 0 and file.parent in (_ROOT, _ROOT / "playbooks"):
+        if self._display.verbosity == 0 and file.parent in _PLAYBOOKS:
             self._narrator = Narrator(file.stem in _PROVES, bool(CLIARGS.get("check")))
             return
         super().v2_playbook_on_start(playbook)

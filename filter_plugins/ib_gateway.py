@@ -29,7 +29,7 @@ from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs th
 
 _LOOK = "ib_gateway_diagnose_result"
 #: Verdicts of a gateway that serves the API.
-_SERVES = (findings.FARM_BROKEN.code, findings.SESSION_SLOW.code)
+_SERVES = (findings.FARM_BROKEN.code, findings.SESSION_SLOW.code, findings.STALE_REMOTE_SESSION.code)
 #: Seconds for what surrounds the longest wait of a step: the looks, the proof and its soak, slow connections.
 _LEASE_MARGIN = 180.0
 #: A year; ib_repair_pause takes no more.
@@ -199,16 +199,23 @@ def plan_marks(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
 def results(health: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     """What was proven of each gateway: {gateway, healthy, summary}; nothing where nothing could be judged.
 
-    A gateway that serves, and only waits for the broker, is as well as a repair can make it.
+    A gateway that serves, and only waits for the broker or keeps the session of a client that is gone, is as well as a
+    repair can make it.
     """
     return [
         {
             "gateway": each["name"],
-            "healthy": each["status"] == "healthy" or each["verdict"] in _SERVES,
+            "healthy": each["status"] == "healthy" or _serves(each),
             "summary": each["summary"],
         }
         for each in (health or {}).get("gateways", ())
     ]
+
+
+def _serves(gateway: Mapping[str, Any]) -> bool:
+    """Whether what speaks against a gateway leaves its API in order; one that is still coming up is not there yet."""
+    against = [each["code"] for each in gateway["findings"] if each["severity"] != findings.INFO]
+    return gateway["verdict"] in _SERVES and all(code in _SERVES for code in against)
 
 
 def lease_seconds(entries: Sequence[Mapping[str, Any]], upstream_wait: float) -> float:

@@ -14,6 +14,9 @@ description:
   - A connection is named by both of its ends, by the kernel's cookie for the gateway's socket, which is never used
     twice in a boot, and by the processes that hold it. All of it is read again right before the cut. A connection that
     has ended before, or whose ports belong to another one by now, is left alone.
+  - Of a client on another host nothing but TCP tells that it has gone. Its connection is cut only where the plan has
+    that host in C(remote_host) and, read again right before the cut, data that was sent again and again still waits
+    for an answer, and that address is none of this host's.
   - Refuses connections of the run's own processes, and those that others hold than the plan named.
   - Serves gateways in the host's own network namespace only.
   - Where the kernel or the account cannot cut connections the row is returned as RV(unsupported), which is no failure.
@@ -93,7 +96,12 @@ dropped:
     client_port: {description: The client's port., type: int, returned: always, sample: 50123}
     server: {description: The gateway's address., type: str, returned: always, sample: 127.0.0.1}
     cookie: {description: The kernel's number for it., type: int, returned: always, sample: 4242}
-    pids: {description: The processes that held it., type: list, elements: int, returned: always, sample: [815]}
+    pids:
+      description: The processes of this host that held it; none for a client on another host.
+      type: list
+      elements: int
+      returned: always
+      sample: [815]
     reason:
       description: What happened or why not.
       type: str
@@ -214,7 +222,8 @@ def _drop(module: GatewayModule, session: ActionSession, step: Step, rows: Dict[
 
     def do(announce: Announce) -> Outcome:
         def announced(cut: drop_connection.Cut) -> None:
-            announce({"port": cut.port, "client_port": cut.client_port, "cookie": cut.cookie, "pids": pids})
+            ends = {"port": cut.port, "client": cut.client, "client_port": cut.client_port}
+            announce({**ends, "cookie": cut.cookie, "pids": pids})
 
         answer = drop_connection.drop(cut, dry_run=module.check_mode, announce=announced)
         rows[answer.result].append(_row(answer))
@@ -240,7 +249,8 @@ def _row(answer: drop_connection.Answer) -> Dict[str, Any]:
 
 def _line(row: Dict[str, Any]) -> str:
     pids = ", ".join(str(pid) for pid in row["pids"])
-    return "connection of pid %s from port %d to port %d\n" % (pids, row["client_port"], row["port"])
+    who = "pid %s" % pids if pids else row["client"]
+    return "connection of %s from port %d to port %d\n" % (who, row["client_port"], row["port"])
 
 
 def main() -> None:

@@ -89,14 +89,16 @@ class Desk:
             assert stat is not None
             self.known_served.append({"pid": pid, "started_ticks": stat.started_ticks})
 
-    def script(self, port: int | None = None, client_id: int = 15, extra: tuple[str, ...] = ()) -> HeldSession:
-        """Starts a real trading script that holds its session."""
+    def script(
+        self, port: int | None = None, client_id: int = 15, extra: tuple[str, ...] = (), host: str = "127.0.0.1"
+    ) -> HeldSession:
+        """Starts a real trading script that holds its session; host: where it finds the gateway."""
         self._count += 1
         folder = self.folder / ("script%d" % self._count)
         folder.mkdir()
         link = folder / "hold_session.py"
         link.symlink_to(CLIENTS / "hold_session.py")
-        session = HeldSession(folder, port=port or self.port, client_id=client_id, extra=extra, script=link)
+        session = HeldSession(folder, port=port or self.port, client_id=client_id, host=host, extra=extra, script=link)
         self._stack.callback(session.stop, timeout=0.5)
         return session.start()
 

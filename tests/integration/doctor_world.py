@@ -260,6 +260,19 @@ def seed(desk: Desk) -> dict[str, Any]:
     }
 
 
+def with_scripts(desk: Desk) -> dict[str, Any]:
+    """The doctor that is asked for the scripts as well, beside one that is not."""
+    desk.gateway(launcher="ibc")
+    script = desk.script()
+    asked = _json(ib_doctor_scripts=True, ib_gateway_diagnose_start_timeout=3)
+    return {
+        "plain": playbook("playbooks/doctor.yml"),
+        "asked": playbook("playbooks/doctor.yml", "-e", asked),
+        "script": script.pid,
+        "port": desk.port,
+    }
+
+
 def elsewhere(desk: Desk) -> dict[str, Any]:
     """Each playbook started in another folder, where no ansible.cfg is read."""
     desk.gateway(launcher="ibc")
@@ -294,7 +307,7 @@ SCENARIOS: dict[str, Callable[[Desk], dict[str, Any]]] = {
     each.__name__: each
     for each in (
         *(nothing, healthy, read_only, faults, second_factor, other_port, beside, wrong_keys, round_trip),
-        *(ordinary_user, ordinary_user_at_the_incident, seed, elsewhere),
+        *(ordinary_user, ordinary_user_at_the_incident, seed, elsewhere, with_scripts),
     )
 }
 

@@ -58,6 +58,16 @@ def test_on_a_healthy_box_it_says_so_and_who_is_connected(tmp_path: Path) -> Non
     assert "What is wrong" not in found["said"]
 
 
+def test_asked_for_the_scripts_it_says_which_id_each_has_and_who_holds_a_session(tmp_path: Path) -> None:
+    found = played("with_scripts", tmp_path)
+    assert found["plain"]["rc"] == found["asked"]["rc"] == 0, found
+    said = " ".join(found["asked"]["output"].split())
+    assert "Scripts that run" not in found["plain"]["output"]
+    told = said.partition("Scripts that run")[2]
+    assert "pid %d (root) runs" % found["script"] in told and "holds a session on port %d" % found["port"] in told
+    assert "client id 15" in told
+
+
 def test_it_writes_nothing_on_the_host(tmp_path: Path) -> None:
     found = played("read_only", tmp_path)
     assert [each["verdict"] for each in found["desk"]["health"]["gateways"]] == ["handshake_stalled"]

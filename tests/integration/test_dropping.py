@@ -11,12 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from ansible.module_utils.ib_fleet.run import escalation
 from ansible.module_utils.ib_gateway.act import drop_connection
 from ansible.module_utils.ib_gateway.observe import processes, sockets
 from simulator.launch import HeldSession, SimulatedGateway
 
 from integration.desk import Desk, alive, until
 from integration.modules import run_module, run_module_as
+from integration.network import HOST, LAPTOP, Network
 from integration.repair import Repair
 
 pytestmark = pytest.mark.skipif(
@@ -234,3 +236,121 @@ def test_nothing_is_cut_by_a_run_that_has_not_begun(desk: Desk) -> None:
     found = repair.act("ib_connection_drop", connections=repair.targets("drop_connection"))
     assert not found["changed"] and len(found["withheld"]) == 1
     assert pids_connected(desk) == {each.pid for each in scripts}
+
+
+# --- a client on another host, whose network goes away ---------------------------------------------------------------
+
+
+@pytest.fixture
+def network() -> Iterator[Network]:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to make networks")
+    with contextlib.ExitStack() as stack:
+        yield Network(stack)
+
+
+def at_the_desk(desk: Desk, network: Network) -> tuple[SimulatedGateway, HeldSession, HeldSession]:
+    """A gateway, a script beside it, and one on the laptop; both have a session."""
+    gateway = desk.gateway(settings={"event": "link-back"})
+    near = desk.script(client_id=15)
+    with network.on_the_laptop():
+        far = desk.script(client_id=16, host=HOST)
+    return gateway, near, far
+
+
+def lost(desk: Desk) -> list[str]:
+    """The addresses of which this host's TCP waits in vain for an answer."""
+    return [each.remote for each in sockets.connections([desk.port]) if each.lost_for is not None]
+
+
+def sessions(desk: Desk) -> list[str]:
+    """The addresses with an open connection to the gateway, by the kernel's table."""
+    found = sockets.connections([desk.port])
+    return sorted(each.remote for each in found if each.local_port == desk.port and each.state == "ESTABLISHED")
+
+
+def told_in_vain(desk: Desk, gateway: SimulatedGateway) -> None:
+    """The gateway says something to its sessions, and TCP waits in vain for the laptop's answer."""
+    gateway.happen()
+    until(lambda: lost(desk) == [LAPTOP])
+
+
+def repaired(desk: Desk) -> Repair:
+    return Repair(desk, desk.entry(max_api_clients=None))
+
+
+def test_the_session_of_a_host_whose_network_is_gone_is_cut_and_the_next_look_is_healthy(
+    network: Network, desk: Desk
+) -> None:
+    gateway, near, far = at_the_desk(desk, network)
+    assert repaired(desk).health["status"] == "healthy"
+    network.vanish()
+    told_in_vain(desk, gateway)
+    repair = repaired(desk).begin()
+    assert repair.health["status"] == "degraded"
+    chosen = escalation.next_step(repair.health)
+    assert (chosen["action"], [each["target"]["remote_host"] for each in chosen["steps"]]) == (
+        "drop_connection",
+        [LAPTOP],
+    )
+    foretold = repair.act("ib_connection_drop", check=True, steps=chosen["steps"])
+    assert [each["result"] for each in foretold["outcomes"]] == ["would"] and LAPTOP in sessions(desk)
+    found = repair.act("ib_connection_drop", steps=chosen["steps"])
+    assert [each["result"] for each in found["outcomes"]] == ["done"] and found["changed"]
+    until(lambda: sessions(desk) == ["127.0.0.1"])
+    assert alive(gateway.pid) and alive(near.pid) and alive(far.pid)
+    after = repair.look()
+    assert (after["status"], escalation.next_step(after, chosen)["action"]) == ("healthy", None)
+    again = repair.act("ib_connection_drop", steps=chosen["steps"])
+    assert [each["result"] for each in again["outcomes"]] == ["already"] and not again["changed"]
+
+
+def test_the_session_of_a_host_that_answers_again_stays_and_the_gateway_is_not_latched(
+    network: Network, desk: Desk
+) -> None:
+    gateway, *_scripts = at_the_desk(desk, network)
+    network.vanish()
+    told_in_vain(desk, gateway)
+    repair = repaired(desk).begin()
+    steps = escalation.next_step(repair.health)["steps"]
+    network.come_back()
+    until(lambda: lost(desk) == [])
+    found = repair.act("ib_connection_drop", steps=steps)
+    assert not found["changed"] and "nothing waits in vain" in found["refused"][0]["reason"]
+    assert sessions(desk) == ["127.0.0.1", LAPTOP]
+    assert [each[0] for each in repair.told()] == []
+    ended = run_module("ib_repair_end", authorization=repair.authorization, results=[])
+    assert (ended["ended"], ended["latched"]) == (True, [])
+
+
+def test_the_session_of_a_host_that_is_only_silent_stays_whatever_the_step_says(network: Network, desk: Desk) -> None:
+    at_the_desk(desk, network)
+    target = {**named(desk, LAPTOP), "remote_host": LAPTOP}
+    for each, why in (
+        (target, "nothing waits in vain"),
+        ({**target, "remote_host": None}, "names no process"),
+        ({**target, "remote_host": "192.0.2.3"}, "not there"),
+        ({**named(desk, "127.0.0.1"), "remote_host": "127.0.0.1"}, "not there"),
+    ):
+        found = run_module("ib_connection_drop", connections=[each])
+        assert not found["changed"] and why in found["refused"][0]["reason"]
+    assert sessions(desk) == ["127.0.0.1", LAPTOP]
+
+
+def named(desk: Desk, client: str) -> dict[str, Any]:
+    """A target for the connection of a client's address that names no process that holds it."""
+    found = sockets.connections([desk.port])
+    row = next(each for each in found if (each.local_port, each.remote) == (desk.port, client))
+    (pid,) = desk.java()
+    stat = processes.read_stat(pid)
+    assert stat is not None
+    return {
+        "gateway": "live",
+        "port": desk.port,
+        "client": row.remote,
+        "client_port": row.remote_port,
+        "server": row.local,
+        "cookie": row.cookie,
+        "gateway_process": {"pid": pid, "started_ticks": stat.started_ticks, "boot_id": processes.boot_id()},
+        "client_processes": [],
+    }

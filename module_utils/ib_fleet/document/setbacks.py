@@ -36,7 +36,7 @@ def _lines(host: Mapping[str, Any], gateway: Mapping[str, Any]) -> Iterator[str]
         for each in act.get("outcomes", ())
         if each["gateway"] == name and each["action"] in (START, RESTART) and each["result"] in (DONE, FAILED, UNSURE)
     ]
-    serves = any(each["port"] == gateway["port"] and each["is_gateway"] for each in gateway["listeners"])
+    serves = any(each["port"] == gateway["port"] and each.get("is_gateway") for each in gateway["listeners"])
     if not tried or serves or host["after"] is None:
         return
     row = _row(host, name)

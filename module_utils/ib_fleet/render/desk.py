@@ -35,13 +35,15 @@ COMING = (
 
 class Host(NamedTuple):
     """One host of a run. desk: what ib_desk_info returned for it, checked; None where it was not looked at: problem
-    says why then, and reached whether it answered at all. here: whether it is the machine of this run."""
+    says why then, and reached whether it answered at all. here: whether it is the machine of this run. scripts: what is
+    said of the scripts that run, where they were read."""
 
     name: str
     desk: Optional[Mapping[str, Any]] = None
     reached: bool = True
     problem: str = ""
     here: bool = False
+    scripts: Sequence[str] = ()
 
 
 def urgency(host: Host) -> int:
@@ -68,6 +70,9 @@ def host_lines(host: Host) -> Iterator[Line]:
         yield Line("")
         yield from _nothing(host)
     yield from _others(host.desk)
+    if host.scripts:
+        yield Line("")
+        yield from _section_at("Scripts that run", host.scripts)
     yield from _blind(host)
 
 

@@ -48,7 +48,8 @@ def next_step(
 
     Returns {action, steps, taken, left_alone, started, cut, log}: the action, None when the repair is over; its steps;
     and what the run has to remember: the actions taken, the entries that were left alone and started, the [pid,
-    started_ticks] whose connection was to be cut, and what each action came to, [{action, ...result}]. Each action is
+    started_ticks], or [address, port, cookie] of another host's client, whose connection was to be cut, and what each
+    action came to, [{action, ...result}]. Each action is
     taken once, whatever the looks in between say, so that a run ends and a restart happens once or not at all. Only
     connections are cut in two rounds: a script that connects during the first has its own cut in the second, and
     nobody is stopped whose connection was not cut before.
@@ -113,10 +114,15 @@ def _predicted(step: Mapping[str, Any], past: Mapping[str, Any]) -> bool:
     )
 
 
-def _holders(step: Mapping[str, Any]) -> List[List[int]]:
-    """The processes that hold the connection that a step is to cut."""
+def _holders(step: Mapping[str, Any]) -> List[List[Any]]:
+    """Who holds the connection that a step is to cut: processes of the host, or a client that the plan has elsewhere.
+
+    Nobody where the plan says neither: such a step is not taken.
+    """
     target = step["target"]
-    return [_who(each) for each in target["client_processes"]]
+    if target["client_processes"] or not target.get("remote_host"):
+        return [_who(each) for each in target["client_processes"]]
+    return [[target["remote_host"], target.get("client_port"), target.get("cookie")]]
 
 
 def _who(process: Mapping[str, Any]) -> List[int]:

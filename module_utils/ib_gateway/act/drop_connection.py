@@ -1,7 +1,8 @@
 """The only place that cuts an API connection: the gateway's end of it, by the kernel's own cookie for that socket.
 
 Nothing is cut by addresses alone: a port may have been used again. Right before the cut the host is read again, and
-the socket must still join the same two ends and be held by exactly the processes that the plan named.
+the socket must still join the same two ends and be held by exactly the processes that the plan named. Of a client on
+another host no process can be proven: its connection is cut only while the kernel waits in vain for its answer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Optional, Tuple
 
 from ..base.host import ESTABLISHED, ApiConnection, Snapshot
-from ..observe import processes
+from ..observe import own_address, processes
 from ..observe.addresses import normalise
 from ..observe.snapshot import look
 from . import held_process
@@ -47,7 +48,10 @@ _CANNOT = {
 
 @dataclass(frozen=True)
 class Cut:
-    """One connection as a plan names it, and the processes at both ends."""
+    """One connection as a plan names it, and the processes at both ends.
+
+    remote_host: the client's address where the plan has it on another host; then there are no client_processes.
+    """
 
     gateway: str
     port: int
@@ -57,6 +61,7 @@ class Cut:
     cookie: Optional[int]
     gateway_process: Target
     client_processes: Tuple[Target, ...]
+    remote_host: Optional[str] = None
 
     @classmethod
     def named(cls, plan: Mapping[str, Any]) -> Cut:
@@ -70,6 +75,7 @@ class Cut:
             cookie=plan.get("cookie"),
             gateway_process=Target.named({**plan["gateway_process"], "role": "gateway"}),
             client_processes=tuple(Target.named({**each, "role": "client"}) for each in plan["client_processes"]),
+            remote_host=plan.get("remote_host"),
         )
 
     @property
@@ -128,6 +134,8 @@ def drop(cut: Cut, dry_run: bool = False, announce: Announce = _silently) -> Ans
         return Answer(cut, REFUSED, str(refusal))
     except _Unsupported as reason:
         return Answer(cut, UNSUPPORTED, str(reason))
+    if not cut.client_processes:
+        return Answer(cut, DROPPED, "cut at the gateway's end; its other end had stopped answering")
     return Answer(cut, DROPPED, "cut at the gateway's end; the script goes on without it")
 
 
@@ -138,10 +146,12 @@ def prove(cut: Cut) -> None:
     """Reads everything again that makes this connection the one that was meant. Raises Gone, Refused, _Unsupported."""
     if cut.cookie is None:
         raise Refused("the plan has no cookie for it, so it cannot be told from a later one of the same ports")
-    if not cut.client_processes:
+    if not cut.client_processes and cut.remote_host is None:
         raise Refused("the plan names no process of this host that holds it")
     _prove_namespace(cut.gateway_process)
     found = _now(cut, look([cut.port]))
+    if not cut.client_processes:
+        _prove_lost(cut, found)
     for held, named, what in (
         (found.gateway_pids, (cut.gateway_process,), "the gateway's end"),
         (found.client_pids, cut.client_processes, "the client's end"),
@@ -154,6 +164,16 @@ def prove(cut: Cut) -> None:
             held_process.prove(target)
         except Gone:
             raise Refused("pid %d is not the process that the plan named any more" % target.pid) from None
+
+
+def _prove_lost(cut: Cut, found: ApiConnection) -> None:
+    """That the client is on another host, and that TCP shows it to have gone."""
+    if found.remote_host is None or found.remote_host != normalise(cut.remote_host or ""):
+        raise Refused("the plan has its client on another host, and it is not there")
+    if own_address.is_own(found.remote_host) is not False:
+        raise Refused("%s is not known to be an address of another host" % found.remote_host)
+    if found.lost_for is None:
+        raise Refused("TCP does not show that its other end has gone: nothing waits in vain for an answer")
 
 
 def _prove_namespace(gateway: Target) -> None:

@@ -43,6 +43,7 @@ _CONNECTION: Mapping[str, Any] = {
     "cookie?": int,
     "gateway_process": _PROCESS,
     "client_processes": [_PROCESS],
+    "remote_host?": str,
 }
 _ENTRY: Mapping[str, Any] = {"port?": int, "timeout?": int, "service?": str, "container?": str}
 _RESTART: Mapping[str, Any] = {**_ENTRY, "by": str, "process?": _PROCESS, "beside?": [int]}

@@ -94,7 +94,7 @@ def _partial_visibility(context: RuleContext) -> Iterator[Finding]:
         sight = context.snapshot.visibility
         cure = "" if sight.privileged else "; root sees it: run with become (-b)"
         yield findings.PARTIAL_VISIBILITY.found(
-            "cannot judge %s: not seen was %s%s" % (context.spec.name, "; ".join(missing), cure),
+            "cannot judge %s, because this could not be seen: %s%s" % (context.spec.name, "; ".join(missing), cure),
             {"missing": missing, "looked_as": context.snapshot.visibility.user},
         )
 
@@ -108,10 +108,11 @@ def _missing(entry: Entry, sight: Visibility) -> Iterator[str]:
     state = entry.way.state if entry.way else None
     if state is not None and state.error and state.exists:
         yield "what %s says of container %s: %s" % (state.engine, state.name, state.error)
+    apart = [process.pid for process in entry.processes if process.other_netns and not process.reached]
+    if apart:
+        yield "the ports of gateway pid %s, in a network namespace of its own" % ", ".join(map(str, apart))
     for process in entry.processes:
-        if process.other_netns and not process.reached:
-            yield "pid %d lives in a network namespace of its own: its ports are not this host's" % process.pid
-        elif not process.sockets_visible:
+        if process.pid not in apart and not process.sockets_visible:
             yield "the sockets of pid %d belong to %s, and %s may not read them" % (
                 process.pid,
                 process.user,

@@ -64,7 +64,11 @@ def to_command(entry: Entry, process: Process, server: CommandServer, timeout: O
 def of_connection(
     entry: Entry, connection: ApiConnection, gateway: Process, holders: Sequence[Client]
 ) -> Dict[str, Any]:
-    """An API connection by both ends, the kernel's cookie for the gateway's end, and all the processes that hold it."""
+    """An API connection by both ends, the kernel's cookie for the gateway's end, and all the processes that hold it.
+
+    remote_host: only where nobody on this host holds the client's end, so that TCP alone can tell that it has gone.
+    """
+    elsewhere = connection.remote_host if not holders else None
     return {
         "gateway": entry.spec.name,
         "port": connection.port,
@@ -74,6 +78,7 @@ def of_connection(
         "cookie": connection.cookie,
         "gateway_process": identity(gateway, "gateway"),
         "client_processes": [identity(each.process, "client") for each in holders if each.process],
+        **({"remote_host": elsewhere} if elsewhere else {}),
     }
 
 

@@ -84,6 +84,7 @@ not_seen:
 """
 
 _LOOK = "ib_gateway_diagnose_desk"
+_AUDIT = "ib_client_audit_result"
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -129,9 +130,19 @@ def _host(name: str, variables: Mapping[str, Any]) -> desk.Host:
     here = str(variables.get("ansible_connection") or "") == "local" or name in ("localhost", "127.0.0.1", "::1")
     answer = answers.registered(variables, _LOOK)
     if answer is not None and "proposals" in answer:
-        return desk.Host(name, answer, here=here)
+        return desk.Host(name, answer, here=here, scripts=_scripts(variables))
     reached = answer is None or not answer.get("unreachable")
     return desk.Host(name, None, reached, _why(answer or {}), here)
+
+
+def _scripts(variables: Mapping[str, Any]) -> list[str]:
+    """What is said of the scripts that run; nothing where nobody asked."""
+    found = answers.registered(variables, _AUDIT)
+    if found is None or found.get("skipped"):
+        return []
+    if "running" not in found:
+        return ["they could not be read: %s" % found.get("msg", "no reason given")]
+    return [each["told"] for each in found["running"]] or ["none that uses the API was seen"]
 
 
 def _why(answer: Mapping[str, Any]) -> str:

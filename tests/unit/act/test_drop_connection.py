@@ -15,7 +15,7 @@ from ansible.module_utils.ib_gateway.act import drop_connection, held_process
 from ansible.module_utils.ib_gateway.act.drop_connection import Cut
 from ansible.module_utils.ib_gateway.act.held_process import Gone, Refused
 from ansible.module_utils.ib_gateway.base.host import ApiConnection, Snapshot
-from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.observe import own_address, processes
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import BOOT, GATEWAY, SCRIPT, SECOND, connection, gateway, planned, script, snapshot, spec
@@ -27,6 +27,10 @@ HELD = connection(SCRIPT, cookie=COOKIE, idle=9.0)
 LOOK = snapshot(OURS, listening(), BOT, RIVAL, HELD, connection(816))
 TARGET = dict(planned(LOOK, spec(max_api_clients=1)).steps[0].target)
 CUT = Cut.named(TARGET)
+VPN = "10.8.0.7"
+GONE = connection(client=VPN, client_port=40_001, remote_host=VPN, cookie=COOKIE, lost_for=900.0)
+GONE = GONE._replace(server="10.8.0.1")
+CUT_GONE = Cut.named(dict(planned(snapshot(OURS, listening(), GONE), spec()).steps[0].target))
 
 
 class Host:
@@ -37,6 +41,7 @@ class Host:
         self.answer = answer
         self.own_netns = own_netns
         self.capable = True
+        self.own_address: Optional[bool] = False
         self.proven: List[held_process.Target] = []
         self.not_any_more: Dict[int, Exception] = {}
         self.cut: List[bytes] = []
@@ -61,6 +66,7 @@ class Host:
                 (drop_connection, "_ask_kernel", self.ask),
                 (drop_connection, "_capabilities", lambda: -1 if self.capable else 0),
                 (held_process, "prove", self.prove),
+                (own_address, "is_own", lambda _address: self.own_address),
                 (processes, "network_namespace", lambda pid: "net:1" if pid == "self" or self.own_netns else "net:2"),
             ):
                 stack.enter_context(mock.patch.object(target, name, answer))
@@ -161,6 +167,69 @@ def test_a_gateway_in_another_network_namespace_is_not_served() -> None:
 def test_what_the_plan_does_not_name_exactly_is_refused(change: Dict[str, Any]) -> None:
     host = Host(with_connection(cookie=None, client_pids=frozenset()))
     assert (drop(host, dataclasses.replace(CUT, **change)).result, host.cut) == ("refused", [])
+
+
+# --- a client of another host ----------------------------------------------------------------------------------------
+
+
+def test_a_connection_whose_peer_on_another_host_has_gone_is_cut_on_tcp_s_evidence_read_again() -> None:
+    host = Host(snapshot(OURS, listening(), GONE))
+    outcome = drop(host, CUT_GONE)
+    assert (outcome.result, len(host.cut)) == ("dropped", 1) and "stopped answering" in outcome.reason
+    assert [each.pid for each in host.proven] == [GATEWAY, GATEWAY]  # before it is announced, and after
+
+
+@pytest.mark.parametrize(
+    ("change", "result", "says"),
+    [
+        ({"lost_for": None}, "refused", "nothing waits in vain"),
+        ({"lost_for": None, "idle": 9e4}, "refused", "nothing waits in vain"),
+        ({"remote_host": None}, "refused", "not there"),
+        ({"remote_host": None, "client_pids": frozenset((SCRIPT,))}, "refused", "not there"),
+        ({"remote_host": "10.8.0.8"}, "refused", "not there"),
+        ({"client": "10.8.0.8", "remote_host": "10.8.0.8"}, "refused", "other ends"),
+        ({"client_pids": frozenset((SCRIPT,))}, "refused", "client's end is held by others"),
+        ({"gateway_pids": frozenset((SECOND,))}, "refused", "gateway's end"),
+        ({"cookie": 7}, "already_gone", "ended before"),
+        ({"cookie": None}, "unsupported", "cookies cannot be read"),
+        ({"state": "CLOSE_WAIT"}, "already_gone", "CLOSE_WAIT"),
+    ],
+    ids=str,
+)
+def test_a_peer_that_is_not_seen_to_have_gone_keeps_its_connection(
+    change: Dict[str, Any], result: str, says: str
+) -> None:
+    host = Host(snapshot(OURS, listening(), GONE._replace(**change)))
+    outcome = drop(host, CUT_GONE)
+    assert (outcome.result, host.cut) == (result, []) and says in outcome.reason
+
+
+@pytest.mark.parametrize("own", [True, None], ids=["an own address", "nobody can tell"])
+def test_a_peer_at_an_address_that_may_be_this_host_s_keeps_its_connection(own: Optional[bool]) -> None:
+    host = Host(snapshot(OURS, listening(), GONE))
+    host.own_address = own
+    outcome = drop(host, CUT_GONE)
+    assert (outcome.result, host.cut) == ("refused", []) and VPN in outcome.reason
+
+
+def test_a_peer_that_answers_again_while_the_cut_is_written_down_keeps_its_connection() -> None:
+    host = Host(snapshot(OURS, listening(), GONE))
+
+    def announce(_cut: Cut) -> None:
+        host.look = snapshot(OURS, listening(), GONE._replace(lost_for=None))
+
+    assert (drop(host, CUT_GONE, announce=announce).result, host.cut) == ("refused", [])
+
+
+@pytest.mark.parametrize("change", [{"cookie": None}, {"remote_host": None}], ids=["no cookie", "no mark"])
+def test_a_vanished_peer_that_the_plan_does_not_name_as_one_is_refused(change: Dict[str, Any]) -> None:
+    host = Host(snapshot(OURS, listening(), GONE))
+    assert (drop(host, dataclasses.replace(CUT_GONE, **change)).result, host.cut) == ("refused", [])
+
+
+def test_the_mark_of_another_host_proves_nothing_of_a_connection_that_scripts_hold() -> None:
+    host = Host(with_connection(client_pids=frozenset((816,))))
+    assert (drop(host, dataclasses.replace(CUT, remote_host=VPN)).result, host.cut) == ("refused", [])
 
 
 def test_roles_come_from_the_ends_and_not_from_what_the_plan_calls_them() -> None:

@@ -337,6 +337,7 @@ def test_a_remote_session_whose_peer_has_gone_is_cut_and_one_that_is_only_silent
     quiet = connection(remote_host="10.8.0.8", idle=9e4, cookie=8, client_port=1)
     found = only(snapshot(OURS, listener(), gone, quiet)).steps
     assert [(step.action, step.target["cookie"]) for step in found] == [("drop_connection", 7)]
+    assert (found[0].target["remote_host"], found[0].target["client_processes"]) == ("10.8.0.7", [])
 
 
 @pytest.mark.parametrize("hung", [script(BOT, state="T"), script(BOT)], ids=["stopped", "reads nothing"])

@@ -169,6 +169,15 @@ def cut(*pids: int, port: int = 50123) -> Dict[str, Any]:
     return {**step("drop_connection"), "target": {"client_port": port, "client_processes": who}}
 
 
+def cut_elsewhere(cookie: int, **mark: str) -> Dict[str, Any]:
+    """A cut that names no process of the host; mark: the key that says that its client is on another one."""
+    ends = {"client": "10.8.0.7", "client_port": 40_001, "cookie": cookie, "client_processes": []}
+    return {**step("drop_connection"), "target": {**ends, **mark}}
+
+
+ELSEWHERE = {"remote_host": "10.8.0.7"}
+
+
 def stop(pid: int, only_if_persists: bool = True, ticks: Optional[int] = None) -> Dict[str, Any]:
     target = {"pid": pid, "started_ticks": ticks or 10 * pid}
     return {**step("stop_client"), "target": target, "only_if_persists": only_if_persists}
@@ -217,6 +226,25 @@ def test_a_connection_that_somebody_new_holds_as_well_is_cut_again() -> None:
     assert escalation.next_step(raw(cut(1, 2)), first)["action"] == "drop_connection"
 
 
+def test_a_client_that_the_plan_has_on_another_host_is_cut_and_each_of_its_connections_once() -> None:
+    first = escalation.next_step(raw(cut_elsewhere(7, **ELSEWHERE)))
+    assert (first["action"], [each["target"]["cookie"] for each in first["steps"]]) == ("drop_connection", [7])
+    second = escalation.next_step(raw(cut_elsewhere(7, **ELSEWHERE), cut_elsewhere(8, **ELSEWHERE)), first)
+    assert [each["target"]["cookie"] for each in second["steps"]] == [8]
+    assert escalation.next_step(raw(cut_elsewhere(7, **ELSEWHERE)), first)["action"] is None
+
+
+def test_a_cut_that_names_neither_a_process_nor_another_host_is_never_taken() -> None:
+    assert escalation.next_step(raw(cut_elsewhere(7)))["action"] is None
+
+
+def test_the_plan_of_a_vanished_peer_has_its_step_taken_and_that_of_a_silent_one_has_none() -> None:
+    gone = connection(remote_host="10.8.0.7", client="10.8.0.7", lost_for=900.0, cookie=7)
+    for one, expected in ((gone, "drop_connection"), (gone._replace(lost_for=None, idle=9e4), None)):
+        look = health((spec(), snapshot(gateway(), listener(), one), None))
+        assert escalation.next_step(look)["action"] == expected
+
+
 STEPS = st.one_of(
     st.builds(
         step,
@@ -224,6 +252,7 @@ STEPS = st.one_of(
         st.sampled_from(["live", "paper"]),
     ),
     st.builds(cut, st.integers(1, 3)),
+    st.builds(cut_elsewhere, st.integers(1, 3), remote_host=st.just("10.8.0.7")),
     st.builds(stop, st.integers(1, 3)),
 )
 HEALTHS = st.lists(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Dict
 
 from ansible.module_utils.ib_fleet.document import fleet_document, setbacks
@@ -49,3 +50,10 @@ def test_what_serves_or_was_not_touched_is_no_setback() -> None:
     assert setbacks.lines(fleets.host("a", STALLED, well, **restarted("done", "restarted", "restarted"))) == []
     assert setbacks.lines(fleets.host("a", STALLED, NOTHING)) == []
     assert setbacks.lines(fleets.host("a", STALLED, NOTHING, **restarted("refused", "x", "refused"))) == []
+
+
+def test_a_listener_that_does_not_say_whose_it_is_proves_no_service() -> None:
+    mute = copy.deepcopy(fleets.looks()["good"])
+    for each in mute["gateways"][0]["listeners"]:
+        del each["is_gateway"]
+    assert setbacks.lines(fleets.host("a", STALLED, mute, **restarted("done", "restarted", "restarted"))) != []

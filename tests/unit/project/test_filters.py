@@ -12,7 +12,7 @@ from typing import Any, Dict, List
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
-from unit.facts import gateway, health, listener, probe, snapshot, spec
+from unit.facts import connection, gateway, health, listener, probe, snapshot, spec
 
 #: By its file's name, which it shares with the package of module_utils.
 filters = importlib.import_module("ib_gateway").FilterModule().filters()
@@ -157,6 +157,16 @@ def test_the_authorizations_marks_are_those_of_the_newest_look() -> None:
 def test_a_gateway_that_serves_and_waits_for_one_of_the_broker_s_farms_counts_as_repaired() -> None:
     served = {**WELL, "gateways": [{**WELL["gateways"][0], "status": "degraded", "verdict": "farm_broken"}]}
     assert [each["healthy"] for each in filters["ib_results"](served)] == [True]
+
+
+def test_a_session_whose_peer_is_gone_and_that_could_not_be_cut_latches_no_gateway_that_serves() -> None:
+    gone = connection(remote_host="10.8.0.7", client="10.8.0.7", lost_for=900.0, cookie=7)
+    (found,) = health((spec(), snapshot(gateway(), listener(), gone), None))["gateways"]
+    assert (found["status"], found["verdict"]) == ("degraded", "stale_remote_session")
+    starting = {**found["findings"][0], "code": "gateway_starting"}
+    for more, serves in (([], True), ([starting], False), ([{**starting, "severity": "info"}], True)):
+        told = {**found, "findings": [*found["findings"], *more]}
+        assert [each["healthy"] for each in filters["ib_results"]({"gateways": [told]})] == [serves]
 
 
 def test_only_a_healthy_gateway_counts_as_proven() -> None:
