@@ -7,6 +7,7 @@ from typing import Any, Dict, Iterator, Sequence, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
+from ..base.plan import Differing
 from .context import Rule, RuleContext, client_info, lost, process_info
 from .ports import stray_ports
 
@@ -114,9 +115,7 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
         summary += ", although its %s has been up for %d s" % (spec.carrier, unit_age)
-    for near in context.entry.differing:
-        told = ["key %s: it has %s, the entry says %s" % each for each in near.keys]
-        summary += "; gateway pid %d runs and differs in %s" % (near.process.pid, " and in ".join(told))
+    summary += "".join("; " + each for each in _near_misses(context.entry.differing))
     evidence: Dict[str, Any] = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
     if context.entry.differing:
         evidence["differing"] = [
@@ -124,6 +123,15 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
             for near in context.entry.differing
         ]
     yield findings.GATEWAY_NOT_RUNNING.found(summary, evidence)
+
+
+def _near_misses(differing: Sequence[Differing]) -> Iterator[str]:
+    """In words, those that differ alike together."""
+    for keys in dict.fromkeys(near.keys for near in differing):
+        pids = [str(near.process.pid) for near in differing if near.keys == keys]
+        told = " and in ".join("key %s: it has %s, the entry says %s" % each for each in keys)
+        verbs = "runs and differs" if len(pids) == 1 else "run and differ"
+        yield "gateway pid %s %s in %s" % (", ".join(pids), verbs, told)
 
 
 def disk_full(context: RuleContext) -> Iterator[Finding]:
