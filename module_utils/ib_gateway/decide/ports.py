@@ -12,22 +12,25 @@ from typing import Collection, FrozenSet, Mapping, Optional, Sequence, Set, Tupl
 from ..base.host import Process, Snapshot
 from ..base.plan import Entry, Relay
 
-#: Java's options that have something listen which is no API: agents, and properties that are named for a port.
-_OF_AN_AGENT = re.compile(r"-(?:agent|javaagent|Xrun)|-D[\w.-]*(?:port|address|listen|bind|jmx)[\w.-]*=", re.IGNORECASE)
-#: A number where a port stands; any other property names one only behind an address. IBC's -Dibcsessionid= and the
-#: folders of a version or an account hold numbers too, and these may be those of the API's own port.
-_IN_AGENT = re.compile(r"(?<=[=:,])[0-9]{2,5}(?![\w.])")
-_IN_PROPERTY = re.compile(r"(?<=:)[0-9]{2,5}(?![\w.])")
+#: Java's options that load an agent: a debugger, a metrics exporter. What follows their name are the agent's own words.
+_AGENTS = ("-agentlib:", "-agentpath:", "-javaagent:", "-Xrunjdwp:")
+#: A port among an agent's words: alone, or after an address or a key.
+_PORT = re.compile(r"(?:^|[=:,])([0-9]{2,5})(?=$|[,:/])")
 
 
 def agent_ports(process: Process) -> FrozenSet[int]:
-    """The ports that Java's own options name: JMX, a debugger, a metrics exporter."""
+    """The ports that Java's own options name as ports: JMX, a debugger, a metrics exporter.
+
+    A number elsewhere, in a folder's name or a session's, is none.
+    """
     found: Set[int] = set()
     for word in process.argv:
-        if _OF_AN_AGENT.match(word):
-            found.update(map(int, _IN_AGENT.findall(word)))
-        elif word.startswith("-D"):
-            found.update(map(int, _IN_PROPERTY.findall(word)))
+        key, _equals, value = word.partition("=")
+        if word.startswith("-D") and "port" in key.lower() and value.isdigit():
+            found.add(int(value))
+        elif word.startswith(_AGENTS):
+            own = word.partition(":")[2] if word.startswith("-Xrunjdwp:") else value
+            found.update(int(each) for each in _PORT.findall(own))
     return frozenset(found)
 
 
