@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..document.next_commands import ALLOW
 from .desk import COMING, Host
 from .layout import Line
 
@@ -106,10 +107,8 @@ def _after_writing(
     if not broken:
         yield "Look by this inventory from now on:", "%s -i %s" % (commands.sweep, commands.written)
         return
-    edits = ["remediation: auto for the gateway that may be repaired"]
-    if missing:
-        edits.append("what its comments ask for: %s" % ", ".join(dict.fromkeys(missing)))
-    yield "Open %s and put in: %s." % (commands.written, "; ".join(edits)), ""
+    asked = ", and put in what its comments ask for: %s" % ", ".join(dict.fromkeys(missing)) if missing else ""
+    yield "Open %s, %s in the entry that may be repaired%s." % (commands.written, ALLOW, asked), ""
     yield "See what a repair would do, without doing it:", _repair(commands, " --check --diff")
     yield "Repair it, and have it proven:", _repair(commands, "")
 
