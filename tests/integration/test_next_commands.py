@@ -91,7 +91,7 @@ def test_after_a_repair_that_failed_the_latch_is_lifted_and_the_repair_finished(
 
 
 def test_a_plan_that_is_only_shown_is_done_after_the_edit_that_is_named(desk: Desk) -> None:
-    run = desk.play("remediate.yml", **desk.entry(remediation="plan_only"))
+    run = desk.play("remediate.yml", remediation="plan_only")
     assert whys(run) == ["repair it: write remediation: auto in place of plan_only in its entry, then run"]
     inventory = desk.folder / "inventory.json"
     inventory.write_text(inventory.read_text().replace('"plan_only"', '"auto"'))
