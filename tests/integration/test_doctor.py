@@ -156,6 +156,16 @@ def test_the_incident_is_named_written_down_and_repaired_with_two_edits(tmp_path
     assert found["connects"]
 
 
+def test_a_file_that_is_not_written_costs_no_answer_and_is_told_once_with_its_reason(tmp_path: Path) -> None:
+    found = played("not_written", tmp_path)
+    failed, checked = (" ".join(found[key]["output"].split()) for key in ("nowhere", "checked"))
+    assert found["nowhere"]["rc"] == 2
+    assert ") works" in failed.partition("FAILED")[0], failed
+    assert failed.count("No such file or directory") == 1 and "Errno" not in failed
+    assert found["checked"]["rc"] == 0 and not found["exists"]
+    assert "Nothing was written to %s: this is check mode." % found["file"] in checked
+
+
 def test_every_playbook_works_from_any_folder(tmp_path: Path) -> None:
     found = played("elsewhere", tmp_path)
     for name, each in found.items():

@@ -102,6 +102,17 @@ def test_on_a_terminal_titles_and_statuses_are_coloured_and_nothing_is_wider(des
     assert [row for row in wide if " " in row.strip()] == [], "only a word that is longer is wider, such as a path"
 
 
+@pytest.mark.parametrize("columns", ["60", "110"])
+def test_the_answer_of_the_doctor_too_is_as_wide_as_the_terminal(columns: str) -> None:
+    command = f"{Path(sys.executable).parent}/ansible-playbook playbooks/doctor.yml -i 127.0.0.1,"
+    problem = "-e ansible_python_interpreter=/nonexistent/python"  # its message fills more than one line
+    shown = on_a_terminal(f"{command} {problem}", columns).splitlines()
+    answer = [re.sub(r"\x1b\[[0-9;]*m", "", row).rstrip() for row in shown]
+    begin = next(number for number, row in enumerate(answer) if "could not be looked at" in row)
+    longest = max(map(len, answer[begin : answer.index("", begin)]))
+    assert int(columns) - 30 < longest <= int(columns), answer
+
+
 def on_a_terminal(command: str, columns: str) -> str:
     """What a command writes to a terminal of so many columns."""
     done = subprocess.run(

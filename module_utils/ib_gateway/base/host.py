@@ -330,5 +330,7 @@ class Snapshot(NamedTuple):
     folders: Mapping[str, Folder] = _NOTHING
     #: Accounts that somebody else than an administrator can log in to; read only where nothing ties an entry to one.
     logins: FrozenSet[str] = frozenset()
+    #: Processes with a connection to an API port of another host: they use the gateway there.
+    away: FrozenSet[int] = frozenset()
     #: By entry, how its port leads into a container; empty on a host where none does.
     ways: Mapping[str, "Way"] = _NOTHING

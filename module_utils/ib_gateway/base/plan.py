@@ -34,10 +34,15 @@ class Step(NamedTuple):
 
 
 class Differing(NamedTuple):
-    """A gateway that would be an entry's but for some of its keys: (key, what the gateway has, what the entry says)."""
+    """A gateway that would be an entry's but for some of its keys: (key, what the gateway has, what the entry says).
+
+    may_be_meant: whether it may well be the entry's, with one key mistyped: it serves nobody else's port, and what the
+    other keys say of it is not only its own word.
+    """
 
     process: Process
     keys: Tuple[Tuple[str, str, str], ...]
+    may_be_meant: bool = False
 
 
 class Relay(NamedTuple):

@@ -284,8 +284,20 @@ def _with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Ent
         if spec.config_dir is not None and folder is not None and _placed(spec, process, host) is False:
             keys.append(("config_dir", folder, spec.config_dir))
         if keys:
-            found.append(Differing(process, tuple(keys)))
-    return entry._replace(differing=tuple(found))
+            found.append(Differing(process, tuple(keys), _may_be_meant(spec, process, [key for key, *_ in keys], host)))
+    nearest = min((len(near.keys) for near in found), default=0)
+    return entry._replace(differing=tuple(near for near in found if len(near.keys) == nearest))
+
+
+def _may_be_meant(spec: GatewaySpec, process: Process, keys: Sequence[str], host: Host) -> bool:
+    """Whether a gateway that differs in these keys may be the entry's all the same.
+
+    Another account's counts only where it owns the entry's folder: anybody can start what looks like a gateway.
+    """
+    if _serves_another(spec, process, host) or len(keys) > 1:
+        return False
+    owner = host.folders.get(spec.config_dir or "", Folder("")).owner
+    return keys[0] == "config_dir" or owner == process.user
 
 
 def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:

@@ -243,7 +243,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
     refused: Optional[str] = None
     cure: List[Step] = []
     if findings.GATEWAY_NOT_RUNNING.code in codes:
-        refused = _refusal(entry, (), "started")
+        refused = _refusal(entry, (), "started") or _mistyped(entry)
         cure = _bring_up(entry, later)
     elif keep is None and len(entry.processes) > 1:
         refused = _refusal(entry, [*blockers, *spared], "stopped and started anew")
@@ -403,6 +403,18 @@ def _wait(entry: Entry, what: str, reason: str, code: str, seconds: Optional[int
 
 def _start(entry: Entry, reason: str, code: str, persists: bool) -> Step:
     return Step(START, entry.spec.name, targets.to_start(entry), reason, code, persists)
+
+
+def _mistyped(entry: Entry) -> Optional[str]:
+    """Why nothing is started beside a gateway that one key of the entry may have wrong: it would log in twice."""
+    near = next((each for each in entry.differing if each.may_be_meant), None)
+    if near is None:
+        return None
+    ((key, has, says),) = near.keys
+    return (
+        "%s is not started: gateway pid %d runs and only its %s differs: it has %s, the entry says %s. Correct the "
+        "entry, or end that gateway if it is another one"
+    ) % (entry.spec.name, near.process.pid, key, has, says)
 
 
 def _bring_up(entry: Entry, persists: bool) -> List[Step]:

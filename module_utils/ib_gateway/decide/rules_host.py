@@ -7,13 +7,12 @@ from typing import Any, Dict, Iterator, Sequence, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
-from .context import Rule, RuleContext, client_info, lost, process_info
+from ..base.plan import Differing
+from .context import Rule, RuleContext, client_info, hangs, lost, process_info
 from .ports import stray_ports
 
 #: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
 _LEAST_FREE = 1 << 20
-#: Seconds after which data that nobody reads shows that a script hangs; an event loop reads at once.
-_UNREAD_FOR = 60.0
 
 
 def port_taken(context: RuleContext) -> Iterator[Finding]:
@@ -114,9 +113,7 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     summary = "no gateway process for %s is running" % spec.name
     if unit_age is not None:
         summary += ", although its %s has been up for %d s" % (spec.carrier, unit_age)
-    for near in context.entry.differing:
-        told = ["key %s: it has %s, the entry says %s" % each for each in near.keys]
-        summary += "; gateway pid %d runs and differs in %s" % (near.process.pid, " and in ".join(told))
+    summary += "".join("; " + each for each in _near_misses(context.entry.differing))
     evidence: Dict[str, Any] = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
     if context.entry.differing:
         evidence["differing"] = [
@@ -124,6 +121,15 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
             for near in context.entry.differing
         ]
     yield findings.GATEWAY_NOT_RUNNING.found(summary, evidence)
+
+
+def _near_misses(differing: Sequence[Differing]) -> Iterator[str]:
+    """In words, those that differ alike together."""
+    for keys in dict.fromkeys(near.keys for near in differing):
+        pids = [str(near.process.pid) for near in differing if near.keys == keys]
+        told = " and in ".join("key %s: it has %s, the entry says %s" % each for each in keys)
+        verbs = "runs and differs" if len(pids) == 1 else "run and differ"
+        yield "gateway pid %s %s in %s" % (", ".join(pids), verbs, told)
 
 
 def disk_full(context: RuleContext) -> Iterator[Finding]:
@@ -316,22 +322,13 @@ def _hosts(clients: Sequence[Client]) -> str:
 
 def client_id_held(context: RuleContext) -> Iterator[Finding]:
     """A script on this host hangs and keeps its session, and with it its client id."""
-    hung = [client for client in context.entry.clients if client.open and _hangs(client)]
+    hung = [client for client in context.entry.clients if client.open and hangs(client)]
     if hung:
         yield findings.CLIENT_ID_HELD.found(
             "%s hangs and keeps its API session: a copy that is started with the same client id gets error 326"
             % ", ".join("script pid %d" % client.process.pid for client in hung if client.process),
             {"clients": [client_info(client) for client in hung]},
         )
-
-
-def _hangs(client: Client) -> bool:
-    """Whether a signal has stopped it, or what the gateway sent lies unread while nothing passes either way."""
-    process, connection = client.process, client.connection
-    if process is None or connection is None:
-        return False
-    unread = (connection.unread or 0) > 0 and (connection.idle or 0.0) >= _UNREAD_FOR
-    return process.frozen or unread
 
 
 def localhost_family(context: RuleContext) -> Iterator[Finding]:

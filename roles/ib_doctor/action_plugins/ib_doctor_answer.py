@@ -11,7 +11,6 @@ from typing import Any
 
 import ansible.module_utils
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -31,7 +30,7 @@ short_description: Say what was found on hosts that no inventory describes
 version_added: 0.2.0
 description:
   - Shows the answer as plain lines, whatever callback shows the tasks, and writes the inventory that was asked for.
-  - Fails where the inventory cannot be written.
+  - Fails where the inventory cannot be written, after the answer was shown.
 options:
   hosts:
     description: The names of the hosts that were looked at.
@@ -100,29 +99,38 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         names = [str(each) for each in self._task.args["hosts"]]
         hosts = [_host(name, known["hostvars"][name]) for name in names]
         write = str(self._task.args.get("write") or "")
-        written = self._write(hosts, known["hostvars"], write) if write else ""
+        seen = [each for each in hosts if each.desk is not None]
+        not_written, problem = "", ""
+        if write and self._task.check_mode:
+            not_written = "Nothing was written to %s: this is check mode." % write
+        elif write and not seen:
+            not_written = "Nothing was written to %s: no host could be looked at." % write
+        elif write:
+            problem = _write([_found(each, known["hostvars"][each.name]) for each in seen], write)
+        written = command_line.from_here(write) if write and not (not_written or problem) else ""
+        told = [Line(not_written)] if not_written else []
         commands = _commands(known, names, written)
         again = desk.Again(commands.doctor, commands.options, _by_make())
-        lines = [*_answer(hosts, again), *desk_next.next_lines(hosts, commands), Line("")]
+        lines = [*_answer(hosts, again), *told, *desk_next.next_lines(hosts, commands), Line("")]
         _show(lines)
         missing = [each.name for each in hosts if each.desk is None]
         answer = list(laid_out(lines, screen.width()))
         result.update(changed=False, answer=answer, written=written, not_seen=missing)
+        if problem:
+            result.update(failed=True, msg=problem)
         return result
 
-    def _write(self, hosts: list[desk.Host], hostvars: Mapping[str, Any], path: str) -> str:
-        """Writes the inventory; returns the path as it is told. A file that exists stays as it is."""
-        found = [_found(each, hostvars[each.name]) for each in hosts if each.desk is not None]
-        if not found or self._task.check_mode:
-            return ""
-        try:
-            with open(path, "x", encoding="utf-8") as file:
-                file.write(desk_inventory.text(found, clock.now()))
-        except FileExistsError as error:
-            raise AnsibleActionFail("%s exists already and is not overwritten; name another file" % path) from error
-        except OSError as error:
-            raise AnsibleActionFail("%s cannot be written: %s" % (path, error.strerror)) from error
-        return command_line.from_here(path)
+
+def _write(found: list[desk_inventory.Found], path: str) -> str:
+    """Writes the inventory; returns why it could not. A file that exists stays as it is."""
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(desk_inventory.text(found, clock.now()))
+    except FileExistsError:
+        return "%s exists already and is not overwritten; name another file" % path
+    except OSError as error:
+        return "%s cannot be written: %s" % (path, error.strerror)
+    return ""
 
 
 def _host(name: str, variables: Mapping[str, Any]) -> desk.Host:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Folder, Snapshot
@@ -16,9 +16,11 @@ from unit.facts import (
     SCRIPT,
     SECOND,
     UNIT,
+    Fact,
     connection,
     entry,
     gateway,
+    health,
     judged,
     listener,
     probe,
@@ -106,3 +108,31 @@ def test_a_gateway_of_a_user_s_unit_is_restarted_by_that_unit() -> None:
         assert plan(judged(snapshot(other), one)).steps[0].target["by"] == "identity"
     assert entry(one, snapshot(units={"trader/" + UNIT: 3.0})).unit_age == 3.0
     assert entry(one, snapshot(units={UNIT: 3.0})).unit_age is None
+
+
+# --- a key that is mistyped ------------------------------------------------------------------------------------------
+
+
+def near_miss(*facts: Fact, **entry: Any) -> Dict[str, Any]:
+    """The judgement of an entry whose gateway runs with another folder than the entry says."""
+    return dict(health((spec(**{"config_dir": "/srv/lvie", **entry}), snapshot(*facts), None))["gateways"][0])
+
+
+def test_nothing_is_started_beside_a_gateway_that_differs_in_one_key_only() -> None:
+    told = near_miss(gateway(), gateway(SECOND))
+    assert told["verdict"] == "gateway_not_running" and told["plan"]["steps"] == []
+    assert f"not started: gateway pid {GATEWAY} runs and only its config_dir differs" in told["plan"]["withheld"][0]
+    both = (
+        f"gateway pid {GATEWAY}, {SECOND} run and differ in key config_dir: it has {FOLDER}, the entry says /srv/lvie"
+    )
+    assert both in told["summary"]
+
+
+def test_a_start_goes_on_beside_a_gateway_that_serves_another_port_or_belongs_to_another_account() -> None:
+    for facts in ([gateway(), listener(4002, GATEWAY)], [gateway(user="bob")]):
+        assert [each["action"] for each in near_miss(*facts)["plan"]["steps"]] == ["wait", "start"], facts
+
+
+def test_of_near_misses_only_the_nearest_are_named() -> None:
+    told = near_miss(gateway(), gateway(SECOND, user="bob"))
+    assert f"gateway pid {GATEWAY} runs" in told["summary"] and str(SECOND) not in told["summary"]
