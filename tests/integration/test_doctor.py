@@ -111,6 +111,10 @@ def test_an_ordinary_user_gets_what_can_be_seen_and_what_root_would_add(tmp_path
     assert "cannot be judged" in found["said"] and "root sees it" in found["said"]
     assert "gateway pid %d of root, started by IBC" % found["gateway"] in found["said"]
     assert "As root it would also be seen" in found["said"]
+    (proposal,) = found["desk"]["proposals"]
+    port = next(each["text"] for each in proposal["notes"] if each["key"] == "port")
+    assert "sockets could not be read" in port and "nothing listens" not in port
+    assert "port" in proposal["guessed"]
 
 
 def test_an_ordinary_user_sees_the_incident_of_another_account(tmp_path: Path) -> None:

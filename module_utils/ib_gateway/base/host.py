@@ -58,6 +58,12 @@ class GatewayKind(NamedTuple):
     unsupported: Optional[str] = None
 
 
+#: The kernel's letters for a process that a signal (T) or a tracer (t) has stopped.
+STOPPED_STATES = ("T", "t")
+#: How Process.kept_stopped begins where a signal waits that ends the process.
+ENDS_WHEN_IT_GOES_ON = "would end as soon as it goes on"
+
+
 @dataclass(frozen=True)
 class Process:
     """One process at one instant; pid, started_ticks and boot_id together identify it for ever.
@@ -112,7 +118,7 @@ class Process:
     @property
     def frozen(self) -> bool:
         """Whether a signal or a tracer has stopped it."""
-        return self.state in ("T", "t")
+        return self.state in STOPPED_STATES
 
 
 class Folder(NamedTuple):
