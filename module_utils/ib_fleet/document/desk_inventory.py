@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...ib_gateway.base import inventory
 from ...ib_gateway.base.keys import KEYS
+from .next_commands import ALLOW
 from .text import visible
 
 _GROUP = "trading_hosts"
@@ -29,9 +30,9 @@ _WIDTH = 110
 
 _HEAD = """\
 ---
-# What was found at {when}, as an inventory. A repair only says what it would do, until a person writes
-# `remediation: auto` in place of plan_only. README.md, "Inventory", has all keys; a script that must never be stopped
-# belongs into protected_clients.
+# What was found at {when}, as an inventory. A repair only says what it would do. To have a gateway repaired,
+# {allow} in its entry. README.md, "Inventory", has all keys; a script that
+# must never be stopped belongs into protected_clients.
 """
 #: By a key that nothing tells, what a person would write.
 _EXAMPLES = {
@@ -53,7 +54,7 @@ class Found(NamedTuple):
 
 def text(hosts: Iterable[Found], when: str) -> str:
     """The file. when: the time, as a person reads it."""
-    lines = [*_HEAD.format(when=when).splitlines(), "%s:" % _GROUP, "  hosts:"]
+    lines = [*_HEAD.format(when=when, allow=ALLOW).splitlines(), "%s:" % _GROUP, "  hosts:"]
     for host in sorted(hosts, key=lambda each: each.name):
         lines.extend(_host(host))
     return "\n".join(lines) + "\n"

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..document import desk_inventory
+from ..document.next_commands import ALLOW
 from ..document.text import counted
 from .desk import COMING, Host
 from .layout import Line
@@ -117,14 +118,14 @@ def _to_put_in(
         for note in each["notes"]
         if note["key"] in each["guessed"] or (broken and note["key"] in _NEEDED and note["key"] not in each["entry"])
     ]
-    edits = ["remediation: auto for the gateway that may be repaired"] if broken else []
+    edits = ["%s in the entry that may be repaired" % ALLOW] if broken else []
     if missing:
-        edits.append("what its comments ask for: %s" % ", ".join(dict.fromkeys(missing)))
+        edits.append("put in what its comments ask for: %s" % ", ".join(dict.fromkeys(missing)))
     if left_out:
-        told = "%s that %s left out, for the reasons in its comments"
+        told = "put in %s that %s left out, for the reasons in its comments"
         edits.append(told % (counted(left_out, "gateway"), "was" if left_out == 1 else "were"))
     if edits:
-        yield "Open %s and put in: %s." % (commands.written, "; ".join(edits)), ""
+        yield "Open %s; %s." % (commands.written, "; ".join(edits)), ""
 
 
 def _repair(commands: Commands, more: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 from typing import Any, Dict, List
 
 import pytest
 import yaml
 from ansible.module_utils.ib_fleet.document.desk_inventory import Found, text
-from ansible.module_utils.ib_fleet.render.desk import Host, cures, host_lines
+from ansible.module_utils.ib_fleet.render.desk import Again, Host, cures, host_lines
 from ansible.module_utils.ib_fleet.render.desk_next import Commands, next_lines, summary
 from ansible.module_utils.ib_fleet.render.layout import laid_out
 from ansible.module_utils.ib_fleet.run import answers
@@ -200,7 +201,7 @@ def test_the_summary_counts_gateways_and_names_hosts_that_are_missing() -> None:
 @pytest.mark.parametrize(
     ("problem", "reached", "here", "cure"),
     [
-        ("Missing sudo password", True, False, "-K"),
+        ("Missing sudo password", True, False, "--ask-become-pass"),
         ("The module interpreter '/x' was not found", True, False, "ansible_python_interpreter"),
         ("ssh: connect to host localhost port 22: refused", False, True, "ansible_connection=local"),
         ("ssh: connect to host desk1 port 22: refused", False, False, "ssh desk1"),
@@ -210,7 +211,25 @@ def test_what_keeps_a_host_from_being_looked_at_has_its_remedy(
     problem: str, reached: bool, here: bool, cure: str
 ) -> None:
     host = Host("desk1", None, reached, problem, here)
-    assert cure in " ".join(cures(host)) and problem in "\n".join(laid_out(host_lines(host), 1000))
+    assert cure in cures_of(host, Again()) and problem in "\n".join(laid_out(host_lines(host), 1000))
+    for made, begin in ((False, "PLAY doctor.yml -i 'a b,' "), (True, "make doctor ARGS=")):
+        for _why, command in cures(host, Again("PLAY doctor.yml", "-i 'a b,'", made)):
+            assert command == "ssh desk1" or command.startswith(begin), "a whole command, not an option alone"
+
+
+def cures_of(host: Host, again: Again) -> str:
+    return " ".join("%s: %s" % each for each in cures(host, again))
+
+
+def test_what_make_started_is_started_again_by_make_with_every_option_in_one_word() -> None:
+    again = Again("PLAY doctor.yml", """-i 'a b,' -e '{"ib_x": "$HOME"}'""", made=True)
+    program, target, word = shlex.split(again.adding("-K"))
+    assert (program, target) == ("make", "doctor") and word.startswith("ARGS=")
+    asked = word.removeprefix("ARGS=").replace("$$", "$")
+    assert shlex.split(asked) == ["-i", "a b,", "-e", '{"ib_x": "$HOME"}', "-K"]
+    assert again.giving("-i HOST,") == "make doctor ARGS='-i HOST,'"
+    nothing = "\n".join(laid_out(host_lines(Host("localhost", answer(), here=True), again), 1000))
+    assert "look there: make doctor ARGS='-i HOST,'" in nothing
 
 
 # --- the inventory ---------------------------------------------------------------------------------------------------
