@@ -292,12 +292,13 @@ def _with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Ent
 def _may_be_meant(spec: GatewaySpec, process: Process, keys: Sequence[str], host: Host) -> bool:
     """Whether a gateway that differs in these keys may be the entry's all the same.
 
-    Another account's counts only where it owns the entry's folder: anybody can start what looks like a gateway.
+    Where the entry's folder is there, the entry says what it means, and a gateway with another one is another one.
+    Another account's counts only where it owns that folder: anybody can start what looks like a gateway.
     """
     if _serves_another(spec, process, host) or len(keys) > 1:
         return False
     owner = host.folders.get(spec.config_dir or "", Folder("")).owner
-    return keys[0] == "config_dir" or owner == process.user
+    return owner is None if keys[0] == "config_dir" else owner == process.user
 
 
 def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:
