@@ -10,6 +10,7 @@ import os
 import re
 from typing import Dict, Iterable, Optional, Sequence, Tuple
 
+from ..base.classify import gateway_kind
 from ..base.command_line import is_interpreter, is_shell, program_name, run_of
 from ..base.host import Keeper
 from ..base.launchers import IBC_LOOP, MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of, repeats
@@ -57,7 +58,7 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
         if (launcher is None or launcher.again is None) and texts < _MOST_TEXTS:
             script = _script(argv)
             texts += script is not None
-            launcher = _by_text(pid, launcher, script, is_shell(program_name(argv[run_of(argv).program or 0 :])))
+            launcher = _by_text(pid, launcher, script, argv)
         if launcher is None or not launcher.keeps or launcher.name in _NO_KEEPERS:
             continue
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
@@ -86,14 +87,21 @@ def is_looped(gateway: int, found: Sequence[Keeper]) -> bool:
 
 
 def _script(argv: Sequence[str]) -> Optional[str]:
-    """The script that a shell or another interpreter runs; None for everything else."""
+    """The script that a shell or another interpreter runs, of `-m` where it is by rule; None for everything else."""
     run = run_of(argv)
-    if run.program is None or run.script is None or run.module is not None:
+    if run.program is None or run.script is None or not is_interpreter(program_name(argv[run.program :])):
         return None
-    return argv[run.script] if is_interpreter(program_name(argv[run.program :])) else None
+    return argv[run.script] if run.module is None else run.module.replace(".", "/") + ".py"
 
 
-def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], shell: bool) -> Optional[Launcher]:
+def _runs_its_arguments(argv: Sequence[str]) -> bool:
+    """Whether the arguments of a script are the command of a gateway, as in `forever.sh java ... GWClient`."""
+    script = run_of(argv).script
+    words = argv[script + 1 :] if script is not None else ()
+    return bool(words) and gateway_kind(words) is not None
+
+
+def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], argv: Sequence[str]) -> Optional[Launcher]:
     """What the text of a home-made script adds: one of any name is a launcher if it runs a gateway.
 
     known: what its command line tells. Where the text cannot be read, it may well start the next gateway.
@@ -101,7 +109,8 @@ def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], shell: 
     text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script)) if script else None
     if text is None or script is None:
         return known
-    names_gateway = _ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text)
+    shell = is_shell(program_name(argv[run_of(argv).program or 0 :]))
+    names_gateway = _runs_its_arguments(argv) or (_ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text))
     if known is None and not names_gateway:
         return None
     # What takes its commands from another file may take a loop from there as well.

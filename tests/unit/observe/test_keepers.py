@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import Iterator, List
+from typing import Iterator, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.observe.keepers import keepers
@@ -85,3 +85,43 @@ def test_a_script_in_python_keeps_a_gateway_if_it_runs_the_gateway_s_program(
     assert process.stdout is not None
     process.stdout.readline()
     assert [each.again for each in keepers(()) if each.pid == process.pid] == kept
+
+
+GATEWAY_COMMAND = ("java", "-cp", "x", "ibgateway.GWClient")
+FOREVER = "echo ready\nread -r _\n%s\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("body", "arguments", "again"),
+    [
+        ('while :; do "$@"; sleep 70; done', GATEWAY_COMMAND, True),
+        ('exec "$@"', GATEWAY_COMMAND, False),
+        ('while :; do "$@"; sleep 70; done', ("tail", "-F", "ibgateway.GWClient.log"), None),
+    ],
+    ids=["a gateway in a loop", "a gateway once", "another program in a loop"],
+)
+def test_a_script_that_runs_its_arguments_keeps_the_gateway_that_these_are(
+    body: str, arguments: Tuple[str, ...], again: Optional[bool], tmp_path: Path, started: List[subprocess.Popen[bytes]]
+) -> None:
+    script = tmp_path / "forever.sh"
+    script.write_text(FOREVER % body, encoding="utf-8")
+    command = ["bash", str(script), *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started.append(process)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    assert {each.pid: each.again for each in keepers(())}.get(process.pid) is again
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(("text", "keeps"), [(KEEPER, True), (BOT, False)], ids=["a keeper", "a bot"])
+def test_a_module_in_python_is_read_as_a_script_is(
+    text: str, keeps: bool, tmp_path: Path, started: List[subprocess.Popen[bytes]]
+) -> None:
+    (tmp_path / "desklib").mkdir()
+    (tmp_path / "desklib" / "up.py").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "desklib.up"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started.append(process)
+    assert process.stdout is not None and process.stdout.readline() == b"\n"
+    assert (process.pid in {each.pid for each in keepers(())}) is keeps
