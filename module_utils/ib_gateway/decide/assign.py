@@ -95,11 +95,14 @@ def _entry(
 ) -> Entry:
     own = [process for process in host.gateways if spec in owners[process.pid]]
     alone = [process for process in own if len(owners[process.pid]) == 1]
-    processes = [process for process in alone if not _serves_another(spec, process, host)]
+    # One that is set to another port is another's, as long as one is left that is not: a port in the inventory may be
+    # wrong, and a relay may stand before the gateway's own.
+    meant = [process for process in alone if not _set_to_another_port(spec, process, host)] or alone
+    processes = [process for process in meant if not _serves_another(spec, process, host)]
     # Beside one that serves the entry's port, or has, one on another port is no business of this entry, nor are its
     # clients.
     served = any(spec.port in host.ports[each.pid] | host.held[each.pid] for each in processes)
-    elsewhere = [process for process in alone if process not in processes and not served]
+    elsewhere = [process for process in meant if process not in processes and not served]
     unplaced = [
         process
         for process in host.gateways
@@ -178,6 +181,17 @@ def _serves_another(spec: GatewaySpec, process: Process, host: Host) -> bool:
     """Whether it serves an API port, and not the entry's: at work for somebody, so never the entry's surplus."""
     ports = host.ports[process.pid]
     return bool(ports) and spec.port not in ports
+
+
+def _set_to_another_port(spec: GatewaySpec, process: Process, host: Host) -> bool:
+    """Whether IBC's settings file gives it another API port than the entry's, and it has never served that one.
+
+    In a container the port of its settings is not the one that the host sees.
+    """
+    port = process.gateway.api_port if process.gateway else None
+    if port in (None, spec.port) or spec.container is not None or process.other_netns:
+        return False
+    return spec.port not in host.ports[process.pid] | host.held[process.pid]
 
 
 def _narrowed(fitting: List[GatewaySpec], process: Process, host: Host, served: Collection[str]) -> List[GatewaySpec]:

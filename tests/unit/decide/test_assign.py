@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+import dataclasses
+from typing import Any, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Client, Process, Snapshot
@@ -222,6 +223,45 @@ def test_a_second_gateway_that_listens_nowhere_is_the_entry_s_as_well() -> None:
 def test_a_helper_s_or_an_agent_s_port_makes_no_gateway_another_one_s(port: int) -> None:
     look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY), listener(port, SECOND))
     assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
+
+
+def set_to(port: Optional[int], pid: int = SECOND, **more: Any) -> Process:
+    """A gateway whose IBC settings file gives it this API port."""
+    one = gateway(pid, **more)
+    assert one.gateway is not None
+    return dataclasses.replace(one, gateway=one.gateway._replace(api_port=port))
+
+
+@pytest.mark.parametrize(("port", "mine"), [(None, True), (4001, True), (4003, False)])
+def test_beside_another_a_gateway_that_its_settings_give_another_port_is_nobody_s(
+    port: Optional[int], mine: bool
+) -> None:
+    expected = ([[GATEWAY, SECOND]], []) if mine else ([[GATEWAY]], [SECOND])
+    for more in ((), (listener(),), (connection(SCRIPT), script())):
+        assert owned(snapshot(gateway(), set_to(port), *more), spec()) == expected
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        snapshot(set_to(4003)),
+        snapshot(set_to(4003), listener(4001, SECOND)),
+        snapshot(set_to(4003), connection(SCRIPT, server=SECOND), script()),
+    ],
+    ids=["alone", "serves", "has served"],
+)
+def test_what_its_settings_say_weighs_less_than_what_it_serves_and_takes_no_entry_s_only_gateway(
+    look: Snapshot,
+) -> None:
+    assert owned(look, spec()) == ([[SECOND]], [])
+    beside = snapshot(gateway(), *look.processes.values(), *look.listeners, *look.connections)
+    served = bool(look.listeners or look.connections)
+    assert owned(beside, spec()) == (([[GATEWAY, SECOND]], []) if served else ([[GATEWAY]], [SECOND]))
+
+
+def test_in_a_container_the_port_of_the_settings_tells_nothing() -> None:
+    inside = set_to(4003, other_netns=True)
+    assert owned(snapshot(gateway(), inside), LIVE) == ([[GATEWAY, SECOND]], [])
 
 
 # --- what could not be placed ----------------------------------------------------------------------------------------
