@@ -84,6 +84,7 @@ class CallbackModule(Default):  # type: ignore[misc]
         self._narrator: Optional[Narrator] = None
         self._hosts_of_play = 0
         self._pattern: Any = ""
+        screen.remember()
 
     def v2_playbook_on_start(self, playbook: Any) -> None:
         """The run begins: from here on it is clear whose playbook it is."""

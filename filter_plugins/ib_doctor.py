@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jinja filters of the doctor's playbook: which hosts it looks at, and how it gets to them."""
+"""Jinja filters of the doctor's playbook: which hosts it looks at, how it gets to them, and how it is started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import ansible.module_utils
 from ansible.context import CLIARGS
+
+# The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
+_SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
+if _SHARED not in ansible.module_utils.__path__:
+    ansible.module_utils.__path__.append(_SHARED)
+
+from ansible.module_utils.ib_fleet.run import command_line  # noqa: E402 - needs the path above
 
 #: The inventory that ansible.cfg names, to be copied: its hosts do not exist. And Ansible's own default.
 _EXAMPLE = str(Path(__file__).resolve().parent.parent / "inventory" / "example")
@@ -51,6 +59,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Name to function."""
         return {
+            "ib_as_typed": command_line.as_typed,
             "ib_doctor_pattern": doctor_pattern,
             "ib_doctor_connection": doctor_connection,
             "ib_used_example": used_example,

@@ -260,6 +260,19 @@ def seed(desk: Desk) -> dict[str, Any]:
     }
 
 
+def not_written(desk: Desk) -> dict[str, Any]:
+    """The doctor with a file that cannot be written, and in check mode."""
+    desk.gateway(launcher="ibc")
+    file = desk.folder / "desk.yml"
+    nowhere, checked = (_json(ib_write_inventory=str(each)) for each in (desk.folder / "none" / "desk.yml", file))
+    return {
+        "nowhere": playbook("playbooks/doctor.yml", "-e", nowhere),
+        "checked": playbook("playbooks/doctor.yml", "--check", "-e", checked),
+        "file": str(file),
+        "exists": file.exists(),
+    }
+
+
 def with_scripts(desk: Desk) -> dict[str, Any]:
     """The doctor that is asked for the scripts as well, beside one that is not."""
     desk.gateway(launcher="ibc")
@@ -307,7 +320,7 @@ SCENARIOS: dict[str, Callable[[Desk], dict[str, Any]]] = {
     each.__name__: each
     for each in (
         *(nothing, healthy, read_only, faults, second_factor, other_port, beside, wrong_keys, round_trip),
-        *(ordinary_user, ordinary_user_at_the_incident, seed, elsewhere, with_scripts),
+        *(ordinary_user, ordinary_user_at_the_incident, seed, elsewhere, with_scripts, not_written),
     )
 }
 

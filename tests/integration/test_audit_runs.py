@@ -32,6 +32,8 @@ def test_the_playbook_tells_what_it_found_and_its_exit_code_follows_the_severity
     run, document, log = play(desk, folder, "--check")
     assert run.rc == 2 and "live_bot.py:7:5:" in run.output, run.output
     assert run.recap()["changed"] == 0
+    why = run.output.partition("\nFAILED: desk at ")[2].partition("PLAY RECAP")[0]
+    assert "That fails the run (ib_audit_fail_on: warning)." in why and "problems" not in why.splitlines()[1]
     (host,) = document["hosts"]
     assert host["looked"] and {"port_contradicts_mode", "hardcoded_client_id"} <= {p["code"] for p in host["problems"]}
     assert any(each["file"].endswith("hold_session.py") for each in host["running"])

@@ -111,6 +111,10 @@ def test_an_ordinary_user_gets_what_can_be_seen_and_what_root_would_add(tmp_path
     assert "cannot be judged" in found["said"] and "root sees it" in found["said"]
     assert "gateway pid %d of root, started by IBC" % found["gateway"] in found["said"]
     assert "As root it would also be seen" in found["said"]
+    (proposal,) = found["desk"]["proposals"]
+    port = next(each["text"] for each in proposal["notes"] if each["key"] == "port")
+    assert "sockets could not be read" in port and "nothing listens" not in port
+    assert "port" in proposal["guessed"]
 
 
 def test_an_ordinary_user_sees_the_incident_of_another_account(tmp_path: Path) -> None:
@@ -154,6 +158,16 @@ def test_the_incident_is_named_written_down_and_repaired_with_two_edits(tmp_path
     assert found["swept"]["rc"] == 2 and "3 gateway processes run for live" in found["swept"]["output"]
     assert found["repaired"]["rc"] == 0, found["repaired"]["output"]
     assert found["connects"]
+
+
+def test_a_file_that_is_not_written_costs_no_answer_and_is_told_once_with_its_reason(tmp_path: Path) -> None:
+    found = played("not_written", tmp_path)
+    failed, checked = (" ".join(found[key]["output"].split()) for key in ("nowhere", "checked"))
+    assert found["nowhere"]["rc"] == 2
+    assert ") works" in failed.partition("FAILED")[0], failed
+    assert failed.count("No such file or directory") == 1 and "Errno" not in failed
+    assert found["checked"]["rc"] == 0 and not found["exists"]
+    assert "Nothing was written to %s: this is check mode." % found["file"] in checked
 
 
 def test_every_playbook_works_from_any_folder(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -22,12 +21,25 @@ LIMIT = 170
 def follow(run: Run, number: int = 0) -> subprocess.CompletedProcess[str]:
     """Runs one of the commands as a person would paste it."""
     assert run.rc != 0, run.output
-    words = shlex.split(run.report["next"][number]["command"])
-    program = str(Path(sys.executable).parent / words[0])
-    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1"}
+    command = run.report["next"][number]["command"]
+    assert "  %s" % command in run.output, "the terminal says the same"
     return subprocess.run(
-        [program, *words[1:]], cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
+        ["/bin/sh", "-c", command],
+        cwd=PROJECT,
+        env={**os.environ, "ANSIBLE_NOCOLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
     )
+
+
+@pytest.fixture(autouse=True)
+def no_activated_venv(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shell of who typed `.venv/bin/ansible-playbook ...`: its PATH does not have the program that ran."""
+    own = str(Path(sys.executable).parent)
+    kept = [each for each in os.environ["PATH"].split(os.pathsep) if not os.path.exists(f"{each}/ansible-playbook")]
+    monkeypatch.setenv("PATH", os.pathsep.join(each for each in kept if each != own))
 
 
 def whys(run: Run) -> list[str]:
@@ -78,7 +90,26 @@ def test_after_a_repair_that_failed_the_latch_is_lifted_and_the_repair_finished(
     assert started(desk, done), done.stdout
 
 
-def test_a_plan_that_is_only_shown_is_followed_by_another_look(desk: Desk) -> None:
+def test_a_plan_that_is_only_shown_is_done_after_the_edit_that_is_named(desk: Desk) -> None:
     run = desk.play("remediate.yml", remediation="plan_only")
-    desk.gateway()
-    assert follow(run).returncode == 0
+    assert whys(run) == ["repair it: write remediation: auto in place of plan_only in its entry, then run"]
+    inventory = desk.folder / "inventory.json"
+    inventory.write_text(inventory.read_text().replace('"plan_only"', '"auto"'))
+    done = follow(run)
+    assert started(desk, done), done.stdout
+
+
+def test_from_another_folder_the_forgotten_inventory_is_answered_by_a_command_that_works(tmp_path: Path) -> None:
+    program = str(Path(sys.executable).parent / "ansible-playbook")
+    environment = {**os.environ, "ANSIBLE_NOCOLOR": "1", "COLUMNS": "1000", "ANSIBLE_CONFIG": f"{PROJECT}/ansible.cfg"}
+
+    def ran(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+
+    refused = ran(program, f"{PROJECT}/playbooks/health_sweep.yml")
+    told = refused.stdout.partition("can write their inventory: ")[2].partition("\n")[0].strip()
+    assert refused.returncode != 0 and told.endswith("playbooks/doctor.yml"), refused.stdout
+    listed = ran("/bin/sh", "-c", told + " --list-tasks")
+    assert listed.returncode == 0 and "Look" in listed.stdout, listed.stderr

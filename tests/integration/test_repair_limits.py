@@ -372,3 +372,4 @@ def test_a_frozen_gateway_that_a_waiting_sigterm_would_end_is_told_and_left(desk
     told = " ".join(run.output.split())
     assert run.rc != 0 and run.codes() == {"gateway_frozen"}, run.output
     assert "kill -CONT" in told and "SIGTERM waits for it" in told and alive(frozen.pid)
+    assert "ends this gateway and all its sessions" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import psutil
 import pytest
 from ansible.module_utils.ib_gateway.act import stop_process
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
-from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.observe import processes, stopped
 from simulator.launch import SimulatedGateway, free_port
 
 from integration.desk import Desk, alive, until
@@ -265,6 +266,19 @@ def test_the_process_is_proven_right_before_its_unit_is_restarted(desk: Desk, mo
     monkeypatch.setattr(processes, "read_unit", lambda _pid: "other.service")
     found = restart(repair)
     assert "no longer belongs" in found["refused"][0]["reason"] and verbs(notes) == [] and alive(old.pid)
+
+
+@pytest.mark.parametrize("shows", [("LoadState=loaded",), KILLS], ids=["in one step", "ended first"])
+def test_a_gateway_that_a_signal_stops_after_the_plan_is_not_ended_by_its_unit(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, shows: tuple[str, ...]
+) -> None:
+    old, repair, notes = by_unit(desk, monkeypatch, "kill {pid}", shows=shows)
+    os.kill(old.pid, signal.SIGSTOP)
+    until(lambda: stopped.state_of(old.pid) == "T")
+    for check in (True, False):
+        found = restart(repair, check=check)
+        assert not found["changed"] and "is stopped by a signal" in found["refused"][0]["reason"]
+    assert verbs(notes) == [] and stopped.kept_stopped(old.pid) == ""
 
 
 def test_a_unit_whose_gateway_has_ended_is_started_and_not_restarted(

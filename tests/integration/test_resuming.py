@@ -73,6 +73,15 @@ def test_a_sigterm_that_came_after_the_plan_keeps_sigcont_from_ending_the_gatewa
     assert stopped.state_of(gateway.pid) == "T"
 
 
+def test_without_pidfd_nothing_is_let_go_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = desk.gateway()
+    stop(gateway.pid)
+    steps = look(desk)["plan"]["steps"]
+    monkeypatch.delattr(os, "pidfd_open")
+    reason = act(desk, steps)["outcomes"][0]["reason"]
+    assert "nothing is done" in reason and stopped.state_of(gateway.pid) == "T"
+
+
 def test_what_cannot_be_recorded_is_not_done(desk: Desk) -> None:
     gateway = desk.gateway()
     stop(gateway.pid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import psutil
 import pytest
 from ansible.module_utils.ib_gateway.act import held_process, stop_process
 from ansible.module_utils.ib_gateway.lifecycle import systemctl as systemctl_program
-from ansible.module_utils.ib_gateway.observe import linux, processes
+from ansible.module_utils.ib_gateway.observe import linux, processes, stopped
 from simulator.launch import SimulatedGateway, free_port
 
 from integration import repair
@@ -230,6 +231,47 @@ def test_a_gateway_that_has_left_its_unit_is_refused(desk: Desk) -> None:
     gateway = desk.gateway()
     found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
     assert "no longer belongs" in found["refused"][0]["reason"] and alive(gateway.pid)
+
+
+def halt(pid: int) -> None:
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: stopped.state_of(pid) == "T")
+
+
+def lets_go_on(pid: int) -> None:
+    """A signal that had been kept waiting would end it now."""
+    os.kill(pid, signal.SIGCONT)
+    until(lambda: stopped.state_of(pid) != "T")
+    assert stopped.kept_stopped(pid) == "" and alive(pid)
+
+
+@pytest.mark.parametrize("may", [{}, {"allow_kill": True}], ids=["asked", "killed"])
+def test_a_gateway_that_a_signal_stops_after_the_plan_is_sent_nothing(desk: Desk, may: dict[str, bool]) -> None:
+    gateway = desk.gateway("silent")
+    target = identity(gateway.pid, role="gateway", **may)
+    halt(gateway.pid)
+    for check in (True, False):
+        found = run_module("ib_process_stop", check=check, processes=[target], grace_period=0.3)
+        reason = found["refused"][0]["reason"]
+        assert not found["changed"] and "is stopped by a signal" in reason and "next run lets it go on" in reason
+    lets_go_on(gateway.pid)
+
+
+def test_a_gateway_that_a_signal_stops_while_its_end_is_written_down_is_sent_nothing(desk: Desk) -> None:
+    gateway = desk.gateway("silent")
+    target = held_process.Target.named(identity(gateway.pid, role="gateway"))
+    (ending,) = stop_process.stop([target], 0.3, False, announce=lambda _target: halt(gateway.pid))
+    assert (ending.result, ending.signals) == ("refused", ()) and "is stopped by a signal" in ending.reason
+    lets_go_on(gateway.pid)
+
+
+def test_a_stopped_script_ends_only_where_it_may_be_killed(desk: Desk) -> None:
+    desk.gateway()
+    script = desk.script()
+    halt(script.pid)
+    refused = stop(identity(script.pid, role="client"), grace_period=0.3)
+    assert not refused["changed"] and "is stopped by a signal" in refused["refused"][0]["reason"]
+    assert stop(identity(script.pid, role="client", allow_kill=True), grace_period=0.3)["changed"]
 
 
 def test_without_pidfd_nothing_is_stopped(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,8 +41,8 @@ def test_a_repair_is_told_section_by_section_each_verdict_once_and_within_80_col
     for finding in before["findings"]:
         assert words(run).count(finding["summary"]) == 1, run.output
     assert words(run).count(after["summary"]) == 1, run.output
-    whole = ("PAGE: ", "  ansible-playbook ")
-    assert [line for line in lines if len(line) > 80 and not line.startswith(whole) and " " in line.strip()] == []
+    whole = re.compile(r"PAGE: |  \S*ansible-playbook ")
+    assert [line for line in lines if len(line) > 80 and not whole.match(line) and " " in line.strip()] == []
     assert not re.search(r"^\s*- '|=> *$|msg:|TASK \[|\x1b", run.output, re.MULTILINE), run.output
 
 
@@ -98,8 +98,19 @@ def test_on_a_terminal_titles_and_statuses_are_coloured_and_nothing_is_wider(des
     shown = on_a_terminal(command, columns)
     assert "\x1b[1mFOUND\x1b[0m" in shown and "\x1b[31munhealthy\x1b[0m" in shown
     plain = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
-    wide = [row for row in plain if len(row) > int(columns) and not row.startswith(("PAGE", "  ansible"))]
+    wide = [row for row in plain if len(row) > int(columns) and not re.match(r"PAGE|  \S*ansible", row)]
     assert [row for row in wide if " " in row.strip()] == [], "only a word that is longer is wider, such as a path"
+
+
+@pytest.mark.parametrize("columns", ["60", "110"])
+def test_the_answer_of_the_doctor_too_is_as_wide_as_the_terminal(columns: str) -> None:
+    command = f"{Path(sys.executable).parent}/ansible-playbook playbooks/doctor.yml -i 127.0.0.1,"
+    problem = "-e ansible_python_interpreter=/nonexistent/python"  # its message fills more than one line
+    shown = on_a_terminal(f"{command} {problem}", columns).splitlines()
+    answer = [re.sub(r"\x1b\[[0-9;]*m", "", row).rstrip() for row in shown]
+    begin = next(number for number, row in enumerate(answer) if "could not be looked at" in row)
+    longest = max(map(len, answer[begin : answer.index("", begin)]))
+    assert int(columns) - 30 < longest <= int(columns), answer
 
 
 def on_a_terminal(command: str, columns: str) -> str:

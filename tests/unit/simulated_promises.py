@@ -16,7 +16,7 @@ from ansible.module_utils.ib_gateway.state import admission
 from unit.simulated_host import SimHost
 from unit.simulated_parts import INIT, OWN, SimProcess, SimSession
 from unit.simulated_repair import Row, Run
-from unit.simulated_truth import NAMED, PROTECTED, Truth, open_intents, paused, truth
+from unit.simulated_truth import NAMED, PROTECTED, Truth, concluded, latches, open_intents, paused, truth
 
 MAX_AGE, HOUR = 60.0, 3600.0
 
@@ -88,9 +88,12 @@ class Promises:
         if run.alive and errors == self.host.disk_errors and self.books == "ok":
             left = self._open(run) - before
             self._hold("every act has an outcome", not left, run.phase, left, run.results[-1:])
-        if run.phase == "over" and run.ended and run not in self._over:
+        if (not run.alive or (run.phase == "over" and run.ended)) and run not in self._over:
             self._over.append(run)
             self._ended(run)
+        if outer is None and self.books == "ok":  # a run that is in its end just now has not been heard yet
+            lost = self.latched - latches(self.state_dir)
+            self._hold("a latch stays on record", not lost, lost)
         self._run, self._forbidden = outer, outer_forbidden
         return more
 
@@ -276,15 +279,20 @@ class Promises:
     # --- the end ---
 
     def _ended(self, run: Run) -> None:
+        """What counts is on record: a run that was killed in its end has lifted or latched what it wrote by then."""
+        acted, well, failed = concluded(self.state_dir, run.name) if self.books == "ok" else (set(), set(), set())
+        if run.ended:
+            told = set(run.ended["succeeded"]) | set(run.ended["lifted"]), set(run.ended["unsuccessful"])
+            self._hold("an end is on record as it is told", told == (well, failed), told, well, failed)
         looks = self._proof.get(run.name, [])
-        for name in run.ended["succeeded"]:
+        for name in well & acted:
             proven = len(looks) >= 3 and all(each[name].serves for each in looks)
             same = len({each[name].gateways for each in looks}) == 1
             self._hold("repaired is proven", proven and same, name, looks)
-        for name in run.ended["lifted"]:
+        for name in well - acted:
             self._hold("a latch is lifted by a healthy look", bool(looks) and looks[-1][name].serves, name, looks)
-        self.latched.update(run.ended["unsuccessful"])
-        self.latched.difference_update(run.ended["succeeded"], run.ended["lifted"])
+        self.latched.update(failed)
+        self.latched.difference_update(well)
 
 
 def _is_named(target: Row, one: SimProcess, boot_id: str) -> bool:

@@ -13,7 +13,7 @@ from ansible.module_utils.ib_gateway.state.store import Busy
 from unit.simulated_host import SimHost
 from unit.simulated_parts import FRESH, OWN, PORTS, SimProcess
 from unit.simulated_promises import Promises
-from unit.simulated_truth import NAMED, PROTECTED
+from unit.simulated_truth import NAMED, PROTECTED, latches
 
 One = TypeVar("One")
 #: Who may come: a script of no name, one that client_patterns name, one that is protected, a relay, a gateway.
@@ -232,6 +232,8 @@ class Troubles:
         try:
             found = repair_state.release(str(self.state_dir), [], "alice", "seen to", True, False)
         except (Busy, JournalUnusable):
+            if self.watch.books == "ok":  # one may have been written before the disk was full
+                self.watch.latched &= latches(self.state_dir)
             return
         self.watch.latched.difference_update(found["released"])
         if found["set_aside"] or self.watch.books == "lost":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ansible.module_utils.ib_gateway.state.records import epoch
 from unit.simulated_host import SimHost
@@ -82,3 +82,22 @@ def open_intents(state_dir: Path, run: str) -> List[Row]:
     rows = lines(state_dir)
     closed = {each.get("intent") for each in rows if each["kind"] == "outcome"}
     return [each for each in rows if each["kind"] == "intent" and each["run"] == run and each["n"] not in closed]
+
+
+def concluded(state_dir: Path, run: str) -> Tuple[Set[str], Set[str], Set[str]]:
+    """What a run has on record: the gateways that it meant to act on, that ended well, and that ended in failure."""
+    rows = [each for each in lines(state_dir) if each["run"] == run]
+    acted = {each["gateway"] for each in rows if each["kind"] == "intent"}
+    ends = [(each["gateway"], each["result"] == "success") for each in rows if each["kind"] == "end"]
+    return acted, {name for name, well in ends if well}, {name for name, well in ends if not well}
+
+
+def latches(state_dir: Path) -> Set[str]:
+    """The gateways whose last end on record is a failure that nobody has lifted since."""
+    found: Set[str] = set()
+    for each in lines(state_dir):
+        if each["kind"] == "end" and each["result"] == "failure":
+            found.add(each["gateway"])
+        elif each["kind"] in ("end", "release"):
+            found.discard(each["gateway"])
+    return found

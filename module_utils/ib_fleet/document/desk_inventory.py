@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ...ib_gateway.base import inventory
 from ...ib_gateway.base.keys import KEYS
+from .next_commands import ALLOW
 from .text import visible
 
 _GROUP = "trading_hosts"
@@ -29,9 +30,9 @@ _WIDTH = 110
 
 _HEAD = """\
 ---
-# What was found at {when}, as an inventory. A repair only says what it would do, until a person writes
-# `remediation: auto` in place of plan_only. README.md, "Inventory", has all keys; a script that must never be stopped
-# belongs into protected_clients.
+# What was found at {when}, as an inventory. A repair only says what it would do. To have a gateway repaired,
+# {allow} in its entry. README.md, "Inventory", has all keys; a script that
+# must never be stopped belongs into protected_clients.
 """
 #: By a key that nothing tells, what a person would write.
 _EXAMPLES = {
@@ -53,16 +54,17 @@ class Found(NamedTuple):
 
 def text(hosts: Iterable[Found], when: str) -> str:
     """The file. when: the time, as a person reads it."""
-    lines = [*_HEAD.format(when=when).splitlines(), "%s:" % _GROUP, "  hosts:"]
+    lines = [*_HEAD.format(when=when, allow=ALLOW).splitlines(), "%s:" % _GROUP, "  hosts:"]
     for host in sorted(hosts, key=lambda each: each.name):
         lines.extend(_host(host))
     return "\n".join(lines) + "\n"
 
 
 def _host(host: Found) -> Iterator[str]:
-    usable = [each for each in host.proposals if not _refusal(each)]
+    usable = [each for each in host.proposals if not refusal(each)]
     if not usable:
         yield from _comment("%s: no gateway was found that an entry could describe" % host.name, 4)
+        yield from _left_out(host, 4)
         return
     yield "    %s:" % _scalar(host.name)
     for key in CONNECTION:
@@ -73,12 +75,19 @@ def _host(host: Found) -> Iterator[str]:
     if host.declared:
         told = ", ".join(map(visible, host.declared))
         yield from _comment("the inventory that was used has these entries already: %s" % told, 6)
-    for each in host.proposals:
-        if _refusal(each):
-            yield from _comment("left out, because its entry would be refused: %s" % _refusal(each), 6)
+    yield from _left_out(host, 6)
     yield "      ib_gateways:"
     for each in usable:
         yield from _entry(each)
+
+
+def _left_out(host: Found, indent: int) -> Iterator[str]:
+    for each in host.proposals:
+        why = refusal(each)
+        if why:
+            pids = ", ".join(map(str, each["pids"]))
+            which = "%s%s" % (each["entry"]["name"], " (pid %s)" % pids if pids else "")
+            yield from _comment("left out: %s, because its entry would be refused: %s" % (which, why), indent)
 
 
 def _entry(proposal: Mapping[str, Any]) -> Iterator[str]:
@@ -100,11 +109,12 @@ def _entry(proposal: Mapping[str, Any]) -> Iterator[str]:
         sign = "  "
 
 
-def _refusal(proposal: Mapping[str, Any]) -> str:
+def refusal(proposal: Mapping[str, Any]) -> str:
     """Why an entry cannot be written; empty where it can."""
     entry = proposal["entry"]
-    if _has_template(entry):
-        return "a value has the signs of a template"
+    templates = [str(key) for key, value in entry.items() if _has_template([key, value])]
+    if templates:
+        return "%s: the value has the signs of a template" % ", ".join(map(visible, templates))
     problems = inventory.parse([entry])[1]
     return visible(problems[0]) if problems else ""
 

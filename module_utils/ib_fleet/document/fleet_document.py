@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ...ib_audit.report.document import TOOL_VERSION
 from ...ib_gateway.base import findings
@@ -118,9 +118,9 @@ def document(hosts: Sequence[Mapping[str, Any]], context: Mapping[str, Any]) -> 
     }
 
 
-def with_next(fleet: Mapping[str, Any], options: str) -> Dict[str, Any]:
-    """The document with what to run next. options: what every command takes, such as the inventory."""
-    return {**fleet, "next": [each._asdict() for each in next_commands.next_commands(fleet, options)]}
+def with_next(fleet: Mapping[str, Any], options: str, typed: Callable[[str], str] = str) -> Dict[str, Any]:
+    """The document with what to run next. options and typed: as next_commands() has them."""
+    return {**fleet, "next": [each._asdict() for each in next_commands.next_commands(fleet, options, typed)]}
 
 
 def gaps(fleet: Mapping[str, Any]) -> List[str]:

@@ -11,9 +11,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ...ib_gateway.base.actions import WAIT
 from . import blockers
 from .latest import gateways
 
+#: What makes a repair act on an entry that is only planned for; the same words everywhere.
+ALLOW = "write remediation: auto in place of plan_only"
 #: Where the inventory is not known.
 ANY_INVENTORY = "-i INVENTORY"
 #: Long names: they win over whatever an inventory has set.
@@ -49,8 +52,13 @@ class _Way(NamedTuple):
     commands: Sequence[tuple[str, str, str, bool]]
 
 
-def next_commands(fleet: Mapping[str, Any], options: str = ANY_INVENTORY) -> list[Next]:
-    """What to run next. options: what every command takes, such as the inventory."""
+def next_commands(
+    fleet: Mapping[str, Any], options: str = ANY_INVENTORY, typed: Callable[[str], str] = str
+) -> list[Next]:
+    """What to run next. options: what every command takes, such as the inventory.
+
+    typed: makes of a command as it is written here one that works where the run was started.
+    """
     found: list[Next] = []
     groups: dict[int, list[str]] = {}
     for host in fleet["hosts"]:
@@ -63,7 +71,7 @@ def next_commands(fleet: Mapping[str, Any], options: str = ANY_INVENTORY) -> lis
             limit = _limit(names[:1] if first else names)
             if first and len(names) < 2:
                 continue
-            found.append(Next(why, " ".join(filter(None, (playbook % limit, options, more)))))
+            found.append(Next(why, " ".join(filter(None, (typed(playbook % limit), options, more)))))
     return found
 
 
@@ -96,12 +104,14 @@ def _stands(host: Host, *kinds: str) -> bool:
     return any(each.kind in kinds for each in blockers.of(host))
 
 
-def _steps(host: Host, remediation: str) -> bool:
-    return any(each["plan"]["steps"] and each["remediation"] == remediation for each in gateways(host))
+def _steps(host: Host, remediation: str) -> list[str]:
+    """The actions that are planned in entries of one kind."""
+    found = [each["plan"]["steps"] for each in gateways(host) if each["remediation"] == remediation]
+    return [step["action"] for steps in found for step in steps]
 
 
 def _open(host: Host, _fleet: Mapping[str, Any]) -> bool:
-    return _steps(host, "auto")
+    return bool(_steps(host, "auto"))
 
 
 def _said(word: str) -> Callable[[Host, Mapping[str, Any]], bool]:
@@ -202,8 +212,12 @@ _WAYS: Sequence[_Way] = (
         [("repair it", _PLAY, "", False)],
     ),
     _Way(
-        lambda host, _fleet: _steps(host, "plan_only"),
-        [("look again, when you have done what is planned (remediation: plan_only)", _SWEEP, "", False)],
+        lambda host, _fleet: any(each != WAIT for each in _steps(host, "plan_only")),
+        [("repair it: %s in its entry, then run" % ALLOW, _PLAY, "", False)],
+    ),
+    _Way(
+        lambda host, _fleet: bool(_steps(host, "plan_only")),
+        [("look again after the wait that is planned", _SWEEP, "", False)],
     ),
     _Way(
         _blind,

@@ -6,6 +6,7 @@ time, so that a person can look at the same thing with other tools.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any, NamedTuple, Optional
@@ -46,6 +47,25 @@ class Host(NamedTuple):
     scripts: Sequence[str] = ()
 
 
+class Again(NamedTuple):
+    """How this run is started once more. doctor: the command; options: what this run was given; made: whether make
+    started it, which takes options as ARGS."""
+
+    doctor: str = ""
+    options: str = ""
+    made: bool = False
+
+    def adding(self, words: str) -> str:
+        """The same run with more options."""
+        return self.giving(("%s %s" % (self.options, words)).lstrip())
+
+    def giving(self, words: str) -> str:
+        """A run with these options only."""
+        if self.made:
+            return "make doctor ARGS=%s" % shlex.quote(words.replace("$", "$$"))
+        return ("%s %s" % (self.doctor, words)).lstrip()
+
+
 def urgency(host: Host) -> int:
     """Where a host stands among others, the one that needs a person most first."""
     if host.desk is None:
@@ -53,13 +73,14 @@ def urgency(host: Host) -> int:
     return -findings.SEVERITIES.index(host.desk["health"]["status"]) if host.desk["health"]["gateways"] else 0
 
 
-def host_lines(host: Host) -> Iterator[Line]:
-    """All that is said of one host."""
+def host_lines(host: Host, again: Again = Again()) -> Iterator[Line]:  # noqa: B008 - it cannot be changed
+    """All that is said of one host. again: this run, for what helps where too little was seen."""
     if host.desk is None:
         word = "could not be looked at" if host.reached else "was not reached"
         yield Line("%s %s: %s" % (host.name, word, host.problem), tone="unreachable", word=word)
-        for cure in cures(host):
-            yield Line(cure, 1)
+        for cure, command in cures(host, again):
+            yield Line("%s:" % cure, 1)
+            yield Line(command, 3, whole=True)
         return
     health = host.desk["health"]
     yield Line("%s, %s" % (_title(host), _looked(health)), tone="title")
@@ -68,7 +89,7 @@ def host_lines(host: Host) -> Iterator[Line]:
         yield from _gateway(gateway, host.desk)
     if not health["gateways"]:
         yield Line("")
-        yield from _nothing(host)
+        yield from _nothing(host, again)
     yield from _others(host.desk)
     if host.scripts:
         yield Line("")
@@ -248,7 +269,7 @@ def _steps(gateway: Mapping[str, Any]) -> Iterator[str]:
 # --- the rest of a host ----------------------------------------------------------------------------------------------
 
 
-def _nothing(host: Host) -> Iterator[Line]:
+def _nothing(host: Host, again: Again) -> Iterator[Line]:
     """Of a host on which nothing is found: that, and what could make a gateway visible."""
     desk = host.desk or {}
     left, scripts = desk.get("left", ()), desk.get("scripts", ())
@@ -273,7 +294,7 @@ def _nothing(host: Host) -> Iterator[Line]:
         for each in scripts
     ]
     yield from _section("Scripts that run here and find no gateway", told)
-    ways = ["if the gateway runs on another machine, look there: -i HOST, (with the comma), -u USER, -b"]
+    ways = ["if the gateway runs on another machine, look there: %s" % again.giving("-i HOST,")]
     if not desk["health"]["visibility"]["privileged"]:
         ways.insert(0, "if it belongs to another account, look as root")
     yield from _section("Where it could still be", ways)
@@ -317,17 +338,19 @@ def _blind(host: Host) -> Iterator[Line]:
     )
 
 
-def cures(host: Host) -> Iterator[str]:
-    """What helps where a host could not be looked at, by what Ansible said."""
+def cures(host: Host, again: Again) -> Iterator[tuple[str, str]]:
+    """What helps where a host could not be looked at, by what Ansible said: in words, and as a command."""
     said = host.problem.lower()
     if "password" in said and ("sudo" in said or "become" in said):
-        yield "Give the sudo password: add -K (--ask-become-pass)."
+        yield "Have the sudo password asked for", again.adding("--ask-become-pass")
     elif "python" in said or "interpreter" in said or "deserialization" in said:
-        yield "Name a Python 3.8 or newer that is there: add -e ansible_python_interpreter=/usr/bin/python3."
+        command = again.adding("-e ansible_python_interpreter=/usr/bin/python3")
+        yield "Name a Python 3.8 or newer that is there", command
     elif not host.reached and host.here:
-        yield "To look at this very machine leave -i out, or add -e ansible_connection=local."
+        yield "Look at this very machine without ssh", again.adding("-e ansible_connection=local")
     elif not host.reached:
-        yield "Try what Ansible does: ssh %s. Another account: -u USER; a password: -k (--ask-pass)." % host.name
+        yield "Try what Ansible does", "ssh %s" % shlex.quote(host.name)
+        yield "Go there as another account, and have its password asked for", again.adding("-u USER --ask-pass")
 
 
 # --- times -----------------------------------------------------------------------------------------------------------

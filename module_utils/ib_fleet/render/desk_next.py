@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..document import desk_inventory
+from ..document.next_commands import ALLOW
+from ..document.text import counted
 from .desk import COMING, Host
 from .layout import Line
 
@@ -41,20 +44,16 @@ def summary(hosts: Sequence[Host]) -> Line:
     counts = [(_count(gateways, status), words) for status, words in _STATES.items()]
     parts = ["%d %s" % (number, one if number == 1 else more) for number, (one, more) in counts if number]
     found = "%s on %s%s" % (
-        _counted(len(gateways), "gateway"),
-        _counted(len(hosts), "host"),
+        counted(len(gateways), "gateway"),
+        counted(len(hosts), "host"),
         ": %s" % ", ".join(parts) if parts else "",
     )
     tone = next((status for status in _STATES if _count(gateways, status)), "unknown")
-    return Line(found + ("; %s could not be looked at" % _counted(lost, "host") if lost else ""), tone=tone)
+    return Line(found + ("; %s could not be looked at" % counted(lost, "host") if lost else ""), tone=tone)
 
 
 def _count(gateways: Sequence[Mapping[str, Any]], status: str) -> int:
     return sum(each["status"] == status for each in gateways)
-
-
-def _counted(number: int, noun: str) -> str:
-    return "%d %s%s" % (number, noun, "" if number == 1 else "s")
 
 
 def next_lines(hosts: Sequence[Host], commands: Commands) -> Iterator[Line]:
@@ -83,6 +82,8 @@ def _steps(
     waiting = [each for each in broken if each["verdict"] in COMING]
     if waiting and len(waiting) == len(broken):
         yield "Wait for the login, confirm its second factor if one is asked for, and look again:", _again(commands)
+        if commands.written:
+            yield from _to_put_in(hosts, (), commands)
         return
     if commands.written:
         yield from _after_writing(hosts, broken, commands)
@@ -96,22 +97,35 @@ def _steps(
 def _after_writing(
     hosts: Sequence[Host], broken: Sequence[Mapping[str, Any]], commands: Commands
 ) -> Iterator[tuple[str, str]]:
-    missing = [
-        note["key"]
-        for host in hosts
-        for each in (host.desk or {}).get("proposals", ())
-        for note in each["notes"]
-        if note["key"] in each["guessed"] or (note["key"] in _NEEDED and note["key"] not in each["entry"])
-    ]
+    yield from _to_put_in(hosts, broken, commands)
     if not broken:
         yield "Look by this inventory from now on:", "%s -i %s" % (commands.sweep, commands.written)
         return
-    edits = ["remediation: auto for the gateway that may be repaired"]
-    if missing:
-        edits.append("what its comments ask for: %s" % ", ".join(dict.fromkeys(missing)))
-    yield "Open %s and put in: %s." % (commands.written, "; ".join(edits)), ""
     yield "See what a repair would do, without doing it:", _repair(commands, " --check --diff")
     yield "Repair it, and have it proven:", _repair(commands, "")
+
+
+def _to_put_in(
+    hosts: Sequence[Host], broken: Sequence[Mapping[str, Any]], commands: Commands
+) -> Iterator[tuple[str, str]]:
+    """What a person adds to the file that was written; nothing where it has all."""
+    proposals = [each for host in hosts for each in (host.desk or {}).get("proposals", ())]
+    left_out = sum(bool(desk_inventory.refusal(each)) for each in proposals)
+    missing = [
+        note["key"]
+        for each in proposals
+        if not desk_inventory.refusal(each)
+        for note in each["notes"]
+        if note["key"] in each["guessed"] or (broken and note["key"] in _NEEDED and note["key"] not in each["entry"])
+    ]
+    edits = ["%s in the entry that may be repaired" % ALLOW] if broken else []
+    if missing:
+        edits.append("put in what its comments ask for: %s" % ", ".join(dict.fromkeys(missing)))
+    if left_out:
+        told = "put in %s that %s left out, for the reasons in its comments"
+        edits.append(told % (counted(left_out, "gateway"), "was" if left_out == 1 else "were"))
+    if edits:
+        yield "Open %s; %s." % (commands.written, "; ".join(edits)), ""
 
 
 def _repair(commands: Commands, more: str) -> str:

@@ -30,7 +30,8 @@ class Line(NamedTuple):
 
     depth: how far it is indented, in steps. lead: what stands before it, such as "1. "; what is wrapped is indented by
     its width. tone: what it means, which decides its colour. word: the part that is coloured; empty for all of it.
-    whole: never wrapped, because it is to be copied.
+    whole: never wrapped, because it is to be copied. about: what it tells of, where the same is told again in words
+    that may differ, as in a number of seconds; empty for its text.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Line(NamedTuple):
     tone: str = ""
     word: str = ""
     whole: bool = False
+    about: str = ""
 
 
 def laid_out(lines: Iterable[Line], width: int, colour: bool = False) -> Iterator[str]:

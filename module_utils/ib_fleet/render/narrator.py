@@ -194,8 +194,8 @@ class Narrator:
 
     def _say(self, section: str, host: str, lines: Sequence[Line], again: bool = False) -> Iterator[Line]:
         """Lines about a host. again: also those that were said of it before."""
-        fresh = [line for line in lines if again or (host, line.text) not in self._heard]
-        self._heard.update((host, line.text) for line in fresh)
+        fresh = [line for line in lines if again or (host, line.about or line.text) not in self._heard]
+        self._heard.update((host, line.about or line.text) for line in fresh)
         if not fresh:
             return
         if section != self._section:

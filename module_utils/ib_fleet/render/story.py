@@ -91,9 +91,12 @@ def _planned(health: Mapping[str, Any], foretold: Sequence[str]) -> Iterator[Lin
                 continue
             number += 1
             condition = "if it persists, " if step["only_if_persists"] else ""
-            yield Line("%s%s: %s%s" % (condition, describe(step), step["reason"], shown), 2, "%d. " % number)
+            what, lead = condition + describe(step), "%d. " % number
+            # The step is the same while what it costs is a second older: both lines are told, or neither.
+            about = "%s of %s" % (what, gateway["name"])
+            yield Line("%s: %s%s" % (what, step["reason"], shown), 2, lead, about=about)
             if step.get("costs"):
-                yield Line("costs: %s" % step["costs"], 2, " " * len("%d. " % number))
+                yield Line("costs: %s" % step["costs"], 2, " " * len(lead), about="costs: " + about)
         yield from (Line("not done: %s" % reason, 2) for reason in gateway["plan"]["withheld"])
 
 

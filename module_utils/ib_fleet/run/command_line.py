@@ -1,4 +1,4 @@
-"""What a next command takes over from this run's command line, so that it works as it stands. Pure.
+"""What a next command needs to work as it stands: this run's options, and its programs as this run's shell finds them.
 
 A text of another's variable may be a secret, so of variables on the command line only the project's own are taken over.
 """
@@ -6,8 +6,12 @@ A text of another's variable may be a secret, so of variables on the command lin
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -22,6 +26,33 @@ _SWITCHES = {
     "ask_vault_pass": "--ask-vault-pass",
 }
 _TEXTS = {"remote_user": "--user", "private_key_file": "--private-key"}
+#: Of a checkout. An installed collection's commands name no file, so there it is not needed.
+_PROJECT = Path(__file__).resolve().parents[3]
+
+
+def as_typed(command: str) -> str:
+    """A command, written for the project's root with Ansible on PATH, as it works in this run's folder and shell.
+
+    The program is the one beside this run's own Python, unless PATH finds the same one. A playbook's file is told from
+    the folder in which the run was started; a playbook of an installed collection has a name, and keeps it.
+    """
+    program, *rest = command.split(" ")
+    if program == "ansible-playbook" and rest[0].endswith(".yml"):
+        rest[0] = shlex.quote(from_here(str(_PROJECT / rest[0])))
+    return " ".join([_program(program), *rest])
+
+
+def _program(name: str) -> str:
+    own, found = Path(sys.executable).parent / name, shutil.which(name)
+    if not own.exists() or (found and os.path.samefile(found, own)):
+        return name
+    here = from_here(str(own))
+    return shlex.quote(here if "/" in here else str(own))  # a name alone would be looked for on PATH
+
+
+def from_here(path: str) -> str:
+    """A path, told from the folder in which this run was started where it is below it."""
+    return _from(str(Path.cwd()), path)
 
 
 def options(given: Mapping[str, Any], configured: Sequence[str] = (), here: str = "") -> str:

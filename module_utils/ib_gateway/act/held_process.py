@@ -17,8 +17,9 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..base import classify
 from ..base.command_server import ServerAddress
+from ..base.host import STOPPED_STATES
 from ..base.process_digest import argv_digest
-from ..observe import host_key, processes
+from ..observe import host_key, processes, stopped
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ def hold(target: Target) -> int:
     """A pidfd of the target, its identity proven after it was opened. Raises Gone or Refused."""
     if not hasattr(os, "pidfd_open") or not hasattr(signal, "pidfd_send_signal"):
         raise Refused(
-            "this host cannot hold a process by pidfd (Python 3.9 and Linux 5.3 are needed): nothing is stopped"
+            "this host cannot hold a process by pidfd (Python 3.9 and Linux 5.3 are needed): nothing is done to it"
         )
     try:
         descriptor = os.pidfd_open(target.pid)
@@ -127,6 +128,19 @@ def prove(target: Target) -> None:
         raise Refused("pid %d has become another program since the plan was made" % target.pid)
     if target.unit and processes.read_unit(target.pid) != target.unit:
         raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
+
+
+def prove_going(target: Target) -> None:
+    """As prove(), and that no signal or debugger keeps it stopped. Raises Gone or Refused.
+
+    A stopped process keeps what it is told waiting: it would end by it whenever somebody lets it go on.
+    """
+    prove(target)
+    state = stopped.state_of(target.pid)
+    if state in STOPPED_STATES:
+        by = "a debugger" if state == "t" else "a signal"
+        then = "; the next run lets it go on" if state == "T" and target.role == "gateway" else ""
+        raise Refused("pid %d is stopped by %s, and would end only when it goes on%s" % (target.pid, by, then))
 
 
 def _prove_gone(pid: int) -> None:

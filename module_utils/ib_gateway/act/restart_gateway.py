@@ -224,7 +224,7 @@ def _has_gone(process: Optional[Target]) -> bool:
     """Whether the process has ended; False where none is meant. Raises Refused when it is not the one that is meant."""
     try:
         if process is not None:
-            held_process.prove(process)
+            held_process.prove_going(process)
     except Gone:
         return True
     return False

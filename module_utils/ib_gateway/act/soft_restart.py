@@ -103,7 +103,7 @@ def _tell(
     server, sent, answer = ServerAddress.named(plan["command_server"]), False, ""
 
     def prove() -> None:
-        held_process.prove(named)
+        held_process.prove_going(named)
 
     try:
         ibc_commands.prove_listener(named.pid, server, prove)

@@ -16,7 +16,7 @@ from ..base.redaction import redact_argv
 from ..lifecycle import environment, ibc, systemctl
 from ..observe import processes
 from . import ibc_commands, own_unit
-from .held_process import Gone, Refused, Target, await_ends, hold, identity_of, prove, send
+from .held_process import Gone, Refused, Target, await_ends, hold, identity_of, prove, prove_going, send
 
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
@@ -72,6 +72,8 @@ def stop(
             try:
                 held[index] = hold(target)
                 _spare_container(target)
+                going = _proof(target, force)
+                going(target)
                 target = replace(target, unit=own_unit.unit_to_stop(target))
                 target = replace(target, killed_after=own_unit.killed_after(target, force))
                 # Described before it is asked to end: afterwards there may be nothing left to read.
@@ -79,8 +81,8 @@ def stop(
                 if not dry_run:
                     announce(target)
                     _keep_environment(target)
-                    prove(target)  # to announce it takes a moment, in which it may become another program
-                    outcomes[index] = _ask(target, held[index], outcomes[index])
+                    going(target)  # to announce it takes a moment, in which it may become another program
+                    outcomes[index] = _ask(target, held[index], outcomes[index], going)
             except Gone:
                 outcomes[index] = _outcome(target, ALREADY_GONE, "it had ended before")
             except Refused as refusal:
@@ -148,7 +150,15 @@ def _spare_container(target: Target) -> None:
         raise Refused("pid %d lives in a container that could end with it: its engine has to end it" % target.pid)
 
 
-def _ask(target: Target, descriptor: int, asked: Ending) -> Ending:
+def _proof(target: Target, force: bool) -> Announce:
+    """What is proven of a process before it is asked to end: that it would do so now, unless it may be killed.
+
+    A gateway that was stopped by a signal is let go on by the next run, so it is never killed for that.
+    """
+    return prove_going if target.role == "gateway" or not (force or target.allow_kill) else prove
+
+
+def _ask(target: Target, descriptor: int, asked: Ending, going: Announce) -> Ending:
     """Asks a process that is held to end: through its unit where it has one of its own, by IBC, else by SIGTERM.
 
     Not through its unit where systemd would kill what does not end, and nobody may.
@@ -162,12 +172,12 @@ def _ask(target: Target, descriptor: int, asked: Ending) -> Ending:
     if target.role == "gateway" and target.command_server is not None:
         told = replace(asked, signals=(), reason="ended after IBC's command STOP", by_command=True)
         try:
-            ibc_commands.send(target.pid, target.command_server, ibc.STOP, lambda: prove(target))
+            ibc_commands.send(target.pid, target.command_server, ibc.STOP, lambda: going(target))
             return told
         except ibc.CommandFailed as failure:
             if failure.sent and identity_of(target.pid) != target.identity:
                 return told
-            prove(target)  # a while has passed
+            going(target)  # a while has passed
     send(descriptor, signal.SIGTERM)
     return asked
 
@@ -185,7 +195,7 @@ def _signalled(
         if not outcomes[index].by_command:
             continue
         try:
-            prove(outcomes[index].target)
+            prove_going(outcomes[index].target)
             send(held[index], signal.SIGTERM)
         except Gone:
             when_ended(index)

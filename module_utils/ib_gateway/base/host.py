@@ -61,6 +61,12 @@ class GatewayKind(NamedTuple):
     ini_unread: bool = False
 
 
+#: The kernel's letters for a process that a signal (T) or a tracer (t) has stopped.
+STOPPED_STATES = ("T", "t")
+#: How Process.kept_stopped begins where a signal waits that ends the process.
+ENDS_WHEN_IT_GOES_ON = "would end as soon as it goes on"
+
+
 @dataclass(frozen=True)
 class Process:
     """One process at one instant; pid, started_ticks and boot_id together identify it for ever.
@@ -115,7 +121,7 @@ class Process:
     @property
     def frozen(self) -> bool:
         """Whether a signal or a tracer has stopped it."""
-        return self.state in ("T", "t")
+        return self.state in STOPPED_STATES
 
 
 class Folder(NamedTuple):
@@ -333,5 +339,7 @@ class Snapshot(NamedTuple):
     folders: Mapping[str, Folder] = _NOTHING
     #: Accounts that somebody else than an administrator can log in to; read only where nothing ties an entry to one.
     logins: FrozenSet[str] = frozenset()
+    #: Processes with a connection to an API port of another host: they use the gateway there.
+    away: FrozenSet[int] = frozenset()
     #: By entry, how its port leads into a container; empty on a host where none does.
     ways: Mapping[str, "Way"] = _NOTHING

@@ -13,7 +13,7 @@ from ..base.classify import matches_any, matches_client
 from ..base.host import ApiConnection, Client, Process, Snapshot
 from ..base.spec import HELPER_PORTS, GatewaySpec
 
-#: Connections of clients that use another gateway.
+#: Clients that use another gateway, here or on another host.
 Elsewhere = FrozenSet[int]
 
 
@@ -52,7 +52,7 @@ def clients_of(
         frozenset(each for each in accounts if each),
     )
     busy = frozenset(pid for each in snapshot.connections if each not in used for pid in each.client_pids)
-    return _clients(used, snapshot, names, busy)
+    return _clients(used, snapshot, names, busy | snapshot.away)
 
 
 def all_clients(snapshot: Snapshot, patterns: Sequence[str]) -> Tuple[Client, ...]:

@@ -27,6 +27,8 @@ _TOLD = (SECOND_FACTOR_PENDING, DISPLACED, REFUSED, STOPPED, AUTO_RESTART)
 _ALIVE = ("active", "activating", "reloading", "deactivating")
 #: So many automatic restarts of a unit that each failed are a loop.
 _MANY_RESTARTS = 3
+#: Seconds after which data that nobody reads shows that a script hangs; an event loop reads at once.
+_UNREAD_FOR = 60.0
 
 
 class RuleContext(NamedTuple):
@@ -169,6 +171,15 @@ def lost(client: Client) -> bool:
     """Whether the kernel waits in vain for answers of a client on another host, so that cutting it harms nobody."""
     connection = client.connection
     return connection is not None and connection.remote_host is not None and connection.lost_for is not None
+
+
+def hangs(client: Client) -> bool:
+    """Whether a signal has stopped it, or what the gateway sent lies unread while nothing passes either way."""
+    process, connection = client.process, client.connection
+    if process is None or connection is None:
+        return False
+    unread = (connection.unread or 0) > 0 and (connection.idle or 0.0) >= _UNREAD_FOR
+    return process.frozen or unread
 
 
 def span(seconds: float) -> str:

@@ -27,6 +27,7 @@ from ..base.spec import (
     Container,
     GatewaySpec,
 )
+from .ports import agent_ports
 
 #: By API port, the mode and product that have it by default.
 _OF_PORT = {port: (mode, product) for product, modes in DEFAULT_PORTS.items() for mode, port in modes.items()}
@@ -34,8 +35,8 @@ _PAPER_WORDS, _LIVE_WORDS = re.compile(r"(?i)paper|demo"), re.compile(r"(?i)live
 _ABOUT_GATEWAY = re.compile(r"(?i)(?<![a-z])(?:ib|tws)|ibgateway|gateway")
 #: States in which a unit matters although systemd does not start it at boot.
 _MATTERS = ("failed", "activating", "reloading")
-#: Java's options that have something listen which is no API: agents, and properties that name a port.
-_OF_AN_AGENT = re.compile(r"-(?:agent|javaagent|X)|-D[\w.]*port\w*=", re.IGNORECASE)
+#: Of a gateway whose sockets this account may not read: nothing is known of its ports.
+_UNSEEN = "its sockets could not be read"
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -105,7 +106,7 @@ def _ports(gateways: Sequence[Process], evidence: Evidence) -> _Ports:
     listening = {}
     for process in gateways:
         mine = {each.port for each in snapshot.listeners if process.pid in each.pids} - HELPER_PORTS
-        named = _named_by_java(process)
+        named = agent_ports(process)
         listening[process.pid] = tuple(
             sorted(
                 (port for port in mine if port not in named or port in API_PORTS),
@@ -113,12 +114,6 @@ def _ports(gateways: Sequence[Process], evidence: Evidence) -> _Ports:
             )
         )
     return _Ports(listening, {pid: frozenset(each) for pid, each in held.items()})
-
-
-def _named_by_java(process: Process) -> FrozenSet[int]:
-    """Ports that Java's own options name: of JMX, a debugger, an exporter."""
-    words = " ".join(word for word in process.argv if _OF_AN_AGENT.match(word))
-    return frozenset(int(each) for each in re.findall(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])", words))
 
 
 def _groups(gateways: Sequence[Process], ports: _Ports, evidence: Evidence) -> Tuple[List[_Group], List[Left]]:
@@ -150,6 +145,8 @@ def _no_entry(process: Process, ports: _Ports) -> str:
     if kind.fix_login and not ports.of(process.pid):
         return "it has a FIX login and no API port"
     if kind.product == TWS and not ports.of(process.pid):
+        if not process.sockets_visible:
+            return "whether this TWS has an API port is not known: %s; look as root" % _UNSEEN
         return "it is a TWS without an API port, so no script can use it"
     return ""
 
@@ -332,11 +329,16 @@ def _port(group: _Group, mode: str, ports: _Ports, evidence: Evidence, notes: Di
     if held:
         notes["port"] = "nothing listens on it; connections to it are still open"
         return held[0], True
+    unseen = any(not each.sockets_visible for each in group.members)
     told = next((evidence.ports[pid] for pid in pids if pid in evidence.ports), None)
     if told is not None:
-        notes["port"] = "from IBC's settings file; nothing listens on it"
+        notes["port"] = "from IBC's settings file; %s" % (_UNSEEN if unseen else "nothing listens on it")
         return told, True
-    notes["port"] = "the usual port; nothing listens, so nothing tells which port it will be"
+    notes["port"] = (
+        "the usual port, not a seen one: %s; look as root, or put its real port here" % _UNSEEN
+        if unseen
+        else "the usual port; nothing listens, so nothing tells which port it will be"
+    )
     return default, False
 
 
@@ -370,7 +372,8 @@ def _with_free_port(draft: Proposal, known: Sequence[GatewaySpec]) -> Proposal:
     if "port" not in draft.guessed or draft.spec.port not in taken:
         return draft
     port = next(port for port in range(draft.spec.port + 10, 65536) if port not in taken)
-    note = "not known: nothing listens, and %d is another entry's; put its real port here" % draft.spec.port
+    why = _UNSEEN if _UNSEEN in draft.notes["port"] else "nothing listens"
+    note = "not known: %s, and %d is another entry's; put its real port here" % (why, draft.spec.port)
     return draft._replace(spec=replace(draft.spec, port=port), notes={**draft.notes, "port": note})
 
 

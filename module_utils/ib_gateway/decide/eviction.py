@@ -14,7 +14,7 @@ from ..base.actions import DROP_CONNECTION, STOP_CLIENT
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
 from ..base.plan import Entry, Step
 from . import targets
-from .context import lost
+from .context import hangs, lost
 
 #: Faults of the API itself, seen by a handshake.
 HANDSHAKE_FAULTS = (
@@ -204,20 +204,22 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
 def _by_need(entry: Entry, staying: FrozenSet[ApiConnection]) -> List[ApiConnection]:
     """The connections that may end for one too many, those first whose end costs least.
 
-    First what waits for a session rather than having one, then what has been silent for long, the longest first, then
-    the newest, as far as that can be told.
+    First what waits for a session rather than having one, then what a hung script keeps, then what has been silent for
+    long, the longest first, then the newest, as far as that can be told.
     """
-    waiting, forgotten, working = [], [], []
+    waiting, hung, forgotten, working = [], [], [], []
     for connection in sorted(staying, key=lambda each: (-(each.idle or 0.0), each.client_port)):
         if not _all_may_go(entry, connection):
             continue
         if not connection.served:
             waiting.append(connection)
+        elif all(hangs(each) for each in _holders(entry, connection)):
+            hung.append(connection)
         elif (connection.idle or 0.0) >= FORGOTTEN_AFTER:
             forgotten.append(connection)
         else:
             working.append(connection)
-    return waiting + forgotten + _newest(entry, working, staying)
+    return waiting + hung + forgotten + _newest(entry, working, staying)
 
 
 def _newest(entry: Entry, working: Sequence[ApiConnection], staying: FrozenSet[ApiConnection]) -> List[ApiConnection]:

@@ -11,7 +11,7 @@ from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 from ..base import findings
 from ..base.actions import RESTART, RESUME, START, STOP_GATEWAY, WAIT
 from ..base.findings import UNHEALTHY
-from ..base.host import Process
+from ..base.host import ENDS_WHEN_IT_GOES_ON, Process
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Relay, Step
 from ..base.steps import in_order
@@ -175,7 +175,7 @@ def _of_frozen(entry: Entry) -> Plan:
         return Plan(withheld=("the %s is paused: `%s` lets it go on" % (state.label, cure),))
     stopped = [each for each in entry.processes if each.frozen]
     left = [_why_left(entry, each) for each in stopped]
-    reasons = ["pid %d %s: `kill -CONT` lets it go on" % (each.pid, why) for each, why in zip(stopped, left) if why]
+    reasons = ["pid %d %s: %s" % (each.pid, why, _by_hand(each.pid, why)) for each, why in zip(stopped, left) if why]
     if reasons:
         return Plan(withheld=tuple(reasons))
     why = "a signal has stopped it, and nothing else keeps it so"
@@ -183,6 +183,13 @@ def _of_frozen(entry: Entry) -> Plan:
     return Plan(
         steps=tuple(Step(RESUME, entry.spec.name, targets.to_resume(entry, each), why, code) for each in stopped)
     )
+
+
+def _by_hand(pid: int, why: str) -> str:
+    """The command for a stopped gateway that is left so, and what it does. why: as _why_left() has it."""
+    if why.startswith(ENDS_WHEN_IT_GOES_ON):
+        return "`kill -CONT %d` ends this gateway and all its sessions" % pid
+    return "`kill -CONT` lets it go on"
 
 
 def _why_left(entry: Entry, process: Process) -> str:

@@ -7,20 +7,31 @@ is a known or a declared one, sessions work on it, or it is open after the login
 from __future__ import annotations
 
 import re
-from typing import Collection, FrozenSet, Mapping, Optional, Sequence, Tuple
+from typing import Collection, FrozenSet, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.host import Process, Snapshot
 from ..base.plan import Entry, Relay
 
-#: Java's own options, some of which name the port of an agent.
-_OPTIONS = ("-D", "-agent", "-javaagent", "-X")
-_PORT = re.compile(r"(?<![0-9.])[0-9]{2,5}(?![0-9.])")
+#: Java's options that load an agent: a debugger, a metrics exporter. What follows their name are the agent's own words.
+_AGENTS = ("-agentlib:", "-agentpath:", "-javaagent:", "-Xrunjdwp:")
+#: A port among an agent's words: alone, or after an address or a key.
+_PORT = re.compile(r"(?:^|[=:,])([0-9]{2,5})(?=$|[,:/])")
 
 
 def agent_ports(process: Process) -> FrozenSet[int]:
-    """The ports that Java's own options name: JMX, a debugger, a metrics exporter."""
-    words = " ".join(word for word in process.argv if word.startswith(_OPTIONS))
-    return frozenset(int(each) for each in _PORT.findall(words))
+    """The ports that Java's own options name as ports: JMX, a debugger, a metrics exporter.
+
+    A number elsewhere, in a folder's name or a session's, is none.
+    """
+    found: Set[int] = set()
+    for word in process.argv:
+        key, _equals, value = word.partition("=")
+        if word.startswith("-D") and "port" in key.lower() and value.isdigit():
+            found.add(int(value))
+        elif word.startswith(_AGENTS):
+            own = word.partition(":")[2] if word.startswith("-Xrunjdwp:") else value
+            found.update(int(each) for each in _PORT.findall(own))
+    return frozenset(found)
 
 
 def stray_ports(entry: Entry, process: Process) -> Tuple[int, ...]:

@@ -8,13 +8,11 @@ from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
 from ..base.plan import Differing
-from .context import Rule, RuleContext, client_info, lost, process_info
+from .context import Rule, RuleContext, client_info, hangs, lost, process_info
 from .ports import stray_ports
 
 #: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
 _LEAST_FREE = 1 << 20
-#: Seconds after which data that nobody reads shows that a script hangs; an event loop reads at once.
-_UNREAD_FOR = 60.0
 
 
 def port_taken(context: RuleContext) -> Iterator[Finding]:
@@ -341,22 +339,13 @@ def _hosts(clients: Sequence[Client]) -> str:
 
 def client_id_held(context: RuleContext) -> Iterator[Finding]:
     """A script on this host hangs and keeps its session, and with it its client id."""
-    hung = [client for client in context.entry.clients if client.open and _hangs(client)]
+    hung = [client for client in context.entry.clients if client.open and hangs(client)]
     if hung:
         yield findings.CLIENT_ID_HELD.found(
             "%s hangs and keeps its API session: a copy that is started with the same client id gets error 326"
             % ", ".join("script pid %d" % client.process.pid for client in hung if client.process),
             {"clients": [client_info(client) for client in hung]},
         )
-
-
-def _hangs(client: Client) -> bool:
-    """Whether a signal has stopped it, or what the gateway sent lies unread while nothing passes either way."""
-    process, connection = client.process, client.connection
-    if process is None or connection is None:
-        return False
-    unread = (connection.unread or 0) > 0 and (connection.idle or 0.0) >= _UNREAD_FOR
-    return process.frozen or unread
 
 
 def localhost_family(context: RuleContext) -> Iterator[Finding]:

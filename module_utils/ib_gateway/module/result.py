@@ -10,10 +10,13 @@ from ..base.findings import Finding
 from ..base.host import Client, Listener, Process, Snapshot, Visibility
 from ..base.plan import Diagnosis, Plan
 from ..base.probe import Probe
+from ..base.redaction import short
 from ..decide import fingerprint
 
 #: For a plan of which nobody knows when it was made: older than any may be.
 _LONG_AGO: Mapping[str, Any] = {"boot_id": "", "boottime": 0.0}
+#: Characters that a command line takes in a sentence.
+_COMMAND = 80
 
 
 def timestamp(seconds: float) -> str:
@@ -206,7 +209,7 @@ def _holder(each: Client) -> str:
     process = each.process
     if process is None:
         return each.connection.remote_host if each.connection and each.connection.remote_host else "a client not seen"
-    return "pid %d (%s)" % (process.pid, " ".join(process.command)[:80])
+    return "pid %d (%s)" % (process.pid, short(process.command, _COMMAND))
 
 
 def visibility(sight: Visibility, diagnoses: Sequence[Diagnosis]) -> Dict[str, Any]:

@@ -48,6 +48,7 @@ def look(
         processes=reading.processes,
         listeners=reading.listeners,
         connections=pair(reading),
+        away=away(reading),
         accept_queue_samples=_sample_queues(reading),
         units=reading.units,
         boottime=boottime(),
@@ -96,6 +97,22 @@ def pair(reading: Reading) -> Tuple[ApiConnection, ...]:
         elif remote_port in reading.ports and not mirror and _is_loopback(remote) and not row.pids & gateways:
             found.append(_client_alone(row))
     return tuple(sorted(found, key=lambda each: (each.port, each.client, each.client_port)))
+
+
+def away(reading: Reading) -> FrozenSet[int]:
+    """The processes that hold a connection to an API port of another host. Pure.
+
+    A gateway's own, to the broker's port of the same number, is none.
+    """
+    gateways = {pid for pid, process in reading.processes.items() if process.gateway}
+    mine = {(row.local, row.local_port) for row in reading.connections}
+    return frozenset(
+        pid
+        for row in reading.connections
+        if row.remote_port in reading.ports and row.local_port not in reading.ports
+        if not _is_loopback(row.remote) and (row.remote, row.remote_port) not in mine
+        for pid in row.pids - gateways
+    )
 
 
 def _with_server(row: Connection, mirror: Optional[Connection], accepting: FrozenSet[int]) -> ApiConnection:

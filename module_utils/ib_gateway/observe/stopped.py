@@ -6,6 +6,7 @@ import os
 import re
 from typing import Optional
 
+from ..base.host import ENDS_WHEN_IT_GOES_ON
 from . import processes
 
 _CGROUPS = "/sys/fs/cgroup"
@@ -35,7 +36,7 @@ def _traced(status: str) -> str:
         return "is traced by pid %d" % tracer
     waiting = _number(r"^SigPnd:\s+([0-9a-f]+)", status, 16) | _number(r"^ShdPnd:\s+([0-9a-f]+)", status, 16)
     names = [name for number, name in _ENDING.items() if waiting >> (number - 1) & 1]
-    return "would end as soon as it goes on, because %s waits for it" % " and ".join(names) if names else ""
+    return "%s, because %s waits for it" % (ENDS_WHEN_IT_GOES_ON, " and ".join(names)) if names else ""
 
 
 def _number(pattern: str, text: str, base: int) -> int:

@@ -5,27 +5,24 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ansible.module_utils
 from ansible.context import CLIARGS
-from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 # The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
-_ROOT = Path(__file__).resolve().parents[3]
-_SHARED = str(_ROOT / "module_utils")
+_SHARED = str(Path(__file__).resolve().parents[3] / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
 from ansible.module_utils.ib_fleet.document import desk_inventory  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.render import desk, desk_next  # noqa: E402 - likewise
 from ansible.module_utils.ib_fleet.render.layout import Line, laid_out  # noqa: E402 - likewise
-from ansible.module_utils.ib_fleet.run import answers, clock, command_line, naming, screen  # noqa: E402 - likewise
+from ansible.module_utils.ib_fleet.run import answers, clock, command_line, screen  # noqa: E402 - likewise
 
 DOCUMENTATION = r"""
 module: ib_doctor_answer
@@ -33,7 +30,7 @@ short_description: Say what was found on hosts that no inventory describes
 version_added: 0.2.0
 description:
   - Shows the answer as plain lines, whatever callback shows the tasks, and writes the inventory that was asked for.
-  - Fails where the inventory cannot be written.
+  - Fails where the inventory cannot be written, after the answer was shown.
 options:
   hosts:
     description: The names of the hosts that were looked at.
@@ -102,28 +99,38 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         names = [str(each) for each in self._task.args["hosts"]]
         hosts = [_host(name, known["hostvars"][name]) for name in names]
         write = str(self._task.args.get("write") or "")
-        written = self._write(hosts, known["hostvars"], write) if write else ""
+        seen = [each for each in hosts if each.desk is not None]
+        not_written, problem = "", ""
+        if write and self._task.check_mode:
+            not_written = "Nothing was written to %s: this is check mode." % write
+        elif write and not seen:
+            not_written = "Nothing was written to %s: no host could be looked at." % write
+        elif write:
+            problem = _write([_found(each, known["hostvars"][each.name]) for each in seen], write)
+        written = command_line.from_here(write) if write and not (not_written or problem) else ""
+        told = [Line(not_written)] if not_written else []
         commands = _commands(known, names, written)
-        lines = [*_answer(hosts), *desk_next.next_lines(hosts, commands), Line("")]
+        again = desk.Again(commands.doctor, commands.options, _by_make())
+        lines = [*_answer(hosts, again), *told, *desk_next.next_lines(hosts, commands), Line("")]
         _show(lines)
         missing = [each.name for each in hosts if each.desk is None]
         answer = list(laid_out(lines, screen.width()))
         result.update(changed=False, answer=answer, written=written, not_seen=missing)
+        if problem:
+            result.update(failed=True, msg=problem)
         return result
 
-    def _write(self, hosts: list[desk.Host], hostvars: Mapping[str, Any], path: str) -> str:
-        """Writes the inventory; returns the path as it is told. A file that exists stays as it is."""
-        found = [_found(each, hostvars[each.name]) for each in hosts if each.desk is not None]
-        if not found or self._task.check_mode:
-            return ""
-        try:
-            with open(path, "x", encoding="utf-8") as file:
-                file.write(desk_inventory.text(found, clock.now()))
-        except FileExistsError as error:
-            raise AnsibleActionFail("%s exists already and is not overwritten; name another file" % path) from error
-        except OSError as error:
-            raise AnsibleActionFail("%s cannot be written: %s" % (path, error.strerror)) from error
-        return _from_here(path)
+
+def _write(found: list[desk_inventory.Found], path: str) -> str:
+    """Writes the inventory; returns why it could not. A file that exists stays as it is."""
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(desk_inventory.text(found, clock.now()))
+    except FileExistsError:
+        return "%s exists already and is not overwritten; name another file" % path
+    except OSError as error:
+        return "%s cannot be written: %s" % (path, error.strerror)
+    return ""
 
 
 def _host(name: str, variables: Mapping[str, Any]) -> desk.Host:
@@ -166,10 +173,10 @@ def _found(host: desk.Host, variables: Mapping[str, Any]) -> desk_inventory.Foun
     )
 
 
-def _answer(hosts: list[desk.Host]) -> list[Line]:
+def _answer(hosts: list[desk.Host], again: desk.Again) -> list[Line]:
     lines = [Line("")]
     for host in sorted(hosts, key=desk.urgency):
-        lines += [*desk.host_lines(host), Line("")]
+        lines += [*desk.host_lines(host, again), Line("")]
     return [*lines, desk_next.summary(hosts)]
 
 
@@ -178,29 +185,19 @@ def _commands(known: Mapping[str, Any], names: list[str], written: str) -> desk_
     sources = [str(each) for each in known.get("ansible_inventory_sources") or ()]
     local = names == ["localhost"]
     options = "" if local else command_line.options(CLIARGS, sources, str(Path.cwd()))
-    program = "ansible-playbook"
-    own = Path(sys.executable).parent / program
-    if "VIRTUAL_ENV" not in os.environ and own.exists():
-        program = shlex.quote(_from_here(str(own)))
-
-    def playbook(name: str) -> str:
-        short = Path(name).stem
-        full = naming.full(short)
-        return "%s %s" % (program, shlex.quote(_from_here(str(_ROOT / name))) if full == short else full)
-
     return desk_next.Commands(
-        doctor=playbook("playbooks/doctor.yml"),
-        remediate=playbook("remediate.yml"),
-        sweep=playbook("playbooks/health_sweep.yml"),
+        doctor=command_line.as_typed("ansible-playbook playbooks/doctor.yml"),
+        remediate=command_line.as_typed("ansible-playbook remediate.yml"),
+        sweep=command_line.as_typed("ansible-playbook playbooks/health_sweep.yml"),
         options=options,
         written=shlex.quote(written) if written else "",
-        made=local and bool(os.environ.get("IB_DOCTOR_BY_MAKE")),
+        made=local and _by_make(),
         local=local,
     )
 
 
-def _from_here(path: str) -> str:
-    return path.removeprefix(str(Path.cwd()) + "/")
+def _by_make() -> bool:
+    return bool(os.environ.get("IB_DOCTOR_BY_MAKE"))
 
 
 def _show(lines: list[Line]) -> None:

@@ -162,7 +162,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             raise AnsibleActionFail(str(error)) from error
         configured = [str(each) for each in known.get("ansible_inventory_sources") or ()]
         given = command_line.options(CLIARGS, configured, str(Path.cwd()))
-        found = fleet_document.with_next(found, given)
+        found = fleet_document.with_next(found, given, command_line.as_typed)
         folder = Path(options["dir"]).expanduser()
         written = write_report.write_all(
             found, folder, keep=keep, compare_with=str(options["compare_with"] or write_report.PREVIOUS)

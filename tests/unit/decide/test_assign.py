@@ -204,6 +204,15 @@ def test_of_two_gateways_in_the_entry_s_unit_the_one_with_its_folder_is_its_own(
     assert owned(snapshot(neighbour), one) == ([[SECOND]], [])
 
 
+@pytest.mark.parametrize("word", ["-DjtsConfigDir=/srv/gw/4701", "-Dibcsessionid=4701", "-Xmx4701m"])
+def test_a_number_that_is_no_port_in_a_command_line_makes_nobody_s_sessions_the_entry_s(word: str) -> None:
+    other = gateway(SECOND, argv=("java", word, "ibcalpha.ibc.IbcGateway"))
+    pair: List[Fact] = [gateway(), other, listener(4001, GATEWAY), listener(4701, SECOND)]
+    held = [connection(SCRIPT, sent=5000, received=500), connection(OTHER_SCRIPT, server=SECOND, port=4701, sent=5000)]
+    look = snapshot(*pair, script(), script(OTHER_SCRIPT), *(each._replace(received=500) for each in held))
+    assert (owned(look, LIVE), clients(look, LIVE)) == (([[GATEWAY]], [SECOND]), [(SCRIPT, True)])
+
+
 def test_beside_a_gateway_that_holds_sessions_of_the_entry_s_port_one_on_another_port_is_no_business_of_it() -> None:
     look = snapshot(gateway(), gateway(SECOND), script(), connection(SCRIPT), listener(4002, SECOND))
     assert (owned(look, LIVE)[0], elsewhere(look, LIVE)) == ([[GATEWAY]], [[]])
@@ -355,3 +364,10 @@ def test_protection_weighs_more_than_a_client_pattern() -> None:
 def test_all_clients_of_a_host_are_those_of_every_port_and_entry() -> None:
     look = snapshot(gateway(), script(SCRIPT), script(ALIEN, "cleanup.py"), connection(SCRIPT, port=7496))
     assert [each.process and each.process.pid for each in all_clients(look, ["cleanup"])] == [SCRIPT, ALIEN]
+
+
+def test_a_script_that_a_pattern_names_and_that_works_on_another_host_s_gateway_is_no_client() -> None:
+    look = snapshot(gateway(), listener(), script())
+    one = spec(client_patterns=("bot",))
+    assert clients(look, one) == [(SCRIPT, False)]
+    assert clients(look._replace(away=frozenset((SCRIPT,))), one) == []

@@ -89,6 +89,24 @@ def test_a_port_that_nothing_tells_is_the_usual_one_and_a_guess() -> None:
     assert found.spec.port == 4002 and found.guessed == {"port"}
 
 
+def test_of_sockets_that_could_not_be_read_no_note_says_that_nothing_listens() -> None:
+    hidden: Dict[str, Any] = {"sockets_visible": False, "mode": "live"}
+    (found,), _left = proposed(snapshot(gateway(folder=JTS, **hidden)))
+    assert found.spec.port == 4001 and found.guessed == {"port"}
+    assert "could not be read" in found.notes["port"] and "look as root" in found.notes["port"]
+    (read,), _left = proposed(snapshot(gateway(folder=JTS, **hidden)), ports={GATEWAY: 4003})
+    assert read.notes["port"] == "from IBC's settings file; its sockets could not be read"
+    two, _left = proposed(snapshot(gateway(folder="/srv/a", **hidden), gateway(SECOND, "/srv/b", user="x", **hidden)))
+    assert len({each.spec.port for each in two}) == 2
+    assert not [each for each in (found, read, *two) if "nothing listens" in each.notes["port"]]
+
+
+def test_a_tws_whose_sockets_could_not_be_read_is_not_said_to_have_no_api_port() -> None:
+    tws = process(GATEWAY, "java", "jclient.LoginFrame", "/opt/c.ini", sockets_visible=False)
+    ((_process, why),) = proposed(snapshot(tws))[1]
+    assert "not known" in why and "without" not in why
+
+
 def test_the_port_of_ibcs_settings_comes_before_the_usual_one() -> None:
     (found,), _left = proposed(snapshot(gateway(mode="live", folder=JTS)), ports={GATEWAY: 4003})
     assert found.spec.port == 4003 and found.guessed == frozenset()

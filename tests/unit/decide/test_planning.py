@@ -99,6 +99,11 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
         None,
         (("stop_client", 817),),
     ),
+    "competing_clients: of two sessions the one that a hung script keeps gives way": (
+        snapshot(OURS, listener(), script(state="T"), script(817, age=60.0), connection(SCRIPT), connection(817)),
+        None,
+        (("stop_client", SCRIPT),),
+    ),
     "competing_clients: nothing where nobody can tell which is the newest": (
         snapshot(OURS, listener(), script(), connection(SCRIPT), connection(remote_host="10.0.0.9")),
         None,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import re
+import shlex
 from typing import Any, Dict, List
 
 import pytest
 import yaml
 from ansible.module_utils.ib_fleet.document.desk_inventory import Found, text
-from ansible.module_utils.ib_fleet.render.desk import Host, cures, host_lines
+from ansible.module_utils.ib_fleet.render.desk import Again, Host, cures, host_lines
 from ansible.module_utils.ib_fleet.render.desk_next import Commands, next_lines, summary
 from ansible.module_utils.ib_fleet.render.layout import laid_out
 from ansible.module_utils.ib_fleet.run import answers
@@ -20,7 +22,21 @@ from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.decide.discovery import propose
 from ansible.module_utils.ib_gateway.decide.planning import plan
 from ansible.module_utils.ib_gateway.module import result
-from unit.facts import DAY, GATEWAY, ROOT, SCRIPT, SECOND, Fact, connection, gateway, listener, script, snapshot
+from unit.facts import (
+    DAY,
+    GATEWAY,
+    OTHER_SCRIPT,
+    ROOT,
+    SCRIPT,
+    SECOND,
+    Fact,
+    connection,
+    gateway,
+    listener,
+    process,
+    script,
+    snapshot,
+)
 
 COMMANDS = Commands("PLAY doctor.yml", "PLAY remediate.yml", "PLAY health_sweep.yml")
 ORDINARY = Visibility(user="me", privileged=False)
@@ -96,6 +112,17 @@ def test_no_line_is_wider_than_the_terminal() -> None:
         assert max(map(len, said(SEED, width).splitlines())) <= width
 
 
+def test_a_long_command_is_shortened_by_its_folders_and_not_cut_in_its_name() -> None:
+    folder = "/srv/" + "deep/" * 16
+    desk = answer(
+        gateway(mode="live"),
+        listener(),
+        process(SCRIPT, folder + "bin/python", folder + "order_router.py"),
+        connection(SCRIPT),
+    )
+    assert "in use by pid %d (python order_router.py)" % SCRIPT in desk["health"]["gateways"][0]["summary"]
+
+
 def test_each_sentence_stands_once() -> None:
     lines = [each for each in said(SEED).splitlines() if each.strip().startswith("- ")]
     assert len(lines) == len(set(lines))
@@ -133,6 +160,33 @@ def test_after_writing_the_edits_are_named() -> None:
     assert "remediation: auto" in edits and "start_command" in edits
 
 
+def test_a_port_that_could_not_be_seen_is_asked_for_also_where_nothing_is_known_to_be_broken() -> None:
+    hidden = answer(gateway(mode="live", sockets_visible=False), sight=ORDINARY)
+    assert [each["status"] for each in hidden["health"]["gateways"]] == ["unknown"]
+    lines = [line.text for line in next_lines([Host("desk1", hidden)], COMMANDS._replace(written="desk.yml"))]
+    assert [each for each in lines if each.startswith("Open desk.yml") and "port" in each]
+    assert lines[-1] == "PLAY health_sweep.yml -i desk.yml"
+    assert "# the usual port, not a seen one: its sockets could not be read" in written(hidden)
+
+
+def test_of_a_gateway_that_works_nothing_is_asked_for_that_only_a_repair_needs() -> None:
+    lines = [line.text for line in next_lines([Host("desk1", WELL)], COMMANDS._replace(written="desk.yml"))]
+    assert "# start_command: not known" in written(WELL) and not [each for each in lines if "Open desk.yml" in each]
+
+
+def test_gateways_that_are_missing_in_the_file_are_named_there_and_counted_at_the_end() -> None:
+    desk = answer(
+        gateway(GATEWAY, "/srv/{{ a }}", "live", user="one"),
+        gateway(SECOND, "/srv/{{ b }}", "live", user="two"),
+        gateway(OTHER_SCRIPT, "/srv/c", "paper", user="three"),
+    )
+    told = " ".join(written(desk).replace("#", "").split())
+    for pid in (GATEWAY, SECOND):
+        assert re.search(r"left out: \S+ \(pid %d\), because [^:]*: config_dir: the value has the signs of" % pid, told)
+    lines = [line.text for line in next_lines([Host("desk1", desk)], COMMANDS._replace(written="desk.yml"))]
+    assert [each for each in lines if "2 gateways that were left out" in each]
+
+
 def test_a_gateway_that_is_coming_up_is_waited_for_and_not_written_down() -> None:
     coming = answer(gateway(mode="live", age=20.0))
     assert coming["health"]["gateways"][0]["verdict"] == "gateway_starting"
@@ -147,7 +201,7 @@ def test_the_summary_counts_gateways_and_names_hosts_that_are_missing() -> None:
 @pytest.mark.parametrize(
     ("problem", "reached", "here", "cure"),
     [
-        ("Missing sudo password", True, False, "-K"),
+        ("Missing sudo password", True, False, "--ask-become-pass"),
         ("The module interpreter '/x' was not found", True, False, "ansible_python_interpreter"),
         ("ssh: connect to host localhost port 22: refused", False, True, "ansible_connection=local"),
         ("ssh: connect to host desk1 port 22: refused", False, False, "ssh desk1"),
@@ -157,7 +211,25 @@ def test_what_keeps_a_host_from_being_looked_at_has_its_remedy(
     problem: str, reached: bool, here: bool, cure: str
 ) -> None:
     host = Host("desk1", None, reached, problem, here)
-    assert cure in " ".join(cures(host)) and problem in "\n".join(laid_out(host_lines(host), 1000))
+    assert cure in cures_of(host, Again()) and problem in "\n".join(laid_out(host_lines(host), 1000))
+    for made, begin in ((False, "PLAY doctor.yml -i 'a b,' "), (True, "make doctor ARGS=")):
+        for _why, command in cures(host, Again("PLAY doctor.yml", "-i 'a b,'", made)):
+            assert command == "ssh desk1" or command.startswith(begin), "a whole command, not an option alone"
+
+
+def cures_of(host: Host, again: Again) -> str:
+    return " ".join("%s: %s" % each for each in cures(host, again))
+
+
+def test_what_make_started_is_started_again_by_make_with_every_option_in_one_word() -> None:
+    again = Again("PLAY doctor.yml", """-i 'a b,' -e '{"ib_x": "$HOME"}'""", made=True)
+    program, target, word = shlex.split(again.adding("-K"))
+    assert (program, target) == ("make", "doctor") and word.startswith("ARGS=")
+    asked = word.removeprefix("ARGS=").replace("$$", "$")
+    assert shlex.split(asked) == ["-i", "a b,", "-e", '{"ib_x": "$HOME"}', "-K"]
+    assert again.giving("-i HOST,") == "make doctor ARGS='-i HOST,'"
+    nothing = "\n".join(laid_out(host_lines(Host("localhost", answer(), here=True), again), 1000))
+    assert "look there: make doctor ARGS='-i HOST,'" in nothing
 
 
 # --- the inventory ---------------------------------------------------------------------------------------------------
@@ -186,6 +258,9 @@ def test_a_template_in_an_answer_never_reaches_the_file(key: str, value: str) ->
     desk["proposals"][0]["entry"][key] = "/" + value
     assert value not in "\n".join(each for each in written(desk).splitlines() if not each.lstrip().startswith("#"))
     assert yaml.safe_load(written(desk))["trading_hosts"]["hosts"] is None
+    assert "# left out: live (pid %d, %d), because its entry would be refused: %s:" % (GATEWAY, SECOND, key) in written(
+        desk
+    )
 
 
 def test_nothing_in_a_note_ends_its_comment() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -138,6 +139,24 @@ def test_hosts_that_were_not_seen_are_found_too_each_with_its_reason() -> None:
     assert rows[1] == "FOUND: 2 hosts: 1 unknown, 1 unreachable"
     assert "    was not reached: Failed to connect to the host via ssh: Connection timed out" in rows
     assert rows[-2:] == ["    Traceback", "    ImportError: no module named x"]
+
+
+def test_a_step_whose_cost_has_only_grown_older_is_told_once_with_its_cost() -> None:
+    narrator, down = Narrator(proves=True), fleets.looks()[DOWN]
+    later = copy.deepcopy(down)
+    (step,) = later["gateways"][0]["plan"]["steps"]
+    step["costs"] += " (data last passed 17 s ago)"
+    rows = looked(narrator, desk=down) + reported(narrator, fleets.document(fleets.host("desk", down, later)))
+    assert sum("costs: " in row for row in rows) == sum("1. start live" in row for row in rows) == 1, rows
+
+
+def test_a_step_that_the_last_look_plans_anew_is_told_with_its_cost() -> None:
+    narrator, down = Narrator(proves=True), fleets.looks()[DOWN]
+    other = copy.deepcopy(down)
+    (step,) = other["gateways"][0]["plan"]["steps"]
+    step["target"]["service"] = step["target"]["unit"] = "another.service"
+    rows = looked(narrator, desk=down) + reported(narrator, fleets.document(fleets.host("desk", down, other)))
+    assert sum("costs: " in row for row in rows) == sum("1. start live" in row for row in rows) == 2, rows
 
 
 # --- failures and other tasks ----------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
+from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -11,6 +13,7 @@ from ansible.module_utils.ib_fleet.document import fleet_document
 from ansible.module_utils.ib_fleet.run import command_line, fleet_guard
 from unit import fleets
 from unit.facts import health, snapshot, spec
+from unit.module_runs import PROJECT
 
 DOWN = fleets.looks()["gateway_not_running: start after a second look"]
 GOOD = fleets.looks()["good"]
@@ -41,6 +44,13 @@ def played(playbook: str, more: str = "", host: str = "a") -> str:
 def test_a_healthy_fleet_needs_no_command() -> None:
     assert commands(fleets.host("a", GOOD, GOOD)) == []
     assert commands(fleets.host("a", DOWN, GOOD, **ended(healthy=True))) == []
+
+
+def only_waiting() -> Dict[str, Any]:
+    look = health((spec(remediation="plan_only"), snapshot(), None))
+    wait = {**look["gateways"][0]["plan"]["steps"][0], "action": "wait"}
+    plan = {**look["gateways"][0]["plan"], "steps": [wait]}
+    return {**look, "gateways": [{**look["gateways"][0], "plan": plan}]}
 
 
 LATCHED = [{"gateway": "live", "since": None, "reason": "x"}]
@@ -82,6 +92,10 @@ STATES: Dict[str, Tuple[Any, List[str]]] = {
     ),
     "plan_only": (
         fleets.host("a", health((spec(remediation="plan_only"), snapshot(), None))),
+        [played("remediate.yml")],
+    ),
+    "plan_only, and the plan is a wait": (
+        fleets.host("a", only_waiting()),
         [played("playbooks/health_sweep.yml")],
     ),
     "journal": (
@@ -140,6 +154,12 @@ def test_hosts_that_need_the_same_share_a_command_and_many_are_named_as_their_gr
     assert commands(*many) == [played("remediate.yml", host="trading_hosts")]
 
 
+def test_what_is_only_planned_for_is_repaired_after_one_edit_that_is_named() -> None:
+    found = fleets.document(STATES["plan_only"][0], kind="remediate")
+    (told,) = fleet_document.with_next(found, "-i hosts.yml")["next"]
+    assert told["why"] == "repair it: write remediation: auto in place of plan_only in its entry, then run"
+
+
 # --- what it takes over ----------------------------------------------------------------------------------------------
 
 
@@ -164,3 +184,54 @@ def test_nobody_else_s_variable_is_told_since_it_may_be_a_secret() -> None:
     secrets = {"ansible_password": "hunter2", "ib_gateways": [{"start_command": ["x", "--pw=hunter2"]}]}
     given = {"extra_vars": (json.dumps(secrets), "ansible_become_pass=hunter2", "token=hunter2")}
     assert command_line.options(given) == "-i INVENTORY"
+
+
+# --- the programs ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="programs")
+def programs_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of this run's Python, with Ansible's programs in it. PATH does not have it; the run is in tmp_path."""
+    folder = tmp_path / "a desk" / "bin"
+    folder.mkdir(parents=True)
+    for name in ("ansible", "ansible-playbook"):
+        program(folder / name)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.setattr(sys, "executable", str(folder / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    monkeypatch.chdir(tmp_path)
+    return folder
+
+
+def program(path: Path) -> None:
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_program_that_path_does_not_have_is_named_by_its_own_path_from_here() -> None:
+    assert command_line.as_typed("ansible x.yml -m ping") == "'a desk/bin/ansible' x.yml -m ping"
+    found = fleets.document(fleets.host("a", DOWN), kind="remediate")
+    (told,) = fleet_document.with_next(found, "-i hosts.yml", command_line.as_typed)["next"]
+    assert told["command"] == "'a desk/bin/ansible-playbook' %s/remediate.yml --limit a -i hosts.yml" % PROJECT
+
+
+def test_a_program_of_another_installation_on_path_is_not_the_one_that_ran(programs: Path) -> None:
+    program(programs.parents[1] / "elsewhere" / "ansible-playbook")
+    assert command_line.as_typed("ansible-playbook x").startswith("'a desk/bin/ansible-playbook' ")
+
+
+def test_what_path_finds_is_told_by_its_name_alone(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (programs.parents[1] / "elsewhere" / "ansible-playbook").symlink_to(programs / "ansible-playbook")
+    monkeypatch.chdir(PROJECT)
+    assert command_line.as_typed("ansible-playbook playbooks/doctor.yml -v") == (
+        "ansible-playbook playbooks/doctor.yml -v"
+    )
+    assert command_line.as_typed("ansible-playbook desk.tools.sweep") == "ansible-playbook desk.tools.sweep"
+
+
+def test_a_program_in_this_very_folder_is_not_looked_for_on_path(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(programs)
+    assert command_line.as_typed("ansible x") == "'%s/ansible' x" % programs

@@ -8,10 +8,10 @@ from typing import FrozenSet, Iterable, Sequence, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base.host import ApiConnection, Connection, Reading
 from ansible.module_utils.ib_gateway.observe import snapshot as module
-from ansible.module_utils.ib_gateway.observe.snapshot import pair
+from ansible.module_utils.ib_gateway.observe.snapshot import away, pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from unit.facts import ALIEN, GATEWAY, SCRIPT, SECOND, gateway, listener, process, reading, row, script
+from unit.facts import ALIEN, GATEWAY, OTHER_SCRIPT, SCRIPT, SECOND, gateway, listener, process, reading, row, script
 
 SERVER, CLIENT = "127.0.0.1 4001", "127.0.0.1 50000"
 BROKER = "203.0.113.7 4001"
@@ -25,6 +25,16 @@ def only(*rows: Connection, ports: Sequence[int] = (4001, 4002)) -> ApiConnectio
     found = paired(*rows, ports=ports)
     assert len(found) == 1
     return found[0]
+
+
+def test_a_process_with_a_connection_to_another_host_s_api_port_works_there() -> None:
+    rows = [
+        row("10.0.0.5 51000", "10.9.9.2 4001", SCRIPT),
+        row("10.0.0.5 51001", "10.9.9.9 4001", GATEWAY),
+        row("10.0.0.5 51002", "10.0.0.5 4002", OTHER_SCRIPT),
+        row("10.0.0.5 4002", "10.0.0.5 51002", GATEWAY),
+    ]
+    assert away(reading(*rows, processes=[gateway(), script(), script(OTHER_SCRIPT)])) == {SCRIPT}
 
 
 def paired(*rows: Connection, ports: Sequence[int] = (4001, 4002)) -> Tuple[ApiConnection, ...]:
