@@ -254,7 +254,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
         refused = _refusal(entry, (), "started") or _mistyped(entry)
         cure = _bring_up(entry, later)
     elif keep is None and len(entry.processes) > 1:
-        refused = _refusal(entry, [*blockers, *spared], "stopped and started anew")
+        refused = _refusal(entry, [*blockers, *spared], "stopped and started anew") or _mistyped(entry)
         cure = [*ending, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
         refused = _refusal(entry, blockers, "restarted")

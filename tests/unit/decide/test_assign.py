@@ -253,19 +253,30 @@ def test_beside_another_a_gateway_that_its_settings_give_another_port_is_nobody_
 @pytest.mark.parametrize(
     "look",
     [
-        snapshot(set_to(4003)),
         snapshot(set_to(4003), listener(4001, SECOND)),
         snapshot(set_to(4003), connection(SCRIPT, server=SECOND), script()),
     ],
-    ids=["alone", "serves", "has served"],
+    ids=["serves", "has served"],
 )
-def test_what_its_settings_say_weighs_less_than_what_it_serves_and_takes_no_entry_s_only_gateway(
-    look: Snapshot,
-) -> None:
+def test_what_its_settings_say_weighs_less_than_what_it_serves(look: Snapshot) -> None:
     assert owned(look, spec()) == ([[SECOND]], [])
     beside = snapshot(gateway(), *look.processes.values(), *look.listeners, *look.connections)
-    served = bool(look.listeners or look.connections)
-    assert owned(beside, spec()) == (([[GATEWAY, SECOND]], []) if served else ([[GATEWAY]], [SECOND]))
+    assert owned(beside, spec()) == ([[GATEWAY, SECOND]], [])
+
+
+def test_a_gateway_set_to_another_port_that_is_alone_differs_by_its_port_or_is_at_work_elsewhere() -> None:
+    (alone,) = entries_of((spec(),), snapshot(set_to(4003)))[0]
+    assert alone.processes == () and [(near.keys, near.may_be_meant) for near in alone.differing] == [
+        ((("port", "4003", "4001"),), True)
+    ]
+    assert elsewhere(snapshot(set_to(4002), listener(4002, SECOND)), spec()) == [[SECOND]]
+
+
+def test_a_gateway_of_another_folder_that_listens_on_another_port_is_not_a_mistyped_one() -> None:
+    other = gateway(SECOND, folder="/srv/other")
+    for heard, meant in (((), True), ((listener(4444, SECOND),), False)):
+        (found,) = entries_of((spec(),), snapshot(other, *heard))[0]
+        assert [near.may_be_meant for near in found.differing] == [meant]
 
 
 def test_in_a_container_the_port_of_the_settings_tells_nothing() -> None:

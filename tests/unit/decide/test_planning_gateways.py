@@ -218,6 +218,17 @@ def test_where_none_serves_another_settings_file_spares_nobody() -> None:
     assert steps == (("stop_gateway", GATEWAY), ("stop_gateway", SECOND), ("stop_gateway", 4713), ("start", None))
 
 
+def test_of_several_none_is_stopped_where_the_start_after_it_would_be_refused() -> None:
+    """Beside a gateway that one key alone keeps from being the entry's nothing is started."""
+    plan = planned(snapshot(gateway(), gateway(SECOND), by_ibc(4713, OTHER_INI, api_port=4003)))
+    assert plan.steps == () and "only its port differs: it has 4003, the entry says 4001" in plan.withheld[0]
+
+
+def test_beside_a_gateway_set_to_another_port_none_is_started_when_the_entry_s_is_down() -> None:
+    plan = planned(snapshot(by_ibc(SECOND, OTHER_INI, api_port=4003)))
+    assert plan.steps == () and "only its port differs" in plan.withheld[0]
+
+
 def test_a_second_gateway_idle_on_a_port_of_its_own_is_told_and_the_entry_is_healthy() -> None:
     look = snapshot(OURS, gateway(SECOND), listener(), listener(4444, SECOND))
     diagnosis = judged(look)
