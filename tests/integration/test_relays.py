@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from simulator.launch import free_port
+from simulator.launch import connect_once, free_port
 
 from integration.desk import Desk, alive, until
 from integration.modules import run_module
@@ -72,3 +73,18 @@ def test_a_gateway_that_stalls_behind_a_relay_is_told_and_nobody_is_touched(desk
     found = look(desk, port)
     assert found["status"] != "healthy" and found["plan"]["steps"] == [], found
     assert alive(gateway.pid) and alive(script.pid)
+
+
+@pytest.mark.parametrize("protects", [True, False])
+def test_a_protected_script_behind_a_relay_keeps_its_session(desk: Desk, tmp_path: Path, protects: bool) -> None:
+    """Its gateway has closed its listener, and every other session may end for a restart."""
+    desk.gateway("close-listener-on-second")
+    script = desk.script(port=published(desk, tmp_path))
+    connect_once(desk.port, client_id=9)
+    until(lambda: not desk.listening())
+    names = [re.escape(str(script.script))] if protects else []
+    entry = desk.entry(max_api_clients=None, allow_restart_with_clients=True, protected_clients=names)
+    (found,) = run_module("ib_gateway_health", gateways=[entry], probe="auto", probe_timeout=1.0)["gateways"]
+    told = " ".join(found["plan"]["withheld"])
+    assert [each["action"] for each in found["plan"]["steps"]] == ([] if protects else ["restart"]), found
+    assert ("behind which a script may be that protected_clients names" in told) is protects

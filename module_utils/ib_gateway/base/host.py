@@ -221,6 +221,7 @@ class Client(NamedTuple):
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
     named. orphaned: its parent has gone (it belongs to init) and no unit started it; that says nothing about whether
     somebody wants it. service: it belongs to a system service of another account than the gateway's.
+    shields: it is a relay, and a process that is protected may be connected to it: nothing tells who is.
     """
 
     process: Optional[Process]
@@ -229,6 +230,7 @@ class Client(NamedTuple):
     matches_pattern: bool = False
     protected: bool = False
     service: bool = False
+    shields: bool = False
 
     @property
     def open(self) -> bool:
@@ -248,6 +250,11 @@ class Client(NamedTuple):
         """Whether it hands on what others send: by what it is or by what it does, unless a pattern names it."""
         process = self.process
         return process is not None and (process.relay is not None or (process.pairs and not self.matches_pattern))
+
+    @property
+    def outlives_restarts(self) -> bool:
+        """Whether no entry lets its gateway be restarted, or ended as one too many, while it is connected."""
+        return self.protected or (self.shields and self.working)
 
     @property
     def parked(self) -> bool:

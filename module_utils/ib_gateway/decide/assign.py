@@ -314,12 +314,13 @@ def _with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Ent
 def _may_be_meant(spec: GatewaySpec, process: Process, keys: Sequence[str], host: Host) -> bool:
     """Whether a gateway that differs in these keys may be the entry's all the same.
 
-    Another account's counts only where it owns the entry's folder: anybody can start what looks like a gateway.
+    Where the entry's folder is there, the entry says what it means, and a gateway with another one is another one.
+    Another account's counts only where it owns that folder: anybody can start what looks like a gateway.
     """
     if _serves_another(spec, process, host) or len(keys) > 1:
         return False
     owner = host.folders.get(spec.config_dir or "", Folder("")).owner
-    return keys[0] != "user" or owner == process.user
+    return {"user": owner == process.user, "config_dir": owner is None, "port": True}[keys[0]]
 
 
 def _other_port(spec: GatewaySpec, process: Process, host: Host) -> Optional[int]:

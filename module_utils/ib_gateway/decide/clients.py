@@ -88,7 +88,7 @@ def _could_connect(process: Process, names: Names) -> bool:
 
 
 def _client(process: Optional[Process], connection: Optional[ApiConnection], named: bool, names: Names) -> Client:
-    return Client(
+    found = Client(
         process=process,
         connection=connection,
         orphaned=process is not None and process.ppid == 1 and process.unit is None,
@@ -101,3 +101,4 @@ def _client(process: Optional[Process], connection: Optional[ApiConnection], nam
             and process.user not in names.accounts
         ),
     )
+    return found._replace(shields=True) if names.protected and found.relay and not found.protected else found

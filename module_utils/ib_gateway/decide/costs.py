@@ -179,7 +179,8 @@ def _names(clients: Sequence[Client]) -> List[str]:
 def _name(client: Client) -> str:
     process, connection = client.process, client.connection
     if process is not None:
-        return "pid %d (%s) of %s" % (process.pid, short(process.command, _SHORT), process.user)
+        behind = " and whoever uses this relay" if client.relay else ""
+        return "pid %d (%s) of %s%s" % (process.pid, short(process.command, _SHORT), process.user, behind)
     if connection is not None and connection.remote_host:
         return "a client on %s" % connection.remote_host
     return "a client that cannot be seen"

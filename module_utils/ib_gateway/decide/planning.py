@@ -285,7 +285,8 @@ def _surplus_gateways(entry: Entry, kept: Optional[Process], later: bool) -> Tup
 def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tuple[str, ...]:
     """The clients for whose sake the gateway is left alone: protected ones always, others while they may work.
 
-    Others do not count where the entry allows a restart with clients.
+    A relay with a session counts as protected where somebody is: nothing tells who is behind it. Others do not count
+    where the entry allows a restart with clients.
     """
     leaving = {step.target.get("pid") for step in before}
     found = []
@@ -294,7 +295,9 @@ def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tup
         if not client.open or pid in leaving:
             continue
         may_work = client.working and fault in _SPARES_LIVE_CLIENTS
-        if client.protected or (may_work and not entry.spec.allow_restart_with_clients):
+        if client.shields and client.working:
+            found.append("%s, behind which a script may be that protected_clients names" % untouchable(client))
+        elif client.protected or (may_work and not entry.spec.allow_restart_with_clients):
             found.append("pid %d" % pid if pid else untouchable(client))
     return tuple(found)
 

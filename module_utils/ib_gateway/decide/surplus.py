@@ -53,7 +53,7 @@ def _lasting(entry: Entry, process: Process, kept: Optional[Process]) -> List[st
         for client in entry.clients
         if client.connection is not None
         and process.pid in client.connection.gateway_pids
-        and (client.protected or (client.working and kept is not None))
+        and (client.outlives_restarts or (client.working and kept is not None))
     ]
     if kept is not None and entry.owners():
         spared.extend(_login_of_another(entry, process, kept))

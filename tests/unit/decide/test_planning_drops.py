@@ -181,3 +181,25 @@ def test_clients_keep_a_restart_away_unless_the_entry_allows_it_and_protected_on
     plan = planned(WORKING, one, probe("stalled"))
     assert [action for action, _ in steps(plan)] == (["restart"] if restarted else [])
     assert restarted or "cut off pid %d" % FIRST in plan.withheld[0]
+
+
+@pytest.mark.parametrize("relay", [{"relay": "socat"}, {"pairs": True}], ids=["by name", "by what it does"])
+@pytest.mark.parametrize(("one", "restarted"), [(ALLOWED, True), (GUARDED, False)], ids=["nobody", "protected"])
+def test_a_relay_with_a_session_keeps_a_restart_away_where_a_protected_script_may_be_behind_it(
+    relay: Dict[str, Any], one: GatewaySpec, restarted: bool
+) -> None:
+    plan = planned(look((script(FIRST, "hands_on.py", **relay), {"sent": 5000})), one, probe("stalled"))
+    assert [action for action, _ in steps(plan)] == (["restart"] if restarted else [])
+    assert "and whoever uses this relay" in plan.steps[0].costs if restarted else "pid %d" % FIRST in plan.withheld[0]
+    assert restarted or "a script may be that protected_clients names" in plan.withheld[0]
+
+
+def test_a_relay_that_has_no_session_costs_nobody_behind_it_anything() -> None:
+    plan = planned(look((script(FIRST, "hands_on.py", pairs=True), {"sent": 0})), GUARDED, probe("stalled"))
+    assert [action for action, _ in steps(plan)] == ["restart"]
+
+
+def test_a_gateway_too_many_is_left_while_a_relay_that_may_serve_a_protected_script_has_a_session_with_it() -> None:
+    facts: List[Fact] = [gateway(), gateway(SECOND), script(FIRST, "hands_on.py", pairs=True)]
+    held = snapshot(*facts, connection(FIRST, server=SECOND, sent=5000))
+    assert [step.action for step in planned(held, GUARDED).steps if step.action == "stop_gateway"] == []

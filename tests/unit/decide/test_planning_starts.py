@@ -133,6 +133,12 @@ def test_a_start_goes_on_beside_a_gateway_that_serves_another_port_or_belongs_to
         assert [each["action"] for each in near_miss(*facts)["plan"]["steps"]] == ["wait", "start"], facts
 
 
+def test_a_start_goes_on_beside_a_gateway_with_another_folder_where_the_entry_s_is_there() -> None:
+    look = snapshot(gateway())._replace(folders={"/srv/other": Folder("/srv/other", "trader")})
+    (found,) = health((spec(config_dir="/srv/other"), look, None))["gateways"]
+    assert [each["action"] for each in found["plan"]["steps"]] == ["wait", "start"]
+
+
 def test_of_near_misses_only_the_nearest_are_named() -> None:
     told = near_miss(gateway(), gateway(SECOND, user="bob"))
     assert f"gateway pid {GATEWAY} runs" in told["summary"] and str(SECOND) not in told["summary"]
