@@ -55,10 +55,28 @@ def test_a_login_that_says_neither_its_mode_nor_what_it_serves_is_no_surplus(des
     other = desk.gateway("no-listener")
     repair.past_its_start(other.pid)
     (found,) = run_module("ib_gateway_health", gateways=[desk.entry(start_timeout=1)])["gateways"]
-    assert found["verdict"] == "duplicate_gateways" and found["plan"]["steps"] == []
-    assert (
-        f"the login of pid {other.pid}, which may be meant for another mode or for FIX" in found["plan"]["withheld"][0]
-    )
+    assert (found["status"], found["plan"]["steps"]) == ("healthy", [])
+    (told,) = found["findings"]
+    assert (told["code"], told["severity"]) == ("duplicate_gateways", "info")
+    assert f"the login of pid {other.pid}, which may be meant for another mode or for FIX" in told["summary"]
+
+
+@pytest.mark.parametrize("port", [None, "its own"], ids=["another file", "another port"])
+def test_the_login_of_a_second_user_beside_the_declared_gateway_is_left_alone(desk: Desk, port: str | None) -> None:
+    serving = desk.gateway(launcher="ibc")
+    second = desk.prepared("no-listener", launcher="ibc", port=free_port())
+    command = second.command()
+    ini = desk.config_dir / "config.ini_second"
+    sets = f"OverrideTwsApiPort={second.port}\n" if port else ""
+    ini.write_text(f"IbLoginId=second\nTradingMode=live\n{sets}", encoding="utf-8")
+    login = desk.bystander(*[str(ini) if word.endswith("/config.ini") else word for word in command])
+    repair.past_its_start(login.pid)
+    look = run_module("ib_gateway_health", gateways=[desk.entry(start_timeout=1)])
+    (found,) = look["gateways"]
+    assert (found["status"], found["plan"]["steps"]) == ("healthy", [])
+    assert [each["code"] for each in found["findings"]] == ([] if port else ["duplicate_gateways"])
+    assert (login.pid in [each["pid"] for each in look["undeclared"]]) is (port is not None)
+    assert alive(serving.pid) and alive(login.pid)
 
 
 def test_check_mode_names_who_would_be_stopped_and_stops_nobody(desk: Desk) -> None:

@@ -40,8 +40,9 @@ class GatewayKind(NamedTuple):
 
     product is gateway or tws; launcher is ibc, native, ibcontroller or ibautomater, None where it is somebody's own;
     main_class is empty where another system's launcher hides it, or where it may be no class. config_dir and
-    trading_mode are None where argv does not say. ini: IBC's settings file, as written. restarted: whether it was
-    brought back by the nightly auto-restart.
+    trading_mode are None where argv does not say. ini: IBC's settings file, as written; api_port: the API port that it
+    gives the gateway, None where it gives none; ini_unread: whether somebody tried to read it and could not.
+    restarted: whether it was brought back by the nightly auto-restart.
     fix_login: whether it was given a FIX login beside the API's. executable: whether its executable is a JVM (or an
     emulator); None where nobody looked. unsupported: why it cannot be told what it does; it is then left alone.
     """
@@ -56,6 +57,8 @@ class GatewayKind(NamedTuple):
     fix_login: bool = False
     executable: Optional[bool] = None
     unsupported: Optional[str] = None
+    api_port: Optional[int] = None
+    ini_unread: bool = False
 
 
 #: The kernel's letters for a process that a signal (T) or a tracer (t) has stopped.

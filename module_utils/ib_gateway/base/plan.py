@@ -71,7 +71,8 @@ class Entry(NamedTuple):
     whose settings folder nothing tells, so that they might be this entry's. claimants: gateways that look like this
     entry's and belong to an account of which nothing shows that it may run it. unit_age: seconds since the entry's unit
     came up, where it has processes and none of them is a gateway. keepers: what brings its gateway, or brings it back.
-    differing: where no gateway is its own, those of nobody that differ from it in its user or folder.
+    differing: where no gateway is its own, or none of several stays, those of nobody that differ from it in its user,
+    folder or port.
     carriers: what keeps a gateway of it that runs, and brings the next one once that has ended. relay: what listens on
     the entry's port and hands on what comes to a gateway of it, which then is among elsewhere.
 

@@ -35,6 +35,8 @@ class Host(NamedTuple):
     logins: FrozenSet[str] = frozenset()
     #: By entry, how its port leads into a container.
     ways: Mapping[str, Any] = {}
+    #: By pid, all ports on which it listens, but for those that are an agent's or IBC's.
+    heard: Mapping[int, FrozenSet[int]] = {}
 
 
 def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[Entry, ...], Tuple[Process, ...]]:
@@ -82,7 +84,8 @@ def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:
         for pid in listening
     }
     had = {pid: frozenset(held[pid]) for pid in held}
-    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user, had, snapshot.logins, snapshot.ways)
+    heard = {pid: frozenset(listening[pid] - HELPER_PORTS - agents[pid]) for pid in listening}
+    return Host(gateways, ports, snapshot.folders, snapshot.visibility.user, had, snapshot.logins, snapshot.ways, heard)
 
 
 def _entry(
@@ -95,11 +98,15 @@ def _entry(
 ) -> Entry:
     own = [process for process in host.gateways if spec in owners[process.pid]]
     alone = [process for process in own if len(owners[process.pid]) == 1]
-    processes = [process for process in alone if not _serves_another(spec, process, host)]
+    # One that is set to another port is another's. Where it is at work there and the entry has none, the port in the
+    # inventory may be wrong, or a relay may stand before the gateway's own.
+    meant = [process for process in alone if not _set_to_another_port(spec, process, host)]
+    meant = meant or [process for process in alone if _serves_another(spec, process, host)]
+    processes = [process for process in meant if not _serves_another(spec, process, host)]
     # Beside one that serves the entry's port, or has, one on another port is no business of this entry, nor are its
     # clients.
     served = any(spec.port in host.ports[each.pid] | host.held[each.pid] for each in processes)
-    elsewhere = [process for process in alone if process not in processes and not served]
+    elsewhere = [process for process in meant if process not in processes and not served]
     unplaced = [
         process
         for process in host.gateways
@@ -178,6 +185,17 @@ def _serves_another(spec: GatewaySpec, process: Process, host: Host) -> bool:
     """Whether it serves an API port, and not the entry's: at work for somebody, so never the entry's surplus."""
     ports = host.ports[process.pid]
     return bool(ports) and spec.port not in ports
+
+
+def _set_to_another_port(spec: GatewaySpec, process: Process, host: Host) -> bool:
+    """Whether IBC's settings file gives it another API port than the entry's, and it has never served that one.
+
+    In a container the port of its settings is not the one that the host sees.
+    """
+    port = process.gateway.api_port if process.gateway else None
+    if port in (None, spec.port) or spec.container is not None or process.other_netns:
+        return False
+    return spec.port not in host.ports[process.pid] | host.held[process.pid]
 
 
 def _narrowed(fitting: List[GatewaySpec], process: Process, host: Host, served: Collection[str]) -> List[GatewaySpec]:
@@ -267,8 +285,9 @@ def _apart(spec: GatewaySpec, process: Process, host: Host) -> bool:
 
 
 def _with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Entry:
-    """An entry without a gateway, with those of nobody that its user or its folder alone keeps from being its own."""
-    if entry.processes or entry.elsewhere or entry.ambiguous or entry.unplaced or entry.claimants:
+    """An entry without a gateway that stays, with those of nobody that one key alone keeps from being its own."""
+    stays = len(entry.processes) == 1 or entry.owners()
+    if stays or entry.elsewhere or entry.ambiguous or entry.unplaced or entry.claimants:
         return entry
     spec, found = entry.spec, []
     for process in nobodys:
@@ -283,6 +302,9 @@ def _with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Ent
         folder = process.folder or kind.config_dir or process.cwd
         if spec.config_dir is not None and folder is not None and _placed(spec, process, host) is False:
             keys.append(("config_dir", folder, spec.config_dir))
+        port = _other_port(spec, process, host)
+        if port is not None:
+            keys.append(("port", str(port), str(spec.port)))
         if keys:
             found.append(Differing(process, tuple(keys), _may_be_meant(spec, process, [key for key, *_ in keys], host)))
     nearest = min((len(near.keys) for near in found), default=0)
@@ -298,7 +320,17 @@ def _may_be_meant(spec: GatewaySpec, process: Process, keys: Sequence[str], host
     if _serves_another(spec, process, host) or len(keys) > 1:
         return False
     owner = host.folders.get(spec.config_dir or "", Folder("")).owner
-    return owner is None if keys[0] == "config_dir" else owner == process.user
+    return {"user": owner == process.user, "config_dir": owner is None, "port": True}[keys[0]]
+
+
+def _other_port(spec: GatewaySpec, process: Process, host: Host) -> Optional[int]:
+    """The port that a gateway is set to or listens on, and that is not the entry's; None where nothing tells one."""
+    heard = host.heard[process.pid]
+    if spec.port in heard:
+        return None
+    if _set_to_another_port(spec, process, host):
+        return process.gateway.api_port if process.gateway else None
+    return min(heard, default=None)
 
 
 def _account_may(spec: GatewaySpec, process: Process, host: Host) -> bool:

@@ -27,6 +27,7 @@ _NAMED = 6
 #: Characters of a command line; the line of the step has more of it.
 _SHORT = 48
 _NO_LOGIN = "no login"
+_ITS_LOGIN = "the login that it has or is making is lost"
 _STOPPED_UNIT = "its unit %s is stopped and stays so until somebody starts it"
 
 
@@ -73,7 +74,9 @@ def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
     parts = [_sessions(_served_by(entry, target["pid"]))]
     # What keeps the only gateway brings the next one, and that logs in; what keeps a surplus one is another matter.
     kept = len(entry.processes) == 1 and any(target["pid"] in each.gateways and each.again for each in entry.carriers)
-    return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _login(entry) if kept else _NO_LOGIN])
+    fresh = any(each.pid == target["pid"] and not entry.has_served(each) for each in entry.processes)
+    login = _login(entry) if kept else _ITS_LOGIN if fresh else _NO_LOGIN
+    return "; ".join([*parts, *_stopped_unit(target), *_kill(target), login])
 
 
 def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:

@@ -15,10 +15,9 @@ from ..base.host import ENDS_WHEN_IT_GOES_ON, Process
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Relay, Step
 from ..base.steps import in_order
-from . import soft_restart, targets
+from . import soft_restart, surplus, targets
 from .costs import cost
 from .eviction import HANDSHAKE_FAULTS, client_steps, untouchable
-from .ports import stray_ports
 
 #: Findings with which nothing is done, and why.
 _NOTHING_HELPS: Dict[str, str] = {
@@ -217,7 +216,7 @@ def _of_link(entry: Entry) -> Plan:
     reason = "a restart by %s makes the way into its container anew" % way.state.engine
     if way.shortcut:
         reason += "; `%s` may do so by hand without one" % way.shortcut
-    step = Step(RESTART, entry.spec.name, targets.to_restart(entry, inside or _keep(entry)), reason, code)
+    step = Step(RESTART, entry.spec.name, targets.to_restart(entry, inside or surplus.keep(entry)), reason, code)
     return Plan(withheld=(refused,)) if refused else Plan(steps=(step,))
 
 
@@ -243,8 +242,10 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
     if findings.GATEWAY_STARTING.code in codes:
         waits.append(_wait(entry, "listener", "it may still be logging in", findings.GATEWAY_STARTING.code))
     later = bool(waits)
-    keep = _keep(entry)
-    surplus, spared = _surplus_gateways(entry, keep, later)
+    keep = surplus.keep(entry)
+    # Where none of the others may be ended beside the one that serves, the finding tells why, and calls for nothing.
+    several = findings.DUPLICATE_GATEWAYS.code in codes
+    ending, spared = _surplus_gateways(entry, keep, later) if several else ([], [])
     fault = next((code for code in _RESTART_FAULTS if code in codes), None)
     blockers = _blockers(entry, fault, before)
     refused: Optional[str] = None
@@ -253,75 +254,32 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
         refused = _refusal(entry, (), "started") or _mistyped(entry)
         cure = _bring_up(entry, later)
     elif keep is None and len(entry.processes) > 1:
-        refused = _refusal(entry, [*blockers, *spared], "stopped and started anew")
-        cure = [*surplus, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
+        refused = _refusal(entry, [*blockers, *spared], "stopped and started anew") or _mistyped(entry)
+        cure = [*ending, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
         refused = _refusal(entry, blockers, "restarted")
-        persists = bool(waits or surplus or before)
-        soft = [] if surplus else soft_restart.steps(entry, keep, fault, persists)
+        persists = bool(waits or ending or before)
+        soft = [] if ending else soft_restart.steps(entry, keep, fault, persists)
         cure = [*soft, *_renew(entry, keep, fault, persists=persists or bool(soft))]
-    steps = waits + (surplus if keep is not None else [])
+    steps = waits + (ending if keep is not None else [])
     withheld = ["surplus gateways are left: ending them would cut off " + each for each in spared if keep is not None]
-    if refused and keep is not None and surplus:
+    if refused and keep is not None and ending:
         return waits, [*withheld, refused]
     return (steps, [*withheld, refused]) if refused else (steps + cure, withheld)
 
 
-def _surplus_gateways(entry: Entry, keep: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:
-    """(a step for each gateway that is one too many, for whose sake others are left).
-
-    One that serves somebody is never surplus, nor is one beside the gateway that stays which listens on a port that may
-    be an API's, and one that has just started may be a restart under way.
-    """
+def _surplus_gateways(entry: Entry, kept: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:
+    """(a step for each gateway that is one too many, for whose sake others are left)."""
     steps: List[Step] = []
     spared: List[str] = []
     for process in entry.processes:
-        if process is keep:
+        if process is kept:
             continue
-        served = [
-            "pid %d" % client.process.pid if client.process else untouchable(client)
-            for client in entry.clients
-            if client.connection is not None
-            and process.pid in client.connection.gateway_pids
-            and (client.outlives_restarts or (client.working and keep is not None))
-        ]
-        if entry.owners() and _may_be_another_s(entry, process):
-            served.append("the login of pid %d, which may be meant for another mode or for FIX" % process.pid)
-        if keep is not None and process.age < entry.spec.start_timeout:
-            served.append("the login of pid %d, which started %d s ago" % (process.pid, process.age))
-        if keep is not None:
-            served.extend(
-                "whoever uses port %d of pid %d" % (each, process.pid) for each in stray_ports(entry, process)
-            )
-        if process.pid in entry.contained or entry.in_container(process):
-            served.append("all that lives in the container of pid %d" % process.pid)
-        if process.pid == 1 or process.own_run:
-            served.append("all that pid %d carries, this run among it" % process.pid)
-        spared.extend(served)
-        if not served:
+        reasons = surplus.why_spared(entry, process, kept)
+        spared.extend(reasons)
+        if not reasons:
             steps.append(_surplus_step(entry, process, later))
     return steps, spared
-
-
-def _may_be_another_s(entry: Entry, process: Process) -> bool:
-    """Whether nothing tells it from a gateway of the other mode at its login, or from one that serves FIX alone.
-
-    A native launch says neither its mode nor what it serves, and both are chosen at its login window.
-    """
-    kind = process.gateway
-    unsaid = kind is not None and kind.launcher == "native" and kind.trading_mode is None
-    return unsaid and not entry.has_served(process)
-
-
-def _keep(entry: Entry) -> Optional[Process]:
-    """The process that stays: the one that owns the port, else the unit's, else the only one, else none."""
-    owners = entry.owners()
-    if owners:
-        return owners[0]
-    of_unit = [process for process in entry.processes if entry.carried(process)]
-    if of_unit:
-        return of_unit[0]
-    return entry.processes[0] if len(entry.processes) == 1 else None
 
 
 def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tuple[str, ...]:

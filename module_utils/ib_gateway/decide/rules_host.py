@@ -146,17 +146,34 @@ def disk_full(context: RuleContext) -> Iterator[Finding]:
 
 
 def duplicate_gateways(context: RuleContext) -> Iterator[Finding]:
-    """More than one process runs for one entry."""
+    """More than one process runs for one entry; worth knowing only, where one serves and no other may be ended."""
     found = context.entry.processes
     if len(found) > 1:
+        from . import surplus  # most hosts never need it
+
+        spared = surplus.spared_for_good(context.entry)
+        counted = [process for process in found if process.pid not in spared]
+        summary = "%d gateway processes run for %s, one is wanted: pids %s" % (
+            len(counted),
+            context.spec.name,
+            ", ".join(str(process.pid) for process in counted),
+        )
+        if len(counted) == 1:
+            summary = "pid %d serves port %d, and %s left beside it: ending %s would cut off %s" % (
+                counted[0].pid,
+                context.spec.port,
+                "another gateway is" if len(spared) == 1 else "%d other gateways are" % len(spared),
+                "it" if len(spared) == 1 else "them",
+                ", ".join(reason for reasons in spared.values() for reason in reasons),
+            )
         yield findings.DUPLICATE_GATEWAYS.found(
-            "%d gateway processes run for %s, one is wanted: pids %s"
-            % (len(found), context.spec.name, ", ".join(str(process.pid) for process in found)),
+            summary,
             {
                 "processes": [
                     dict(process_info(p), listening=list(context.entry.listening(p)), unit=p.unit) for p in found
                 ]
             },
+            findings.INFO if len(counted) == 1 else None,
         )
 
 

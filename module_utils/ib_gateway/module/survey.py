@@ -55,7 +55,9 @@ def survey(
         "health": health,
         "proposals": [_proposal(each) for each in found.proposals],
         "left": [_left(each, found.snapshot) for each in found.left],
-        "differing": [_differing(entry, near) for entry in found.entries for near in entry.differing],
+        "differing": [
+            _differing(entry, near) for entry in found.entries if not entry.processes for near in entry.differing
+        ],
         "starters": [_starter(each) for each in found.keepers],
         "units": [each._asdict() for each in found.units],
         "scripts": _scripts(specs, health),

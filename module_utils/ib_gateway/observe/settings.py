@@ -41,13 +41,14 @@ def _by_ibc(pid: int, kind: GatewayKind, cwd: Optional[str]) -> GatewayKind:
 
     text = read_as(pid, os.path.join(cwd or "/", kind.ini or ""))
     if text is None:
-        return kind
+        return kind._replace(ini_unread=True)
     found = parse_ibc_ini(text)
     fix_only = bool(found.fix) and not found.api_login
     return kind._replace(
         product=FIX if fix_only else kind.product,
         trading_mode=kind.trading_mode or found.trading_mode,
         config_dir=kind.config_dir or found.config_dir,
+        api_port=found.api_port,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List, Optional, Tuple
+import dataclasses
+from typing import Any, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Client, Process, Snapshot
@@ -231,6 +232,56 @@ def test_a_second_gateway_that_listens_nowhere_is_the_entry_s_as_well() -> None:
 def test_a_helper_s_or_an_agent_s_port_makes_no_gateway_another_one_s(port: int) -> None:
     look = snapshot(gateway(GATEWAY), gateway(SECOND), listener(4001, GATEWAY), listener(port, SECOND))
     assert owned(look, LIVE) == ([[GATEWAY, SECOND]], [])
+
+
+def set_to(port: Optional[int], pid: int = SECOND, **more: Any) -> Process:
+    """A gateway whose IBC settings file gives it this API port."""
+    one = gateway(pid, **more)
+    assert one.gateway is not None
+    return dataclasses.replace(one, gateway=one.gateway._replace(api_port=port))
+
+
+@pytest.mark.parametrize(("port", "mine"), [(None, True), (4001, True), (4003, False)])
+def test_beside_another_a_gateway_that_its_settings_give_another_port_is_nobody_s(
+    port: Optional[int], mine: bool
+) -> None:
+    expected = ([[GATEWAY, SECOND]], []) if mine else ([[GATEWAY]], [SECOND])
+    for more in ((), (listener(),), (connection(SCRIPT), script())):
+        assert owned(snapshot(gateway(), set_to(port), *more), spec()) == expected
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        snapshot(set_to(4003), listener(4001, SECOND)),
+        snapshot(set_to(4003), connection(SCRIPT, server=SECOND), script()),
+    ],
+    ids=["serves", "has served"],
+)
+def test_what_its_settings_say_weighs_less_than_what_it_serves(look: Snapshot) -> None:
+    assert owned(look, spec()) == ([[SECOND]], [])
+    beside = snapshot(gateway(), *look.processes.values(), *look.listeners, *look.connections)
+    assert owned(beside, spec()) == ([[GATEWAY, SECOND]], [])
+
+
+def test_a_gateway_set_to_another_port_that_is_alone_differs_by_its_port_or_is_at_work_elsewhere() -> None:
+    (alone,) = entries_of((spec(),), snapshot(set_to(4003)))[0]
+    assert alone.processes == () and [(near.keys, near.may_be_meant) for near in alone.differing] == [
+        ((("port", "4003", "4001"),), True)
+    ]
+    assert elsewhere(snapshot(set_to(4002), listener(4002, SECOND)), spec()) == [[SECOND]]
+
+
+def test_a_gateway_of_another_folder_that_listens_on_another_port_is_not_a_mistyped_one() -> None:
+    other = gateway(SECOND, folder="/srv/other")
+    for heard, meant in (((), True), ((listener(4444, SECOND),), False)):
+        (found,) = entries_of((spec(),), snapshot(other, *heard))[0]
+        assert [near.may_be_meant for near in found.differing] == [meant]
+
+
+def test_in_a_container_the_port_of_the_settings_tells_nothing() -> None:
+    inside = set_to(4003, other_netns=True)
+    assert owned(snapshot(gateway(), inside), LIVE) == ([[GATEWAY, SECOND]], [])
 
 
 # --- what could not be placed ----------------------------------------------------------------------------------------

@@ -152,9 +152,13 @@ def test_a_script_that_is_stopped_through_its_unit_is_told_with_the_unit(unit: O
     assert told.endswith("; no login")
 
 
-def test_a_surplus_gateway_ends_without_a_login_and_a_kill_is_announced_where_it_is_allowed() -> None:
+def test_a_surplus_gateway_that_never_served_loses_its_login_and_a_kill_is_announced_where_it_is_allowed() -> None:
     look = snapshot(gateway(), gateway(SECOND), listener())
-    assert costs(planned(look)) == {"stop_gateway": "ends no working session; no login"}
+    assert costs(planned(look)) == {
+        "stop_gateway": "ends no working session; the login that it has or is making is lost"
+    }
+    served = snapshot(gateway(), gateway(SECOND, served_before=True), listener())
+    assert costs(planned(served)) == {"stop_gateway": "ends no working session; no login"}
     allowed = costs(planned(look, spec(allow_kill=True)))["stop_gateway"]
     assert "it is killed if it does not end when asked (allow_kill)" in allowed
 

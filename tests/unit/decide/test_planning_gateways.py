@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.base.actions import ORDER
 from ansible.module_utils.ib_gateway.base.command_server import CommandServer, ServerAddress
 from ansible.module_utils.ib_gateway.base.host import Keeper, Process
+from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.unit import UnitState
 from ansible.module_utils.ib_gateway.decide import planning
 from unit.facts import (
     BOOT,
+    FOLDER,
     GATEWAY,
     SCRIPT,
     SECOND,
@@ -148,13 +151,97 @@ def test_a_second_gateway_that_serves_a_client_on_another_port_is_left_alone(one
 
 def test_a_second_gateway_that_has_closed_its_port_and_serves_a_client_still_is_left_alone() -> None:
     held = connection(SCRIPT, server=SECOND)
-    plan = planned(snapshot(OURS, gateway(SECOND), listener(), script(), held))
-    assert plan.steps == () and "cut off pid %d" % SCRIPT in "; ".join(plan.withheld)
+    look = snapshot(OURS, gateway(SECOND), listener(), script(), held)
+    told_of = next(each.summary for each in judged(look).findings if each.code == "duplicate_gateways")
+    assert planned(look) == Plan() and "cut off pid %d" % SCRIPT in told_of
 
 
 def test_a_second_gateway_that_has_just_started_is_left_alone() -> None:
     plan = planned(snapshot(OURS, gateway(SECOND, age=60.0), listener()))
     assert plan.steps == () and "the login of pid %d" % SECOND in "; ".join(plan.withheld)
+
+
+# --- which login may be another's ------------------------------------------------------------------------------------
+
+OTHER_INI = "/opt/ibc/config.ini_second"
+
+
+def native(pid: int) -> Process:
+    return process(pid, "/opt/jre/bin/java", "-DjtsConfigDir=" + FOLDER, "ibgateway.GWClient")
+
+
+def by_ibc(pid: int, ini: str, *, mode: Optional[str] = None, cwd: Optional[str] = None, **said: Any) -> Process:
+    argv = ["/opt/jre/bin/java", "-DjtsConfigDir=" + FOLDER, "ibcalpha.ibc.IbcGateway", ini, *([mode] if mode else [])]
+    one = process(pid, *argv, cwd=cwd)
+    assert one.gateway is not None
+    return replace(one, gateway=one.gateway._replace(**said))
+
+
+@pytest.mark.parametrize(
+    ("owner", "other", "ends"),
+    [
+        (OURS, by_ibc(SECOND, "/opt/ibc/config.ini"), True),
+        (OURS, by_ibc(SECOND, "config.ini", cwd="/opt/ibc"), True),
+        (OURS, by_ibc(SECOND, OTHER_INI), False),
+        (OURS, by_ibc(SECOND, OTHER_INI, mode="live"), False),
+        (OURS, replace(by_ibc(SECOND, OTHER_INI), served_before=True), True),
+        (native(GATEWAY), by_ibc(SECOND, OTHER_INI), True),
+        (native(GATEWAY), by_ibc(SECOND, OTHER_INI, ini_unread=True), False),
+        (native(GATEWAY), by_ibc(SECOND, OTHER_INI, mode="live", ini_unread=True), True),
+        (OURS, native(SECOND), False),
+    ],
+    ids=[
+        "same",
+        "same by its folder",
+        "other",
+        "other, says its mode",
+        "other, has served",
+        "beside a native one",
+        "unread",
+        "unread, says its mode",
+        "native",
+    ],
+)
+def test_a_login_that_may_be_another_s_is_told_and_left_beside_the_gateway_that_serves(
+    owner: Process, other: Process, ends: bool
+) -> None:
+    look = snapshot(owner, other, listener())
+    assert told(planned(look).steps) == ((("stop_gateway", SECOND),) if ends else ())
+    diagnosis = judged(look)
+    assert diagnosis.status == ("unhealthy" if ends else "healthy")
+    summary = diagnosis.findings[0].summary
+    assert ("the login of pid %d" % SECOND in summary) is not ends, summary
+
+
+def test_where_none_serves_another_settings_file_spares_nobody() -> None:
+    steps = told(planned(snapshot(gateway(), by_ibc(SECOND, OTHER_INI), native(4713))).steps)
+    assert steps == (("stop_gateway", GATEWAY), ("stop_gateway", SECOND), ("stop_gateway", 4713), ("start", None))
+
+
+def test_of_several_none_is_stopped_where_the_start_after_it_would_be_refused() -> None:
+    """Beside a gateway that one key alone keeps from being the entry's nothing is started."""
+    plan = planned(snapshot(gateway(), gateway(SECOND), by_ibc(4713, OTHER_INI, api_port=4003)))
+    assert plan.steps == () and "only its port differs: it has 4003, the entry says 4001" in plan.withheld[0]
+
+
+def test_beside_a_gateway_set_to_another_port_none_is_started_when_the_entry_s_is_down() -> None:
+    plan = planned(snapshot(by_ibc(SECOND, OTHER_INI, api_port=4003)))
+    assert plan.steps == () and "only its port differs" in plan.withheld[0]
+
+
+def test_a_second_gateway_idle_on_a_port_of_its_own_is_told_and_the_entry_is_healthy() -> None:
+    look = snapshot(OURS, gateway(SECOND), listener(), listener(4444, SECOND))
+    diagnosis = judged(look)
+    assert (diagnosis.status, diagnosis.findings[0].severity, planned(look)) == ("healthy", "info", Plan())
+    assert "whoever uses port 4444 of pid %d" % SECOND in diagnosis.findings[0].summary
+
+
+def test_only_those_that_may_be_ended_count_as_duplicates() -> None:
+    look = snapshot(OURS, gateway(SECOND), native(4713), listener())
+    assert told(planned(look).steps) == (("stop_gateway", SECOND),)
+    found = judged(look).findings[0]
+    assert (found.severity, len(found.evidence["processes"])) == ("unhealthy", 3)
+    assert found.summary == "2 gateway processes run for live, one is wanted: pids %d, %d" % (GATEWAY, SECOND)
 
 
 # --- how it is restarted ---------------------------------------------------------------------------------------------
