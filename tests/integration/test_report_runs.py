@@ -48,6 +48,13 @@ def require_whole(desk: Desk, run: Run) -> None:
     assert not any(run.recap(name)["changed"] for name in suites if not run.host(name)["done"])
 
 
+def empty(desk: Desk) -> Path:
+    """A settings folder in which no gateway has ever run."""
+    folder = desk.folder / "none"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def test_the_report_of_a_sweep_over_a_healthy_a_broken_an_unreachable_and_an_unjudged_host(desk: Desk) -> None:
     desk.gateway()
     away = {"ansible_host": "127.0.0.1", "ansible_port": free_port(), "ansible_connection": "ssh"}
@@ -55,7 +62,7 @@ def test_the_report_of_a_sweep_over_a_healthy_a_broken_an_unreachable_and_an_unj
     unjudged["ansible_python_interpreter"] = "/no/such/python"
     inventory = hosts(
         healthy=local(ib_gateways=[desk.entry()]),
-        broken=local(ib_gateways=[{**desk.entry(), "port": free_port(), "config_dir": str(desk.folder / "none")}]),
+        broken=local(ib_gateways=[{**desk.entry(), "port": free_port(), "config_dir": str(empty(desk))}]),
         away={**away, "ib_gateways": [desk.entry()]},
         unjudged=unjudged,
     )
@@ -160,7 +167,7 @@ def test_without_a_terminal_progress_and_the_end_come_as_plain_lines(
 ) -> None:
     monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(PROJECT / "callback_plugins"))
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "ib_fleet_progress")
-    down = {**desk.entry(), "config_dir": str(desk.folder / "none")}
+    down = {**desk.entry(), "config_dir": str(empty(desk))}
     run = desk.play(SWEEP, "-v", inventory=hosts(**{f"desk{each}": local(ib_gateways=[down]) for each in range(5)}))
     lines = run.output.splitlines()
     assert "look: 5 of 5 hosts done, 5 not healthy" in lines
@@ -174,7 +181,7 @@ def test_without_a_terminal_progress_and_the_end_come_as_plain_lines(
 
 
 def test_on_a_terminal_a_bar_is_drawn_and_nothing_else_is_lost_or_broken(desk: Desk) -> None:
-    down = {**desk.entry(), "config_dir": str(desk.folder / "none")}
+    down = {**desk.entry(), "config_dir": str(empty(desk))}
     names = [f"desk{each}" for each in range(6)]
     (desk.folder / "inventory.json").write_text(
         json.dumps(hosts(**{name: local(ib_gateways=[down]) for name in names}))
