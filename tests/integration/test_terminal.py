@@ -109,7 +109,8 @@ def test_the_answer_of_the_doctor_too_is_as_wide_as_the_terminal(columns: str) -
     shown = on_a_terminal(f"{command} {problem}", columns).splitlines()
     answer = [re.sub(r"\x1b\[[0-9;]*m", "", row).rstrip() for row in shown]
     begin = next(number for number, row in enumerate(answer) if "could not be looked at" in row)
-    longest = max(map(len, answer[begin : answer.index("", begin)]))
+    told = [row for row in answer[begin : answer.index("", begin)] if "ansible-playbook" not in row]
+    longest = max(map(len, told))  # a command is never wrapped, so that it can be copied
     assert int(columns) - 30 < longest <= int(columns), answer
 
 
