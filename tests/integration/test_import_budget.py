@@ -80,8 +80,8 @@ STARTS = (
     "observe.way_out"
 )
 
-#: What each step of a plan costs, and the step that keeps the login.
-PLANS = "base.command_server decide.costs decide.soft_restart"
+#: What each step of a plan costs, which gateway is one too many, and the step that keeps the login.
+PLANS = "base.command_server decide.costs decide.soft_restart decide.surplus"
 
 _LOADED = """
 import json, sys
