@@ -56,7 +56,7 @@ class Desk:
         self.port = free_port()
         self.config_dir = folder / "jts"
         # One that is not there would look mistyped beside the gateway of a test that runs at the same time.
-        self.config_dir.mkdir(exist_ok=True)
+        self.config_dir.mkdir(parents=True, exist_ok=True)
         #: Gateways that an earlier look is said to have seen serve, as a look takes them.
         self.known_served: list[dict[str, int]] = []
         self._stack = stack
