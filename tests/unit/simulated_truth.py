@@ -41,7 +41,9 @@ def truth(host: SimHost, entry: Row) -> Truth:
         if each.server in gateways and each.server not in aside and each.state == "ESTABLISHED"
     ]
     guarded = [each for each in sessions if each.client is not None and PROTECTED in " ".join(each.client.argv)]
-    rivals = [each for each in gateways if each not in owners and each not in aside]
+    # One that still carries a script's session is never ended, so it stands beside the one that serves for as long.
+    carrying = [each.server for each in sessions if each.working]
+    rivals = [each for each in gateways if each not in owners and each not in aside and each not in carrying]
     serves = len(owners) == 1 and owners[0] in gateways and not rivals
     free = not any(each.working for each in sessions if each.server in owners)
     return Truth(
