@@ -413,9 +413,12 @@ def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[St
         return [_restart(entry, process, code, persists)]
     keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)
     needed = soft_restart.who_is_needed(entry, process)
-    reason = "only a new gateway process ends %s, and %s brings the next one%s" % (code, keeper, needed)
+    sure = not carriers[0].supervises
+    brings = "brings the next one" if sure else "may bring the next one"
+    reason = "only a new gateway process ends %s, and %s %s%s" % (code, keeper, brings, needed)
     end = Step(STOP_GATEWAY, entry.spec.name, targets.to_end(entry, process, "gateway"), reason, code, persists)
-    return [end, _start(entry, "%s ended with its gateway and brings none" % keeper, code, persists=True)]
+    brought = "ended with its gateway and brings none" if sure else "has not brought the next one"
+    return [end, _start(entry, "%s %s" % (keeper, brought), code, persists=True)]
 
 
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:

@@ -10,7 +10,7 @@ from typing import Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
-from ..base.host import Process
+from ..base.host import Keeper, Process
 from .context import Rule, RuleContext, process_info, span
 
 
@@ -119,7 +119,7 @@ def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
                 first.pid,
                 first.user,
                 span(first.age),
-                "may bring it, if that is one of its programs" if first.supervises else "is there to bring it",
+                _brings(first, context.spec.name),
             ),
             {
                 "keepers": [
@@ -128,6 +128,14 @@ def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
                 ]
             },
         )
+
+
+def _brings(keeper: Keeper, name: str) -> str:
+    if not keeper.supervises:
+        return "is there to bring it"
+    if name in keeper.last_of:
+        return "carried the last one and may bring the next"
+    return "may bring it, if that is one of its programs"
 
 
 def crash_loop(context: RuleContext) -> Iterator[Finding]:
