@@ -6,6 +6,8 @@ What it was seen to carry is the evidence. Nothing is started beside it before i
 from __future__ import annotations
 
 import json
+import shutil
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -126,3 +128,43 @@ def test_remediate_starts_none_beside_what_a_program_that_nothing_names_brings(d
     run = desk.play("remediate.yml", start_timeout=60)
     assert keeper.is_running() and len(desk.java()) == 1 and desk.java() != [java], run.output
     assert run.rc == 0, run.output
+
+
+#: As somebody has compiled it: what it runs stands in a file, or in itself.
+_COMPILED = """
+#include <unistd.h>
+static const char *const program = "%s";
+int main(void) { return program[0] == 0 || pause(); }
+"""
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a compiler")
+@pytest.mark.parametrize(
+    ("in_itself", "in_settings", "kept"),
+    [
+        ("/opt/ibc/scripts/ibcstart.sh", "", True),
+        ("/bin/date", "run = ibcalpha.ibc.IbcGateway\n", True),
+        ("x", "", False),
+    ],
+)
+def test_a_compiled_program_is_known_by_what_it_or_its_settings_would_run(
+    desk: Desk, in_itself: str, in_settings: str, kept: bool
+) -> None:
+    """Its gateway has ended by itself, and no run has seen it before."""
+    source, program, settings = desk.folder / "keep.c", desk.folder / "keepalive", desk.folder / "keep.conf"
+    source.write_text(_COMPILED % in_itself)
+    settings.write_text(in_settings)
+    subprocess.run(["cc", "-o", str(program), str(source)], check=True)
+    keeper = desk.bystander(str(program), "--settings=%s" % settings)
+    found = look(desk.entry())
+    pids = [each["pid"] for each in found["findings"][0]["evidence"].get("keepers", ())]
+    assert (keeper.pid in pids) is kept, found
+
+
+def test_a_loop_that_a_signal_has_stopped_is_told_with_what_lets_it_go_on(desk: Desk) -> None:
+    program = desk.folder / "start_ibgateway.sh"
+    program.write_text("#!/bin/sh\nwhile :; do sleep 300; ibcstart.sh; done\n")
+    keeper = desk.bystander("sh", str(program))
+    keeper.send_signal(signal.SIGSTOP)
+    until(lambda: psutil.Process(keeper.pid).status() == psutil.STATUS_STOPPED)
+    assert "`kill -CONT %d` lets it go on" % keeper.pid in look(desk.entry())["findings"][0]["summary"]

@@ -283,7 +283,7 @@ class Keeper(NamedTuple):
     gateways: pids of the gateways that it carries now. supervises: whether it may keep more than one. age: seconds.
     again: whether it may start the next gateway when one has ended; without that it only starts one while it is young.
     last_of: names of the entries whose gateway it carried when a repair ended that. unnamed: whether nothing but what
-    it carries, or carried, shows that it keeps anything.
+    it carries, or carried, shows that it keeps anything. stopped: whether a signal or a debugger has stopped it.
     """
 
     pid: int
@@ -298,6 +298,7 @@ class Keeper(NamedTuple):
     again: bool = True
     last_of: FrozenSet[str] = frozenset()
     unnamed: bool = False
+    stopped: bool = False
 
 
 class Visibility(NamedTuple):

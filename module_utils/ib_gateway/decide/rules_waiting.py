@@ -71,8 +71,8 @@ def login_pending(context: RuleContext) -> Iterator[Finding]:
         )
     for process in context.pending:
         yield findings.LOGIN_PENDING.found(
-            "gateway pid %d of %s has run for %s and never opened port %d: its login has not completed, most often "
-            "because it waits for a second factor or at its login window%s"
+            "gateway pid %d of %s has run for %s, and nothing shows that it has opened port %d: most often its login "
+            "waits for a second factor or at its login window%s"
             % (
                 process.pid,
                 context.spec.name,
@@ -131,6 +131,8 @@ def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
 
 
 def _brings(keeper: Keeper, name: str) -> str:
+    if keeper.stopped:
+        return "is to bring it, but is stopped by a signal: `kill -CONT %d` lets it go on" % keeper.pid
     if not keeper.supervises:
         return "is there to bring it"
     if name in keeper.last_of:

@@ -93,11 +93,19 @@ def _keepers(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...
     """What brings gateways, on a system that can be asked."""
     if not sys.platform.startswith("linux"):
         return ()
-    from ..lifecycle.environment import parents_of_ended
     from ..observe.keepers import keepers
 
     gateways = [process.pid for process in found.processes.values() if process.gateway]
-    return keepers(gateways, {spec.name: parents_of_ended(spec.name) for spec in specs})
+    return keepers(gateways, _ended([spec.name for spec in specs if spec.startable]))
+
+
+def _ended(names: Sequence[str]) -> Dict[str, Tuple[Tuple[int, int], ...]]:
+    """By entry, what its gateway ran below when a repair ended that."""
+    if not names:
+        return {}
+    from ..lifecycle.environment import parents_of_ended
+
+    return {name: parents_of_ended(name) for name in names}
 
 
 def _with_logins(entries: Sequence[Entry], snapshot: Snapshot, stopped: Collection[str]) -> Sequence[Entry]:

@@ -12,10 +12,11 @@ from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from ..base.classify import gateway_kind
 from ..base.command_line import is_shell, program_name, run_of
-from ..base.host import Keeper
+from ..base.host import STOPPED_STATES, Keeper
 from ..base.launchers import IBC_LOOP, MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of, repeats
 from ..base.redaction import redact_argv
 from . import processes
+from .named_files import keeper_by_files
 from .parents import SOURCES, above, script_run_by, text_of, unnamed
 
 #: Start what is due, whenever that is; that they are alive says nothing about a gateway. Nor do windows: what runs in
@@ -69,6 +70,8 @@ def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[K
         named = launcher is not None
         if launcher is None and (pid in started or names):
             launcher = unnamed(pid, argv)
+        if launcher is None and script_run_by(argv) is None and gateway_kind(argv) is None:
+            launcher, named = keeper_by_files(pid, argv), True
         if launcher is None or not launcher.keeps or launcher.name in _NO_KEEPERS:
             continue
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
@@ -88,6 +91,7 @@ def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[K
                 again=launcher.again is not False,
                 last_of=frozenset(name for name, ticks in names.items() if ticks == stat.started_ticks),
                 unnamed=not named,
+                stopped=stat.state in STOPPED_STATES,
             )
         )
     return tuple(sorted(found))
