@@ -292,6 +292,51 @@ def test_remediate_repairs_a_container_and_a_second_run_changes_nothing(containe
     assert desk.play("remediate.yml", inventory=hosts).recap()["changed"] == 0
 
 
+def hangs(inside: Container, entry: dict[str, Any]) -> None:
+    """From now on its gateway answers nobody."""
+    os.kill(inside.java(), signal.SIGUSR1)
+    until(lambda: first(look(entry, probe="always"))["verdict"] == "handshake_silent")
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        ("its unit is gone", "systemd"),
+        ("paused", "podman unpause"),
+        ("no such container", "has no container"),
+        ("its engine cannot be asked", "docker"),
+    ],
+)
+def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
+    container: Make, desk: Desk, reason: str, told: str
+) -> None:
+    """A run in check mode says the same as one in earnest, and both fail."""
+    inside = container(settings={"event": "hang"}).run(
+        *["--label=PODMAN_SYSTEMD_UNIT=gone.service"] * (told == "systemd")
+    )
+    entry, began, java = inside.entry(start_timeout=1), inside.started_at, inside.java()
+    hangs(inside, entry)
+    if reason == "paused":
+        podman("pause", inside.name)
+    elif reason != "its unit is gone":
+        name = inside.name if told == "docker" else inside.name + "-old"
+        entry["container"] = {"engine": told if told == "docker" else "podman", "name": name}
+    hosts = {"trading_hosts": {"hosts": {"desk": {**_local(), "ib_gateways": [entry]}}}}
+    try:
+        runs = [desk.play("remediate.yml", *options, inventory=hosts) for options in (["--check"], [])]
+        assert (inside.started_at, inside.java()) == (began, java)
+    finally:
+        if reason == "paused":
+            podman("unpause", inside.name)
+    for run in runs:
+        (gateway,) = run.host()["before"]["gateways"]
+        assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+        assert told in " ".join(gateway["plan"]["withheld"] + [each["summary"] for each in gateway["findings"]]), (
+            gateway
+        )
+        assert [each["action"] for each in gateway["plan"]["steps"] if each["action"] != "wait"] == []
+
+
 def _local() -> dict[str, Any]:
     from integration.desk import local
 

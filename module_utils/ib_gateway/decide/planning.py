@@ -130,7 +130,7 @@ def _steps(diagnosis: Diagnosis) -> Plan:
     entry, codes = diagnosis.entry, diagnosis.codes
     hopeless = _hopeless(diagnosis)
     if hopeless or entry.relay:
-        return Plan(withheld=(hopeless,) if hopeless else ())
+        return Plan(withheld=(hopeless, *_unknown_container(entry)) if hopeless else ())
     for fault, its_plan in ((findings.GATEWAY_FROZEN, _of_frozen), (findings.CONTAINER_LINK_DOWN, _of_link)):
         if fault.code in codes:
             return its_plan(entry)
@@ -168,6 +168,12 @@ def _hopeless(diagnosis: Diagnosis) -> Optional[str]:
     told = next((reason for code, reason in _NOTHING_HELPS.items() if code in codes), None)
     told = told or (_BEFORE_IT if _kept_from(diagnosis) else None)
     return told or (_behind_relay(diagnosis.entry, relay) if relay and codes else None)
+
+
+def _unknown_container(entry: Entry) -> Tuple[str, ...]:
+    """Where another program has the port, that may be the entry's own container under another name."""
+    why = entry.start_blocker if entry.spec.container is not None and not entry.processes else None
+    return ("%s could not be started: %s" % (entry.spec.name, why),) if why else ()
 
 
 def _kept_from(diagnosis: Diagnosis) -> bool:
