@@ -113,8 +113,12 @@ def lost_subscriptions(case: Case, table: Table) -> Iterator[Found]:
 
 
 def _subscriptions(case: Case, table: Table) -> List[ast.Call]:
-    """The calls that subscribe, unless one of them is in a loop that may go on over reconnections."""
+    """The calls that subscribe once, unless one of them is in a loop that may go on over reconnections.
+
+    What is called again and again may subscribe again when it finds that it has to.
+    """
     calls = [call for call in table.calls if _subscribes(case, table, call)]
+    calls = [call for call in calls if flow.runs_once(case.project, table, call)]
     return [] if any(isinstance(flow.loop(table, call), ast.While) for call in calls) else calls
 
 
@@ -125,9 +129,29 @@ def _subscribes(case: Case, table: Table, call: ast.Call) -> bool:
     if function.attr in ("reqHistoricalData", "reqHistoricalDataAsync"):
         kept = [keyword.value for keyword in call.keywords if keyword.arg == "keepUpToDate"]
         return any(value.constant is True for each in kept for value in case.values.constants(table, each))
-    if function.attr == "reqMktData" and _is_snapshot(call):
+    if function.attr == "reqMktData" and (_is_snapshot(call) or _is_looked_at_once(table, call)):
         return False
     return function.attr in SUBSCRIBING
+
+
+def _is_looked_at_once(table: Table, call: ast.Call) -> bool:
+    """Whether a function asks for a price, reads it, and drops it: it asks again each time it runs."""
+    parent = table.parents.get(call)
+    function = table.function(call)
+    if not isinstance(parent, ast.Assign) or function is None or len(parent.targets) != 1:
+        return False
+    name = getattr(parent.targets[0], "id", "")
+    if not name or table.scope(parent) is not table.scope_of(function):
+        return False
+    reads = [each for each in ast.walk(function) if getattr(each, "id", "") == name and _is_read(each)]
+    return bool(reads) and all(
+        isinstance(outer, ast.Attribute) and not outer.attr.endswith("Event")
+        for outer in (table.parents.get(each) for each in reads)
+    )
+
+
+def _is_read(node: ast.AST) -> bool:
+    return isinstance(getattr(node, "ctx", None), ast.Load)
 
 
 def _is_snapshot(call: ast.Call) -> bool:

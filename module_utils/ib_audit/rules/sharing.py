@@ -59,16 +59,16 @@ def _told(
             continue
         # That it happens is only certain of scripts that run now.
         running = [one for one in certain if one != path and one in active] if path in active else []
-        summary = "client id %d is also used by %s: whoever connects second is turned away" % (
+        summary = "client id %d%s is also used by %s: whoever connects second is turned away" % (
             number,
+            ", which is used where %s gives none," % value.what if value.what else "",
             ", ".join(others),
         )
         # Said where this script connects when both take the number from one shared place.
         own_place = value.table is connection.table
         place = (value.table, value.node) if own_place else (connection.table, connection.call)
-        yield found(
-            "shared_client_id", *place, summary, None if running and not value.what else WARNING, [at(connection)]
-        )
+        severity = None if running and not value.what else WARNING
+        yield found("shared_client_id", *place, summary, severity, [at(connection)])
 
 
 def _first_by_script(uses: List[Use]) -> Dict[str, str]:
@@ -132,7 +132,8 @@ def _only(case: Case, connection: Connection) -> Optional[int]:
 def _workers(case: Case, table: Table, call: ast.Call) -> List[ast.expr]:
     """What a call gives several workers to run."""
     names = case.project.dotted(table, call.func)
-    repeated = flow.loop(table, call) is not None or any(
+    loop = flow.loop(table, call)
+    repeated = (loop is not None and _at_once(table, call, loop)) or any(
         isinstance(outer, (ast.ListComp, ast.GeneratorExp, ast.SetComp)) for outer in table.ancestors(call)
     )
     if names & set(_STARTERS):
@@ -146,6 +147,51 @@ def _workers(case: Case, table: Table, call: ast.Call) -> List[ast.expr]:
         return []
     pools = {thing.dotted for thing in case.project.types(table, function.value)} & set(_POOLS)
     return call.args[:1] if pools and not _is_single(table, function.value) else []
+
+
+def _at_once(table: Table, call: ast.Call, loop: flow.Loop) -> bool:
+    """Whether what each turn of a loop starts may run beside what the turn before it started.
+
+    Not where a turn waits for its end, and not where it takes the place of another one, which has ended.
+    """
+    names = [
+        _name_of(target)
+        for outer in table.ancestors(call)
+        if isinstance(outer, ast.Assign) and outer.value is call
+        for target in outer.targets
+    ]
+    for name in filter(None, names):
+        calls = (each for statement in loop.body for each in flow.calls_in(statement))
+        if any(_ends(each, name) for each in calls):
+            return False
+        if isinstance(loop, ast.While) and not _is_handed_on(table, loop, name):
+            return False
+    return True
+
+
+def _ends(call: ast.Call, name: str) -> bool:
+    """Whether a call waits for the end of what a name stands for."""
+    function = call.func
+    return isinstance(function, ast.Attribute) and function.attr == "join" and _name_of(function.value) == name
+
+
+def _is_handed_on(table: Table, loop: flow.Loop, name: str) -> bool:
+    """Whether a turn keeps what it started, in a list or by giving it to a function."""
+    return any(
+        isinstance(node, (ast.Name, ast.Attribute))
+        and _name_of(node) == name
+        and isinstance(node.ctx, ast.Load)
+        and not isinstance(table.parents.get(node), ast.Attribute)
+        for statement in loop.body
+        for node in flow.below(statement)
+    )
+
+
+def _name_of(node: ast.AST) -> str:
+    """A name, or an attribute of a name such as self.worker; empty for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return "%s.%s" % (node.value.id, node.attr)
+    return str(getattr(node, "id", ""))
 
 
 def _is_single(table: Table, receiver: ast.expr) -> bool:
