@@ -88,9 +88,9 @@ def older(comparison: Optional[Comparison]) -> str:
 
 
 def changes(found: Mapping[str, Any]) -> Iterator[str]:
-    """What changed since the sweep it was compared with, how long what stays is open, who has an older sweep or was told.
+    """What changed since the sweep it was compared with, how long what stays is open, who has an older sweep.
 
-    found: what overview() returns.
+    Also what was told by notices. found: what overview() returns.
     """
     if any(found["changes"].values()):
         yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)

@@ -190,7 +190,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         return result
 
     def _notify(self, found: Mapping[str, Any], folder: Path, known: Mapping[str, Any]) -> notify.Sent:
-        """Tells who wants to be told. The addresses are secret, so they are read here and are no argument of the task."""
+        """Tells who wants to be told. Addresses are secret: they are read here and are no argument of the task."""
         role = "ib_fleet_report_notify_"
         addresses, least = (self._templar.template(known.get(role + each)) for each in ("urls", "on"))
         return notify.tell(found, folder, addresses, least or "unhealthy")

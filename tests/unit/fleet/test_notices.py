@@ -132,7 +132,10 @@ def test_without_an_address_nothing_is_read_and_nothing_written(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("addresses", "least", "says"),
-    [("json://x", "unhealthy", "ib_notify_urls is no list"), (["json://x"], "sometimes", "ib_notify_on is 'sometimes'")],
+    [
+        ("json://x", "unhealthy", "ib_notify_urls is no list"),
+        (["json://x"], "sometimes", "ib_notify_on is 'sometimes'"),
+    ],
 )
 def test_options_that_make_no_sense_are_named(tmp_path: Path, addresses: Any, least: str, says: str) -> None:
     found = notify.tell(sweep(look(DOWN)), tmp_path, addresses, least)
