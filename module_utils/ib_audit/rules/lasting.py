@@ -55,11 +55,21 @@ def _runs_forever(case: Case, table: Table, call: ast.Call) -> bool:
     if function.attr == "run_forever" or (function.attr == "run" and not call.args):
         classes = client_classes(case.project, table, function.value)
         named = case.project.dotted(table, function) & _FOREVER
-        return function.attr == "run_forever" or bool(named) or bool(classes & {"ib_insync.IB", "ib_async.IB"})
+        if function.attr == "run_forever":
+            return not _is_stopped(table, function.value)
+        return bool(named) or bool(classes & {"ib_insync.IB", "ib_async.IB"})
     if function.attr not in _WAITS or not client_classes(case.project, table, function.value):
         return False
     loop = flow.loop(table, call)
     return isinstance(loop, ast.While) and _is_true(loop.test) and not _leaves(loop)
+
+
+def _is_stopped(table: Table, loop: ast.expr) -> bool:
+    """Whether a script stops an event loop of that name itself: then it ends when it wants to."""
+    name = getattr(loop, "attr", getattr(loop, "id", ""))
+    stops = (call.func for call in table.calls if getattr(call.func, "attr", "") == "stop")
+    stopped = [getattr(function, "value", None) for function in stops]
+    return any(getattr(each, "attr", getattr(each, "id", None)) == name for each in stopped)
 
 
 def _is_true(test: ast.expr) -> bool:

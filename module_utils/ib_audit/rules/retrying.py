@@ -63,7 +63,7 @@ def client_ids_in_turn(case: Case, table: Table) -> Iterator[Found]:
         given = connection.arguments.get("clientId")
         if loop in seen or given is None or connection.call is not call:
             continue
-        if _is_of_loop(table, given.expression, loop) and goes_on(case, table, connection, call, loop) and _ends(loop):
+        if _is_of_loop(table, given.expression, loop) and goes_on(case, table, connection, call, loop) and ends(loop):
             seen.add(loop)
             summary = "one client id after another is tried until one is free: sessions that hang are hidden that way"
             yield found("client_ids_in_turn", table, given.expression, summary)
@@ -73,7 +73,7 @@ def connect_each_turn(case: Case, table: Table) -> Iterator[Found]:
     """A loop that opens a connection of its own in each turn and closes none."""
     seen: Set[ast.AST] = set()
     for connection, call, loop in turns(case, table):
-        if loop in seen or connection.library == OFFICIAL or _ends(loop) or not _is_new(case, connection, loop):
+        if loop in seen or connection.library == OFFICIAL or ends(loop) or not _is_new(case, connection, loop):
             continue
         if _is_kept(connection) or _closes(case, table, loop):
             continue
@@ -162,10 +162,15 @@ def _asks(loop: flow.Loop) -> bool:
     )
 
 
-def _ends(loop: flow.Loop) -> bool:
+def ends(loop: flow.Loop) -> bool:
     """Whether the loop is left from its body, or when it is connected: then it only goes on until it is."""
     inner = [each for statement in loop.body for each in flow.below(statement)]
-    return _asks(loop) or any(isinstance(each, (ast.Break, ast.Return)) for each in inner)
+    return _asks(loop) or any(isinstance(each, (ast.Break, ast.Return)) or _exits(each) for each in inner)
+
+
+def _exits(node: ast.AST) -> bool:
+    function = getattr(node, "func", None)
+    return getattr(function, "attr", getattr(function, "id", "")) in ("exit", "_exit")
 
 
 def _leaves(body: List[ast.stmt]) -> bool:
@@ -175,11 +180,7 @@ def _leaves(body: List[ast.stmt]) -> bool:
             return True
         if isinstance(statement, ast.If) and statement.orelse and _leaves(statement.body) and _leaves(statement.orelse):
             return True
-        function = getattr(getattr(statement, "value", None), "func", None)
-        if isinstance(statement, ast.Expr) and getattr(function, "attr", getattr(function, "id", "")) in (
-            "exit",
-            "_exit",
-        ):
+        if isinstance(statement, ast.Expr) and _exits(statement.value):
             return True
     return False
 
