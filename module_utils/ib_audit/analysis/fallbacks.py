@@ -94,9 +94,9 @@ def _destination(flags: List[str]) -> str:
 
 def is_given(project: Project, table: Table, node: ast.expr) -> bool:
     """Whether an expression is an argument of the command line: sys.argv[1], int(sys.argv[1])."""
-    return any(
-        isinstance(each, ast.Subscript) and "sys.argv" in project.dotted(table, each.value) for each in ast.walk(node)
-    )
+    if isinstance(node, ast.Call) and len(node.args) == 1:
+        node = node.args[0]
+    return isinstance(node, ast.Subscript) and "sys.argv" in project.dotted(table, node.value)
 
 
 def keys(node: ast.AST) -> List[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from typing import Dict, FrozenSet, Iterator, List, Set, Tuple
 
 from ..analysis import flow
@@ -265,18 +266,26 @@ def _is_before_all_else(case: Case, table: Table, node: Function, call: ast.Call
     """Whether a call stands in the coroutine that a script starts with, before its first await: nothing runs yet."""
     if not isinstance(node, ast.AsyncFunctionDef) or any(one.blocking for one in case.of(table)):
         return False
-    place = (call.lineno, call.col_offset)
-    for statement in node.body:
-        for each in flow.below(statement):
-            awaits = isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
-            if awaits and (getattr(each, "lineno", 0), getattr(each, "col_offset", 0)) < place:
-                return False
+    first = case.project.questions.answer(("first await", node), lambda: _first_await(node), (0, 0))
+    if first < (call.lineno, call.col_offset):
+        return False
     sites = case.project.sites(node)
     return bool(sites) and all(
         isinstance(home.parents.get(site), ast.Call)
         and getattr(getattr(home.parents.get(site), "func", None), "attr", "") in _STARTS
         for home, site in sites
     )
+
+
+def _first_await(node: ast.AsyncFunctionDef) -> Tuple[int, int]:
+    """Where a coroutine first lets others run; behind its end where it never does."""
+    places = [
+        (each.lineno, each.col_offset)
+        for statement in node.body
+        for each in flow.below(statement)
+        if isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
+    ]
+    return min(places, default=(sys.maxsize, 0))
 
 
 def _runs_loop(case: Case, table: Table, call: ast.Call) -> bool:

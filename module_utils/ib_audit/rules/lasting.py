@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Iterator, List
+from typing import Dict, Iterator, List
 
 from ..analysis import flow
 from ..analysis.connections import client_classes
@@ -139,12 +139,12 @@ def _subscribes(case: Case, table: Table, call: ast.Call) -> bool:
     if function.attr in ("reqHistoricalData", "reqHistoricalDataAsync"):
         kept = [keyword.value for keyword in call.keywords if keyword.arg == "keepUpToDate"]
         return any(value.constant is True for each in kept for value in case.values.constants(table, each))
-    if function.attr == "reqMktData" and (_is_snapshot(call) or _is_looked_at_once(table, call)):
+    if function.attr == "reqMktData" and (_is_snapshot(call) or _is_looked_at_once(case, table, call)):
         return False
     return function.attr in SUBSCRIBING
 
 
-def _is_looked_at_once(table: Table, call: ast.Call) -> bool:
+def _is_looked_at_once(case: Case, table: Table, call: ast.Call) -> bool:
     """Whether a function asks for a price, reads it, and drops it: it asks again each time it runs."""
     parent = table.parents.get(call)
     function = table.function(call)
@@ -153,15 +153,21 @@ def _is_looked_at_once(table: Table, call: ast.Call) -> bool:
     name = getattr(parent.targets[0], "id", "")
     if not name or table.scope(parent) is not table.scope_of(function):
         return False
-    reads = [each for each in ast.walk(function) if getattr(each, "id", "") == name and _is_read(each)]
-    return bool(reads) and all(
-        isinstance(outer, ast.Attribute) and not outer.attr.endswith("Event")
-        for outer in (table.parents.get(each) for each in reads)
+    nothing: Dict[str, bool] = {}
+    return case.project.questions.answer(("read", function), lambda: _only_read(table, function), nothing).get(
+        name, False
     )
 
 
-def _is_read(node: ast.AST) -> bool:
-    return isinstance(getattr(node, "ctx", None), ast.Load)
+def _only_read(table: Table, function: ast.AST) -> Dict[str, bool]:
+    """By name, for those that a function reads: whether it only asks for attributes of it that are no events."""
+    found_names: Dict[str, bool] = {}
+    for each in ast.walk(function):
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
+            outer = table.parents.get(each)
+            plain = isinstance(outer, ast.Attribute) and not outer.attr.endswith("Event")
+            found_names[each.id] = plain and found_names.get(each.id, True)
+    return found_names
 
 
 def _is_snapshot(call: ast.Call) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 from ..analysis import flow
 from ..analysis.connections import Connection, client_classes
@@ -129,7 +129,7 @@ def _runs_at_the_end(case: Case, table: Table, function: ast.AST, statement: ast
     """Whether a statement of a function runs when its object, or the server it belongs to, ends."""
     if getattr(function, "name", "") in _LEAVING or _at_shutdown(function):
         return True
-    return _is_after_yield(function, statement) and _is_lifespan(case, table, function)
+    return _is_after_yield(case, function, statement) and _is_lifespan(case, table, function)
 
 
 def _at_shutdown(function: ast.AST) -> bool:
@@ -142,11 +142,19 @@ def _at_shutdown(function: ast.AST) -> bool:
     return False
 
 
-def _is_after_yield(function: ast.AST, statement: ast.AST) -> bool:
+def _is_after_yield(case: Case, function: ast.AST, statement: ast.AST) -> bool:
     """Whether a statement of a function comes after its yield; statement: one of its body."""
+    body = getattr(function, "body", [])
+    first = case.project.questions.answer(("first yield", function), lambda: _first_yield(function), None)
+    return (
+        first is not None and isinstance(body, list) and statement in body and first < getattr(statement, "lineno", 0)
+    )
+
+
+def _first_yield(function: ast.AST) -> Optional[int]:
     body: List[ast.stmt] = getattr(function, "body", [])
-    before = body[: body.index(statement)] if isinstance(body, list) and statement in body else []
-    return any(isinstance(each, ast.Yield) for one in before for each in flow.below(one))
+    lines = [each.lineno for one in body for each in flow.below(one) if isinstance(each, ast.Yield)]
+    return min(lines, default=None)
 
 
 def _is_lifespan(case: Case, table: Table, function: ast.AST) -> bool:

@@ -132,59 +132,48 @@ def _only(case: Case, connection: Connection) -> Optional[int]:
 def _workers(case: Case, table: Table, call: ast.Call) -> List[ast.expr]:
     """What a call gives several workers to run."""
     names = case.project.dotted(table, call.func)
-    loop = flow.loop(table, call)
-    repeated = (loop is not None and _at_once(table, call, loop)) or any(
-        isinstance(outer, (ast.ListComp, ast.GeneratorExp, ast.SetComp)) for outer in table.ancestors(call)
-    )
     if names & set(_STARTERS):
         targets = [keyword.value for keyword in call.keywords if keyword.arg == "target"]
         given = targets or (call.args[:1] if "joblib.delayed" in names else [])
-        return given if repeated or "joblib.delayed" in names else []
+        return given if "joblib.delayed" in names or _is_repeated(case, table, call) else []
     function = call.func
     if not isinstance(function, ast.Attribute) or function.attr not in _GIVERS or not call.args:
         return []
-    if function.attr not in _MAPS and not repeated:
+    if function.attr not in _MAPS and not _is_repeated(case, table, call):
         return []
     pools = {thing.dotted for thing in case.project.types(table, function.value)} & set(_POOLS)
     return call.args[:1] if pools and not _is_single(table, function.value) else []
 
 
-def _at_once(table: Table, call: ast.Call, loop: flow.Loop) -> bool:
-    """Whether what each turn of a loop starts may run beside what the turn before it started.
-
-    Not where a turn waits for its end, and not where it takes the place of another one, which has ended.
-    """
-    names = [
-        _name_of(target)
-        for outer in table.ancestors(call)
-        if isinstance(outer, ast.Assign) and outer.value is call
-        for target in outer.targets
-    ]
-    for name in filter(None, names):
-        calls = (each for statement in loop.body for each in flow.calls_in(statement))
-        if any(_ends(each, name) for each in calls):
-            return False
-        if isinstance(loop, ast.While) and not _is_handed_on(table, loop, name):
-            return False
-    return True
+def _is_repeated(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether a call is made several times, and what it starts then may run beside what it started before."""
+    loop = flow.loop(table, call)
+    if loop is not None and _at_once(case, table, call, loop):
+        return True
+    return any(isinstance(outer, (ast.ListComp, ast.GeneratorExp, ast.SetComp)) for outer in table.ancestors(call))
 
 
-def _ends(call: ast.Call, name: str) -> bool:
-    """Whether a call waits for the end of what a name stands for."""
-    function = call.func
-    return isinstance(function, ast.Attribute) and function.attr == "join" and _name_of(function.value) == name
+def _at_once(case: Case, table: Table, call: ast.Call, loop: flow.Loop) -> bool:
+    """Not where a turn waits for its end, and not where it takes the place of another one, which has ended."""
+    outer = table.parents.get(call)
+    names = [_name_of(target) for target in outer.targets] if isinstance(outer, ast.Assign) else []
+    nothing: Tuple[FrozenSet[str], FrozenSet[str]] = (frozenset(), frozenset())
+    ended, kept = case.project.questions.answer(("workers of", loop), lambda: _ended_and_kept(table, loop), nothing)
+    given = set(filter(None, names))
+    return not given & ended and (not isinstance(loop, ast.While) or given <= kept)
 
 
-def _is_handed_on(table: Table, loop: flow.Loop, name: str) -> bool:
-    """Whether a turn keeps what it started, in a list or by giving it to a function."""
-    return any(
-        isinstance(node, (ast.Name, ast.Attribute))
-        and _name_of(node) == name
-        and isinstance(node.ctx, ast.Load)
-        and not isinstance(table.parents.get(node), ast.Attribute)
-        for statement in loop.body
-        for node in flow.below(statement)
-    )
+def _ended_and_kept(table: Table, loop: flow.Loop) -> Tuple[FrozenSet[str], FrozenSet[str]]:
+    """(names whose join() a turn of a loop waits for, names that it hands on, to a list or a function)."""
+    ended: Set[str] = set()
+    kept: Set[str] = set()
+    for node in (each for statement in loop.body for each in flow.below(statement)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join":
+            ended.add(_name_of(node.func.value))
+        loaded = isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)
+        if loaded and not isinstance(table.parents.get(node), ast.Attribute):
+            kept.add(_name_of(node))
+    return frozenset(ended), frozenset(kept)
 
 
 def _name_of(node: ast.AST) -> str:
