@@ -156,7 +156,25 @@ def examine(
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
+    if any(each.codes for each in found):
+        snapshot, found = _with_unix_relays(specs, snapshot, found, hints.reset_window)
     return snapshot, _with_starts(found, snapshot, hints), undeclared
+
+
+def _with_unix_relays(
+    specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
+) -> Tuple[Snapshot, List[Diagnosis]]:
+    """The same with the relays between UNIX sockets and API ports told apart from scripts: nobody may end them."""
+    if not snapshot.connections or not sys.platform.startswith("linux"):
+        return snapshot, found
+    from ..observe.unix_relays import with_unix_relays  # most looks find nothing, and do not load it
+
+    told = with_unix_relays(snapshot)
+    if told is snapshot:
+        return snapshot, found
+    clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
+    entries = [each.entry._replace(clients=clients[each.entry.spec.name]) for each in found]
+    return told, [diagnose(entry, told, each.probe, reset_window) for entry, each in zip(entries, found)]
 
 
 def _probed(
