@@ -92,8 +92,7 @@ class Container:
     """One container with gateways in it.
 
     modes: of its gateways. relays: whether socat stands in front of each. network: of the engine's networks, or host.
-    keeps_on: whether its first process outlives its gateways, as most images' do. Published are the ports that
-    `ports` gives by mode.
+    uid: the account that all of it runs as inside. Published are the ports that `ports` gives by mode.
     """
 
     def __init__(
@@ -105,6 +104,7 @@ class Container:
         network: str = "podman",
         published: bool = True,
         engine: str = "podman",
+        uid: int = 0,
         **gateway: Any,
     ) -> None:
         self.folder = folder
@@ -113,7 +113,7 @@ class Container:
         self.modes = modes
         self.ports = {mode: free_port() for mode in modes}
         self._relays, self._network, self._published = relays, network, published
-        self._gateway = gateway
+        self._gateway, self._uid = gateway, uid
         folder.mkdir(parents=True)
         self._root()
         stack.callback(ask, engine, "rm", "--force", self.name, check=False)
@@ -122,6 +122,7 @@ class Container:
         root = self.folder / "root"
         for name in ("usr", "proc", "sys", "dev", "etc", "tmp", "run", "var"):
             (root / name).mkdir(parents=True)
+        (root / "tmp").chmod(0o1777)
         for name in ("bin", "sbin", "lib", "lib64"):
             if Path("/usr", name).exists():
                 (root / name).symlink_to("usr/" + name)
@@ -174,6 +175,9 @@ class Container:
             port, relay = self.inside(mode)
             publish += ["--publish", f"127.0.0.1:{self.ports[mode]}:{relay if self._relays else port}"]
         script = self.script()
+        for gateway in self.gateways.values() if self._uid else ():
+            for each in (gateway.folder, *gateway.folder.rglob("*")):
+                os.chown(each, self._uid, self._uid, follow_symlinks=False)
         mounts = {"/usr": "ro", str(PROJECT): "ro", str(self.folder): "rw"}
         for home in {sys.base_prefix, os.path.realpath(sys.prefix)} - {"/usr"}:
             mounts[home] = "ro"
@@ -183,7 +187,7 @@ class Container:
         ask(
             self.engine,
             *("run", "--detach", "--name", self.name, "--label", f"{LABEL}={os.getpid()}", "--network", self._network),
-            *("--stop-timeout", "2", *publish, *options, *root, "bash", str(script)),
+            *("--user", str(self._uid), "--stop-timeout", "2", *publish, *options, *root, "bash", str(script)),
         )
         self.until_up()
         return self
