@@ -313,8 +313,8 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
         )
     if any(process.pid == 1 or process.own_run for process in entry.processes):
         return (
-            "%s is not %s: the container of this run may end with it. Restart that from its host, by its engine or by a "
-            "run there with an entry that has key container" % (name, what)
+            "%s is not %s: the container of this run may end with it. Restart that from its host, by its engine or by "
+            "a run there with an entry that has key container" % (name, what)
         )
     contained = [each for each in entry.processes if each.pid in entry.contained and not entry.carried(each)]
     if contained:

@@ -9,6 +9,7 @@ from typing import Callable, FrozenSet, List, Optional, Sequence
 from ..base import classify
 from ..base.container import ContainerState
 from ..base.redaction import redact_argv
+from ..base.spec import GatewaySpec
 from ..base.unit import UnitMember, UnitState
 from ..observe import processes
 from . import engine, systemctl
@@ -29,7 +30,10 @@ class Container(Lifecycle):
     def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
         """One call to the engine for each container."""
         states = engine.states_of([one.spec for one in asked])
-        return [_start_check(states[one.spec.name], one.process is not None) for one in asked]
+        return [
+            _start_check(states[one.spec.name], one.process is not None or _young(states[one.spec.name], one.spec))
+            for one in asked
+        ]
 
     def carries(self, pid: int) -> bool:
         state = engine.state_of(self.spec)
@@ -80,8 +84,15 @@ class Container(Lifecycle):
         return Started(None, log)
 
 
+def _young(state: ContainerState, spec: GatewaySpec) -> bool:
+    """Whether a container has come up so lately that what brings its gateway is still at work."""
+    stat = processes.read_stat(state.pid) if state.running else None
+    age = None if stat is None else processes.uptime() - stat.started_ticks / os.sysconf("SC_CLK_TCK")
+    return age is not None and age < spec.start_timeout
+
+
 def _start_check(state: ContainerState, carries: bool) -> StartCheck:
-    """carries: whether the entry's gateway lives in it."""
+    """carries: whether the entry's gateway lives in it, or may be about to."""
     told = None if state.error and state.exists else state.as_unit(carries)
     return StartCheck(_blocker(state), told, tuple(_members(state)))
 
