@@ -208,22 +208,26 @@ class Container:
 
     def start(self, *options: str) -> None:
         """Starts it."""
-        publish: list[str] = []
+        self.ask(
+            *("run", "--detach", "--name", self.name, "--label", f"{LABEL}={os.getpid()}", "--network", self._network),
+            *("--user", str(self._uid), "--stop-timeout", "2", *options, *self.made_of()),
+        )
+
+    def made_of(self) -> list[str]:
+        """The ports that are published, the folders that it sees, its image and what that runs."""
+        found: list[str] = []
         for mode in self.modes if self._published and self._network != "host" else ():
             port, relay = self.inside(mode)
-            publish += ["--publish", f"127.0.0.1:{self.ports[mode]}:{relay if self._relays else port}"]
+            found += ["--publish", f"127.0.0.1:{self.ports[mode]}:{relay if self._relays else port}"]
         script = self.script()
         self._give(self._root_is, self.folder / "root")
         for gateway in self.gateways.values():
             self._give(self._root_is + self._uid, gateway.folder)
-        publish += ["--volume", f"{self.folder}:{self.folder}:rw"]
+        found += ["--volume", f"{self.folder}:{self.folder}:rw"]
         for source, path in self._programs().items():
-            publish += ["--volume", f"{source}:{path}:ro"]
+            found += ["--volume", f"{source}:{path}:ro"]
         root = ["--rootfs", str(self.folder / "root")] if self.engine == "podman" else [self._image()]
-        self.ask(
-            *("run", "--detach", "--name", self.name, "--label", f"{LABEL}={os.getpid()}", "--network", self._network),
-            *("--user", str(self._uid), "--stop-timeout", "2", *publish, *options, *root, "bash", str(script)),
-        )
+        return [*found, *root, "bash", str(script)]
 
     def until_up(self) -> None:
         """Waits until all of its gateways serve."""
