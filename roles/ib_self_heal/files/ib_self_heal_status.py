@@ -36,7 +36,6 @@ def write(folder: str, every: int, what: str) -> None:
         os.unlink(temporary)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        os.fchmod(descriptor, 0o600)
         file.write(text)
         file.flush()
         os.fsync(descriptor)
@@ -45,6 +44,7 @@ def write(folder: str, every: int, what: str) -> None:
 
 def main(words: List[str]) -> int:
     """The command line."""
+    os.umask(0o077)  # also for folders above, which no other account may write to
     folder, every, *more = words
     write(folder, int(every), more[0] if more else result(os.environ))
     return 0
