@@ -14,8 +14,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ...ib_gateway.base.probe import STAGES
-from ..document.changes import Comparison
 from ..document import self_healing
+from ..document.changes import Comparison
 from ..document.fleet_document import KIND_AUDIT, STATUSES
 from ..document.text import visible
 from ..store.history import Point

@@ -1,4 +1,4 @@
-"""Whether a host heals itself, and when it last looked: from the file that its own timer's service writes. Reading only.
+"""Whether a host heals itself, and when it last looked: from the record that its own service writes. Reading only.
 
 `{"v":1,"at":"2026-11-22T18:00:00Z","every":360,"result":"healthy"}`, beside the journal. The role ib_self_heal writes
 it when it installs the timer, then the service after each of its runs. No file: the host does not heal itself. A file

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes down that this host has looked at its gateways, and what came of it, for a sweep to read.
 
-ib_self_heal_status.py FOLDER EVERY [RESULT]: writes self-heal.json in the folder of the repairs' journal. Without RESULT
-systemd's SERVICE_RESULT and EXIT_STATUS say how the run ended. Needs Python 3.8 or newer and nothing else.
+ib_self_heal_status.py FOLDER EVERY [RESULT]: writes self-heal.json in the folder of the repairs' journal. Without
+RESULT systemd's SERVICE_RESULT and EXIT_STATUS say how the run ended. Needs Python 3.8 or newer and nothing else.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def test_a_clock_that_was_set_back_makes_nobody_overdue() -> None:
     ],
 )
 def test_a_record_that_says_something_else_is_refused(wrong: Dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"does not say|no time"):
         parsed(**wrong)
 
 
