@@ -35,8 +35,15 @@ def read_status(state_dir: str) -> Dict[str, Any]:
 
 
 def _empty() -> Dict[str, Any]:
-    nothing = {"paused": None, "latched": [], "unfinished": [], "lease": None, "self_heal": None}
-    return {"journal": ABSENT, "note": "", **nothing}
+    return {
+        "journal": ABSENT,
+        "note": "",
+        "paused": None,
+        "latched": [],
+        "unfinished": [],
+        "lease": None,
+        "self_heal": None,
+    }
 
 
 def _read(folder: Folder, found: Dict[str, Any]) -> None:
