@@ -32,8 +32,8 @@ def command(folder: Path, **options: Any) -> List[str]:
         "__ib_self_heal_bin": str(Path(sys.executable).parent),
         "__ib_self_heal_project": str(folder / "project"),
     }
-    found: List[str] = jinja2.nativetypes.NativeEnvironment().from_string(text).render(**known, **options)
-    return found
+    found: Any = jinja2.nativetypes.NativeEnvironment().from_string(text).render(**known, **options)
+    return [str(word) for word in found]
 
 
 def repository(folder: Path) -> str:
