@@ -70,6 +70,7 @@ types: $(DEV_STAMP)
 	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench collection
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 	$(BIN)/mypy roles/ib_live_probe/files/ib_gateway_probe.py
+	$(BIN)/mypy roles/ib_self_heal/files/ib_self_heal_status.py roles/ib_self_heal/files/ib_self_heal_pack.py
 	$(BIN)/mypy roles/ib_live_probe/package/assemble.py
 	$(BIN)/mypy roles/ib_client_kit/package/ib_connect roles/ib_client_kit/package/assemble.py
 
@@ -89,8 +90,9 @@ merge-reports: folder $(STAMP)
 
 # The page is tested in a real browser, a look's system calls are counted, and gateways live in containers. Where the
 # programs for it are missing, root installs Debian's; others are told.
-PROGRAMS := chromium chromedriver strace podman runc socat iptables
-PACKAGES := chromium chromium-driver strace podman runc netavark aardvark-dns socat iptables
+PROGRAMS := chromium chromedriver strace podman runc socat iptables ip slirp4netns newuidmap systemctl
+PACKAGES := chromium chromium-driver strace podman runc netavark aardvark-dns socat iptables iproute2 slirp4netns uidmap \
+  systemd
 programs:
 	@for each in $(PROGRAMS); do command -v $$each >/dev/null || missing=yes; done; \
 	  if [ -z "$$missing" ]; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -15,11 +15,12 @@ from ansible.module_utils.ib_gateway.api.dialogue import Dialogue
 from ansible.module_utils.ib_gateway.api.farms import Farms
 from ansible.module_utils.ib_gateway.base import classify, command_line, ibc_words, installation, launchers, redaction
 from ansible.module_utils.ib_gateway.base.probe import FULL
-from ansible.module_utils.ib_gateway.lifecycle import ibc, program, systemctl
+from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
 from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, sockets, unix_relays
-from ansible.module_utils.ib_gateway.state import journal, lease, pause, records
+from ansible.module_utils.ib_gateway.state import journal, lease, pause, records, self_heal
 from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, SYNCED, TIME, notice, proto_frame, raw_frame
 from unit.facts import gateway, script
+from unit.lifecycle.test_engine import DOCKER, PODMAN
 from unit.observe.test_sockets import SEQUENCE, attribute, diag, message
 from unit.repair_records import record
 
@@ -43,6 +44,11 @@ def over_text(call: Callable[[str], object]) -> Callable[[bytes], object]:
 
     parse.__name__ = getattr(call, "__name__", "parse")
     return parse
+
+
+def self_heal_record(data: bytes) -> None:
+    """A host's record of its own runs, read at some moment."""
+    assert self_heal.parse(data, 1e9)["result"] in self_heal.RESULTS
 
 
 # --- the peer on the port --------------------------------------------------------------------------------------------
@@ -258,6 +264,19 @@ def properties(data: bytes) -> None:
     systemctl._properties(found)
 
 
+def one_container(data: bytes) -> None:
+    """What an engine says of a container, whose labels and name its image and its maker have written."""
+    engine.parse("podman", "ib", None, text(data))
+
+
+def of_service(data: bytes) -> None:
+    """What it says of the containers of a compose service."""
+    engine.only_one("docker", "of compose service live", text(data))
+
+
+_ENGINES = tuple(json.dumps([{**each, "Name": "/ib"}]).encode() for each in (PODMAN, DOCKER))
+
+
 def words(*argv: str) -> bytes:
     """A command line as the kernel has it."""
     return b"".join(os.fsencode(each) + b"\0" for each in argv)
@@ -388,6 +407,7 @@ _JOURNAL = b"".join(
 _LINES = tuple(_JOURNAL.splitlines())
 _LEASE = b'{"run": "r1", "by": "me", "since": "2026-11-22T18:00:00Z", "boot_id": "b", "boottime": 5.5, "seconds": 60}'
 _PAUSE = b'{"reason": "upgrade", "until": "2026-11-22T18:00:00+01:00"}'
+_SELF_HEAL = b'{"v": 1, "at": "2026-11-22T18:00:00Z", "every": 330, "result": "healthy"}'
 _LOG = (
     b"2026-11-29 09:18:03:123 IBC: Starting session: will exit if login dialog is not displayed within 60 seconds\n"
     b"2026-11-29 09:18:09:001 IBC: Second Factor Authentication initiated\n"
@@ -404,8 +424,10 @@ WRITTEN = (
         most=1 << 18,
         endless=tuple(repeated(each) for each in (b"2026-11-29 09:18:03:123 IBC: ", b'{"log":', b" ", b"a |", b"\n")),
     ),
+    Parser("container engine", (one_container, of_service), _ENGINES, (engine.EngineError,)),
     Parser("journal line", (journal_lines, signed_lines), _LINES, REFUSALS, most=records.LONGEST),
     Parser("journal", (whole_journal,), (_JOURNAL,), (journal.JournalUnusable,), most=1 << 18),
+    Parser("self_heal", (self_heal_record,), (_SELF_HEAL,), REFUSALS, most=1 << 12),
     Parser("lease", (lease._parse,), (_LEASE,), REFUSALS, most=1 << 14),
     Parser("pause", (pause._parse,), (_PAUSE,), REFUSALS, most=1 << 14),
 )
