@@ -156,13 +156,14 @@ def _by_arguments(words: Sequence[str], name: str, depth: int) -> Optional[Launc
     """A program that nobody knows, and whose arguments are a gateway's command: it may run that again and again."""
     if name in _READERS:
         return None
-    for start in range(1, min(len(words), _MOST_WORDS)):
-        command = words[start:]
-        if is_java(command[0]) or _IBC_SCRIPT.match(basename(command[0])):
-            found = _starting(command, depth - 1)
-            if found is not None:
-                return found._replace(kind=SUPERVISOR, name=redact_argv([name])[0], again=True)
-    return None
+    begins = (place for place, word in enumerate(words[1:_MOST_WORDS], 1) if _begins_gateway(word))
+    start = next(begins, None)
+    found = _starting(words[start:], depth - 1) if start is not None else None
+    return found and found._replace(kind=SUPERVISOR, name=redact_argv([name])[0], again=True)
+
+
+def _begins_gateway(word: str) -> bool:
+    return is_java(word) or _IBC_SCRIPT.match(basename(word)) is not None
 
 
 def _of_gateway(argv: Sequence[str], name: str) -> Optional[Launcher]:
