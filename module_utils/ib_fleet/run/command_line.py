@@ -10,11 +10,12 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible import constants
 from ansible.parsing.splitter import parse_kv
 
 #: Those that a next command sets itself, that hold for one run only, or that may hold a secret.
@@ -25,7 +26,9 @@ _SWITCHES = {
     "ask_pass": "--ask-pass",
     "ask_vault_pass": "--ask-vault-pass",
 }
-_TEXTS = {"remote_user": "--user", "private_key_file": "--private-key"}
+_TEXTS = {"remote_user": "--user", "private_key_file": "--private-key", "become_user": "--become-user"}
+#: What has a default of Ansible's own, which is not repeated: its setting, and its option.
+_SET = {"become_method": ("DEFAULT_BECOME_METHOD", "--become-method")}
 #: Of a checkout. An installed collection's commands name no file, so there it is not needed.
 _PROJECT = Path(__file__).resolve().parents[3]
 
@@ -63,10 +66,52 @@ def options(given: Mapping[str, Any], configured: Sequence[str] = (), here: str 
     paths = [_from(here, str(each)) for each in given.get("inventory") or configured]
     sources = [f"-i {shlex.quote(each)}" for each in paths] or ["-i INVENTORY"]
     found = [word for key, word in _SWITCHES.items() if given.get(key)]
-    found += [f"{word} {shlex.quote(str(given[key]))}" for key, word in _TEXTS.items() if given.get(key)]
-    found += [f"--vault-id {shlex.quote(str(each))}" for each in given.get("vault_ids") or ()]
-    found += [f"--vault-password-file {shlex.quote(str(each))}" for each in given.get("vault_password_files") or ()]
-    return " ".join([*sources, *found, *_variables(given.get("extra_vars") or ())])
+    found += [f"{word} {shlex.quote(text)}" for word, text in _texts(given)]
+    return " ".join([*sources, *found, *_vault(given), *_variables(given.get("extra_vars") or ())])
+
+
+def passwords(given: Mapping[str, Any]) -> str:
+    """Of the options of a next command those that no inventory can hold: where its passwords come from."""
+    asked = [word for key, word in _SWITCHES.items() if given.get(key) and key != "become"]
+    return " ".join([*asked, *_vault(given)])
+
+
+def connection(given: Mapping[str, Any]) -> str:
+    """The connection that the command line names. Empty where it names none: the parsed one has the default then."""
+    named = any(each in ("-c", "--connection") or each.startswith("--connection=") for each in sys.argv)
+    found = str(given.get("connection") or "")
+    return found if named or found != str(constants.DEFAULT_TRANSPORT) else ""
+
+
+def variables(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command line says of how hosts are reached, as an inventory says it; never a password."""
+    names = {
+        "--connection": "ansible_connection",
+        "--user": "ansible_user",
+        "--private-key": "ansible_ssh_private_key_file",
+        "--become-method": "ansible_become_method",
+        "--become-user": "ansible_become_user",
+    }
+    told: dict[str, Any] = {names[word]: text for word, text in _texts(given)}
+    return {**told, "ansible_become": True} if given.get("become") else told
+
+
+def _texts(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The options with a text that were given, each with its text."""
+    named = connection(given)
+    if named:
+        yield "--connection", named
+    yield from ((word, str(given[key])) for key, word in _TEXTS.items() if given.get(key))
+    for key, (setting, word) in _SET.items():
+        if given.get(key) and given[key] != getattr(constants, setting):
+            yield word, str(given[key])
+
+
+def _vault(given: Mapping[str, Any]) -> list[str]:
+    found = [f"--vault-id {shlex.quote(str(each))}" for each in given.get("vault_ids") or ()]
+    return found + [
+        f"--vault-password-file {shlex.quote(str(each))}" for each in given.get("vault_password_files") or ()
+    ]
 
 
 def _from(here: str, path: str) -> str:

@@ -152,6 +152,8 @@ def test_the_next_command_writes_the_inventory_and_then_repairs_by_it() -> None:
         "PLAY remediate.yml -i desk.yml --check --diff",
         "PLAY remediate.yml -i desk.yml",
     ]
+    asked = commands(SEED, written="desk.yml", options="-i desk1, -b -K", passwords="-K")
+    assert asked == ["PLAY remediate.yml -i desk.yml -K --check --diff", "PLAY remediate.yml -i desk.yml -K"]
 
 
 def test_after_writing_the_edits_are_named() -> None:
