@@ -160,6 +160,28 @@ def test_the_incident_is_named_written_down_and_repaired_with_two_edits(tmp_path
     assert found["connects"]
 
 
+def test_the_account_that_owns_the_gateways_gets_the_same_answer_and_the_same_repair_without_root(
+    tmp_path: Path,
+) -> None:
+    found = played("seed_of_an_account", tmp_path)
+    asked = " ".join(found["asked"]["output"].split())
+    assert found["asked"]["rc"] == 0 and "looked at as account nobody, which is not root" in asked, asked
+    assert "3 gateway processes run for live, one is wanted" in asked and "cannot be judged" not in asked
+    assert "nothing listens on port %d" % found["port"] in asked
+    assert re.search(r"script pid %d of nobody \(python3? hold_session.py" % found["script"], asked)
+    assert "Look again as root" not in asked, "root would see nothing more of these gateways"
+    assert found["wrote"]["rc"] == 0 and found["edits"] == 2
+    assert found["repaired"]["rc"] == 0, found["repaired"]["output"]
+    assert found["connects"]
+
+
+def test_a_gateway_with_live_accounts_on_the_port_of_paper_is_live_and_its_port_is_told(tmp_path: Path) -> None:
+    found = played("live_on_the_paper_port", tmp_path)
+    assert "API port 4002, the usual one of paper) works" in found["said"], found["said"]
+    (proposal,) = found["desk"]["proposals"]
+    assert (proposal["entry"]["trading_mode"], proposal["entry"]["port"]) == ("live", 4002)
+
+
 def test_a_file_that_is_not_written_costs_no_answer_and_is_told_once_with_its_reason(tmp_path: Path) -> None:
     found = played("not_written", tmp_path)
     failed, checked = (" ".join(found[key]["output"].split()) for key in ("nowhere", "checked"))

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, Optional
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.spec import DEFAULT_PORTS
 from .layout import Line
+from .wording import with_codes
 
 _COMMAND = 70
 #: By status, what it means for who wants to trade.
@@ -116,13 +118,13 @@ def _gateway(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[Li
     told = [each for each in gateway["findings"] if each["severity"] != findings.INFO]
     if told:
         title = "Why not" if status == findings.UNKNOWN else "What is wrong"
-        yield from _section(title, [each["summary"] for each in told])
+        yield from _section(title, with_codes(told))
     else:
         yield from _section("How that is known", [gateway["summary"]])
     if status == findings.UNKNOWN:
         yield from _section("What can be seen all the same", list(_seen(gateway, desk)))
     yield from _section("Almost this gateway", list(_differing(gateway, desk)))
-    yield from _section("Also", [each["summary"] for each in gateway["findings"] if each not in told])
+    yield from _section("Also", with_codes(each for each in gateway["findings"] if each not in told))
     at = _seconds(desk["health"]["taken_at"])
     yield from _section(*_clients(gateway, at))
     yield from _section("Waiting for it", list(_waiting(gateway, desk, at)))
@@ -142,7 +144,7 @@ def _section(title: str, told: Sequence[str]) -> Iterator[Line]:
 def _name(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
     """The gateway by its name, which the sentences about it use, and by what a person knows it by."""
     proposal = next((each for each in desk["proposals"] if each["entry"]["name"] == gateway["name"]), None)
-    port = "API port %d" % gateway["port"]
+    port = "API port %d%s" % (gateway["port"], _of_other_mode(proposal["entry"]) if proposal else "")
     if proposal is None:
         return "%s (of the inventory, %s)" % (gateway["name"], port)
     entry, guessed = proposal["entry"], proposal["guessed"]
@@ -152,6 +154,14 @@ def _name(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
     port = "API port not known, %d is the usual one" % gateway["port"] if "port" in guessed else port
     mode = "live or paper is not known, " if "trading_mode" in guessed else ""
     return "%s (%s%s%s, %s%s)" % (gateway["name"], what, of, where, mode, port)
+
+
+def _of_other_mode(entry: Mapping[str, Any]) -> str:
+    """That a gateway serves the port on which scripts expect the other trading mode: real money, mostly unmeant."""
+    for mode, port in DEFAULT_PORTS[entry.get("product", "gateway")].items():
+        if port == entry["port"] and mode != entry["trading_mode"]:
+            return ", the usual one of %s" % mode
+    return ""
 
 
 def _seen(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[str]:

@@ -10,6 +10,7 @@ from ..document.next_commands import ALLOW
 from ..document.text import counted
 from .desk import COMING, Host
 from .layout import Line
+from .wording import EXPLAINED
 
 #: The file in examples.
 _FILE = "desk.yml"
@@ -67,6 +68,8 @@ def next_lines(hosts: Sequence[Host], commands: Commands) -> Iterator[Line]:
     seen = [host for host in hosts if host.desk is not None]
     gateways = [each for host in seen if host.desk for each in host.desk["health"]["gateways"]]
     broken = [each for each in gateways if each["status"] in ("unhealthy", "degraded")]
+    if any(each["findings"] for each in gateways):
+        yield Line(EXPLAINED)
     steps = list(_steps(seen, gateways, broken, commands))
     if steps:
         yield Line("")

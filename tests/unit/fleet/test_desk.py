@@ -107,6 +107,11 @@ def test_a_gateway_that_works_says_who_is_connected_and_has_no_plan() -> None:
     assert "What" not in told
 
 
+def test_a_gateway_on_the_usual_port_of_the_other_mode_is_told_as_that() -> None:
+    assert "API port 4002, the usual one of paper) works" in said(answer(gateway(mode="live"), listener(4002)))
+    assert "usual one" not in said(WELL)
+
+
 def test_no_line_is_wider_than_the_terminal() -> None:
     for width in (40, 80, 120):
         assert max(map(len, said(SEED, width).splitlines())) <= width
@@ -121,6 +126,14 @@ def test_a_long_command_is_shortened_by_its_folders_and_not_cut_in_its_name() ->
         connection(SCRIPT),
     )
     assert "in use by pid %d (python order_router.py)" % SCRIPT in desk["health"]["gateways"][0]["summary"]
+
+
+def test_a_finding_names_the_word_under_which_the_documentation_has_it() -> None:
+    assert re.search(r"2 gateway processes run for live.* \[duplicate_gateways\]", said(SEED))
+    assert "[" not in said(WELL)
+    ends = [line.text for line in next_lines([Host("desk1", SEED)], COMMANDS)]
+    assert "docs/findings.md" in ends[0]
+    assert not any("docs/" in line.text for line in next_lines([Host("desk1", WELL)], COMMANDS))
 
 
 def test_each_sentence_stands_once() -> None:
