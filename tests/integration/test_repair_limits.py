@@ -103,7 +103,8 @@ def test_after_a_repair_that_failed_nobody_acts_until_a_person_lifts_the_latch(d
     swept = desk.play("playbooks/health_sweep.yml", start_timeout=1)
     assert [each["gateway"] for each in swept.host()["before"]["repairs"]["latched"]] == ["live"]
     released = desk.play("playbooks/release.yml", "-e", "ib_repair_reason=seen-to")
-    assert released.rc == 0, released.output
+    assert released.rc == 0 and "desk: live may be repaired again" in released.output, released.output
+    assert re.search(r"^  \S*ansible-playbook remediate\.yml -i ", released.output, re.MULTILINE)
     again = remediate(desk, start_timeout=3)
     assert again.rc == 0, again.output
     assert not alive(worse) and len(desk.listening()) == 1
@@ -144,12 +145,18 @@ def test_a_repair_is_proven_by_as_many_looks_as_it_says(desk: Desk) -> None:
 
 def test_the_stop_button_on_a_host_holds_until_it_is_lifted(desk: Desk) -> None:
     said = ("-e", "ib_repair_reason=broker maintenance", "-e", "ib_repair_pause_minutes=9")
+    would = desk.play("playbooks/pause.yml", "--check", *said)
+    assert "desk: would be paused until " in would.output and not (desk.folder / "state").exists()
     paused = desk.play("playbooks/pause.yml", *said)
     assert paused.rc == 0, paused.output
+    assert re.search(r"^desk: paused until \S+Z: broker maintenance$", paused.output, re.MULTILINE), paused.output
+    assert re.search(r"^  \S*ansible-playbook playbooks/resume\.yml -i \S+inventory\.json", paused.output, re.MULTILINE)
     run = remediate(desk)
     assert nothing_was_done(run, desk) and "broker maintenance" in run.host()["repair"]["reason"]
     assert kinds(desk) == ["defer"]
-    assert desk.play("playbooks/resume.yml").recap()["changed"] == 1
+    resumed = desk.play("playbooks/resume.yml")
+    assert resumed.recap()["changed"] == 1 and "desk: the pause has ended" in resumed.output
+    assert "desk: no pause was set" in desk.play("playbooks/resume.yml").output
     fallen(desk)
     assert remediate(desk).rc == 0
 
@@ -163,7 +170,9 @@ def test_a_reason_that_is_missing_is_asked_for_by_the_name_of_its_variable(desk:
 def test_the_stop_button_of_the_controller_holds_for_its_hosts(desk: Desk) -> None:
     controller = ("-e", "ib_repair_pause_controller=true", "-e", f"ib_repair_pause_file={desk.folder}/stop.json")
     assert desk.play("playbooks/pause.yml", *controller, "-e", "ib_repair_reason=migration").rc == 0
-    (desk.folder / "state" / "pause.json").unlink()
+    resumed = desk.play("playbooks/resume.yml", *controller[2:])
+    assert "this controller is paused until " in resumed.output, "what still holds is told"
+    assert "-e ib_repair_pause_controller=true" in resumed.output and (desk.folder / "stop.json").exists()
     run = remediate(desk, *controller)
     assert nothing_was_done(run, desk) and "this controller is paused" in run.output and "migration" in run.output
 

@@ -282,14 +282,15 @@ def _steps(gateway: Mapping[str, Any]) -> Iterator[str]:
 def _nothing(host: Host, again: Again) -> Iterator[Line]:
     """Of a host on which nothing is found: that, and what could make a gateway visible."""
     desk = host.desk or {}
-    left, scripts = desk.get("left", ()), desk.get("scripts", ())
+    left, scripts, units = desk.get("left", ()), desk.get("scripts", ()), desk.get("units", ())
     none = "No gateway runs here that scripts could use" if left else "No gateway runs here"
     yield Line(
-        "%s: no IB Gateway, no TWS with an API port, no script or systemd unit that would start one." % none,
+        "%s: no IB Gateway, no TWS with an API port, and nothing is about to start one." % none,
         1,
         tone="unknown",
         word=none,
     )
+    yield from _section("What could start one, and does not", [_unit(each) for each in units])
     at = _seconds(desk["health"]["taken_at"])
     told = [
         "script pid %d of %s (%s), running since %s, uses %s%s"
@@ -308,6 +309,18 @@ def _nothing(host: Host, again: Again) -> Iterator[Line]:
     if not desk["health"]["visibility"]["privileged"]:
         ways.insert(0, "if it belongs to another account, look as root")
     yield from _section("Where it could still be", ways)
+
+
+def _unit(unit: Mapping[str, Any]) -> str:
+    """A systemd unit whose file starts a gateway that does not run."""
+    state = "it is %s, and " % unit["state"] if unit["state"] else ""
+    mode = " %s" % unit["trading_mode"] if unit["trading_mode"] else ""
+    return "systemd unit %s starts the%s gateway of %s: %snot started at boot" % (
+        unit["name"],
+        mode,
+        unit["account"],
+        state or "it is ",
+    )
 
 
 def _others(desk: Mapping[str, Any]) -> Iterator[Line]:

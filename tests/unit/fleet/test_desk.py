@@ -128,6 +128,14 @@ def test_a_long_command_is_shortened_by_its_folders_and_not_cut_in_its_name() ->
     assert "in use by pid %d (python order_router.py)" % SCRIPT in desk["health"]["gateways"][0]["summary"]
 
 
+def test_where_nothing_runs_a_unit_that_could_start_a_gateway_is_named_with_its_state() -> None:
+    unit = {"name": "ibgateway.service", "scope": "system", "account": "trader", "product": "gateway"}
+    unit |= {"trading_mode": "live", "config_dir": "/srv/live", "wanted": False, "state": "inactive"}
+    told = said({**answer(), "units": [unit]})
+    assert "ibgateway.service starts the live gateway of trader: it is inactive, and not started at boot" in told
+    assert "could start one" not in said(answer())
+
+
 def test_a_finding_names_the_word_under_which_the_documentation_has_it() -> None:
     assert re.search(r"2 gateway processes run for live.* \[duplicate_gateways\]", said(SEED))
     assert "[" not in said(WELL)
