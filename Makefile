@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 INTO ?= reports
 
-.PHONY: help setup folder demo doctor test lint types unit fuzz integration programs merge-reports clean
+.PHONY: help setup folder demo doctor notices test lint types unit fuzz integration programs merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -31,8 +31,12 @@ $(STAMP): requirements.txt | folder
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	@touch $@
 
+## make notices      install what tells a person of changes, where ib_notify_urls is set (docs/notices.md)
+notices: $(STAMP)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-notices.txt
+
 # Linters, the tests' libraries, the lab and the clients that judge the simulator.
-$(DEV_STAMP): $(STAMP) requirements-dev.txt $(wildcard tests/simulator/clients/requirements-*.txt)
+$(DEV_STAMP): $(STAMP) requirements-dev.txt requirements-notices.txt $(wildcard tests/simulator/clients/requirements-*.txt)
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	$(BIN)/python tests/simulator/official.py
 	@touch $@

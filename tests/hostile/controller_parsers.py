@@ -14,13 +14,13 @@ from ansible.module_utils.ib_audit.analysis.effort import Effort
 from ansible.module_utils.ib_audit.reading import notebooks, settings, source
 from ansible.module_utils.ib_audit.reading.model import Source
 from ansible.module_utils.ib_audit.rules.audit import audit
-from ansible.module_utils.ib_fleet.document import fleet_document, merge, next_commands
+from ansible.module_utils.ib_fleet.document import fleet_document, merge, next_commands, notices
 from ansible.module_utils.ib_fleet.document.bounds import MOST_OF_A_HOST, excess
 from ansible.module_utils.ib_fleet.document.changes import known_of
 from ansible.module_utils.ib_fleet.document.report_error import ReportError
 from ansible.module_utils.ib_fleet.render import junit, layout, metrics, overview, terminal
 from ansible.module_utils.ib_fleet.run import answers
-from ansible.module_utils.ib_fleet.store import documents
+from ansible.module_utils.ib_fleet.store import documents, told
 from ansible.module_utils.ib_fleet.store.history import FILE, History
 from unit import fleets
 from unit.audited import spec
@@ -74,6 +74,7 @@ def slice_of_a_fleet(data: bytes) -> None:
     known_of(merged)
     fleet_document.lines(merged)
     next_commands.next_commands(merged)
+    notices.message(notices.notices(merged, {}), merged)
     junit.junit(merged)
     metrics.prometheus(merged)
     list(layout.laid_out(terminal.lines(overview.overview(merged)), 80))
@@ -117,6 +118,15 @@ def past(data: bytes) -> None:
             except ReportError as error:
                 assert len(str(error)) < 1000
         history.add(SLICE, keep=5)
+
+
+def what_was_told(data: bytes) -> None:
+    """The file of notices, which somebody else may have written: what passes can be used for the next ones."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / told.FILE).write_bytes(data)
+        before = told.read(Path(folder))
+        notices.notices(SLICE, before)
+        notices.after(SLICE, before)
 
 
 def _history() -> bytes:
@@ -189,6 +199,13 @@ REPORTS = (
             else mutations([documents.text(SLICE).encode()], 1 << 15)(chance)
         ),
         endless=(repeated(b"["), repeated(b'{"hosts":'), repeated(b"9", b'{"hosts": ')),
+    ),
+    Parser(
+        "what was told",
+        (what_was_told,),
+        (b'{"desk": {"live": "broken"}, "well": {"paper": "second_factor"}}',),
+        (ReportError,),
+        grows=False,
     ),
     Parser("history", (past,), (_HISTORY,), (ReportError,), make=_strange_history, grows=False),
 )

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from integration.audited_scripts import fixable, folder
+from integration.containers import Container, Make, configuration, engine_needed, remove_leftovers
 from integration.desk import Desk
 from integration.pages import browser, show
 
-__all__ = ["browser", "desk", "fixable", "folder", "show"]
+__all__ = ["browser", "container", "desk", "fixable", "folder", "show"]
 
 #: They count what a look costs or sees on the whole machine.
 _ALONE = ("test_syscall_budget", "test_import_budget", "test_look_agreement")
@@ -23,6 +25,22 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
     """A trading desk that leaves nothing behind, however the test ends."""
     with ExitStack() as stack:
         yield Desk(tmp_path, stack)
+
+
+@pytest.fixture
+def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
+    """Makes containers that are removed when the test ends, however it ends."""
+    engine_needed()
+    monkeypatch.setenv("CONTAINERS_CONF", str(configuration(tmp_path)))
+    remove_leftovers()
+    with ExitStack() as stack:
+        made: list[Container] = []
+
+        def make(**options: Any) -> Container:
+            made.append(Container(tmp_path / f"container{len(made)}", stack, **options))
+            return made[-1]
+
+        yield make
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

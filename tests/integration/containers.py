@@ -16,6 +16,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,16 @@ class Container:
         process.send_signal(how)
         until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
 
+    def unpublish(self) -> None:
+        """Takes the engine's translation of its live port out of the host's firewall, as a reload of that does."""
+        rules = subprocess.run(["iptables-save", "-t", "nat"], capture_output=True, text=True, check=True).stdout
+        own = [
+            line for line in rules.splitlines() if line.startswith("-A") and f"--dport {self.ports['live']} " in line
+        ]
+        assert own
+        for line in own:
+            subprocess.run(["iptables", "-t", "nat", "-D", *shlex.split(line)[1:]], check=True)
+
     def entry(self, mode: str = "live", **changes: Any) -> dict[str, Any]:
         """The inventory entry of one of its gateways."""
         return {
@@ -255,6 +266,9 @@ class Container:
             "start_timeout": 30,
             **changes,
         }
+
+
+Make = Callable[..., Container]
 
 
 def _table(pid: int) -> list[tuple[int, int]]:

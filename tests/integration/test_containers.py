@@ -4,77 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
 from ansible.module_utils.ib_gateway.act import held_process, stop_process
 
-from integration.containers import Container, configuration, engine_needed, podman, remove_leftovers
+from integration.container_looks import actions, codes, first, look, repaired, steps, without_container
+from integration.containers import Make, podman
 from integration.desk import Desk, until
 from integration.modules import run_module
-
-Make = Callable[..., Container]
-
-
-@pytest.fixture
-def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]:
-    """Makes containers that are removed when the test ends, however it ends."""
-    engine_needed()
-    monkeypatch.setenv("CONTAINERS_CONF", str(configuration(tmp_path)))
-    remove_leftovers()
-    with ExitStack() as stack:
-        made: list[Container] = []
-
-        def make(**options: Any) -> Container:
-            made.append(Container(tmp_path / f"container{len(made)}", stack, **options))
-            return made[-1]
-
-        yield make
-
-
-def look(*entries: dict[str, Any], **options: Any) -> dict[str, Any]:
-    found = run_module("ib_gateway_health", gateways=list(entries), probe_timeout=2, **options)
-    assert "gateways" in found, found
-    return found
-
-
-def first(found: dict[str, Any]) -> dict[str, Any]:
-    gateway: dict[str, Any] = found["gateways"][0]
-    return gateway
-
-
-def codes(gateway: dict[str, Any]) -> set[str]:
-    return {each["code"] for each in gateway["findings"]}
-
-
-def actions(gateway: dict[str, Any]) -> list[str]:
-    return [each["action"] for each in gateway["plan"]["steps"]]
-
-
-def steps(found: dict[str, Any], action: str) -> list[dict[str, Any]]:
-    return [each for one in found["gateways"] for each in one["plan"]["steps"] if each["action"] == action]
-
-
-def restarted(found: dict[str, Any], *entries: dict[str, Any], **options: Any) -> dict[str, Any]:
-    """Takes the restarts of a plan, and looks again."""
-    return run_module(
-        "ib_gateway_restart",
-        gateways=list(entries),
-        steps=steps(found, "restart"),
-        then_look={"probe_timeout": 2},
-        **options,
-    )
-
-
-def without_container(container: Container, **changes: Any) -> dict[str, Any]:
-    """The entry of somebody who does not say that it is in a container."""
-    entry = container.entry(config_dir=str(container.gateways["live"].config_dir), **changes)
-    del entry["container"]
-    return entry
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -116,7 +53,7 @@ def test_a_gateway_that_has_ended_in_a_live_container_is_restarted_by_its_engine
     assert actions(first(found)) == ["wait", "restart"]
     assert steps(found, "restart")[0]["target"]["by"] == "container"
     entry["start_timeout"] = 60
-    after = restarted(found, entry)
+    after = repaired(found, entry)
     assert after["restarted"] and first(after["health"])["status"] == "healthy", after
     assert actions(first(look(entry))) == []
     assert other.started_at == began
@@ -128,7 +65,7 @@ def test_check_mode_says_what_would_be_restarted_and_leaves_the_container_alone(
     entry = inside.entry(start_timeout=1)
     until(lambda: "restart" in actions(first(look(entry))))
     began = inside.started_at
-    told = restarted(look(entry), entry, check=True)
+    told = repaired(look(entry), entry, check=True)
     assert told["changed"] and told["outcomes"][0]["result"] == "would"
     assert inside.started_at == began
 
@@ -165,13 +102,13 @@ def test_a_relay_that_has_ended_is_the_link_that_is_down(container: Make) -> Non
     assert (finding["code"], finding["evidence"]["link"]) == ("container_link_down", "relay")
     assert "nothing listens on port 4003" in finding["summary"]
     assert actions(first(found)) == ["restart"]
-    after = restarted(found, inside.entry())
+    after = repaired(found, inside.entry())
     assert first(after["health"])["status"] == "healthy", after
 
 
 def test_a_published_port_that_is_gone_is_the_link_that_is_down_and_the_gateway_is_proven_well(container: Make) -> None:
     inside = container().run()
-    _flush(inside)
+    inside.unpublish()
     found = look(inside.entry())
     finding = first(found)["findings"][0]
     assert (finding["code"], finding["evidence"]["link"]) == ("container_link_down", "published_port")
@@ -180,22 +117,6 @@ def test_a_published_port_that_is_gone_is_the_link_that_is_down_and_the_gateway_
     assert f"podman network reload {inside.name}" in steps(found, "restart")[0]["reason"]
     podman("network", "reload", inside.name)
     assert first(look(inside.entry()))["status"] == "healthy"
-
-
-def _flush(container: Container) -> None:
-    """Takes the engine's translation of the container's port out of the host's firewall, as a reload of that does."""
-    rules = subprocess.run(["iptables-save", "-t", "nat"], capture_output=True, text=True, check=True).stdout
-    port = str(container.ports["live"])
-    own = [line for line in rules.splitlines() if line.startswith("-A") and f"--dport {port} " in line]
-    assert own
-    for line in own:
-        subprocess.run(["iptables", "-t", "nat", "-D", *_words(line)[1:]], check=True)
-
-
-def _words(line: str) -> list[str]:
-    import shlex
-
-    return shlex.split(line)
 
 
 def test_a_port_that_the_container_does_not_publish_is_told_and_nothing_is_restarted_for_it(container: Make) -> None:
@@ -214,7 +135,7 @@ def test_a_container_is_restarted_once_for_both_of_its_broken_gateways(container
     found = look(*entries)
     for entry in entries:
         entry["start_timeout"] = 60
-    after = restarted(found, *entries)
+    after = repaired(found, *entries)
     assert [each["result"] for each in after["outcomes"]] == ["done", "already"]
     assert [each["status"] for each in after["health"]["gateways"]] == ["healthy", "healthy"]
 
@@ -278,21 +199,3 @@ def test_a_container_that_does_not_exist_is_told_before_anything_is_tried(contai
     gateway = first(look(missing.entry()))
     assert codes(gateway) == {"gateway_not_running"} and actions(gateway) == []
     assert f"podman has no container {missing.name}" in gateway["plan"]["withheld"][0]
-
-
-def test_remediate_repairs_a_container_and_a_second_run_changes_nothing(container: Make, desk: Desk) -> None:
-    inside = container().run()
-    entry = inside.entry(start_timeout=60)
-    hosts = {"trading_hosts": {"hosts": {"desk": {**_local(), "ib_gateways": [entry]}}}}
-    well = desk.play("playbooks/health_sweep.yml", inventory=hosts)
-    assert well.rc == 0, well.output
-    podman("stop", inside.name)
-    repair = desk.play("remediate.yml", inventory=hosts)
-    assert repair.rc == 0 and repair.recap()["changed"] > 0, repair.output
-    assert desk.play("remediate.yml", inventory=hosts).recap()["changed"] == 0
-
-
-def _local() -> dict[str, Any]:
-    from integration.desk import local
-
-    return local()

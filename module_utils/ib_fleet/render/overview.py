@@ -18,8 +18,13 @@ _NAMES = 6
 _ROWS = 40
 
 
-def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, page: str = "") -> dict[str, Any]:
-    """What the table shows, as plain data: a callback gets it as a task's result. page: where the page was written."""
+def overview(
+    fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, page: str = "", told: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What the table shows, as plain data: a callback gets it as a task's result.
+
+    page: where the page was written. told: what was told to whom by notices, in lines.
+    """
     counts = fleet["summary"]["statuses"]
     return {
         "counts": {status: counts[status] for status in STATUSES if counts[status]},
@@ -30,6 +35,7 @@ def overview(fleet: Mapping[str, Any], comparison: Optional[Comparison] = None, 
         "changes": comparison.counts if comparison else {},
         "since": comparison.since if comparison else "",
         "older": older(comparison),
+        "told": [visible(each) for each in told],
         "page": visible(page),
         "next": [dict(each) for each in fleet.get("next") or ()],
     }
@@ -82,7 +88,10 @@ def older(comparison: Optional[Comparison]) -> str:
 
 
 def changes(found: Mapping[str, Any]) -> Iterator[str]:
-    """What changed since the sweep it was compared with, how long what stays is open, who has an older sweep."""
+    """What changed since the sweep it was compared with, how long what stays is open, who has an older sweep.
+
+    Also what was told by notices. found: what overview() returns.
+    """
     if any(found["changes"].values()):
         yield f"since {found['since']}: " + ", ".join(f"{found['changes'][kind]} {words}" for kind, words in _CHANGES)
     lasting = [f"{row['code']} for {row['lasts']}" for row in found["rows"] if row["lasts"]]
@@ -90,3 +99,4 @@ def changes(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"open: {named(lasting)}"
     if found["older"]:
         yield f"not judged then, compared with their last sweep before: {found['older']}"
+    yield from found["told"]

@@ -19,7 +19,10 @@ from ansible import constants
 from ansible.parsing.splitter import parse_kv
 
 #: Those that a next command sets itself, that hold for one run only, or that may hold a secret.
-_LEFT_OUT = ("ib_gateways", "ib_repair_reason", "ib_repair_release", "ib_repair_reset_journal", "ib_compare_with")
+_LEFT_OUT = (
+    *("ib_gateways", "ib_repair_reason", "ib_repair_release", "ib_repair_reset_journal", "ib_compare_with"),
+    *("ib_notify_urls", "ib_fleet_report_notify_urls"),
+)
 _SWITCHES = {
     "become": "--become",
     "become_ask_pass": "--ask-become-pass",

@@ -217,6 +217,7 @@ def _check_start(reader: _Reader, raw: Mapping[str, Any], fields: Mapping[str, A
     given = [key for key in _STARTERS if raw.get(key)]
     for key in given[1:]:
         reader.problem(key, "key %s says already how the gateway is started; leave one of the two out" % given[0])
+    _check_container(reader, fields["container"])
     if fields["start_environment"] and "start_command" not in given:
         reader.problem(
             "start_environment", "is for key start_command, which the entry has not; add that or leave it out"
@@ -225,6 +226,17 @@ def _check_start(reader: _Reader, raw: Mapping[str, Any], fields: Mapping[str, A
         for key, why in (("service", "the unit"), ("user", "the account whose unit it is")):
             if not raw.get(key):
                 reader.problem("service_scope", "user needs key %s too: %s; add it" % (key, why))
+
+
+def _check_container(reader: _Reader, container: Optional[Mapping[str, Optional[str]]]) -> None:
+    """Whether a container is told by its name or by its compose service, and by one of them only."""
+    if not container or reader.problems:
+        return
+    compose = [key for key in ("compose_project", "compose_service") if container[key]]
+    if container["name"] and compose:
+        reader.problem("container", "name says already which it is; leave %s out" % " and ".join(compose))
+    elif not container["name"] and len(compose) < 2:
+        reader.problem("container", "does not say which; give name, or compose_project and compose_service")
 
 
 def parse(raw: Any, host: str = "") -> Tuple[List[GatewaySpec], List[str]]:
@@ -312,8 +324,12 @@ def _shared_command_port(one: GatewaySpec, other: GatewaySpec) -> Optional[int]:
 
 
 def _apart(one: GatewaySpec, other: GatewaySpec) -> bool:
-    """Whether the entries name two containers, so that neither's process or command server can be the other's."""
-    return one.container is not None and other.container is not None and one.container != other.container
+    """Whether the entries name two containers, so that neither's process or command server can be the other's.
+
+    A name and a compose service may be one and the same container's.
+    """
+    first, second = one.container, other.container
+    return first is not None and second is not None and first != second and bool(first.name) == bool(second.name)
 
 
 def _folder(path: str) -> str:

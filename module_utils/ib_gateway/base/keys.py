@@ -81,8 +81,8 @@ KEYS: Dict[str, Dict[str, Any]] = {
     },
     "container": {
         "type": "dict",
-        "meaning": "The container that carries the gateway, started and restarted by its engine; one container may "
-        "carry several gateways.",
+        "meaning": "The container that carries the gateway, told by its name or by its compose project and service, "
+        "started and restarted by its engine; one container may carry several gateways.",
         "options": {
             "engine": {
                 "type": "str",
@@ -92,9 +92,18 @@ KEYS: Dict[str, Dict[str, Any]] = {
             },
             "name": {
                 "type": "str",
-                "required": True,
                 "form": "container name",
-                "meaning": "The container's name.",
+                "meaning": "The container's name; without it, both compose keys.",
+            },
+            "compose_project": {
+                "type": "str",
+                "form": "container name",
+                "meaning": "The compose project, as C(com.docker.compose.project) labels it.",
+            },
+            "compose_service": {
+                "type": "str",
+                "form": "container name",
+                "meaning": "The compose service whose only container it is.",
             },
         },
     },

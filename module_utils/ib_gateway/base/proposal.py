@@ -76,7 +76,7 @@ class Proposal(NamedTuple):
         if spec.start_command:
             found["start_command"] = list(spec.start_command)
         if spec.container is not None:
-            found["container"] = dict(spec.container._asdict())
+            found["container"] = {key: text for key, text in spec.container._asdict().items() if text}
         return found
 
 

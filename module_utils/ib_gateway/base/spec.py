@@ -38,10 +38,22 @@ STARTABLE_BY = ("unit", "user_unit", "command", "container")
 
 
 class Container(NamedTuple):
-    """The container that carries a gateway: engine, docker or podman; its name there."""
+    """The container that carries a gateway: engine, docker or podman; its name there, or else its compose service."""
 
     engine: str
-    name: str
+    name: Optional[str] = None
+    compose_project: Optional[str] = None
+    compose_service: Optional[str] = None
+
+    @property
+    def called(self) -> str:
+        """What follows the word container: its name, or of which compose service it is."""
+        return self.name or "of compose service %s in project %s" % (self.compose_service, self.compose_project)
+
+    @property
+    def title(self) -> str:
+        """What it is called, for a person."""
+        return "%s container %s" % (self.engine, self.called)
 
 
 @dataclass(frozen=True)
@@ -94,7 +106,7 @@ class GatewaySpec:
     def carrier(self) -> Optional[str]:
         """What carries it, in words: its unit or its container; None without one."""
         if self.container is not None:
-            return "%s container %s" % self.container
+            return self.container.title
         return "unit %s" % self.any_unit if self.any_unit else None
 
     @property

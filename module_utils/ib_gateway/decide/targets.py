@@ -102,7 +102,7 @@ def to_start(entry: Entry) -> Dict[str, Any]:
     if spec.service:
         target["service"] = spec.service
     if spec.container:
-        target["container"] = "%s container %s" % spec.container
+        target["container"] = spec.container.title
     return target
 
 

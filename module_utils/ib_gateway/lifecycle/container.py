@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Callable, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Callable, FrozenSet, List, Optional, Sequence
 
 from ..base import classify
 from ..base.container import ContainerState
@@ -47,25 +47,16 @@ class Container(Lifecycle):
         return _start_check(state, state.running).state
 
     def describe(self) -> str:
-        return "%s container %s" % self._container
+        return self.spec.container.title if self.spec.container else ""
 
     def by_hand(self) -> str:
-        kind, name = self._container
         account = account_of(self.spec.user)
-        own = engine.state_of(self.spec).account
-        if own is None or account is None or account.uid == os.geteuid():
-            return "%s restart %s" % (kind, name)
+        state = engine.state_of(self.spec)
+        restart = "%s restart %s" % (state.engine, state.name)
+        if state.account is None or account is None or account.uid == os.geteuid():
+            return restart
         prefix = "runuser -u %s -- env XDG_RUNTIME_DIR=%s" % (account.name, account.runtime_dir)
-        return "%s %s restart %s" % (prefix, kind, name)
-
-    @property
-    def log(self) -> str:
-        """The command that shows its output."""
-        return "%s logs %s" % self._container
-
-    @property
-    def _container(self) -> Tuple[str, str]:
-        return (self.spec.container.engine, self.spec.container.name) if self.spec.container else ("", "")
+        return "%s %s" % (prefix, restart)
 
     def _told(
         self, by_engine: Callable[[ContainerState, float], None], by_unit: Callable[..., None], seconds: float
@@ -74,18 +65,19 @@ class Container(Lifecycle):
         blocker = _blocker(state)
         if blocker:
             raise CannotStart(blocker)
+        log = "%s logs %s" % (state.engine, state.name)
         try:
             if state.unit:
                 by_unit(state.unit, seconds, account_of(state.account) if state.account else None)
             else:
                 by_engine(state, seconds)
         except (engine.EngineError, systemctl.UnitError) as error:
-            raise CannotStart("%s; its output: %s" % (error, self.log), error.pending) from None
+            raise CannotStart("%s; its output: %s" % (error, log), error.pending) from None
         time.sleep(_SETTLE)
         now = engine.state_of(self.spec)
         if now.exists and not now.error and not now.running and not now.comes_back:
-            raise CannotStart("it has ended at once, with exit status %d; its output: %s" % (now.exit_code, self.log))
-        return Started(None, self.log)
+            raise CannotStart("it has ended at once, with exit status %d; its output: %s" % (now.exit_code, log))
+        return Started(None, log)
 
 
 def _start_check(state: ContainerState, carries: bool) -> StartCheck:

@@ -14,12 +14,16 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.container import ContainerState, Published
 from ..base.redaction import plain_text
-from ..base.spec import GatewaySpec
+from ..base.spec import Container, GatewaySpec
 from .accounts import PATH, Account, account_of, become, may_become
 
 #: Seconds for what an engine answers at once; while it stops a container, it keeps others waiting for that one.
 _PATIENCE = 20.0
 _DOCKER_SOCKET = "docker.sock"
+#: Labels that docker compose and podman-compose give to a service's containers.
+_PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+#: `compose run` makes a container of a service beside its own.
+_ONE_OFF = "com.docker.compose.oneoff"
 
 
 class EngineError(Exception):
@@ -37,10 +41,10 @@ class NoSuchContainer(EngineError):
 def states_of(specs: Sequence[GatewaySpec]) -> Dict[str, ContainerState]:
     """By entry that names a container, what its engine says of it. Never raises: a state has the error."""
     found: Dict[str, ContainerState] = {}
-    known: Dict[Tuple[str, str, Optional[str]], ContainerState] = {}
+    known: Dict[Tuple[Container, Optional[str]], ContainerState] = {}
     for spec in specs:
         if spec.container is not None:
-            key = (spec.container.engine, spec.container.name, spec.user)
+            key = (spec.container, spec.user)
             if key not in known:
                 known[key] = state_of(spec)
             found[spec.name] = known[key]
@@ -49,12 +53,13 @@ def states_of(specs: Sequence[GatewaySpec]) -> Dict[str, ContainerState]:
 
 def state_of(spec: GatewaySpec) -> ContainerState:
     """What the engine says of an entry's container: that of the entry's user where that one has it, else root's."""
-    engine, name = spec.container or ("", "")
+    container = spec.container or Container("")
+    engine, name = container.engine, container.called
     first: Optional[ContainerState] = None
     for account in _accounts(spec):
         whose = account.name if account else None
         try:
-            return parse(engine, name, whose, _ask(engine, account, "container", "inspect", name))
+            return _described(container, account, whose)
         except NoSuchContainer as error:
             found = ContainerState(engine, name, whose, exists=False, error=str(error))
         except EngineError as error:
@@ -63,6 +68,44 @@ def state_of(spec: GatewaySpec) -> ContainerState:
         if first is None or (first.exists is False and found.exists):
             first = found
     return first or ContainerState(engine, name, error="nobody's %s can be asked for it" % engine)
+
+
+def _described(container: Container, account: Optional[Account], whose: Optional[str]) -> ContainerState:
+    """The container as its engine describes it. Raises EngineError."""
+    engine, name = container.engine, container.called
+    if container.name:
+        return parse(engine, name, whose, _ask(engine, account, "container", "inspect", container.name))
+    labels = (_PROJECT, container.compose_project), (_SERVICE, container.compose_service)
+    asked = [word for label, text in labels for word in ("--filter", "label=%s=%s" % (label, text))]
+    ids = _ask(engine, account, "ps", "--all", "--no-trunc", "--format", "{{.ID}}", *asked).split()
+    if not ids:
+        raise NoSuchContainer("%s has no container %s" % (engine, name))
+    return parse(engine, name, whose, only_one(engine, name, _ask(engine, account, "container", "inspect", *ids)))
+
+
+def only_one(engine: str, name: str, text: str) -> str:
+    """Of what `container inspect` has answered, the one container that is no single command's (`compose run`). Pure.
+
+    Raises EngineError where there are several, since nothing tells which carries the gateway.
+    """
+    try:
+        found = [each for each in json.loads(text) if str(_labels(each).get(_ONE_OFF)).lower() != "true"]
+        names = [str(each["Name"]).lstrip("/") for each in found]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unreadable(engine, error) from None
+    if not found:
+        raise NoSuchContainer("%s has no container %s but for those of single commands" % (engine, name))
+    if len(found) > 1:
+        raise EngineError("%s has several containers %s: %s" % (engine, name, ", ".join(sorted(names))))
+    return json.dumps(found)
+
+
+def _labels(shown: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (shown.get("Config") or {}).get("Labels") or {}
+
+
+def _unreadable(engine: str, error: Exception) -> EngineError:
+    return EngineError("%s container inspect gave what cannot be read: %s" % (engine, type(error).__name__))
 
 
 def _accounts(spec: GatewaySpec) -> List[Optional[Account]]:
@@ -83,12 +126,11 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
     try:
         shown = json.loads(text)[0]
         state, host = shown["State"], shown.get("HostConfig") or {}
-        labels = (shown.get("Config") or {}).get("Labels") or {}
         policy = host.get("RestartPolicy") or {}
         health = state.get("Health") or state.get("Healthcheck") or {}
         return ContainerState(
             engine=engine,
-            name=name,
+            name=str(shown.get("Name") or name).lstrip("/"),
             account=account,
             id=str(shown["Id"]),
             status=str(state["Status"]),
@@ -99,11 +141,10 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             health=str(health.get("Status") or ""),
             published=tuple(sorted(_published(shown, host))),
             stop_timeout=float((shown.get("Config") or {}).get("StopTimeout") or 10),
-            unit=labels.get("PODMAN_SYSTEMD_UNIT") or None,
+            unit=_labels(shown).get("PODMAN_SYSTEMD_UNIT") or None,
         )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        text = "%s container inspect gave what cannot be read: %s" % (engine, type(error).__name__)
-        raise EngineError(text) from None
+        raise _unreadable(engine, error) from None
 
 
 def _published(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[Published]:

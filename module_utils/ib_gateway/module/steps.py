@@ -22,7 +22,7 @@ def steps_of(module: Module, *actions: str) -> List[Step]:
 
 def of_entry(step: Step, spec: GatewaySpec) -> Step:
     """A step with what starts its entry, as the entry has it."""
-    container = {"container": "%s container %s" % spec.container} if spec.container else {}
+    container = {"container": spec.container.title} if spec.container else {}
     return step._replace(target={**step.target, "service": spec.service, "port": spec.port, **container})
 
 

@@ -22,7 +22,13 @@ if _SHARED not in ansible.module_utils.__path__:
 from ansible.module_utils.ib_fleet.document import fleet_document, merge  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_fleet.document.report_error import ReportError  # noqa: E402
 from ansible.module_utils.ib_fleet.render import overview, story  # noqa: E402 - needs the path above
-from ansible.module_utils.ib_fleet.run import answers, clock, command_line, write_report  # noqa: E402 - needs the path
+from ansible.module_utils.ib_fleet.run import (  # noqa: E402 - needs the path above
+    answers,
+    clock,
+    command_line,
+    notify,
+    write_report,
+)
 from ansible.module_utils.ib_fleet.store import documents  # noqa: E402 - needs the path above
 
 DOCUMENTATION = r"""
@@ -167,13 +173,14 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         written = write_report.write_all(
             found, folder, keep=keep, compare_with=str(options["compare_with"] or write_report.PREVIOUS)
         )
+        sent = self._notify(found, folder, known) if not options.get("merge") else notify.Sent()
         sentences = {host["name"]: fleet_document.sentence(host) for host in found["hosts"]}
         page = next((each for each in written.files if each.endswith(write_report.PAGE)), "")
-        shown = overview.overview(found, written.comparison, page)
+        shown = overview.overview(found, written.comparison, page, sent.lines)
         result.update(
             changed=False,
             files=written.files,
-            problems=[*fleet_document.gaps(found), *written.problems],
+            problems=[*fleet_document.gaps(found), *written.problems, *sent.problems],
             lines=[*fleet_document.lines(found), *overview.changes(shown), *_written(written)],
             failing={name: sentences[name] for name in failing},
             overview=shown,
@@ -181,6 +188,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             check_mode=found["check_mode"],
         )
         return result
+
+    def _notify(self, found: Mapping[str, Any], folder: Path, known: Mapping[str, Any]) -> notify.Sent:
+        """Tells who wants to be told. Addresses are secret: they are read here and are no argument of the task."""
+        role = "ib_fleet_report_notify_"
+        addresses, least = (self._templar.template(known.get(role + each)) for each in ("urls", "on"))
+        return notify.tell(found, folder, addresses, least or "unhealthy")
 
     def _document(self, options: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         """The document of this run, from what the roles registered."""

@@ -94,6 +94,20 @@ def test_a_container_has_an_engine_and_a_name(engine: str) -> None:
     assert found == [] and specs[0].container == Container(engine, "ib-gateway_1.live")
 
 
+def test_a_container_may_be_told_by_its_compose_service() -> None:
+    specs, found = parse([raw(container={"engine": "docker", "compose_project": "desk", "compose_service": "live"})])
+    assert found == [] and specs[0].container == Container("docker", None, "desk", "live")
+    assert specs[0].carrier == "docker container of compose service live in project desk"
+
+
+def test_a_name_and_a_compose_service_may_be_one_container_so_their_entries_have_to_differ_otherwise() -> None:
+    compose = {"engine": "docker", "compose_project": "desk", "compose_service": "live"}
+    named = raw(name="b", port=4011, container={"engine": "docker", "name": "ib"})
+    assert any("must differ" in each or "differ" in each for each in problems(raw(name="a", container=compose), named))
+    other = raw(name="b", port=4011, container={**compose, "compose_service": "live2"})
+    assert problems(raw(name="a", container=compose), other) == []
+
+
 @pytest.mark.parametrize(
     ("product", "mode", "port"),
     [("gateway", "live", 4001), ("gateway", "paper", 4002), ("tws", "live", 7496), ("tws", "paper", 7497)],
@@ -282,13 +296,20 @@ def test_a_value_that_cannot_be_right_is_rejected_by_host_entry_and_key(key: str
     ("container", "key", "says"),
     [
         ({}, "container.engine", "is missing"),
-        ({"engine": "docker"}, "container.name", "is missing"),
+        ({"engine": "docker"}, "container", "give name, or compose_project and compose_service"),
+        ({"engine": "docker", "compose_service": "ib"}, "container", "does not say which"),
+        ({"engine": "docker", "name": "ib", "compose_service": "ib"}, "container", "leave compose_service out"),
+        ({"engine": "docker", "compose_project": "a=b", "compose_service": "ib"}, "container.compose_project", "use l"),
         ({"engine": "lxc", "name": "ib"}, "container.engine", "use docker or podman"),
         ({"engine": "docker", "name": "-f"}, "container.name", "use letters"),
         ({"engine": "docker", "name": "a b"}, "container.name", "use letters"),
         ({"engine": "docker", "name": "ib\n"}, "container.name", "use letters"),
         ({"engine": "docker", "name": 7}, "container.name", "is not a text"),
-        ({"engine": "docker", "name": "ib", "image": "x"}, "container.image", "known are engine, name"),
+        (
+            {"engine": "docker", "name": "ib", "image": "x"},
+            "container.image",
+            "_service, engine, name",
+        ),
     ],
 )
 def test_a_container_that_cannot_be_right_is_rejected_by_its_own_key(container: Any, key: str, says: str) -> None:

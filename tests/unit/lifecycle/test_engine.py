@@ -54,6 +54,32 @@ def test_an_answer_that_cannot_be_read_is_told_and_not_guessed_at(text: str) -> 
         engine.parse("docker", "ib", None, text)
 
 
+def service(name: str, **labels: str) -> Dict[str, Any]:
+    """A container of a compose service."""
+    return {**DOCKER, "Name": "/" + name, "Config": {"Labels": labels}}
+
+
+def test_the_container_of_a_compose_service_is_the_one_that_no_single_command_has_made() -> None:
+    text = json.dumps([service("desk-live-run-1", **{"com.docker.compose.oneoff": "True"}), service("desk-live-1")])
+    state = engine.parse("docker", "?", None, engine.only_one("docker", "of compose service live", text))
+    assert state.name == "desk-live-1" and state.label == "docker container desk-live-1"
+
+
+def test_of_several_containers_of_a_compose_service_none_is_taken() -> None:
+    text = json.dumps([service("desk-live-2"), service("desk-live-1")])
+    with pytest.raises(engine.EngineError, match="several containers of X: desk-live-1, desk-live-2"):
+        engine.only_one("docker", "of X", text)
+    alone = json.dumps([service("desk-live-run-1", **{"com.docker.compose.oneoff": "True"})])
+    with pytest.raises(engine.NoSuchContainer):
+        engine.only_one("docker", "of X", alone)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '[{"Id": "a"}]'])
+def test_what_an_engine_says_of_a_compose_service_and_cannot_be_read_is_told(text: str) -> None:
+    with pytest.raises(engine.EngineError, match=r"cannot be read|has no container"):
+        engine.only_one("docker", "of X", text)
+
+
 @pytest.mark.parametrize(
     ("status", "carries", "active", "empty", "back"),
     [

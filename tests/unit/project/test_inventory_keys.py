@@ -45,7 +45,7 @@ def shown(key: str) -> str:
         known = (
             "`%s` (%s)" % (name, " or ".join(each.get("choices", ["text"]))) for name, each in row["options"].items()
         )
-        meaning += "; a dictionary with " + " and ".join(known)
+        meaning += "; a dictionary with " + ", ".join(known)
     if "bounds" in row:
         meaning += "; %d to %d" % row["bounds"]
     return "| `%s` | %s | %s |" % (key, text, meaning)

@@ -10,7 +10,7 @@ import pytest
 from unit.module_runs import PROJECT
 
 PARTS = [
-    *(PROJECT / name for name in ("Makefile", "requirements.txt", "requirements-dev.txt")),
+    *(PROJECT / name for name in ("Makefile", "requirements.txt", "requirements-dev.txt", "requirements-notices.txt")),
     *PROJECT.glob("[a-z]*/*.mk"),
 ]
 
@@ -30,7 +30,7 @@ def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(["make", *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("target", ["setup", "doctor", "demo", "merge-reports"])
+@pytest.mark.parametrize("target", ["setup", "doctor", "demo", "notices", "merge-reports"])
 def test_an_operator_s_targets_install_what_an_operator_needs(bare: Path, target: str) -> None:
     told = make(bare, "--dry-run", target).stdout
     assert "--requirement requirements.txt" in told and "requirements-dev" not in told
