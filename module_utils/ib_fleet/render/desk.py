@@ -114,7 +114,8 @@ def _looked(health: Mapping[str, Any]) -> str:
 
 def _gateway(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[Line]:
     state, status = _STATES[gateway["status"]], gateway["status"]
-    yield Line("%s %s" % (_name(gateway, desk), state), 1, tone=status, word=state)
+    # How it is stands first, where no long folder can push it into the next line.
+    yield Line("%s %s (%s)" % (gateway["name"], state, _known_as(gateway, desk)), 1, tone=status, word=state)
     told = [each for each in gateway["findings"] if each["severity"] != findings.INFO]
     if told:
         title = "Why not" if status == findings.UNKNOWN else "What is wrong"
@@ -141,19 +142,19 @@ def _section(title: str, told: Sequence[str]) -> Iterator[Line]:
         yield from (Line(each, 3, "- ") for each in dict.fromkeys(told))
 
 
-def _name(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
-    """The gateway by its name, which the sentences about it use, and by what a person knows it by."""
+def _known_as(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
+    """What a person knows a gateway by: account, folder, port. Its name is what the sentences about it use."""
     proposal = next((each for each in desk["proposals"] if each["entry"]["name"] == gateway["name"]), None)
     port = "API port %d%s" % (gateway["port"], _of_other_mode(proposal["entry"]) if proposal else "")
     if proposal is None:
-        return "%s (of the inventory, %s)" % (gateway["name"], port)
+        return "of the inventory, %s" % port
     entry, guessed = proposal["entry"], proposal["guessed"]
     what = _PRODUCTS[entry.get("product", "gateway")]
     of = " of %s" % entry["user"] if entry.get("user") else ""
     where = " in %s" % entry["config_dir"] if entry.get("config_dir") else ""
     port = "API port not known, %d is the usual one" % gateway["port"] if "port" in guessed else port
     mode = "live or paper is not known, " if "trading_mode" in guessed else ""
-    return "%s (%s%s%s, %s%s)" % (gateway["name"], what, of, where, mode, port)
+    return "%s%s%s, %s%s" % (what, of, where, mode, port)
 
 
 def _of_other_mode(entry: Mapping[str, Any]) -> str:

@@ -49,7 +49,8 @@ def as_typed(command: str) -> str:
 
 
 def _program(name: str) -> str:
-    own, found = Path(sys.executable).parent / name, shutil.which(name)
+    # make has put the run's own programs on its PATH, and says which one its user has.
+    own, found = Path(sys.executable).parent / name, shutil.which(name, path=os.environ.get("IB_TYPED_PATH"))
     if not own.exists() or (found and os.path.samefile(found, own)):
         return name
     here = from_here(str(own))

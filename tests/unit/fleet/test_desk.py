@@ -94,7 +94,7 @@ def test_what_is_tested_here_is_what_the_gate_lets_through() -> None:
 
 def test_the_incident_is_told_with_who_is_in_the_way_and_since_when() -> None:
     told = said(SEED)
-    assert "live (gateway of trader in /srv/ibgateway/live, API port 4001) does not work" in told
+    assert "live does not work (gateway of trader in /srv/ibgateway/live, API port 4001)" in told
     assert "2 gateway processes run for live, one is wanted" in told
     assert "script pid 815 of trader (python3 cleanup_positions.py), running since" in told
     assert "(2 days), holds the only API connection, silent for 2 h" in told
@@ -103,12 +103,13 @@ def test_the_incident_is_told_with_who_is_in_the_way_and_since_when() -> None:
 
 def test_a_gateway_that_works_says_who_is_connected_and_has_no_plan() -> None:
     told = said(WELL)
-    assert ") works" in told and "Connected now" in told and "script pid 815 of trader (python3 bot.py)" in told
+    assert "live works (" in told and "Connected now" in told and "script pid 815 of trader (python3 bot.py)" in told
     assert "What" not in told
 
 
 def test_a_gateway_on_the_usual_port_of_the_other_mode_is_told_as_that() -> None:
-    assert "API port 4002, the usual one of paper) works" in said(answer(gateway(mode="live"), listener(4002)))
+    told = said(answer(gateway(mode="live"), listener(4002)))
+    assert "live works (" in told and "API port 4002, the usual one of paper)" in told
     assert "usual one" not in said(WELL)
 
 

@@ -267,6 +267,15 @@ def test_what_path_finds_is_told_by_its_name_alone(programs: Path, monkeypatch: 
     assert command_line.as_typed("ansible-playbook desk.tools.sweep") == "ansible-playbook desk.tools.sweep"
 
 
+@pytest.mark.usefixtures("programs")
+def test_under_make_the_path_of_who_typed_it_counts_and_not_that_of_make(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IB_TYPED_PATH", "/usr/bin")
+    monkeypatch.setenv("PATH", "%s:/usr/bin" % programs)
+    assert command_line.as_typed("ansible x") == "'a desk/bin/ansible' x"
+
+
 def test_a_program_in_this_very_folder_is_not_looked_for_on_path(
     programs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
