@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from ansible import constants
+from ansible.constants import DEFAULT_BECOME_METHOD, DEFAULT_TRANSPORT
 from ansible.parsing.splitter import parse_kv
 
 #: Those that a next command sets itself, that hold for one run only, or that may hold a secret.
@@ -30,8 +30,6 @@ _SWITCHES = {
     "ask_vault_pass": "--ask-vault-pass",
 }
 _TEXTS = {"remote_user": "--user", "private_key_file": "--private-key", "become_user": "--become-user"}
-#: What has a default of Ansible's own, which is not repeated: its setting, and its option.
-_SET = {"become_method": ("DEFAULT_BECOME_METHOD", "--become-method")}
 #: Of a checkout. An installed collection's commands name no file, so there it is not needed.
 _PROJECT = Path(__file__).resolve().parents[3]
 
@@ -84,7 +82,7 @@ def connection(given: Mapping[str, Any]) -> str:
     """The connection that the command line names. Empty where it names none: the parsed one has the default then."""
     named = any(each in ("-c", "--connection") or each.startswith("--connection=") for each in sys.argv)
     found = str(given.get("connection") or "")
-    return found if named or found != str(constants.DEFAULT_TRANSPORT) else ""
+    return found if named or found != str(DEFAULT_TRANSPORT) else ""
 
 
 def variables(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,9 +104,8 @@ def _texts(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if named:
         yield "--connection", named
     yield from ((word, str(given[key])) for key, word in _TEXTS.items() if given.get(key))
-    for key, (setting, word) in _SET.items():
-        if given.get(key) and given[key] != getattr(constants, setting):
-            yield word, str(given[key])
+    if given.get("become_method") not in (None, DEFAULT_BECOME_METHOD):
+        yield "--become-method", str(given["become_method"])
 
 
 def _vault(given: Mapping[str, Any]) -> list[str]:
