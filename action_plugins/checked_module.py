@@ -18,7 +18,7 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.run import answers  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import answers, mitogen  # noqa: E402 - needs the path above
 
 
 class ActionModule(Sending):  # type: ignore[misc]
@@ -26,6 +26,6 @@ class ActionModule(Sending):  # type: ignore[misc]
 
     def run(self, tmp: Any = None, task_vars: Any = None) -> dict[str, Any]:
         """What the module returned, or a failed result where that is not one of ours."""
-        found = super().run(tmp, task_vars)
+        found = super().run(tmp, mitogen.task_vars(task_vars))
         kept = answers.checked(found, answers.SORTS.get(self._task.action.rpartition(".")[2]))
         return {**kept, **answers.of_ansible(found)}

@@ -66,6 +66,7 @@ def fleet_rows() -> List[Row]:
             rows += _rows(few, _measure(folder, few, [*_SWEEPS, "remediate", *_PLAIN]))
             rows += _rows(many, _measure(folder, many, _SWEEPS))
             # By itself, because it takes so long that there would be few rounds of the others.
+            rows += [_mitogen_row(folder, size) for size in _SIZES]
             rows.append(_stock_row(few, _measure(folder, few, ["handshake", "stock"], _BUDGET / 2)))
             rows += _settings(folder)
     except (subprocess.SubprocessError, RuntimeError) as error:
@@ -118,6 +119,22 @@ def _stock_row(size: int, costs: Mapping[str, Cost]) -> Row:
         at_least=5.0,
         note="ps, ss twice, lsof, systemctl, wait_for, a script that connects, assert",
     )
+
+
+def _mitogen_row(folder: Path, size: int) -> Row:
+    """Mitogen's strategy is an option that users may have; the ping beside it goes Ansible's own way."""
+    import ansible_mitogen  # of use to this row alone
+
+    plugins = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
+    settings = {"ANSIBLE_STRATEGY_PLUGINS": str(plugins), "ANSIBLE_STRATEGY": "mitogen_linear"}
+    inventory = folder / f"hosts{size}.json"
+    ways = {
+        "ping": _play(folder, inventory, *_WAYS["ping"]),
+        "mitogen": _play(folder, inventory, *_WAYS["passive"], settings),
+    }
+    costs = interleaved(ways, _ROUNDS, budget=_BUDGET / 3)
+    what = f"health sweep, passive, mitogen's strategy, {size} hosts"
+    return Row("fleet", what, _PING, "s", costs["mitogen"].wall, costs["ping"].wall, at_most=0.6)
 
 
 def _measure(folder: Path, size: int, ways: Sequence[str], budget: float = _BUDGET) -> Dict[str, Cost]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Callable, Iterator
 from typing import List
 
 import pytest
 from ansible.module_utils.ib_audit.analysis import effort as limits
-from ansible.module_utils.ib_audit.analysis import scopes
+from ansible.module_utils.ib_audit.analysis import flow, scopes
 from ansible.module_utils.ib_audit.analysis.effort import Effort
 from ansible.module_utils.ib_audit.reading.model import Source
 from ansible.module_utils.ib_audit.rules.audit import audit
@@ -116,6 +118,35 @@ METHOD = "    def m%d(self):\n        self.a = self.a.m%d()\n"
 )
 def test_what_is_long_and_full_of_circles_is_audited_within_the_limits(text: str) -> None:
     assert cost(text).steps < 60 * len(text.split()) + 50 * text.count(".") + 5000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "while True:\n" + "    t = threading.Thread(target=f)\n    t.start()\n" * 200,
+        "async def main():\n" + "    input()\n" * 200 + "asyncio.run(main())\n",
+        "def go():\n" + "    t = ib.reqMktData(1)\n    print(t.last)\n" * 200 + "go()\n",
+        "ib.connect('', 4002, 1)\nasync def life():\n    yield\n" + "    ib.disconnect()\n" * 200,
+    ],
+)
+def test_no_rule_reads_a_loop_or_a_function_again_for_each_of_its_calls(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visited = [0]
+
+    def counting(visit: Callable[[ast.AST], Iterator[ast.AST]]) -> Callable[[ast.AST], Iterator[ast.AST]]:
+        def counted(node: ast.AST) -> Iterator[ast.AST]:
+            for each in visit(node):
+                visited[0] += 1
+                yield each
+
+        return counted
+
+    monkeypatch.setattr(flow, "below", counting(flow.below))
+    monkeypatch.setattr(ast, "walk", counting(ast.walk))
+    script = "import asyncio, threading\n" + HEAD + text
+    cost(script)
+    assert visited[0] < 100 * script.count("\n")
 
 
 def test_a_file_that_reaches_its_limit_is_named_and_all_others_are_reported(monkeypatch: pytest.MonkeyPatch) -> None:

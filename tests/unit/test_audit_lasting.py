@@ -146,6 +146,18 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
         ("no_reconnect", "ib.connect()\nwhile ib.isConnected():\n    ib.sleep(1)", []),
         ("no_reconnect", "ib.disconnectedEvent += again\nib.connect()\nib.run()", []),
         ("no_reconnect", "ib.connect()\nib.sleep(5)", []),
+        ("no_reconnect", "ib.connect()\nloop = asyncio.get_event_loop()\nloop.run_forever()", ["warning"]),
+        (
+            "no_reconnect",
+            "ib.connect()\nloop = asyncio.get_event_loop()\nloop.add_signal_handler(15, loop.stop)\nloop.run_forever()",
+            ["warning"],
+        ),
+        (
+            "no_reconnect",
+            "ib.connect()\nloop = asyncio.get_event_loop()\nasync def end():\n    loop.stop()\n"
+            "loop.create_task(end())\nloop.run_forever()",
+            [],
+        ),
         ("no_reconnect", "while True:\n    ib.connect()\n    ib.run()", []),
         (
             "lost_subscriptions",

@@ -114,6 +114,8 @@ IN_TURN = "for port in %s:\n    try:\n        ib.connect('', %s)\n        break\
         ("try:\n    ib.connect('', 4002)\nexcept OSError:\n    ib.connect('', 4001)", 1),
         (IN_TURN % ("(4002, 7497)", "port"), 0),
         ("for port in (4001, 4002):\n    ib.connect('', port)", 0),
+        ((IN_TURN % ("(4002, 4001)", "port")).replace("break", "print(port)"), 0),
+        ((IN_TURN % ("(4002, 4001)", "port")).replace("break", "sys.exit(0)"), 1),
         ("try:\n    ib.connect('', 4001)\nexcept OSError:\n    ib.connect('', 4001)", 0),
     ],
 )

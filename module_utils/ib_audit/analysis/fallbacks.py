@@ -92,6 +92,13 @@ def _destination(flags: List[str]) -> str:
     return long.lstrip("-").replace("-", "_")
 
 
+def is_given(project: Project, table: Table, node: ast.expr) -> bool:
+    """Whether an expression is an argument of the command line: sys.argv[1], int(sys.argv[1])."""
+    if isinstance(node, ast.Call) and len(node.args) == 1:
+        node = node.args[0]
+    return isinstance(node, ast.Subscript) and "sys.argv" in project.dotted(table, node.value)
+
+
 def keys(node: ast.AST) -> List[str]:
     """The names that lead to a value in nested settings: cfg["ib"]["port"], cfg.get("ib").get("port"), and the like."""
     found: List[str] = []

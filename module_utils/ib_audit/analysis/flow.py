@@ -62,7 +62,8 @@ def in_notebook(table: Table, node: ast.AST) -> bool:
 
 def _asks_for_notebook(test: ast.AST) -> bool:
     words = {_word(each) or str(getattr(each, "value", "")) for each in ast.walk(test)}
-    return bool(words & {"get_ipython", "IPython", "ipykernel", "__IPYTHON__", "is_running", "get_running_loop"})
+    named = any("running_loop" in word or "loop_running" in word for word in words)  # also a function of the scripts
+    return named or bool(words & {"get_ipython", "IPython", "ipykernel", "__IPYTHON__", "is_running"})
 
 
 def _asks_for_loop(tried: Any) -> bool:

@@ -75,6 +75,29 @@ class Names:
         links = self._links().get(table.script.path, [])
         return [each for pair in links for each in pair if each is not table]
 
+    def of_one_process(self, table: Table) -> List[Table]:
+        """The scripts that a process which loads this one may have loaded, itself included.
+
+        All that lead to it by imports, and all that any of these imports, over any number of files.
+        """
+        return self.questions.answer(
+            ("one process", table.script.path),
+            lambda: self._along_imports(self._along_imports([table], 1, 0), 0, 1),
+            [table],
+        )
+
+    def _along_imports(self, tables: List[Table], start: int, end: int) -> List[Table]:
+        """The tables and what their imports lead to; start and end: places in a link, of what is left and reached."""
+        seen = {each.script.path: each for each in tables}
+        waiting = list(tables)
+        while waiting:
+            one = waiting.pop()
+            for link in self._links().get(one.script.path, ()):
+                if link[start] is one and link[end].script.path not in seen:
+                    seen[link[end].script.path] = link[end]
+                    waiting.append(link[end])
+        return list(seen.values())
+
     def _links(self) -> Dict[str, List[Tuple[Table, Table]]]:
         """By path: (who imports, what is imported) for each import that a script has a part in."""
         if self._imports is None:

@@ -311,8 +311,9 @@ class Values:
                 yield Value(UNKNOWN, table, node)
 
     def _either(self, table: Table, node: ast.IfExp) -> Iterator[Value]:
-        yield from self.of(table, node.body)
-        yield from self.of(table, node.orelse)
+        for branch, other in ((node.body, node.orelse), (node.orelse, node.body)):
+            given = fallbacks.is_given(self._project, table, other)
+            yield from self._instead(table, branch, fallbacks.COMMAND_LINE) if given else self.of(table, branch)
 
     def _choice(self, table: Table, node: ast.BoolOp) -> Iterator[Value]:
         unknown = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from typing import Dict, FrozenSet, Iterator, List, Set, Tuple
 
 from ..analysis import flow
@@ -12,16 +13,17 @@ from ..analysis.scopes import FUNCTIONS, Function, Table
 from ..reading.model import ASYNC, INSYNC, Found
 from .case import Case, found, where
 
-_SLEEPS = frozenset(
-    ["time.sleep"] + ["%s.%s" % (name, sleep) for name in (INSYNC, ASYNC) for sleep in ("util.sleep", "IB.sleep")]
-)
-#: Methods of the client that run the loop until something happens: like a sleep, they cannot be nested.
+#: Sleeps of the library. They run the loop meanwhile, which cannot be done again while it runs.
+_LOOP_SLEEPS = frozenset("%s.%s" % (name, sleep) for name in (INSYNC, ASYNC) for sleep in ("util.sleep", "IB.sleep"))
+#: Methods of the client that run the loop until something happens: like its sleep, they cannot be nested.
 _RUNNING = ("sleep", "waitOnUpdate", "waitUntil")
 _BLOCKING_CALLS = frozenset(
     ["requests.%s" % name for name in ("get", "post", "put", "delete", "patch", "head", "request")]
     + ["subprocess.%s" % name for name in ("run", "call", "check_call", "check_output", "getoutput")]
     + ["os.system", "builtins.input", "urllib.request.urlopen", "smtplib.SMTP", "smtplib.SMTP_SSL"]
 )
+#: What starts the event loop with the coroutine it is given.
+_STARTS = ("run", "run_until_complete")
 _SYNC_CLASSES = frozenset("%s.IB" % name for name in (INSYNC, ASYNC))
 
 
@@ -49,6 +51,7 @@ def sync_request(case: Case, table: Table) -> Iterator[Found]:
             isinstance(function, ast.Attribute)
             and function.attr in BLOCKING
             and not isinstance(home.parents.get(call), ast.Await)
+            and not _is_second_choice(home, call)
             and bool(client_classes(case.project, home, function.value) & _SYNC_CLASSES)
         )
 
@@ -76,12 +79,16 @@ def blocking_sleep(case: Case, table: Table) -> Iterator[Found]:
     if not case.project.libraries(table) and not case.of(table):
         return
 
+    nested = not is_patched(case, table)
+
     def sleeps(home: Table, call: ast.Call) -> bool:
-        return _sleeps(case, home, call)
+        return "time.sleep" in case.project.dotted(home, call.func) or (nested and _runs_loop(case, home, call))
 
     for node, what in _running(case, table):
         for home, call, first in _run_by(case, table, node, "sleep", sleeps):
             summary = "%s sleeps, and nothing else is received meanwhile" % what
+            if "time.sleep" not in case.project.dotted(home, call.func):
+                summary = "%s calls a sleep of the library, which raises RuntimeError while the event loop runs" % what
             if call is not first:
                 summary += "; the sleep is at %s" % where(home, call)
             yield found("blocking_sleep", table, first, summary)
@@ -134,6 +141,8 @@ def blocking_call(case: Case, table: Table) -> Iterator[Found]:
 
     for node, what in _running(case, table):
         for home, call, first in _run_by(case, table, node, "wait", waits):
+            if _is_before_all_else(case, table, node, first):
+                continue
             name = min(case.project.dotted(home, call.func) & _BLOCKING_CALLS).replace("builtins.", "")
             summary = "%s waits in %s(), and nothing else is received meanwhile" % (what, name)
             if call is not first:
@@ -147,7 +156,7 @@ Runner = Tuple[Function, str]
 
 
 def is_patched(case: Case, table: Table) -> bool:
-    """Whether the loop is made re-entrant here, or in a script that this one imports or that imports it."""
+    """Whether the loop is made re-entrant here, or in a script that may be loaded by the same process."""
 
     def patches(one: Table) -> bool:
         return case.project.questions.answer(
@@ -156,7 +165,7 @@ def is_patched(case: Case, table: Table) -> bool:
             False,
         )
 
-    return any(patches(one) for one in [table, *case.project.neighbours(table)])
+    return any(patches(one) for one in case.project.of_one_process(table))
 
 
 def _run_by(
@@ -167,8 +176,9 @@ def _run_by(
     Through other coroutines nothing is said twice: they are looked at themselves.
     """
     for first in flow.calls_of(node):
+        awaited = any(isinstance(called, ast.AsyncFunctionDef) for _home, called in case.project.called(table, first))
         for home, call in flow.reached(case.project, table, first, kind, wanted):
-            if call is first or not isinstance(home.function(call), ast.AsyncFunctionDef):
+            if call is first or not (awaited or isinstance(home.function(call), ast.AsyncFunctionDef)):
                 yield home, call, first
 
 
@@ -230,8 +240,57 @@ def functions(case: Case, table: Table, node: ast.expr) -> Set[Tuple[Table, ast.
     return {(each.table, each.node) for each in case.project.things(table, node) if each.table and each.node}
 
 
-def _sleeps(case: Case, table: Table, call: ast.Call) -> bool:
-    if case.project.dotted(table, call.func) & _SLEEPS:
+def _is_second_choice(table: Table, call: ast.Call) -> bool:
+    """Whether a call is only made where the client lacks the awaitable method: the else of hasattr(ib, "...Async")."""
+    inner: ast.AST = call
+    for outer in table.ancestors(call):
+        if isinstance(outer, (ast.If, ast.IfExp)):
+            test, negated = outer.test, False
+            if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+                test, negated = test.operand, True
+            lacking = outer.body if negated else outer.orelse
+            branch = lacking if isinstance(lacking, list) else [lacking]
+            if inner in branch and _asks_for_awaitable(test):
+                return True
+        inner = outer
+    return False
+
+
+def _asks_for_awaitable(test: ast.expr) -> bool:
+    if not isinstance(test, ast.Call) or getattr(test.func, "id", "") != "hasattr" or len(test.args) != 2:
+        return False
+    return str(getattr(test.args[1], "value", "")).endswith("Async")
+
+
+def _is_before_all_else(case: Case, table: Table, node: Function, call: ast.Call) -> bool:
+    """Whether a call stands in the coroutine that a script starts with, before its first await: nothing runs yet."""
+    if not isinstance(node, ast.AsyncFunctionDef) or any(one.blocking for one in case.of(table)):
+        return False
+    first = case.project.questions.answer(("first await", node), lambda: _first_await(node), (0, 0))
+    if first < (call.lineno, call.col_offset):
+        return False
+    sites = case.project.sites(node)
+    return bool(sites) and all(
+        isinstance(home.parents.get(site), ast.Call)
+        and getattr(getattr(home.parents.get(site), "func", None), "attr", "") in _STARTS
+        for home, site in sites
+    )
+
+
+def _first_await(node: ast.AsyncFunctionDef) -> Tuple[int, int]:
+    """Where a coroutine first lets others run; behind its end where it never does."""
+    places = [
+        (each.lineno, each.col_offset)
+        for statement in node.body
+        for each in flow.below(statement)
+        if isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
+    ]
+    return min(places, default=(sys.maxsize, 0))
+
+
+def _runs_loop(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether a call waits by running the event loop: a sleep of the library, or a method of its client that waits."""
+    if case.project.dotted(table, call.func) & _LOOP_SLEEPS:
         return True
     function = call.func
     if not isinstance(function, ast.Attribute) or function.attr not in _RUNNING:

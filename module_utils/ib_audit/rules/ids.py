@@ -43,7 +43,7 @@ def random_client_id(case: Case, table: Table) -> Iterator[Found]:
             if value.kind != CHANCE:
                 continue
             by_time = _uses(value.node, "time") and _uses(value.node, "random")
-            summary = "the client id comes from %s: two scripts may get the same one" % (
+            summary = "two scripts may get the same client id: it comes from %s" % (
                 "the clock and chance" if by_time else value.what
             )
             also = [at(connection)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Iterator, List
+from typing import Dict, Iterator, List
 
 from ..analysis import flow
 from ..analysis.connections import client_classes
@@ -55,11 +55,21 @@ def _runs_forever(case: Case, table: Table, call: ast.Call) -> bool:
     if function.attr == "run_forever" or (function.attr == "run" and not call.args):
         classes = client_classes(case.project, table, function.value)
         named = case.project.dotted(table, function) & _FOREVER
-        return function.attr == "run_forever" or bool(named) or bool(classes & {"ib_insync.IB", "ib_async.IB"})
+        if function.attr == "run_forever":
+            return not _is_stopped(table, function.value)
+        return bool(named) or bool(classes & {"ib_insync.IB", "ib_async.IB"})
     if function.attr not in _WAITS or not client_classes(case.project, table, function.value):
         return False
     loop = flow.loop(table, call)
     return isinstance(loop, ast.While) and _is_true(loop.test) and not _leaves(loop)
+
+
+def _is_stopped(table: Table, loop: ast.expr) -> bool:
+    """Whether a script stops an event loop of that name itself: then it ends when it wants to."""
+    name = getattr(loop, "attr", getattr(loop, "id", ""))
+    stops = (call.func for call in table.calls if getattr(call.func, "attr", "") == "stop")
+    stopped = [getattr(function, "value", None) for function in stops]
+    return any(getattr(each, "attr", getattr(each, "id", None)) == name for each in stopped)
 
 
 def _is_true(test: ast.expr) -> bool:
@@ -113,8 +123,12 @@ def lost_subscriptions(case: Case, table: Table) -> Iterator[Found]:
 
 
 def _subscriptions(case: Case, table: Table) -> List[ast.Call]:
-    """The calls that subscribe, unless one of them is in a loop that may go on over reconnections."""
+    """The calls that subscribe once, unless one of them is in a loop that may go on over reconnections.
+
+    What is called again and again may subscribe again when it finds that it has to.
+    """
     calls = [call for call in table.calls if _subscribes(case, table, call)]
+    calls = [call for call in calls if flow.runs_once(case.project, table, call)]
     return [] if any(isinstance(flow.loop(table, call), ast.While) for call in calls) else calls
 
 
@@ -125,9 +139,35 @@ def _subscribes(case: Case, table: Table, call: ast.Call) -> bool:
     if function.attr in ("reqHistoricalData", "reqHistoricalDataAsync"):
         kept = [keyword.value for keyword in call.keywords if keyword.arg == "keepUpToDate"]
         return any(value.constant is True for each in kept for value in case.values.constants(table, each))
-    if function.attr == "reqMktData" and _is_snapshot(call):
+    if function.attr == "reqMktData" and (_is_snapshot(call) or _is_looked_at_once(case, table, call)):
         return False
     return function.attr in SUBSCRIBING
+
+
+def _is_looked_at_once(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether a function asks for a price, reads it, and drops it: it asks again each time it runs."""
+    parent = table.parents.get(call)
+    function = table.function(call)
+    if not isinstance(parent, ast.Assign) or function is None or len(parent.targets) != 1:
+        return False
+    name = getattr(parent.targets[0], "id", "")
+    if not name or table.scope(parent) is not table.scope_of(function):
+        return False
+    nothing: Dict[str, bool] = {}
+    return case.project.questions.answer(("read", function), lambda: _only_read(table, function), nothing).get(
+        name, False
+    )
+
+
+def _only_read(table: Table, function: ast.AST) -> Dict[str, bool]:
+    """By name, for those that a function reads: whether it only asks for attributes of it that are no events."""
+    found_names: Dict[str, bool] = {}
+    for each in ast.walk(function):
+        if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load):
+            outer = table.parents.get(each)
+            plain = isinstance(outer, ast.Attribute) and not outer.attr.endswith("Event")
+            found_names[each.id] = plain and found_names.get(each.id, True)
+    return found_names
 
 
 def _is_snapshot(call: ast.Call) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 from ..analysis import flow
 from ..analysis.connections import Connection, client_classes
@@ -13,6 +13,9 @@ from ..reading.model import OFFICIAL, Found
 from .case import Case, found
 
 _LEAVING = ("__exit__", "__aexit__", "__del__")
+#: Decorators of servers for what runs when they end: of quart and of sanic.
+_AT_SHUTDOWN = ("after_serving", "before_server_stop", "after_server_stop")
+_KEEPERS = ("callback", "push", "add_signal_handler")
 _LEVELS = ("debug", "info", "warning", "warn", "error", "critical", "exception", "log", "success")
 _SETUP = ("logging.basicConfig", "logging.config.dictConfig", "logging.config.fileConfig")
 _LIBRARY_SETUP = tuple(
@@ -94,15 +97,10 @@ def _on_the_way_out(case: Case, table: Table, node: ast.AST, depth: int = 0) -> 
     for outer in table.ancestors(node):
         if isinstance(outer, flow.TRIES) and inner in getattr(outer, "finalbody", ()):
             return True
-        if (
-            isinstance(outer, ast.Call)
-            and outer.func is not inner
-            and inner in outer.args
-            and _registers(case, table, outer)
-        ):
+        if _hands_on(case, table, outer, inner):
             return True
         if isinstance(outer, FUNCTIONS):
-            if getattr(outer, "name", "") in _LEAVING:
+            if _runs_at_the_end(case, table, outer, inner):
                 return True
             break
         inner = outer
@@ -118,6 +116,53 @@ def _on_the_way_out(case: Case, table: Table, node: ast.AST, depth: int = 0) -> 
         return any(_on_the_way_out(case, table, each, depth + 1) for each in handed)
 
     return case.project.questions.answer(("on the way out", function), by_others, False)
+
+
+def _hands_on(case: Case, table: Table, outer: ast.AST, inner: ast.AST) -> bool:
+    """Whether a node is given to somebody who keeps it for the end: atexit.register(...), on_shutdown=[...]."""
+    if isinstance(outer, ast.Call):
+        return outer.func is not inner and inner in outer.args and _registers(case, table, outer)
+    return isinstance(outer, ast.keyword) and outer.arg == "on_shutdown"
+
+
+def _runs_at_the_end(case: Case, table: Table, function: ast.AST, statement: ast.AST) -> bool:
+    """Whether a statement of a function runs when its object, or the server it belongs to, ends."""
+    if getattr(function, "name", "") in _LEAVING or _at_shutdown(function):
+        return True
+    return _is_after_yield(case, function, statement) and _is_lifespan(case, table, function)
+
+
+def _at_shutdown(function: ast.AST) -> bool:
+    """Whether a server runs a function when it ends: @app.on_event("shutdown"), @app.after_serving."""
+    for decorator in getattr(function, "decorator_list", ()):
+        name = getattr(getattr(decorator, "func", decorator), "attr", "")
+        given = [getattr(each, "value", "") for each in getattr(decorator, "args", ())]
+        if name in _AT_SHUTDOWN or (name == "on_event" and "shutdown" in given):
+            return True
+    return False
+
+
+def _is_after_yield(case: Case, function: ast.AST, statement: ast.AST) -> bool:
+    """Whether a statement of a function comes after its yield; statement: one of its body."""
+    body = getattr(function, "body", [])
+    first = case.project.questions.answer(("first yield", function), lambda: _first_yield(function), None)
+    return (
+        first is not None and isinstance(body, list) and statement in body and first < getattr(statement, "lineno", 0)
+    )
+
+
+def _first_yield(function: ast.AST) -> Optional[int]:
+    body: List[ast.stmt] = getattr(function, "body", [])
+    lines = [each.lineno for one in body for each in flow.below(one) if isinstance(each, ast.Yield)]
+    return min(lines, default=None)
+
+
+def _is_lifespan(case: Case, table: Table, function: ast.AST) -> bool:
+    """Whether a server is given a function as its lifespan: what comes after the yield runs when it ends."""
+    return any(
+        isinstance(table.parents.get(each), ast.keyword) and getattr(table.parents[each], "arg", "") == "lifespan"
+        for each in _reads_of(case, table, function)
+    )
 
 
 def _reads_of(case: Case, table: Table, function: ast.AST) -> List[ast.AST]:
@@ -147,7 +192,10 @@ def _registers(case: Case, table: Table, call: ast.Call) -> bool:
     """Whether a call keeps what it is given for the end: atexit, a signal, an exit stack, an event."""
     if case.project.dotted(table, call.func) & {"atexit.register", "signal.signal", "weakref.finalize"}:
         return True
-    return isinstance(call.func, ast.Attribute) and call.func.attr in ("callback", "push", "add_signal_handler")
+    if not isinstance(call.func, ast.Attribute):
+        return False
+    shutdown = bool(call.args) and getattr(call.args[0], "value", "") == "shutdown"
+    return call.func.attr in _KEEPERS or (call.func.attr == "add_event_handler" and shutdown)
 
 
 # --- logging ---------------------------------------------------------------------------------------------------------

@@ -102,6 +102,8 @@ def wait_without_end(case: Case, table: Table) -> Iterator[Found]:
     told = _told(case, table)
     for node in table.nodes():
         if isinstance(node, ast.While) and _waits_for(node, told) and not _has_end(node, told):
+            if _asks_anew(table, node):
+                continue
             summary = "this waits without a limit for the answer to connect(), which does not raise when it is refused"
             yield found("wait_without_end", table, node, summary)
     waited: Set[Tuple[ast.AST, str]] = set()
@@ -116,6 +118,15 @@ def wait_without_end(case: Case, table: Table) -> Iterator[Found]:
         if first and wait[1] in told and not call.args and not call.keywords:
             summary = "this waits without a limit for the answer to connect(): give wait() a timeout"
             yield found("wait_without_end", table, call, summary)
+
+
+def _asks_anew(table: Table, loop: ast.While) -> bool:
+    """Whether the statement before a loop asks for the next order id: then it is that answer which it waits for."""
+    for block in (getattr(table.parents.get(loop), name, None) for name in ("body", "orelse", "finalbody")):
+        if isinstance(block, list) and loop in block:
+            before = block[: block.index(loop)][-1:]
+            return any(_named(call.func) == "reqIds" for each in before for call in flow.calls_in(each))
+    return False
 
 
 def _told(case: Case, table: Table) -> FrozenSet[str]:

@@ -16,7 +16,7 @@ from ..analysis.values import CONSTANT, Value
 from ..reading.gateway import LIVE, TRADING_MODES, matches_any
 from ..reading.model import WARNING, Found
 from .case import Case, about, at, found
-from .retrying import goes_on, turns
+from .retrying import ends, goes_on, turns
 
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+(?![a-z])")
 #: Words that a port's name may hold beside its mode.
@@ -128,7 +128,8 @@ def _target_names(target: ast.expr) -> List[str]:
 def live_port_in_turn(case: Case, table: Table) -> Iterator[Found]:
     """Ports that are tried one after another until one answers, paper and live among them."""
     for connection, call, loop in turns(case, table):
-        ports = _tried(case, table, call, connection, loop)
+        # Who goes on after a success uses them all, and knows which one it is.
+        ports = _tried(case, table, call, connection, loop) if ends(loop) else []
         if {LIVE, "paper"} <= {case.mode(port) for port in ports} and goes_on(case, table, connection, call, loop):
             yield found("live_port_in_turn", table, call, _in_turn(ports), _severity(case, connection))
     for connection in case.of(table):

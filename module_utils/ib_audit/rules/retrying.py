@@ -6,12 +6,14 @@ import ast
 from typing import Iterator, List, Optional, Set, Tuple
 
 from ..analysis import flow
-from ..analysis.connections import Connection
+from ..analysis.connections import Connection, client_classes
 from ..analysis.scopes import ELEMENT, OPAQUE, Table
 from ..analysis.values import CONSTANT
 from ..reading.model import OFFICIAL, Found
 from .case import Case, found
 
+#: Seconds: a script that waits so long between two attempts is in no hurry, and the gateway has time to come back.
+_LONG = 300.0
 _SLEEPS = ("sleep", "wait", "wait_for", "waitOnUpdate")
 #: (the script and the connect, the call in the loop that leads to it, the loop)
 Turn = Tuple[Connection, ast.Call, flow.Loop]
@@ -40,7 +42,7 @@ def retry_without_backoff(case: Case, table: Table) -> Iterator[Found]:
         if (
             loop in seen
             or not goes_on(case, table, connection, call, loop)
-            or not _repeats(table, connection, call, loop)
+            or not _repeats(case, table, connection, call, loop)
         ):
             continue
         seen.add(loop)
@@ -49,7 +51,7 @@ def retry_without_backoff(case: Case, table: Table) -> Iterator[Found]:
             yield found("retry_without_backoff", table, call, "a failed connect is repeated at once, without a delay")
             continue
         always = [_always(case, table, delay) for delay in delays]
-        if all(each is not None for each in always):
+        if all(each is not None for each in always) and sum(filter(None, always)) < _LONG:
             summary = "a failed connect is repeated with the same delay each time (%g s)" % sum(filter(None, always))
             yield found("retry_without_backoff", table, call, summary)
 
@@ -61,7 +63,7 @@ def client_ids_in_turn(case: Case, table: Table) -> Iterator[Found]:
         given = connection.arguments.get("clientId")
         if loop in seen or given is None or connection.call is not call:
             continue
-        if _is_of_loop(table, given.expression, loop) and goes_on(case, table, connection, call, loop) and _ends(loop):
+        if _is_of_loop(table, given.expression, loop) and goes_on(case, table, connection, call, loop) and ends(loop):
             seen.add(loop)
             summary = "one client id after another is tried until one is free: sessions that hang are hidden that way"
             yield found("client_ids_in_turn", table, given.expression, summary)
@@ -71,7 +73,7 @@ def connect_each_turn(case: Case, table: Table) -> Iterator[Found]:
     """A loop that opens a connection of its own in each turn and closes none."""
     seen: Set[ast.AST] = set()
     for connection, call, loop in turns(case, table):
-        if loop in seen or connection.library == OFFICIAL or _ends(loop) or not _is_new(connection, loop):
+        if loop in seen or connection.library == OFFICIAL or ends(loop) or not _is_new(case, connection, loop):
             continue
         if _is_kept(connection) or _closes(case, table, loop):
             continue
@@ -80,21 +82,34 @@ def connect_each_turn(case: Case, table: Table) -> Iterator[Found]:
         yield found("connect_each_turn", table, call, summary)
 
 
-def _is_new(connection: Connection, loop: flow.Loop) -> bool:
+def _is_new(case: Case, connection: Connection, loop: flow.Loop) -> bool:
     """Whether the client is made where it connects: in the same function, and in the loop if that is in it as well."""
     table, function = connection.table, connection.call.func
     receiver = function.value if isinstance(function, ast.Attribute) else None
     if isinstance(receiver, ast.Call):
-        return True
+        return _makes(case, table, receiver)
     if not isinstance(receiver, ast.Name):
         return False
     bindings = table.lookup(receiver.id, receiver)
-    made = [each.node for each in bindings if isinstance(each.expression, ast.Call)]
+    made = [each.node for each in bindings if _makes(case, table, each.expression)]
     if not made or len(made) != len(bindings) or table.scope(made[0]) is not table.scope(connection.call):
         return False
     if table.scope(loop) is table.scope(connection.call):
         return all(loop in set(table.ancestors(each)) for each in made)
     return table.function(connection.call) is not None
+
+
+def _makes(case: Case, table: Table, node: Optional[ast.expr]) -> bool:
+    """Whether an expression makes a client; what a function returns, or super(), may be the same one each time."""
+    if not isinstance(node, ast.Call):
+        return False
+    made = case.project.things(table, node.func)
+    classes = [thing.dotted != "builtins.super" if thing.table is None else _is_class(thing.node) for thing in made]
+    return bool(classes) and all(classes)
+
+
+def _is_class(node: Optional[ast.AST]) -> bool:
+    return isinstance(node, ast.ClassDef)
 
 
 def _is_kept(connection: Connection) -> bool:
@@ -147,10 +162,15 @@ def _asks(loop: flow.Loop) -> bool:
     )
 
 
-def _ends(loop: flow.Loop) -> bool:
+def ends(loop: flow.Loop) -> bool:
     """Whether the loop is left from its body, or when it is connected: then it only goes on until it is."""
     inner = [each for statement in loop.body for each in flow.below(statement)]
-    return _asks(loop) or any(isinstance(each, (ast.Break, ast.Return)) for each in inner)
+    return _asks(loop) or any(isinstance(each, (ast.Break, ast.Return)) or _exits(each) for each in inner)
+
+
+def _exits(node: ast.AST) -> bool:
+    function = getattr(node, "func", None)
+    return getattr(function, "attr", getattr(function, "id", "")) in ("exit", "_exit")
 
 
 def _leaves(body: List[ast.stmt]) -> bool:
@@ -160,23 +180,29 @@ def _leaves(body: List[ast.stmt]) -> bool:
             return True
         if isinstance(statement, ast.If) and statement.orelse and _leaves(statement.body) and _leaves(statement.orelse):
             return True
-        function = getattr(getattr(statement, "value", None), "func", None)
-        if isinstance(statement, ast.Expr) and getattr(function, "attr", getattr(function, "id", "")) in (
-            "exit",
-            "_exit",
-        ):
+        if isinstance(statement, ast.Expr) and _exits(statement.value):
             return True
     return False
 
 
-def _repeats(table: Table, connection: Connection, call: ast.Call, loop: flow.Loop) -> bool:
+def _repeats(case: Case, table: Table, connection: Connection, call: ast.Call, loop: flow.Loop) -> bool:
     """Whether a turn does the same as the one before: no other item of a list, and no other host, port or id."""
     if not isinstance(loop, ast.While) and not _counts(loop):
         return False
     given = [*call.args, *[keyword.value for keyword in call.keywords]]
     if connection.call is call:
         given = [each.expression for name, each in connection.arguments.items() if name in ("host", "port", "clientId")]
+    elif any(_is_taken(case, table, each, loop) for each in given):
+        return False
     return not any(_is_of_loop(table, each, loop) for each in given)
+
+
+def _is_taken(case: Case, table: Table, node: ast.AST, loop: flow.Loop) -> bool:
+    """Whether an expression is made anew in each turn, such as the next job of a queue; a new client is no job."""
+    if not isinstance(node, ast.Name) or client_classes(case.project, table, node):
+        return False
+    bindings = table.lookup(node.id, node)
+    return bool(bindings) and all(loop in set(table.ancestors(each.node)) for each in bindings)
 
 
 def _counts(loop: flow.Loop) -> bool:

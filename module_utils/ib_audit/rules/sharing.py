@@ -59,16 +59,16 @@ def _told(
             continue
         # That it happens is only certain of scripts that run now.
         running = [one for one in certain if one != path and one in active] if path in active else []
-        summary = "client id %d is also used by %s: whoever connects second is turned away" % (
+        summary = "client id %d%s is also used by %s: whoever connects second is turned away" % (
             number,
+            ", which is used where %s gives none," % value.what if value.what else "",
             ", ".join(others),
         )
         # Said where this script connects when both take the number from one shared place.
         own_place = value.table is connection.table
         place = (value.table, value.node) if own_place else (connection.table, connection.call)
-        yield found(
-            "shared_client_id", *place, summary, None if running and not value.what else WARNING, [at(connection)]
-        )
+        severity = None if running and not value.what else WARNING
+        yield found("shared_client_id", *place, summary, severity, [at(connection)])
 
 
 def _first_by_script(uses: List[Use]) -> Dict[str, str]:
@@ -132,20 +132,55 @@ def _only(case: Case, connection: Connection) -> Optional[int]:
 def _workers(case: Case, table: Table, call: ast.Call) -> List[ast.expr]:
     """What a call gives several workers to run."""
     names = case.project.dotted(table, call.func)
-    repeated = flow.loop(table, call) is not None or any(
-        isinstance(outer, (ast.ListComp, ast.GeneratorExp, ast.SetComp)) for outer in table.ancestors(call)
-    )
     if names & set(_STARTERS):
         targets = [keyword.value for keyword in call.keywords if keyword.arg == "target"]
         given = targets or (call.args[:1] if "joblib.delayed" in names else [])
-        return given if repeated or "joblib.delayed" in names else []
+        return given if "joblib.delayed" in names or _is_repeated(case, table, call) else []
     function = call.func
     if not isinstance(function, ast.Attribute) or function.attr not in _GIVERS or not call.args:
         return []
-    if function.attr not in _MAPS and not repeated:
+    if function.attr not in _MAPS and not _is_repeated(case, table, call):
         return []
     pools = {thing.dotted for thing in case.project.types(table, function.value)} & set(_POOLS)
     return call.args[:1] if pools and not _is_single(table, function.value) else []
+
+
+def _is_repeated(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether a call is made several times, and what it starts then may run beside what it started before."""
+    loop = flow.loop(table, call)
+    if loop is not None and _at_once(case, table, call, loop):
+        return True
+    return any(isinstance(outer, (ast.ListComp, ast.GeneratorExp, ast.SetComp)) for outer in table.ancestors(call))
+
+
+def _at_once(case: Case, table: Table, call: ast.Call, loop: flow.Loop) -> bool:
+    """Not where a turn waits for its end, and not where it takes the place of another one, which has ended."""
+    outer = table.parents.get(call)
+    names = [_name_of(target) for target in outer.targets] if isinstance(outer, ast.Assign) else []
+    nothing: Tuple[FrozenSet[str], FrozenSet[str]] = (frozenset(), frozenset())
+    ended, kept = case.project.questions.answer(("workers of", loop), lambda: _ended_and_kept(table, loop), nothing)
+    given = set(filter(None, names))
+    return not given & ended and (not isinstance(loop, ast.While) or given <= kept)
+
+
+def _ended_and_kept(table: Table, loop: flow.Loop) -> Tuple[FrozenSet[str], FrozenSet[str]]:
+    """(names whose join() a turn of a loop waits for, names that it hands on, to a list or a function)."""
+    ended: Set[str] = set()
+    kept: Set[str] = set()
+    for node in (each for statement in loop.body for each in flow.below(statement)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join":
+            ended.add(_name_of(node.func.value))
+        loaded = isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load)
+        if loaded and not isinstance(table.parents.get(node), ast.Attribute):
+            kept.add(_name_of(node))
+    return frozenset(ended), frozenset(kept)
+
+
+def _name_of(node: ast.AST) -> str:
+    """A name, or an attribute of a name such as self.worker; empty for anything else."""
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return "%s.%s" % (node.value.id, node.attr)
+    return str(getattr(node, "id", ""))
 
 
 def _is_single(table: Table, receiver: ast.expr) -> bool:

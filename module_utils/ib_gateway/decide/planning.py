@@ -257,7 +257,7 @@ def _gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) 
         refused = _refusal(entry, [*blockers, *spared], "stopped and started anew") or _mistyped(entry)
         cure = [*ending, _start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
-        refused = _refusal(entry, blockers, "restarted")
+        refused = _refusal(entry, blockers, "restarted") or _beside_others(entry, keep, ending)
         persists = bool(waits or ending or before)
         soft = [] if ending else soft_restart.steps(entry, keep, fault, persists)
         cure = [*soft, *_renew(entry, keep, fault, persists=persists or bool(soft))]
@@ -383,6 +383,18 @@ def _mistyped(entry: Entry) -> Optional[str]:
         "%s is not started: gateway pid %d runs and only its %s differs: it has %s, the entry says %s. Correct the "
         "entry, or end that gateway if it is another one"
     ) % (entry.spec.name, near.process.pid, key, has, says)
+
+
+def _beside_others(entry: Entry, keep: Process, ending: Sequence[Step]) -> Optional[str]:
+    """Why the gateway that serves is not restarted while others are left: the new one would log in beside them."""
+    ended = [step.target["pid"] for step in ending]
+    left = [each.pid for each in entry.processes if each is not keep and each.pid not in ended]
+    if not left:
+        return None
+    return "%s is not restarted: a new gateway would log in beside pid %s, which may be its gateway as well" % (
+        entry.spec.name,
+        " and ".join(map(str, left)),
+    )
 
 
 def _bring_up(entry: Entry, persists: bool) -> List[Step]:

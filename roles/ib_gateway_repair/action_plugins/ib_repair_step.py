@@ -15,7 +15,7 @@ _SHARED = str(Path(__file__).resolve().parents[3] / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.run import answers  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import answers, mitogen  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.base.actions import BY_NAME  # noqa: E402 - likewise
 
 DOCUMENTATION = r"""
@@ -99,5 +99,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             raise AnsibleActionFail(f"the plan has a step {given['name']!r}; known are {', '.join(BY_NAME)}")
         arguments = {key: given[key] for key in ("steps", "gateways", "then_look")}
         arguments.update({name: given["options"][name] for name in action.options})
-        found = self._execute_module(module_name=action.module, module_args=arguments, task_vars=task_vars)
+        variables = mitogen.task_vars(task_vars)
+        found = self._execute_module(module_name=action.module, module_args=arguments, task_vars=variables)
         return {**result, **answers.checked(found, answers.SORTS[action.module]), **answers.of_ansible(found)}

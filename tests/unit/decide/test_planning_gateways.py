@@ -213,6 +213,12 @@ def test_a_login_that_may_be_another_s_is_told_and_left_beside_the_gateway_that_
     assert ("the login of pid %d" % SECOND in summary) is not ends, summary
 
 
+def test_the_gateway_that_serves_is_not_restarted_beside_one_that_is_left() -> None:
+    """The act would refuse it, so the plan does not promise it."""
+    plan = planned(snapshot(OURS, native(SECOND), listener()), shaken=probe("stalled"))
+    assert plan.steps == () and "a new gateway would log in beside pid %d" % SECOND in plan.withheld[0]
+
+
 def test_where_none_serves_another_settings_file_spares_nobody() -> None:
     steps = told(planned(snapshot(gateway(), by_ibc(SECOND, OTHER_INI), native(4713))).steps)
     assert steps == (("stop_gateway", GATEWAY), ("stop_gateway", SECOND), ("stop_gateway", 4713), ("start", None))
