@@ -130,7 +130,7 @@ def test_a_long_command_is_shortened_by_its_folders_and_not_cut_in_its_name() ->
 
 
 def test_where_nothing_runs_a_unit_that_could_start_a_gateway_is_named_with_its_state() -> None:
-    unit = {"name": "ibgateway.service", "scope": "system", "account": "trader", "product": "gateway"}
+    unit: Dict[str, Any] = {"name": "ibgateway.service", "scope": "system", "account": "trader", "product": "gateway"}
     unit |= {"trading_mode": "live", "config_dir": "/srv/live", "wanted": False, "state": "inactive"}
     told = said({**answer(), "units": [unit]})
     assert "ibgateway.service starts the live gateway of trader: it is inactive, and not started at boot" in told
