@@ -213,6 +213,7 @@ ALL_FILTERS = {
     **filters,
     **importlib.import_module("ib_audit").FilterModule().filters(),
     **importlib.import_module("ib_doctor").FilterModule().filters(),
+    **importlib.import_module("ib_stop_button").FilterModule().filters(),
 }
 DOCUMENTED = documented_filters()
 
