@@ -185,6 +185,7 @@ def test_a_broken_host_expects_something_of_the_repair_or_of_its_absence(scenari
 NOT_ASKED = {
     "gateway_coming_up": "the event waits for the first look, and that is the sweep's",
     "gateway_starting": "the scenario counts the seconds that its gateways take",
+    "login_pending": "likewise; tests/integration/test_doctor.py stages it",
     "competing_clients": "without an inventory no limit is known and nobody is named as competing",
     "wrong_port": "without an inventory no port is wrong",
     "port_taken": "without an inventory nothing says that a gateway should have the port",
