@@ -12,7 +12,7 @@ from ansible.module_utils.ib_audit.rules.audit import audit
 from unit.audited import problems
 
 HEAD = (
-    "import asyncio, multiprocessing, queue, random, requests, secrets, sys, threading, time\n"
+    "import asyncio, atexit, multiprocessing, queue, random, requests, secrets, sys, threading, time\n"
     "import nest_asyncio\nfrom ib_insync import IB, util, Stock\nib = IB()\n"
 )
 
@@ -147,6 +147,8 @@ def test_a_price_that_is_asked_for_when_it_is_needed_is_no_subscription(body: st
         ("async def life(app):\n    yield\n    ib.disconnect()\napp = FastAPI(lifespan=life)", []),
         ("async def life(app):\n    ib.disconnect()\n    yield\napp = FastAPI(lifespan=life)", ["note"]),
         ("async def other(app):\n    yield\n    ib.disconnect()", ["note"]),
+        ("button.on_click(lambda: ib.disconnect())", ["note"]),
+        ("atexit.register(lambda: ib.disconnect())", []),
     ],
 )
 def test_what_a_server_runs_when_it_ends_is_a_way_out(body: str, expected: List[str]) -> None:

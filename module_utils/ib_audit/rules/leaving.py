@@ -99,7 +99,7 @@ def _on_the_way_out(case: Case, table: Table, node: ast.AST, depth: int = 0) -> 
             return True
         if _hands_on(case, table, outer, inner):
             return True
-        if isinstance(outer, FUNCTIONS):
+        if isinstance(outer, FUNCTIONS) and not isinstance(outer, ast.Lambda):
             if _runs_at_the_end(case, table, outer, inner):
                 return True
             break
@@ -145,14 +145,13 @@ def _at_shutdown(function: ast.AST) -> bool:
 def _is_after_yield(case: Case, function: ast.AST, statement: ast.AST) -> bool:
     """Whether a statement of a function comes after its yield; statement: one of its body."""
     body = getattr(function, "body", [])
-    first = case.project.questions.answer(("first yield", function), lambda: _first_yield(function), None)
-    return (
-        first is not None and isinstance(body, list) and statement in body and first < getattr(statement, "lineno", 0)
-    )
+    if not isinstance(body, list) or statement not in body:
+        return False
+    first = case.project.questions.answer(("first yield", function), lambda: _first_yield(body), None)
+    return first is not None and first < getattr(statement, "lineno", 0)
 
 
-def _first_yield(function: ast.AST) -> Optional[int]:
-    body: List[ast.stmt] = getattr(function, "body", [])
+def _first_yield(body: List[ast.stmt]) -> Optional[int]:
     lines = [each.lineno for one in body for each in flow.below(one) if isinstance(each, ast.Yield)]
     return min(lines, default=None)
 
