@@ -70,6 +70,7 @@ types: $(DEV_STAMP)
 	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench collection
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 	$(BIN)/mypy roles/ib_live_probe/files/ib_gateway_probe.py
+	$(BIN)/mypy roles/ib_self_heal/files/ib_self_heal_status.py roles/ib_self_heal/files/ib_self_heal_pack.py
 	$(BIN)/mypy roles/ib_live_probe/package/assemble.py
 	$(BIN)/mypy roles/ib_client_kit/package/ib_connect roles/ib_client_kit/package/assemble.py
 

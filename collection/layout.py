@@ -35,6 +35,8 @@ _AS_IS = (
     "roles/*/files/**/*",
     "roles/*/templates/**/*",
     "docs/awx/*.json",
+    "extensions/eda/rulebooks/*.yml",
+    "extensions/eda/requirements.txt",
     "docs/images/*",
     "LICENSE",
     "CHANGELOG.md",

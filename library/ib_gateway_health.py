@@ -342,6 +342,26 @@ repairs:
       type: dict
       returned: always
       sample: null
+    self_heal:
+      description: How the host heals itself by a timer of its own. V(null) where it does not.
+      type: dict
+      returned: always
+      contains:
+        every: {description: Seconds between two of its runs at most., type: float, returned: always, sample: 360}
+        looked_at:
+          description: When its last run ended. V(null) where there was none yet, or that is not known.
+          type: str
+          returned: always
+          sample: '2025-04-25T05:00:12Z'
+        result:
+          description:
+            - What that run came to, V(healthy), V(not_healthy), or V(failed) where it did not come to an end.
+            - V(waiting) before the first one, V(unknown) where the host's own record cannot be used.
+          type: str
+          returned: always
+          sample: healthy
+        overdue: {description: Whether it has missed two runs., type: bool, returned: always, sample: false}
+        note: {description: Why it is not known., type: str, returned: always, sample: ''}
 looks:
   description: When each look was taken and what it said.
   returned: success

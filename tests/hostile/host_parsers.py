@@ -17,7 +17,7 @@ from ansible.module_utils.ib_gateway.base import classify, command_line, ibc_wor
 from ansible.module_utils.ib_gateway.base.probe import FULL
 from ansible.module_utils.ib_gateway.lifecycle import ibc, program, systemctl
 from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, sockets
-from ansible.module_utils.ib_gateway.state import journal, lease, pause, records
+from ansible.module_utils.ib_gateway.state import journal, lease, pause, records, self_heal
 from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, SYNCED, TIME, notice, proto_frame, raw_frame
 from unit.facts import gateway, script
 from unit.observe.test_sockets import SEQUENCE, attribute, diag, message
@@ -43,6 +43,11 @@ def over_text(call: Callable[[str], object]) -> Callable[[bytes], object]:
 
     parse.__name__ = getattr(call, "__name__", "parse")
     return parse
+
+
+def self_heal_record(data: bytes) -> None:
+    """A host's record of its own runs, read at some moment."""
+    assert self_heal.parse(data, 1e9)["result"] in self_heal.RESULTS
 
 
 # --- the peer on the port --------------------------------------------------------------------------------------------
@@ -379,6 +384,7 @@ _JOURNAL = b"".join(
 _LINES = tuple(_JOURNAL.splitlines())
 _LEASE = b'{"run": "r1", "by": "me", "since": "2026-11-22T18:00:00Z", "boot_id": "b", "boottime": 5.5, "seconds": 60}'
 _PAUSE = b'{"reason": "upgrade", "until": "2026-11-22T18:00:00+01:00"}'
+_SELF_HEAL = b'{"v": 1, "at": "2026-11-22T18:00:00Z", "every": 330, "result": "healthy"}'
 _LOG = (
     b"2026-11-29 09:18:03:123 IBC: Starting session: will exit if login dialog is not displayed within 60 seconds\n"
     b"2026-11-29 09:18:09:001 IBC: Second Factor Authentication initiated\n"
@@ -397,6 +403,7 @@ WRITTEN = (
     ),
     Parser("journal line", (journal_lines, signed_lines), _LINES, REFUSALS, most=records.LONGEST),
     Parser("journal", (whole_journal,), (_JOURNAL,), (journal.JournalUnusable,), most=1 << 18),
+    Parser("self_heal", (self_heal_record,), (_SELF_HEAL,), REFUSALS, most=1 << 12),
     Parser("lease", (lease._parse,), (_LEASE,), REFUSALS, most=1 << 14),
     Parser("pause", (pause._parse,), (_PAUSE,), REFUSALS, most=1 << 14),
 )

@@ -10,7 +10,14 @@ from typing import Any
 import pytest
 
 from integration.audited_scripts import fixable, folder
-from integration.containers import Container, Make, configuration, engine_needed, remove_leftovers
+from integration.containers import (
+    Container,
+    Make,
+    configuration,
+    engine_needed,
+    public_folder,
+    remove_leftovers,
+)
 from integration.desk import Desk
 from integration.pages import browser, show
 
@@ -37,7 +44,8 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]
         made: list[Container] = []
 
         def make(**options: Any) -> Container:
-            made.append(Container(tmp_path / f"container{len(made)}", stack, **options))
+            folder = public_folder(stack) if options.get("public") else tmp_path
+            made.append(Container(folder / f"container{len(made)}", stack, **options))
             return made[-1]
 
         yield make

@@ -16,7 +16,8 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ import pytest
 from ansible.module_utils.ib_gateway.lifecycle.accounts import PATH
 from simulator.launch import SimulatedGateway, free_port
 
+from integration.container_accounts import Account
 from integration.desk import PROJECT, until
 
 #: A container is known by this label, whose text is the pid of the test run that it belongs to.
@@ -66,15 +68,16 @@ def podman(*arguments: str, check: bool = True) -> str:
     return ask("podman", *arguments, check=check)
 
 
-def ask(engine: str, *arguments: str, check: bool = True) -> str:
-    """What an engine says."""
+def ask(engine: str, *arguments: str, check: bool = True, prefix: Sequence[str] = ()) -> str:
+    """What an engine says. prefix: what makes the command another account's."""
     done = subprocess.run(
-        [shutil.which(engine, path=PATH) or engine, *arguments],
+        [*prefix, shutil.which(engine, path=PATH) or engine, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
         stdin=subprocess.DEVNULL,
+        cwd="/",
     )
     assert done.returncode == 0 or not check, done.stderr
     return done.stdout
@@ -92,8 +95,9 @@ class Container:
     """One container with gateways in it.
 
     modes: of its gateways. relays: whether socat stands in front of each. network: of the engine's networks, or host.
-    keeps_on: whether its first process outlives its gateways, as most images' do. Published are the ports that
-    `ports` gives by mode.
+    uid: the account that all of it runs as inside; first_uid: the host's number of root inside. public: whether other
+    accounts than root have to read what it is made of. account: whose engine it is, where that is not root. Published
+    are the ports that `ports` gives by mode.
     """
 
     def __init__(
@@ -105,6 +109,10 @@ class Container:
         network: str = "podman",
         published: bool = True,
         engine: str = "podman",
+        uid: int = 0,
+        first_uid: int = 0,
+        public: bool = False,
+        account: Account | None = None,
         **gateway: Any,
     ) -> None:
         self.folder = folder
@@ -113,15 +121,26 @@ class Container:
         self.modes = modes
         self.ports = {mode: free_port() for mode in modes}
         self._relays, self._network, self._published = relays, network, published
-        self._gateway = gateway
+        self._gateway, self._uid = gateway, uid
+        self._root_is, self._public = account.uid if account else first_uid, public
+        self._account = account
+        if public:
+            self._gateway["python"] = "/usr/bin/python3"
+        #: What its entry script does before it starts anything.
+        self.before = "true"
         folder.mkdir(parents=True)
         self._root()
-        stack.callback(ask, engine, "rm", "--force", self.name, check=False)
+        stack.callback(self.ask, "rm", "--force", self.name, check=False)
+
+    def ask(self, *arguments: str, check: bool = True) -> str:
+        """What its engine says."""
+        return ask(self.engine, *arguments, check=check, prefix=self._account.prefix if self._account else ())
 
     def _root(self) -> None:
         root = self.folder / "root"
         for name in ("usr", "proc", "sys", "dev", "etc", "tmp", "run", "var"):
             (root / name).mkdir(parents=True)
+        (root / "tmp").chmod(0o1777)
         for name in ("bin", "sbin", "lib", "lib64"):
             if Path("/usr", name).exists():
                 (root / name).symlink_to("usr/" + name)
@@ -148,7 +167,7 @@ class Container:
 
     def script(self) -> Path:
         """Its entry script: gateways, relays, and a wait."""
-        lines = ["#!/bin/bash", "trap 'exit 143' TERM"]
+        lines = ["#!/bin/bash", "trap 'exit 143' TERM", self.before]
         for mode, gateway in self.gateways.items():
             gateway.folder.mkdir(parents=True, exist_ok=True)
             command = " ".join(map(shlex.quote, gateway.command()))
@@ -161,32 +180,54 @@ class Container:
         path.chmod(0o755)
         return path
 
+    @staticmethod
+    def _give(uid: int, folder: Path) -> None:
+        for each in (folder, *folder.rglob("*")) if uid else ():
+            os.chown(each, uid, uid, follow_symlinks=False)
+
+    def _programs(self) -> dict[str, str]:
+        """Where what it runs is on the host, and inside."""
+        if self._public:
+            simulator = PROJECT / "tests" / "simulator"
+            copy = shutil.copytree(simulator, self.folder / "simulator", ignore=shutil.ignore_patterns("__pycache__"))
+            return {"/usr": "/usr", str(copy): str(simulator)}
+        own = {"/usr", str(PROJECT), sys.base_prefix, os.path.realpath(sys.prefix)}
+        return {each: each for each in sorted(own)}
+
     def _image(self) -> str:
         """An image of its root folder, for an engine that takes no folder."""
         archive = shutil.make_archive(str(self.folder / "image"), "tar", self.folder / "root")
-        ask(self.engine, "import", archive, self.name)
+        self.ask("import", archive, self.name)
         return self.name
 
     def run(self, *options: str) -> Container:
         """Starts it, and waits until its gateways listen."""
-        publish: list[str] = []
-        for mode in self.modes if self._published and self._network != "host" else ():
-            port, relay = self.inside(mode)
-            publish += ["--publish", f"127.0.0.1:{self.ports[mode]}:{relay if self._relays else port}"]
-        script = self.script()
-        mounts = {"/usr": "ro", str(PROJECT): "ro", str(self.folder): "rw"}
-        for home in {sys.base_prefix, os.path.realpath(sys.prefix)} - {"/usr"}:
-            mounts[home] = "ro"
-        for path, mode in mounts.items():
-            publish += ["--volume", f"{path}:{path}:{mode}"]
-        root = ["--rootfs", str(self.folder / "root")] if self.engine == "podman" else [self._image()]
-        ask(
-            self.engine,
-            *("run", "--detach", "--name", self.name, "--label", f"{LABEL}={os.getpid()}", "--network", self._network),
-            *("--stop-timeout", "2", *publish, *options, *root, "bash", str(script)),
-        )
+        self.start(*options)
         self.until_up()
         return self
+
+    def start(self, *options: str) -> None:
+        """Starts it."""
+        self.ask(
+            *("run", "--detach", "--name", self.name, "--label", f"{LABEL}={os.getpid()}", "--network", self._network),
+            *("--user", str(self._uid), "--stop-timeout", "2", *options, *self.made_of()),
+        )
+
+    def made_of(self) -> list[str]:
+        """The ports that are published, the folders that it sees, its image and what that runs."""
+        found: list[str] = []
+        for mode in self.modes if self._published and self._network != "host" else ():
+            port, relay = self.inside(mode)
+            found += ["--publish", f"127.0.0.1:{self.ports[mode]}:{relay if self._relays else port}"]
+        script = self.script()
+        self._give(self._root_is, self.folder / "root")
+        for gateway in self.gateways.values():
+            self._give(self._root_is + self._uid, gateway.folder)
+        found += ["--volume", f"{self.folder}:{self.folder}:rw"]
+        for source, path in self._programs().items():
+            found += ["--volume", f"{source}:{path}:ro"]
+        root = ["--rootfs", str(self.folder / "root")] if self.engine == "podman" else [self._image()]
+        return [*found, *root, "bash", str(script)]
 
     def until_up(self) -> None:
         """Waits until all of its gateways serve."""
@@ -213,7 +254,7 @@ class Container:
 
     def shown(self) -> dict[str, Any]:
         """What the engine says of it."""
-        found: dict[str, Any] = json.loads(ask(self.engine, "container", "inspect", self.name))[0]
+        found: dict[str, Any] = json.loads(self.ask("container", "inspect", self.name))[0]
         return found
 
     @property
@@ -263,9 +304,32 @@ class Container:
             "trading_mode": mode,
             "port": self.ports[mode],
             "container": {"engine": self.engine, "name": self.name},
+            **({"user": self._account.name} if self._account else {}),
             "start_timeout": 30,
             **changes,
         }
+
+
+def public_folder(stack: ExitStack) -> Path:
+    """A folder that every account may enter, as those of a test are not; it goes with the stack."""
+    folder = Path(tempfile.mkdtemp(prefix="ib-public-"))
+    stack.callback(shutil.rmtree, folder, ignore_errors=True)
+    folder.chmod(0o755)
+    return folder
+
+
+@contextlib.contextmanager
+def network(driver: str) -> Iterator[str]:
+    """A network of the engine on an interface that leads nowhere."""
+    name = "ib-%s" % secrets.token_hex(4)
+    subprocess.run(["ip", "link", "add", name, "type", "bridge"], check=True)
+    try:
+        subprocess.run(["ip", "link", "set", name, "up"], check=True)
+        podman("network", "create", "--driver", driver, "--opt", f"parent={name}", "--subnet", "10.231.9.0/24", name)
+        yield name
+    finally:
+        podman("network", "rm", "--force", "--time", "0", name, check=False)
+        subprocess.run(["ip", "link", "delete", name], check=True)
 
 
 Make = Callable[..., Container]

@@ -35,8 +35,8 @@ SHARED = SCENARIOS / "shared"
 CONFIG = PROJECT / ".config" / "molecule" / "config.yml"
 WORK = PROJECT / ".ansible" / "lab"
 BIN = Path(sys.executable).parent
-#: Seconds; the slowest one builds another release's image first.
-SCENARIO_LIMIT = 600
+#: Seconds; the slowest ones build another release's image first, or wait for a timer of a host.
+SCENARIO_LIMIT = 900
 #: Scenarios mostly wait, for hosts to come up and for time limits to pass; two of them keep two cores busy.
 AT_ONCE = 2
 TOLD_LINES = 25

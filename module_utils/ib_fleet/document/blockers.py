@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Set, Tuple
 
-from . import losses
+from . import losses, self_healing
 from .text import visible
 
 LATCHED, PAUSED, UNFINISHED, JOURNAL = "latched", "paused", "unfinished", "journal"
-FAILED, REFUSED, LEASE, LOST = "failed", "refused", "lease", "lost"
+FAILED, REFUSED, LEASE, LOST, TIMER = "failed", "refused", "lease", "lost", "self-heal"
 #: Those that need a person, in the order in which they are told; a lease only says who is at work.
-URGENT = (LOST, LATCHED, FAILED, PAUSED, UNFINISHED, JOURNAL, REFUSED)
+URGENT = (LOST, LATCHED, FAILED, PAUSED, UNFINISHED, JOURNAL, REFUSED, TIMER)
 #: In words, for one and for several.
 _COUNTED = {
     LOST: (
@@ -35,6 +35,7 @@ _COUNTED = {
     ),
     JOURNAL: ("the journal of repairs of 1 host cannot be used", "the journals of repairs of %d hosts cannot be used"),
     REFUSED: ("1 repair was not begun", "%d repairs were not begun"),
+    TIMER: ("1 host should heal itself and does not", "%d hosts should heal themselves and do not"),
 }
 _NAMED = 6
 
@@ -59,6 +60,8 @@ def of(host: Mapping[str, Any]) -> List[Blocker]:
     shut = {each.gateway for each in found if each.kind == LATCHED}
     found.extend(Blocker(FAILED, name, "the repair of %s did not succeed" % name) for name in ended.get("failed") or ())
     found.extend(each for each in _refusals(repair) if each.gateway not in shut)
+    late = self_healing.overdue(host)
+    found.extend([Blocker(TIMER, "", late)] if late else [])
     found.extend(Blocker(LOST, each["gateway"], losses.line(each)) for each in losses.unplanned(host))
     order = (*URGENT, LEASE)
     return sorted(found, key=lambda each: order.index(each.kind))

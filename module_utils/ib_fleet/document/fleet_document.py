@@ -8,7 +8,7 @@ from ...ib_audit.report.document import TOOL_VERSION
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.outcome import WOULD
-from . import blockers, latest, losses, next_commands, plan_text, repair_log, setbacks
+from . import blockers, latest, losses, next_commands, plan_text, repair_log, self_healing, setbacks
 from .text import counted, harmless, visible
 
 SCHEMA = "ib-fleet/1"
@@ -181,6 +181,7 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
     told = ", ".join("%d %s" % (counts[status], status) for status in STATUSES if counts[status])
     found = ["%s: %s%s" % (counted(fleet["summary"]["hosts"], "host"), told, _mode(fleet))]
     found.extend("%s: %s" % (each.kind.upper(), blockers.line(each)) for each in blockers.alerts(fleet))
+    found.extend(filter(None, [self_healing.line(fleet)]))
     few = len(fleet["hosts"]) <= _TOLD_EACH
     for host in fleet["hosts"]:
         if few or host["status"] != "healthy" or host["done"] or _change(host) or blockers.urgent(host):
@@ -191,6 +192,7 @@ def lines(fleet: Mapping[str, Any]) -> List[str]:
 def _host_lines(host: Mapping[str, Any]) -> List[str]:
     found = ["%s: %s%s" % (host["name"], host["status"], _change(host))]
     found.extend("  %s: %s" % (each.kind, each.text) for each in blockers.of(host))
+    found.extend("  " + each for each in filter(None, [self_healing.text(host)]))
     for act in host["done"]:
         found.extend("  " + line for line in repair_log.told(act, host["before"]))
     found.extend("  " + line for line in setbacks.lines(host))

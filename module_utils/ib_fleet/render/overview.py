@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional
 
-from ..document import blockers
+from ..document import blockers, self_healing
 from ..document.changes import Comparison
 from ..document.fleet_document import STATUSES
 from ..document.incidents import seconds_between
@@ -31,6 +31,7 @@ def overview(
         "hosts": fleet["summary"]["hosts"],
         "check_mode": fleet["check_mode"],
         "alerts": [[each.kind, blockers.line(each)] for each in blockers.alerts(fleet)],
+        "healing": self_healing.line(fleet),
         "rows": _rows(fleet, comparison),
         "changes": comparison.counts if comparison else {},
         "since": comparison.since if comparison else "",

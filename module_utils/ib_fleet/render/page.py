@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from ...ib_gateway.base.probe import STAGES
+from ..document import self_healing
 from ..document.changes import Comparison
 from ..document.fleet_document import KIND_AUDIT, STATUSES
 from ..document.text import visible
@@ -55,6 +56,7 @@ def page(fleet: Mapping[str, Any], past: Optional[Past] = None, folder: Path = R
         verdicts=sorted({row.verdict for each in hosts for row in each.rows}),
         groups=sorted({group for each in hosts for group in each.groups}),
         headline=problems.headline(fleet),
+        healing=wording.sentence(self_healing.line(fleet)),
         problems=problems.problems(fleet, began),
         since=lambda host: problems.told(began.get((host, "")), fleet["generated_at"]),
         lasted=lambda *of: problems.lasted(problems.begun_of(began, *of), fleet["generated_at"]),

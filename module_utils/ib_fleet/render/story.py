@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from ...ib_gateway.base.actions import ORDER, RECONNECT, RESTARTS, START, WAIT, describe
 from ...ib_gateway.base.outcome import WOULD
-from ..document import blockers, fleet_document, losses, repair_log, setbacks
+from ..document import blockers, fleet_document, losses, repair_log, self_healing, setbacks
 from ..document.fleet_document import STATUSES
 from ..document.text import counted
 from .layout import Line
@@ -52,6 +52,8 @@ def _found(host: Host, with_healthy: bool) -> Iterator[Line]:
         if with_healthy or gateway["status"] != "healthy":
             yield from verdict(gateway)
     yield from (Line(note, 2) for note in fleet_document.notes(health))
+    if with_healthy and self_healing.text(host):
+        yield Line(self_healing.text(host), 2)
 
 
 def _blockers(host: Host) -> Iterator[Line]:

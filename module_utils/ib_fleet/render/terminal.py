@@ -18,6 +18,8 @@ def lines(overview: Mapping[str, Any]) -> Iterator[Line]:
     yield Line(f"FLEET: {headline(overview)}", tone="title", word="FLEET")
     for kind, text in overview["alerts"]:
         yield Line(f"{kind.upper()}: {text}", 1, tone="failed", word=kind.upper())
+    if overview["healing"]:
+        yield Line(overview["healing"], 1)
     if overview["hosts"] > _FEW:
         yield from _table(overview)
     for text in changes(overview):

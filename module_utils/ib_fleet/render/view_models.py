@@ -13,7 +13,7 @@ from markupsafe import Markup
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.probe import STAGES
 from ...ib_gateway.base.redaction import short
-from ..document import blockers, losses, setbacks
+from ..document import blockers, losses, self_healing, setbacks
 from ..document.fleet_document import notes
 from ..document.latest import gateways
 from ..document.repair_log import told
@@ -101,6 +101,7 @@ class Host:
     handshake: str
     stands: Sequence[tuple[str, str]]
     flags: Sequence[str]
+    healing: str
 
 
 def host(found: Mapping[str, Any], points: Sequence[Point]) -> Host:
@@ -128,6 +129,7 @@ def host(found: Mapping[str, Any], points: Sequence[Point]) -> Host:
         handshake=charts.span(moments),
         stands=[(each.kind, each.text) for each in stands],
         flags=list(dict.fromkeys(words)),
+        healing=sentence(self_healing.text(found)),
     )
 
 

@@ -15,6 +15,7 @@ from ..decide.targets import BY_CONTAINER, BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.lifecycles import lifecycle
 from ..lifecycle.start_check import informed
+from ..observe import processes
 from . import held_process, stop_process
 from .held_process import Gone, Refused, Target
 from .stop_process import Ending
@@ -142,8 +143,12 @@ def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
 
 
 def _by_unit(named: Optional[Target], gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
-    """Restarted by the unit that carries it, in one step where systemd kills nothing that may not be killed."""
-    state = None if named is None or named.allow_kill else gateway.state()
+    """Restarted by the unit that carries it, in one step where systemd kills nothing that may not be killed.
+
+    What of the unit's lives in a container is for its engine to end, so that nothing else is to be asked before.
+    """
+    contained = named is not None and processes.pid_inside(named.pid) is not None
+    state = None if named is None or named.allow_kill or contained else gateway.state()
     if named is None or state is None or state.kills_after is None:
         return _in_one_step(named, gateway, way, announce)
     return _ended_first(named, gateway, state, look, way, announce)

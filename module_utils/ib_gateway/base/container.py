@@ -58,8 +58,11 @@ class ContainerState(NamedTuple):
 
     @property
     def comes_back(self) -> bool:
-        """Whether its engine is about to start it again by itself."""
-        return self.status == "restarting" or (self.status == "stopping" and self.policy in _BRINGS_BACK)
+        """Whether its engine is about to start it again by itself; podman has no word for that but stopped."""
+        finished = self.policy == "on-failure" and self.status == "stopped" and not self.exit_code
+        ending = self.status in ("stopping", "stopped") and self.policy in _BRINGS_BACK and not finished
+        begun = self.status == "initialized" and self.policy in _BRINGS_BACK and self.restarts > 0
+        return self.status == "restarting" or ending or begun
 
     def as_unit(self, carries: bool) -> UnitState:
         """The same as a unit's state, in which rules and plans think. carries: whether a gateway lives in it."""

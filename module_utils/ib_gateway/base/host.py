@@ -103,7 +103,8 @@ class Process:
     #: Whether it lives in another network namespace than the look, and whether the look has gone on into that.
     other_netns: bool = False
     reached: bool = False
-    #: Whether it is this run itself: the module, its ssh session, its become, up to pid 1.
+    #: Whether it is this run itself: the module, its ssh session, its become, up to pid 1; or a gateway with which the
+    #: container of this run may end.
     own_run: bool = False
     #: The kernel's letter for its state: T is stopped by a signal, t by a tracer. Empty where the system does not say.
     state: str = ""

@@ -145,6 +145,12 @@ class RuleContext(NamedTuple):
         return "its %s is %s" % (state.title, state.active) if state.active in _ALIVE else ""
 
     @property
+    def container_returns(self) -> bool:
+        """Whether the entry's container is about to be started again by its engine."""
+        state = self.entry.way.state if self.entry.way else None
+        return state is not None and state.comes_back
+
+    @property
     def crashing(self) -> bool:
         """Whether systemd has started the entry's unit again and again, and each time it failed."""
         state = self.entry.unit_state

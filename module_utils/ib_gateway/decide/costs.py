@@ -123,10 +123,15 @@ def _kill(target: Mapping[str, Any]) -> List[str]:
 
 
 def _killed_by_systemd(entry: Entry, process: Mapping[str, Any]) -> List[str]:
-    """systemd kills what does not end when its unit is restarted; without allow_kill it is not restarted before."""
+    """systemd kills what does not end when its unit is restarted; without allow_kill it is not restarted before.
+
+    The unit of a container has the engine end that, which kills what has not ended, whatever allow_kill says.
+    """
     seconds = entry.unit_state.kills_after if entry.unit_state else None
     if seconds is None:
         return []
+    if process.get("pid") in entry.contained:
+        return ["its engine kills what of its container has not ended in time"]
     if not process.get("allow_kill"):
         return ["it is not restarted if it does not end when asked (allow_kill is off)"]
     return ["systemd kills what of %s has not ended after %g s (TimeoutStopSec=)" % (entry.spec.any_unit, seconds)]

@@ -31,6 +31,10 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
     found = (
         tuple(_partial_visibility(context)) or tuple(claimed_by_another_account(context)) or tuple(_by_weight(context))
     )
+    if found and entry.way is not None:
+        from . import rules_container
+
+        found = rules_container.with_health(found, entry)
     worst = max((finding.severity for finding in found), key=SEVERITIES.index, default=HEALTHY)
     if worst in (HEALTHY, INFO):
         return Diagnosis(entry, HEALTHY, HEALTHY, found, probe)

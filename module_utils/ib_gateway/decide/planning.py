@@ -199,7 +199,7 @@ def _why_left(entry: Entry, process: Process) -> str:
     if len(entry.processes) > 1 or entry.elsewhere or entry.ambiguous:
         return "is stopped by a signal, and is not the only gateway that is or may be the entry's"
     if process.pid == 1 or process.own_run:
-        return "is stopped by a signal, and carries this run"
+        return "is stopped by a signal, and this run's container may end with it"
     return process.kept_stopped
 
 
@@ -312,9 +312,9 @@ def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:
             "user, or run with become" % (name, what)
         )
     if any(process.pid == 1 or process.own_run for process in entry.processes):
-        return "%s is not %s: it carries this run, as a container's first process does; its container has to be" % (
-            name,
-            what,
+        return (
+            "%s is not %s: the container of this run may end with it. Restart that from its host, by its engine or by "
+            "a run there with an entry that has key container" % (name, what)
         )
     contained = [each for each in entry.processes if each.pid in entry.contained and not entry.carried(each)]
     if contained:

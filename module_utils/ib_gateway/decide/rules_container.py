@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from typing import Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.container import GATEWAY_INSIDE
 from ..base.findings import Finding
+from ..base.plan import Entry
 from .context import Rule, RuleContext
+
+#: What an engine says of a container whose health check has not passed yet, or has failed too often.
+_NOT_WELL = ("starting", "unhealthy")
 
 
 def container_link_down(context: RuleContext) -> Iterator[Finding]:
@@ -34,6 +38,15 @@ def container_link_down(context: RuleContext) -> Iterator[Finding]:
             "held_on_host_by": sorted(way.proxies),
         },
     )
+
+
+def with_health(found: Sequence[Finding], entry: Entry) -> Tuple[Finding, ...]:
+    """The findings of an entry, each with what the container's own health check says where that is not passed."""
+    state = entry.way.state if entry.way else None
+    if state is None or state.health not in _NOT_WELL:
+        return tuple(found)
+    told = {"container_health": state.health}
+    return tuple(each._replace(evidence={**each.evidence, **told}) for each in found)
 
 
 RULES: Tuple[Rule, ...] = (container_link_down,)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterator, Sequence, Tuple
 
 from ..base import findings
+from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
 from ..base.plan import Differing
@@ -26,6 +27,8 @@ def port_taken(context: RuleContext) -> Iterator[Finding]:
         if not owners:
             continue
         owner = owners[0]
+        if owner.relay in CONTAINER_PROXIES and context.container_returns:
+            continue  # it holds the port until its container is there again
         what = "the relay %s" % owner.relay if owner.relay else "another gateway" if owner.gateway else "no gateway"
         yield findings.PORT_TAKEN.found(
             "port %d belongs to pid %d of %s, which is %s" % (context.spec.port, owner.pid, owner.user, what),
@@ -350,6 +353,9 @@ def client_id_held(context: RuleContext) -> Iterator[Finding]:
 
 def localhost_family(context: RuleContext) -> Iterator[Finding]:
     """Scripts that connect to `localhost` meet no listener of the gateway."""
+    way = context.entry.way
+    if way is not None and not way.published:
+        return  # it has an address of its own, and localhost is none of it
     names = context.snapshot.localhost
     mine = {process.pid for process in context.entry.owners()}
     heard = [each for each in context.entry.listeners if each.port == context.spec.port and each.pids & mine]

@@ -72,8 +72,10 @@ def _way(
     if proxies:  # nothing tells the port inside
         return _to(way, _doors(_fitting(spec, snapshot, members), place, ()), None)
     published = state.published if state else ()
-    if not published and place.addresses and any(each.port == spec.port for each in place.listeners):
-        # No port of the host: the container has an address of its own in the network.
+    listens = any(each.port == spec.port for each in place.listeners)
+    if not published and place.addresses and (listens or not members):
+        # No port of the host: the container has an address of its own in the network. Where no gateway runs in it,
+        # nothing tells the port on which one would be met there.
         return _from(way._replace(published=False, address=place.addresses[0]), spec.port, spec, snapshot, place)
     why = "%s publishes %s" % (way.label, _ports(published)) if published else "%s publishes no port" % way.label
     way = _to(way, _doors(_fitting(spec, snapshot, members), place, ()), None)

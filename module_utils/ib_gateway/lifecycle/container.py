@@ -9,6 +9,7 @@ from typing import Callable, FrozenSet, List, Optional, Sequence
 from ..base import classify
 from ..base.container import ContainerState
 from ..base.redaction import redact_argv
+from ..base.spec import GatewaySpec
 from ..base.unit import UnitMember, UnitState
 from ..observe import processes
 from . import engine, systemctl
@@ -29,7 +30,10 @@ class Container(Lifecycle):
     def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
         """One call to the engine for each container."""
         states = engine.states_of([one.spec for one in asked])
-        return [_start_check(states[one.spec.name], one.process is not None) for one in asked]
+        return [
+            _start_check(states[one.spec.name], one.process is not None or _young(states[one.spec.name], one.spec))
+            for one in asked
+        ]
 
     def carries(self, pid: int) -> bool:
         state = engine.state_of(self.spec)
@@ -53,6 +57,8 @@ class Container(Lifecycle):
         account = account_of(self.spec.user)
         state = engine.state_of(self.spec)
         restart = "%s restart %s" % (state.engine, state.name)
+        if state.unit:
+            restart = "systemctl%s restart %s" % (" --user" if state.account else "", state.unit)
         if state.account is None or account is None or account.uid == os.geteuid():
             return restart
         prefix = "runuser -u %s -- env XDG_RUNTIME_DIR=%s" % (account.name, account.runtime_dir)
@@ -65,7 +71,7 @@ class Container(Lifecycle):
         blocker = _blocker(state)
         if blocker:
             raise CannotStart(blocker)
-        log = "%s logs %s" % (state.engine, state.name)
+        log = _log(state)
         try:
             if state.unit:
                 by_unit(state.unit, seconds, account_of(state.account) if state.account else None)
@@ -80,8 +86,22 @@ class Container(Lifecycle):
         return Started(None, log)
 
 
+def _young(state: ContainerState, spec: GatewaySpec) -> bool:
+    """Whether a container has come up so lately that what brings its gateway is still at work."""
+    stat = processes.read_stat(state.pid) if state.running else None
+    age = None if stat is None else processes.uptime() - stat.started_ticks / os.sysconf("SC_CLK_TCK")
+    return age is not None and age < spec.start_timeout
+
+
+def _log(state: ContainerState) -> str:
+    """The command that shows its output; a container that its unit makes anew is gone with what it has written."""
+    if state.unit:
+        return "journalctl %s %s" % ("--user-unit" if state.account else "-u", state.unit)
+    return "%s logs %s" % (state.engine, state.name)
+
+
 def _start_check(state: ContainerState, carries: bool) -> StartCheck:
-    """carries: whether the entry's gateway lives in it."""
+    """carries: whether the entry's gateway lives in it, or may be about to."""
     told = None if state.error and state.exists else state.as_unit(carries)
     return StartCheck(_blocker(state), told, tuple(_members(state)))
 
@@ -89,7 +109,10 @@ def _start_check(state: ContainerState, carries: bool) -> StartCheck:
 def _blocker(state: ContainerState) -> Optional[str]:
     """Why a start must fail, with the cure; None where nothing speaks against it."""
     if not state.exists:
-        return "%s has no container %s: create it, or correct the entry's container" % (state.engine, state.name)
+        return (
+            "%s has no container %s: create it, or correct the entry's container; where a unit makes it anew at each "
+            "start, as a quadlet does, give the entry service in its place" % (state.engine, state.name)
+        )
     if state.error:
         return state.error
     if state.status == "paused":

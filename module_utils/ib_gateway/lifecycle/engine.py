@@ -10,16 +10,21 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.container import ContainerState, Published
 from ..base.redaction import plain_text
 from ..base.spec import Container, GatewaySpec
+from ..observe import processes
 from .accounts import PATH, Account, account_of, become, may_become
 
 #: Seconds for what an engine answers at once; while it stops a container, it keeps others waiting for that one.
 _PATIENCE = 20.0
 _DOCKER_SOCKET = "docker.sock"
+#: How often an engine is asked that says of a container that it runs while its first process is gone, and after how
+#: many seconds. An engine whose own watcher was killed says so for ever.
+_SETTLING, _MOMENT = 5, 0.3
 #: Labels that docker compose and podman-compose give to a service's containers.
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 #: `compose run` makes a container of a service beside its own.
@@ -72,6 +77,16 @@ def state_of(spec: GatewaySpec) -> ContainerState:
 
 def _described(container: Container, account: Optional[Account], whose: Optional[str]) -> ContainerState:
     """The container as its engine describes it. Raises EngineError."""
+    for _attempt in range(_SETTLING):
+        state = _told(container, account, whose)
+        if not state.running or processes.read_stat(state.pid) is not None:
+            return state
+        time.sleep(_MOMENT)  # its first process has ended, and the engine is about to notice, or to start it again
+    text = "%s says that container %s runs, and its first process (pid %d) is gone"
+    return state._replace(error=text % (state.engine, state.name, state.pid))
+
+
+def _told(container: Container, account: Optional[Account], whose: Optional[str]) -> ContainerState:
     engine, name = container.engine, container.called
     if container.name:
         return parse(engine, name, whose, _ask(engine, account, "container", "inspect", container.name))

@@ -65,9 +65,15 @@ def _processes(seen: Snapshot, reached: FrozenSet[int]) -> Mapping[int, Process]
 
 
 def _age(state: Optional[ContainerState]) -> Optional[float]:
-    """How long a container has run; None where it does not."""
-    stat = processes.read_stat(state.pid) if state is not None and state.running else None
-    return None if stat is None else max(0.0, processes.uptime() - stat.started_ticks / containers.TICKS)
+    """How long a container has run; None where it does not.
+
+    One that ran when its engine was asked and whose first process has ended since is as good as new: what its engine
+    does next is not known yet.
+    """
+    if state is None or not state.running:
+        return None
+    stat = processes.read_stat(state.pid)
+    return max(0.0, processes.uptime() - stat.started_ticks / containers.TICKS) if stat is not None else 0.0
 
 
 def probed(entry: Entry, outside: Optional[Probe], how: Handshake) -> Tuple[Optional[Probe], Optional[Way]]:

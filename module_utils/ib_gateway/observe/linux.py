@@ -76,6 +76,17 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
     return reading, _unchanged(described.values())
 
 
+def _first_may_end_with_it(table: Table) -> bool:
+    """Whether the first process, in whose session a gateway is, may be one that ends with it.
+
+    On a host each service has a session of its own. In a container the first process is most often a script that waits
+    for the gateway it has started; when that ends, so does the container, and this run with it.
+    """
+    from ..base import launchers  # only containers need it
+
+    return launchers.role_of(table.argv(1)) != launchers.SUPERVISOR
+
+
 def describe(pids: Iterable[int]) -> Mapping[int, Process]:
     """Processes that a look has not described, such as those of another network namespace; what has gone is left out.
 
@@ -153,7 +164,7 @@ def _describe(
             relay=classify.relay_name(argv),
             sockets_visible=seen.owners.visible(pid),
             other_netns=netns is not None and netns != own_netns,
-            own_run=pid in own_run,
+            own_run=pid in own_run or (kind is not None and stat.session == 1 and _first_may_end_with_it(table)),
             state=stat.state,
             pairs=pid in pairing,
             unanswered=unanswered.get(pid, 0),

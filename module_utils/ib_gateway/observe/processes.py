@@ -22,11 +22,12 @@ _GONE = (errno.ENOENT, errno.ESRCH)
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat says: state letter, parent's pid, start in clock ticks after boot."""
+    """What /proc/PID/stat says: state letter, parent's pid, start in clock ticks after boot, the session's leader."""
 
     state: str
     ppid: int
     started_ticks: int
+    session: int = 0
 
 
 def parse_stat(data: bytes) -> Stat:
@@ -34,7 +35,7 @@ def parse_stat(data: bytes) -> Stat:
     fields = data[data.rindex(b")") + 1 :].split()
     if len(fields) < 20:
         raise ValueError("stat has %d fields after the name, 20 are needed" % len(fields))
-    return Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[19]))
+    return Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[19]), int(fields[3]))
 
 
 def parse_cmdline(data: bytes) -> Tuple[str, ...]:

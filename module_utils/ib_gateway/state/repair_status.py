@@ -19,8 +19,8 @@ def read_status(state_dir: str) -> Dict[str, Any]:
     """The repair state in a folder ('' for the default): reading only, never raises.
 
     {journal: absent, ok or unusable; note: what is worth knowing about it, or ''; paused: a text or None; latched:
-    [{gateway, since, reason}]; unfinished: [{gateway, action, at, run}]; lease: {by, since} or None}. Times are RFC
-    3339 UTC. Acts of the run that is under way are not unfinished.
+    [{gateway, since, reason}]; unfinished: [{gateway, action, at, run}]; lease: {by, since} or None; self_heal: as
+    self_heal.read has it}. Times are RFC 3339 UTC. Acts of the run that is under way are not unfinished.
     """
     found = _empty()
     try:
@@ -35,17 +35,26 @@ def read_status(state_dir: str) -> Dict[str, Any]:
 
 
 def _empty() -> Dict[str, Any]:
-    return {"journal": ABSENT, "note": "", "paused": None, "latched": [], "unfinished": [], "lease": None}
+    return {
+        "journal": ABSENT,
+        "note": "",
+        "paused": None,
+        "latched": [],
+        "unfinished": [],
+        "lease": None,
+        "self_heal": None,
+    }
 
 
 def _read(folder: Folder, found: Dict[str, Any]) -> None:
     """Fills in what can be read; what cannot ends it. Raises JournalUnusable."""
-    from . import journal, pause
+    from . import journal, pause, self_heal
     from .limits import latched, unfinished
 
     now = journal.moment()
     paused = pause.read(os.path.join(folder.path, pause.FILE), now.at)
     found["paused"] = paused.text if paused else None
+    found["self_heal"] = self_heal.read(folder, now.at)
     running = _lease(folder, found, now)
     book = journal.read(folder)
     found.update(

@@ -90,6 +90,12 @@ def test_a_port_that_the_container_does_not_publish_is_not_brought_back_by_a_res
     assert (found.broken, found.curable) == ("published_port", False) and "port 4003 as 5000" in found.why
 
 
+def test_a_container_with_an_address_of_its_own_and_no_gateway_in_it_is_not_said_to_publish_nothing() -> None:
+    inside = place(listeners=(), proxies={}, gateways=frozenset())
+    found = ways_of([spec(service=None)], host(), [inside], {"live": STATE._replace(published=())}, {})["live"][0]
+    assert (found.broken, found.published, found.address) == (None, False, INSIDE)
+
+
 def test_somebody_else_on_the_port_is_no_part_of_the_way() -> None:
     look = snapshot(gateway(other_netns=True), process(77, "nginx"), heard(4001, 77))
     inside = place(listeners=RELAYED, proxies={})

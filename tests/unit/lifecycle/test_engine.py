@@ -54,6 +54,27 @@ def test_an_answer_that_cannot_be_read_is_told_and_not_guessed_at(text: str) -> 
         engine.parse("docker", "ib", None, text)
 
 
+@pytest.mark.parametrize(
+    ("status", "policy", "exit_code", "back"),
+    [
+        ("stopped", "always", 0, True),
+        ("stopped", "unless-stopped", 3, True),
+        ("stopped", "on-failure", 3, True),
+        ("stopped", "on-failure", 0, False),
+        ("stopped", "", 3, False),
+        ("exited", "always", 3, False),
+        ("stopping", "always", 0, True),
+        ("stopping", "no", 0, False),
+        ("restarting", "", 0, True),
+    ],
+)
+def test_a_container_that_its_engine_is_about_to_start_again_is_coming_back(
+    status: str, policy: str, exit_code: int, back: bool
+) -> None:
+    state = ContainerState("podman", "ib", status=status, policy=policy, exit_code=exit_code)
+    assert state.comes_back is back and state.as_unit(False).comes_back is back
+
+
 def service(name: str, **labels: str) -> Dict[str, Any]:
     """A container of a compose service."""
     return {**DOCKER, "Name": "/" + name, "Config": {"Labels": labels}}
@@ -86,6 +107,7 @@ def test_what_an_engine_says_of_a_compose_service_and_cannot_be_read_is_told(tex
         ("running", True, "active", False, False),
         ("running", False, "active", True, False),
         ("restarting", False, "activating", False, True),
+        ("stopped", False, "inactive", False, False),
         ("exited", False, "inactive", False, False),
         ("created", False, "inactive", False, False),
         ("removing", False, "activating", False, False),

@@ -6,9 +6,11 @@ import os
 import re
 import threading
 from typing import List, Optional, Tuple
+from unittest import mock
 
 import pytest
-from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.observe import linux, processes
+from ansible.module_utils.ib_gateway.observe.process_table import Table
 from ansible.module_utils.ib_gateway.observe.processes import parse_cmdline, parse_real_uid, parse_stat, parse_unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +25,24 @@ TAIL = b" S 700 4711 4711 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 8812345 43060 
     "name", [b"java", b"", b"a b", b"(sd-pam)", b") S 1 (", b"x) Z 0 0", b"two\nlines", b"\xff\xfe", b")" * 15]
 )
 def test_a_name_may_hold_anything(name: bytes) -> None:
-    assert parse_stat(b"4711 (" + name + b")" + TAIL) == ("S", 700, 8812345)
+    assert parse_stat(b"4711 (" + name + b")" + TAIL) == ("S", 700, 8812345, 4711)
+
+
+@pytest.mark.parametrize(
+    ("first", "ends"),
+    [
+        (("bash", "/root/scripts/run.sh"), True),
+        (("/sbin/tini", "--", "run.sh"), True),
+        (("/usr/bin/python3", "/usr/bin/supervisord", "-n"), False),
+        (("s6-svscan", "/run/service"), False),
+    ],
+)
+def test_a_container_s_first_process_may_end_with_a_gateway_of_its_session_unless_it_supervises(
+    first: Tuple[str, ...], ends: bool
+) -> None:
+    table = mock.create_autospec(Table)
+    table.argv.return_value = first
+    assert linux._first_may_end_with_it(table) is ends
 
 
 @settings(deadline=None)

@@ -80,6 +80,7 @@ def test_a_host_that_never_had_one_is_fine(state_dir: Path) -> None:
         "latched": [],
         "unfinished": [],
         "lease": None,
+        "self_heal": None,
     }
     assert not state_dir.exists()
     state_dir.mkdir(0o700)

@@ -1,0 +1,70 @@
+"""Containers that a systemd unit carries, as quadlets do: a real systemd, podman under it, whole repairs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from integration.containers import Container, Make, public_folder
+from integration.desk import PROJECT, Desk, until
+from integration.unit_hosts import UnitHost
+
+UNIT = "ib"
+
+
+def inventory(host: UnitHost, image: Container, **start: Any) -> dict[str, Any]:
+    """The inventory of a host; start: the keys that say how its gateway is started."""
+    entry = {"name": "live", "trading_mode": "live", "port": image.ports["live"], "start_timeout": 60, **start}
+    reached = {
+        "ansible_connection": "podman_exec",
+        "ansible_host": host.name,
+        "ansible_python_interpreter": str(Path(sys.prefix).resolve() / "bin/python3"),
+    }
+    return {"trading_hosts": {"hosts": {"desk": {**reached, "ib_gateways": [entry]}}}}
+
+
+def java(image: Container) -> int:
+    """The pid of its gateway, as this machine numbers it."""
+    mark = "-DjtsConfigDir=%s" % image.gateways["live"].config_dir
+    found = []
+    for each in psutil.process_iter(["cmdline"]):
+        if mark in (each.info["cmdline"] or ()):
+            found.append(each.pid)
+    return found[0] if found else 0
+
+
+@pytest.mark.parametrize(
+    "start",
+    [{"service": UNIT}, {"container": {"engine": "podman", "name": f"systemd-{UNIT}"}}],
+    ids=["service", "container"],
+)
+def test_a_quadlet_s_gateway_is_judged_and_its_unit_restarts_it_whether_the_entry_names_that_or_the_container(
+    container: Make, desk: Desk, monkeypatch: pytest.MonkeyPatch, start: dict[str, Any]
+) -> None:
+    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(PROJECT / "tests/integration/connection"))
+    image = container(public=True, settings={"event": "hang"})
+    with ExitStack() as stack:
+        host = UnitHost(public_folder(stack), stack, image.folder)
+        host.quadlet(UNIT, image)
+        until(lambda: java(image), 30)
+        hosts = inventory(host, image, **start)
+        until(lambda: str(image.ports["live"]) in host.says("ss", "-ltn"))
+        sweep = desk.play("playbooks/health_sweep.yml", inventory=hosts)
+        assert sweep.rc == 0, sweep.output
+        first = host.carried(UNIT)
+        os.kill(java(image), signal.SIGUSR1)
+        repair = desk.play("remediate.yml", inventory=hosts)
+        assert repair.rc == 0 and repair.codes() == {"handshake_silent"}, repair.output
+        second = host.carried(UNIT)
+        assert first and second and first != second
+        assert host.says("systemctl", "is-active", UNIT) == "active"
+        again = desk.play("remediate.yml", inventory=hosts)
+        assert again.rc == 0 and again.recap()["changed"] == 0, again.output
+        assert host.carried(UNIT) == second
