@@ -1,6 +1,8 @@
 # Needs nothing but make and Python 3.11 or newer; everything else goes into .venv, each part when a target needs it.
 PYTHON ?= python3
 BIN := .venv/bin
+# Who types make has no .venv in PATH: commands that a run gives to be typed next are written for that shell.
+export IB_TYPED_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # What an operator needs is there, and what a developer needs beside it.
 STAMP := .venv/.installed
