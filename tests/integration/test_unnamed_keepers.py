@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
+from ansible.module_utils.ib_gateway.base.host import Keeper
+from ansible.module_utils.ib_gateway.observe import keepers
 
 from integration.desk import Desk, alive, until
 from integration.modules import run_module
@@ -30,6 +32,18 @@ while True:
         raise SystemExit
     time.sleep(gap)
 """
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keepers of tests that run beside these, under the same account, are nobody's here."""
+    everybody = keepers.keepers
+
+    def own(*arguments: Any) -> tuple[Keeper, ...]:
+        children = {each.pid for each in psutil.Process().children(recursive=True)}
+        return tuple(each for each in everybody(*arguments) if each.pid in children)
+
+    monkeypatch.setattr(keepers, "keepers", own)
 
 
 def kept(desk: Desk, *faults: str, gap: float | None) -> psutil.Process:
