@@ -92,8 +92,9 @@ merge-reports: folder $(STAMP)
 
 # The page is tested in a real browser, a look's system calls are counted, and gateways live in containers. Where the
 # programs for it are missing, root installs Debian's; others are told.
-PROGRAMS := chromium chromedriver strace podman runc socat iptables
-PACKAGES := chromium chromium-driver strace podman runc netavark aardvark-dns socat iptables
+PROGRAMS := chromium chromedriver strace podman runc socat iptables ip slirp4netns newuidmap systemctl
+PACKAGES := chromium chromium-driver strace podman runc netavark aardvark-dns socat iptables iproute2 slirp4netns uidmap \
+  systemd
 programs:
 	@for each in $(PROGRAMS); do command -v $$each >/dev/null || missing=yes; done; \
 	  if [ -z "$$missing" ]; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
