@@ -1,6 +1,8 @@
 # Needs nothing but make and Python 3.11 or newer; everything else goes into .venv, each part when a target needs it.
 PYTHON ?= python3
 BIN := .venv/bin
+# Who types make has no .venv in PATH: commands that a run gives to be typed next are written for that shell.
+export IB_TYPED_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # What an operator needs is there, and what a developer needs beside it.
 STAMP := .venv/.installed
@@ -90,8 +92,9 @@ merge-reports: folder $(STAMP)
 
 # The page is tested in a real browser, a look's system calls are counted, and gateways live in containers. Where the
 # programs for it are missing, root installs Debian's; others are told.
-PROGRAMS := chromium chromedriver strace podman runc socat iptables
-PACKAGES := chromium chromium-driver strace podman runc netavark aardvark-dns socat iptables
+PROGRAMS := chromium chromedriver strace podman runc socat iptables ip slirp4netns newuidmap systemctl
+PACKAGES := chromium chromium-driver strace podman runc netavark aardvark-dns socat iptables iproute2 slirp4netns uidmap \
+  systemd
 programs:
 	@for each in $(PROGRAMS); do command -v $$each >/dev/null || missing=yes; done; \
 	  if [ -z "$$missing" ]; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

@@ -36,11 +36,11 @@ def doctor_pattern(groups: Mapping[str, Any], sources: Iterable[str]) -> str:
 
 
 def doctor_connection(groups: Mapping[str, Any], sources: Iterable[str]) -> str:
-    """How to get to hosts whose inventory does not say it: this machine is not reached by ssh."""
+    """How to get to hosts whose inventory does not say it: as the command line says; else this machine without ssh."""
     pattern = doctor_pattern(groups, sources)
     names = ["localhost"] if pattern == "localhost" else groups[pattern]
-    usual = str(CLIARGS.get("connection") or "ssh")
-    return "local" if all(each in _THIS_MACHINE for each in names) else usual
+    here = not command_line.connection(CLIARGS) and all(each in _THIS_MACHINE for each in names)
+    return "local" if here else str(CLIARGS.get("connection") or "ssh")
 
 
 def _given(sources: Iterable[str]) -> bool:

@@ -107,7 +107,16 @@ def work(module: Module) -> Dict[str, Any]:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or clean(str(error))
         module.give_up("the pause file %s cannot be changed: %s" % (clean(path), why))
-    return {"changed": changed, "file": path, "paused": wanted.text if wanted else ""}
+    paused = wanted.text if wanted else ""
+    return {"changed": changed, "file": path, "paused": paused, "msg": _told(paused, changed, module.check_mode)}
+
+
+def _told(paused: str, changed: bool, check_mode: bool) -> str:
+    if paused:
+        return "would be %s" % paused if check_mode and changed else paused
+    if not changed:
+        return "no pause was set"
+    return "the pause would end" if check_mode else "the pause has ended"
 
 
 def _is_there(path: str) -> bool:

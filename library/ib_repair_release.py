@@ -92,7 +92,7 @@ def work(module: Module) -> Dict[str, Any]:
     options = module.params
     if not clean(options["reason"]):
         module.give_up("the option reason is empty; say in a few words what was seen to, it is kept in the journal")
-    return repair_state.release(
+    found = repair_state.release(
         options["state_dir"],
         options["gateways"],
         options["by"],
@@ -100,6 +100,18 @@ def work(module: Module) -> Dict[str, Any]:
         options["reset_journal"],
         module.check_mode,
     )
+    return {**found, "msg": _told(found, module.check_mode)}
+
+
+def _told(found: Dict[str, Any], check_mode: bool) -> str:
+    """What a person reads of a release."""
+    could = "could" if check_mode else "may"
+    told = ["%s %s be repaired again" % (", ".join(found["released"]), could)] if found["released"] else []
+    if found["set_aside"]:
+        told.append("the old journal is kept as %s" % ", ".join(found["set_aside"]))
+    if found["changed"] and not told:
+        told.append("a new journal would be begun" if check_mode else "a new journal was begun")
+    return "; ".join(told) or "no gateway was held back after a failed repair"
 
 
 def main() -> None:

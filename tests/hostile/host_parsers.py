@@ -15,11 +15,12 @@ from ansible.module_utils.ib_gateway.api.dialogue import Dialogue
 from ansible.module_utils.ib_gateway.api.farms import Farms
 from ansible.module_utils.ib_gateway.base import classify, command_line, ibc_words, installation, launchers, redaction
 from ansible.module_utils.ib_gateway.base.probe import FULL
-from ansible.module_utils.ib_gateway.lifecycle import ibc, program, systemctl
+from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
 from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, sockets
 from ansible.module_utils.ib_gateway.state import journal, lease, pause, records, self_heal
 from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, SYNCED, TIME, notice, proto_frame, raw_frame
 from unit.facts import gateway, script
+from unit.lifecycle.test_engine import DOCKER, PODMAN
 from unit.observe.test_sockets import SEQUENCE, attribute, diag, message
 from unit.repair_records import record
 
@@ -254,6 +255,19 @@ def properties(data: bytes) -> None:
     systemctl._properties(found)
 
 
+def one_container(data: bytes) -> None:
+    """What an engine says of a container, whose labels and name its image and its maker have written."""
+    engine.parse("podman", "ib", None, text(data))
+
+
+def of_service(data: bytes) -> None:
+    """What it says of the containers of a compose service."""
+    engine.only_one("docker", "of compose service live", text(data))
+
+
+_ENGINES = tuple(json.dumps([{**each, "Name": "/ib"}]).encode() for each in (PODMAN, DOCKER))
+
+
 def words(*argv: str) -> bytes:
     """A command line as the kernel has it."""
     return b"".join(os.fsencode(each) + b"\0" for each in argv)
@@ -401,6 +415,7 @@ WRITTEN = (
         most=1 << 18,
         endless=tuple(repeated(each) for each in (b"2026-11-29 09:18:03:123 IBC: ", b'{"log":', b" ", b"a |", b"\n")),
     ),
+    Parser("container engine", (one_container, of_service), _ENGINES, (engine.EngineError,)),
     Parser("journal line", (journal_lines, signed_lines), _LINES, REFUSALS, most=records.LONGEST),
     Parser("journal", (whole_journal,), (_JOURNAL,), (journal.JournalUnusable,), most=1 << 18),
     Parser("self_heal", (self_heal_record,), (_SELF_HEAL,), REFUSALS, most=1 << 12),

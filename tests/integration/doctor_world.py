@@ -156,6 +156,12 @@ def other_port(desk: Desk) -> dict[str, Any]:
     return {**looked(), "script": process.pid, "port": desk.port}
 
 
+def live_on_the_paper_port(desk: Desk) -> dict[str, Any]:
+    """A gateway that says no mode serves live accounts on the port that usually is paper's."""
+    desk.gateway(launcher="native", port=4002)
+    return looked()
+
+
 def beside(desk: Desk) -> dict[str, Any]:
     """Live and paper of one account, a TWS without an API port, and a gateway for FIX."""
     desk.gateway(launcher="ibc-java", mode="live")
@@ -321,8 +327,35 @@ SCENARIOS: dict[str, Callable[[Desk], dict[str, Any]]] = {
     for each in (
         *(nothing, healthy, read_only, faults, second_factor, other_port, beside, wrong_keys, round_trip),
         *(ordinary_user, ordinary_user_at_the_incident, seed, elsewhere, with_scripts, not_written),
+        live_on_the_paper_port,
     )
 }
+#: Played by an account without rights, whose gateways and scripts those of the scenario are.
+OF_AN_ACCOUNT = {"seed_of_an_account": seed}
+_NOBODY = 65534
+
+
+def _become_an_account() -> None:
+    """From here on this is an account without rights. What it needs of the disk is there for it, in this world only."""
+    needed = [Path(sys.base_prefix).resolve(), Path(sys.prefix).resolve(), PROJECT]
+    closed = {above for each in needed for above in each.parents if not above.stat().st_mode & 0o001}
+    aside = Path(tempfile.mkdtemp())
+    for number, path in enumerate(needed):
+        (aside / str(number)).mkdir()
+        subprocess.run(["mount", "--bind", path, aside / str(number)], check=True)
+    for folder in sorted(closed, key=lambda each: len(each.parts))[:1]:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder], check=True)
+    for number, path in enumerate(needed):
+        if closed & set(path.parents):
+            path.mkdir(parents=True, exist_ok=True)
+            subprocess.run(["mount", "--bind", aside / str(number), path], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", "/mnt"], check=True)
+    os.environ.update(TMPDIR="/mnt", HOME="/mnt")
+    tempfile.tempdir = None
+    os.chdir("/")
+    os.setgroups([])
+    os.setresgid(_NOBODY, _NOBODY, _NOBODY)
+    os.setresuid(_NOBODY, _NOBODY, _NOBODY)
 
 
 @contextlib.contextmanager
@@ -335,8 +368,10 @@ def _desk() -> Iterator[Desk]:
 def main() -> None:
     """Plays one scenario."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    if sys.argv[1] in OF_AN_ACCOUNT:
+        _become_an_account()
     with _desk() as desk:
-        found = SCENARIOS[sys.argv[1]](desk)
+        found = {**SCENARIOS, **OF_AN_ACCOUNT}[sys.argv[1]](desk)
         print(json.dumps(found))
         if sys.argv[1] == "read_only":
             sys.stdout.flush()

@@ -52,9 +52,9 @@ class Docker:
         self._daemon.terminate()
         self._daemon.wait(30)
 
-    def container(self, **options: Any) -> Container:
+    def container(self, *options: str) -> Container:
         """A container of this daemon that runs."""
-        return Container(self.folder / "container", self._stack, network="bridge", engine="docker", **options).run()
+        return Container(self.folder / "container", self._stack, network="bridge", engine="docker").run(*options)
 
     def enter(self) -> None:
         """Makes the daemon's network the one of this process."""
@@ -101,11 +101,16 @@ def test_docker_s_proxy_leads_to_the_gateway_and_its_engine_restarts_a_relay_tha
     assert left["status"] == "healthy" and left["plan"]["steps"] == []
 
 
-def test_a_stopped_container_of_docker_is_started(docker: Docker) -> None:
-    inside = docker.container()
+@pytest.mark.parametrize("compose", [False, True], ids=["by its name", "by its compose service"])
+def test_a_stopped_container_of_docker_is_started(docker: Docker, compose: bool) -> None:
+    labels = ("--label", "com.docker.compose.project=desk", "--label", "com.docker.compose.service=live")
+    inside = docker.container(*labels)
+    entry = inside.entry()
+    if compose:
+        entry["container"] = {"engine": "docker", "compose_project": "desk", "compose_service": "live"}
     ask("docker", "stop", inside.name)
-    found = first(docker.module("ib_gateway_health", inside.entry()))
+    found = first(docker.module("ib_gateway_health", entry))
     assert [each["action"] for each in found["plan"]["steps"]] == ["start"]
     steps = found["plan"]["steps"]
-    after = docker.module("ib_gateway_start", inside.entry(), steps=steps, then_look={"probe_timeout": 2})
+    after = docker.module("ib_gateway_start", entry, steps=steps, then_look={"probe_timeout": 2})
     assert first(after["health"])["status"] == "healthy", after

@@ -52,7 +52,7 @@ def test_on_a_box_without_a_gateway_it_says_so_and_where_one_could_be(tmp_path: 
 
 def test_on_a_healthy_box_it_says_so_and_who_is_connected(tmp_path: Path) -> None:
     found = played("healthy", tmp_path)
-    assert "API port %d) works" % found["port"] in found["said"]
+    assert re.search(r"live works \(.*API port %d\)" % found["port"], found["said"])
     connected = found["said"].partition("Connected now")[2]
     assert "script pid %d of root" % found["script"] in connected and "holds the only API connection" in connected
     assert "What is wrong" not in found["said"]
@@ -89,7 +89,7 @@ def test_a_login_that_waits_for_its_second_factor_is_named(tmp_path: Path) -> No
 
 def test_a_script_that_waits_on_the_port_of_the_other_mode_is_named(tmp_path: Path) -> None:
     found = played("other_port", tmp_path)
-    assert "API port %d) works" % found["port"] in found["said"]
+    assert re.search(r"live works \(.*API port %d\)" % found["port"], found["said"])
     waiting = found["said"].partition("Waiting for it")[2]
     assert "script pid %d of root" % found["script"] in waiting
     assert "uses ib_insync and has no connection; it names port 4002, on which nothing listens" in waiting
@@ -160,11 +160,33 @@ def test_the_incident_is_named_written_down_and_repaired_with_two_edits(tmp_path
     assert found["connects"]
 
 
+def test_the_account_that_owns_the_gateways_gets_the_same_answer_and_the_same_repair_without_root(
+    tmp_path: Path,
+) -> None:
+    found = played("seed_of_an_account", tmp_path)
+    asked = " ".join(found["asked"]["output"].split())
+    assert found["asked"]["rc"] == 0 and "looked at as account nobody, which is not root" in asked, asked
+    assert "3 gateway processes run for live, one is wanted" in asked and "cannot be judged" not in asked
+    assert "nothing listens on port %d" % found["port"] in asked
+    assert re.search(r"script pid %d of nobody \(python3? hold_session.py" % found["script"], asked)
+    assert "Look again as root" not in asked, "root would see nothing more of these gateways"
+    assert found["wrote"]["rc"] == 0 and found["edits"] == 2
+    assert found["repaired"]["rc"] == 0, found["repaired"]["output"]
+    assert found["connects"]
+
+
+def test_a_gateway_with_live_accounts_on_the_port_of_paper_is_live_and_its_port_is_told(tmp_path: Path) -> None:
+    found = played("live_on_the_paper_port", tmp_path)
+    assert re.search(r"live works \(.*API port 4002, the usual one of paper\)", found["said"]), found["said"]
+    (proposal,) = found["desk"]["proposals"]
+    assert (proposal["entry"]["trading_mode"], proposal["entry"]["port"]) == ("live", 4002)
+
+
 def test_a_file_that_is_not_written_costs_no_answer_and_is_told_once_with_its_reason(tmp_path: Path) -> None:
     found = played("not_written", tmp_path)
     failed, checked = (" ".join(found[key]["output"].split()) for key in ("nowhere", "checked"))
     assert found["nowhere"]["rc"] == 2
-    assert ") works" in failed.partition("FAILED")[0], failed
+    assert "live works (" in failed.partition("FAILED")[0], failed
     assert failed.count("No such file or directory") == 1 and "Errno" not in failed
     assert found["checked"]["rc"] == 0 and not found["exists"]
     assert "Nothing was written to %s: this is check mode." % found["file"] in checked
@@ -174,4 +196,4 @@ def test_every_playbook_works_from_any_folder(tmp_path: Path) -> None:
     found = played("elsewhere", tmp_path)
     for name, each in found.items():
         assert each["rc"] == 0, (name, each["output"])
-    assert ") works" in " ".join(found["doctor"]["output"].split())
+    assert "live works (" in " ".join(found["doctor"]["output"].split())

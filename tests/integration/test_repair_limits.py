@@ -8,11 +8,13 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from ansible.module_utils.ib_gateway.observe import stopped
 from simulator.launch import free_port
@@ -101,7 +103,8 @@ def test_after_a_repair_that_failed_nobody_acts_until_a_person_lifts_the_latch(d
     swept = desk.play("playbooks/health_sweep.yml", start_timeout=1)
     assert [each["gateway"] for each in swept.host()["before"]["repairs"]["latched"]] == ["live"]
     released = desk.play("playbooks/release.yml", "-e", "ib_repair_reason=seen-to")
-    assert released.rc == 0, released.output
+    assert released.rc == 0 and "desk: live may be repaired again" in released.output, released.output
+    assert re.search(r"^  \S*ansible-playbook remediate\.yml -i ", released.output, re.MULTILINE)
     again = remediate(desk, start_timeout=3)
     assert again.rc == 0, again.output
     assert not alive(worse) and len(desk.listening()) == 1
@@ -142,12 +145,18 @@ def test_a_repair_is_proven_by_as_many_looks_as_it_says(desk: Desk) -> None:
 
 def test_the_stop_button_on_a_host_holds_until_it_is_lifted(desk: Desk) -> None:
     said = ("-e", "ib_repair_reason=broker maintenance", "-e", "ib_repair_pause_minutes=9")
+    would = desk.play("playbooks/pause.yml", "--check", *said)
+    assert "desk: would be paused until " in would.output and not (desk.folder / "state").exists()
     paused = desk.play("playbooks/pause.yml", *said)
     assert paused.rc == 0, paused.output
+    assert re.search(r"^desk: paused until \S+Z: broker maintenance$", paused.output, re.MULTILINE), paused.output
+    assert re.search(r"^  \S*ansible-playbook playbooks/resume\.yml -i \S+inventory\.json", paused.output, re.MULTILINE)
     run = remediate(desk)
     assert nothing_was_done(run, desk) and "broker maintenance" in run.host()["repair"]["reason"]
     assert kinds(desk) == ["defer"]
-    assert desk.play("playbooks/resume.yml").recap()["changed"] == 1
+    resumed = desk.play("playbooks/resume.yml")
+    assert resumed.recap()["changed"] == 1 and "desk: the pause has ended" in resumed.output
+    assert "desk: no pause was set" in desk.play("playbooks/resume.yml").output
     fallen(desk)
     assert remediate(desk).rc == 0
 
@@ -161,7 +170,9 @@ def test_a_reason_that_is_missing_is_asked_for_by_the_name_of_its_variable(desk:
 def test_the_stop_button_of_the_controller_holds_for_its_hosts(desk: Desk) -> None:
     controller = ("-e", "ib_repair_pause_controller=true", "-e", f"ib_repair_pause_file={desk.folder}/stop.json")
     assert desk.play("playbooks/pause.yml", *controller, "-e", "ib_repair_reason=migration").rc == 0
-    (desk.folder / "state" / "pause.json").unlink()
+    resumed = desk.play("playbooks/resume.yml", *controller[2:])
+    assert "this controller is paused until " in resumed.output, "what still holds is told"
+    assert "-e ib_repair_pause_controller=true" in resumed.output and (desk.folder / "stop.json").exists()
     run = remediate(desk, *controller)
     assert nothing_was_done(run, desk) and "this controller is paused" in run.output and "migration" in run.output
 
@@ -234,16 +245,21 @@ def fleet(desk: Desk) -> dict[str, Any]:
     return {"trading_hosts": {"hosts": {"well": well, "first": host("first"), "second": host("second")}}}
 
 
-def test_a_plan_that_has_aged_while_another_host_was_repaired_is_made_anew(desk: Desk) -> None:
+def test_a_plan_that_has_aged_while_another_host_was_repaired_is_made_anew_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Hosts take their steps together, so that one waits for the slowest: its plan is then too old to be acted on."""
+    monkeypatch.setenv("ANSIBLE_STDOUT_CALLBACK", "default")  # which shows each task and the hosts that ran it
     old = fallen(desk)
+    surplus = desk.gateway("no-listener", launcher="ibc").pid
     script = desk.folder / "cleanup_positions.py"
     script.write_text("import time; time.sleep(300)")
     named = desk.bystander(sys.executable, str(script))
     slow = desk.prepared(port=free_port(), config_dir=desk.folder / "slow", listen_after=40.0)
     desk.bystander(*slow.command())
     patterns = [re.escape(str(script))]
-    one = desk.entry(client_patterns=patterns)
+    one = desk.entry(client_patterns=patterns, start_timeout=3)
+    until(lambda: time.time() - psutil.Process(surplus).create_time() > 3)
     other = {**desk.entry(start_timeout=60), "name": "slow", "port": slow.port, "config_dir": str(slow.config_dir)}
     desk.settings.pop("ib_repair_state_dir")
     hosts = {
@@ -256,8 +272,14 @@ def test_a_plan_that_has_aged_while_another_host_was_repaired_is_made_anew(desk:
         name: [(each["action"], each["result"]) for part in run.host(name)["done"] for each in part["outcomes"]]
         for name in hosts
     }
-    assert outcomes == {"desk": [("stop_client", "done"), ("restart", "done")], "other": [("wait", "done")]}, run.output
-    assert run.rc == 0 and named.wait(5) is not None and not alive(old)
+    assert outcomes == {
+        "desk": [("stop_client", "done"), ("stop_gateway", "done"), ("restart", "done")],
+        "other": [("wait", "done")],
+    }, run.output
+    assert run.rc == 0 and named.wait(5) is not None and not alive(old) and not alive(surplus)
+    # The look that followed the second action is new enough for the third one.
+    looks = re.findall(r"^TASK \[\S+ : look_again \| Look again\] \**\n((?:ok: .*\n)+)", run.output, re.MULTILINE)
+    assert looks == ["ok: [desk]\n"], run.output
 
 
 def test_in_a_storm_nobody_is_touched_and_the_run_fails(desk: Desk) -> None:

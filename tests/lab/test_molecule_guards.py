@@ -181,6 +181,40 @@ def test_a_broken_host_expects_something_of_the_repair_or_of_its_absence(scenari
             assert expected.get("done") or expected.get("status") == "unhealthy", name
 
 
+#: Found by a sweep only: what the doctor is not asked about in the lab, and why.
+NOT_ASKED = {
+    "gateway_coming_up": "the event waits for the first look, and that is the sweep's",
+    "gateway_starting": "the scenario counts the seconds that its gateways take",
+    "login_pending": "likewise; tests/integration/test_doctor.py stages it",
+    "competing_clients": "without an inventory no limit is known and nobody is named as competing",
+    "wrong_port": "without an inventory no port is wrong",
+    "port_taken": "without an inventory nothing says that a gateway should have the port",
+    "gateway_not_running": "a unit that is not started at boot is no gateway that should run",
+    "stale_remote_session": "the event has to meet the moment at which TCP gives up",
+}
+
+
+def test_the_doctor_is_asked_about_each_cause_that_the_lab_stages() -> None:
+    """Of every code that a scenario expects there is a host on which the doctor has to name it, or a reason why not."""
+    staged, asked = set(), set()
+    for scenario in SCENARIOS:
+        for _name, variables in hosts(scenario):
+            expected = {code for codes in variables.get("lab_expect", {}).get("found", {}).values() for code in codes}
+            staged |= expected
+            if "lab_doctor" in variables:
+                asked |= set(variables["lab_doctor"].get("found", expected))
+    assert staged - asked == set(NOT_ASKED)
+
+
+@every_scenario
+def test_what_the_doctor_is_to_say_has_known_words(scenario: str) -> None:
+    for name, variables in hosts(scenario):
+        wanted = variables.get("lab_doctor", {})
+        assert set(wanted) <= {"found", "says", "writes"}, name
+        re.compile(wanted.get("says", ""))
+        assert "at_look" not in [step["do"] for step in variables.get("lab_stage", [])] or "lab_doctor" not in variables
+
+
 def test_no_file_of_the_lab_names_a_package_mirror_or_a_place_on_this_machine() -> None:
     for path in [*run.SCENARIOS.rglob("*"), run.CONFIG]:
         if path.is_file() and "__pycache__" not in path.parts:

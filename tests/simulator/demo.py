@@ -42,7 +42,10 @@ def main() -> None:
     """Tells the incident and its repair."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended then as well
     shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir()
+    try:
+        FOLDER.mkdir()
+    except OSError as error:  # of another account's folder, or with what another account's demo has left
+        give_up(f"The demo writes to {FOLDER}, which cannot be made: {error.strerror}. Run it as who owns that folder.")
     with ExitStack() as stack:
         port = free_port()
         broken = stage_incident(stack, port)

@@ -14,7 +14,9 @@ from typing import Any, NamedTuple, Optional
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.spec import DEFAULT_PORTS, USER_SCOPE
 from .layout import Line
+from .wording import with_codes
 
 _COMMAND = 70
 #: By status, what it means for who wants to trade.
@@ -112,17 +114,18 @@ def _looked(health: Mapping[str, Any]) -> str:
 
 def _gateway(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[Line]:
     state, status = _STATES[gateway["status"]], gateway["status"]
-    yield Line("%s %s" % (_name(gateway, desk), state), 1, tone=status, word=state)
+    # How it is stands first, where no long folder can push it into the next line.
+    yield Line("%s %s (%s)" % (gateway["name"], state, _known_as(gateway, desk)), 1, tone=status, word=state)
     told = [each for each in gateway["findings"] if each["severity"] != findings.INFO]
     if told:
         title = "Why not" if status == findings.UNKNOWN else "What is wrong"
-        yield from _section(title, [each["summary"] for each in told])
+        yield from _section(title, with_codes(told))
     else:
         yield from _section("How that is known", [gateway["summary"]])
     if status == findings.UNKNOWN:
         yield from _section("What can be seen all the same", list(_seen(gateway, desk)))
     yield from _section("Almost this gateway", list(_differing(gateway, desk)))
-    yield from _section("Also", [each["summary"] for each in gateway["findings"] if each not in told])
+    yield from _section("Also", with_codes(each for each in gateway["findings"] if each not in told))
     at = _seconds(desk["health"]["taken_at"])
     yield from _section(*_clients(gateway, at))
     yield from _section("Waiting for it", list(_waiting(gateway, desk, at)))
@@ -139,19 +142,27 @@ def _section(title: str, told: Sequence[str]) -> Iterator[Line]:
         yield from (Line(each, 3, "- ") for each in dict.fromkeys(told))
 
 
-def _name(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
-    """The gateway by its name, which the sentences about it use, and by what a person knows it by."""
+def _known_as(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> str:
+    """What a person knows a gateway by: account, folder, port. Its name is what the sentences about it use."""
     proposal = next((each for each in desk["proposals"] if each["entry"]["name"] == gateway["name"]), None)
-    port = "API port %d" % gateway["port"]
+    port = "API port %d%s" % (gateway["port"], _of_other_mode(proposal["entry"]) if proposal else "")
     if proposal is None:
-        return "%s (of the inventory, %s)" % (gateway["name"], port)
+        return "of the inventory, %s" % port
     entry, guessed = proposal["entry"], proposal["guessed"]
     what = _PRODUCTS[entry.get("product", "gateway")]
     of = " of %s" % entry["user"] if entry.get("user") else ""
     where = " in %s" % entry["config_dir"] if entry.get("config_dir") else ""
     port = "API port not known, %d is the usual one" % gateway["port"] if "port" in guessed else port
     mode = "live or paper is not known, " if "trading_mode" in guessed else ""
-    return "%s (%s%s%s, %s%s)" % (gateway["name"], what, of, where, mode, port)
+    return "%s%s%s, %s%s" % (what, of, where, mode, port)
+
+
+def _of_other_mode(entry: Mapping[str, Any]) -> str:
+    """That a gateway serves the port on which scripts expect the other trading mode: real money, mostly unmeant."""
+    for mode, port in DEFAULT_PORTS[entry.get("product", "gateway")].items():
+        if port == entry["port"] and mode != entry["trading_mode"]:
+            return ", the usual one of %s" % mode
+    return ""
 
 
 def _seen(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[str]:
@@ -272,14 +283,15 @@ def _steps(gateway: Mapping[str, Any]) -> Iterator[str]:
 def _nothing(host: Host, again: Again) -> Iterator[Line]:
     """Of a host on which nothing is found: that, and what could make a gateway visible."""
     desk = host.desk or {}
-    left, scripts = desk.get("left", ()), desk.get("scripts", ())
+    left, scripts, units = desk.get("left", ()), desk.get("scripts", ()), desk.get("units", ())
     none = "No gateway runs here that scripts could use" if left else "No gateway runs here"
     yield Line(
-        "%s: no IB Gateway, no TWS with an API port, no script or systemd unit that would start one." % none,
+        "%s: no IB Gateway, no TWS with an API port, and nothing is about to start one." % none,
         1,
         tone="unknown",
         word=none,
     )
+    yield from _section("What could start one, and does not", [_unit(each) for each in units])
     at = _seconds(desk["health"]["taken_at"])
     told = [
         "script pid %d of %s (%s), running since %s, uses %s%s"
@@ -298,6 +310,20 @@ def _nothing(host: Host, again: Again) -> Iterator[Line]:
     if not desk["health"]["visibility"]["privileged"]:
         ways.insert(0, "if it belongs to another account, look as root")
     yield from _section("Where it could still be", ways)
+
+
+def _unit(unit: Mapping[str, Any]) -> str:
+    """A systemd unit whose file starts a gateway that does not run."""
+    state = "it is %s, and " % unit["state"] if unit["state"] else ""
+    mode = " %s" % unit["trading_mode"] if unit["trading_mode"] else ""
+    whose = " of %s's own systemd" % unit["account"] if unit["scope"] == USER_SCOPE else ""
+    return "systemd unit %s%s starts the%s gateway of %s: %snot started at boot" % (
+        unit["name"],
+        whose,
+        mode,
+        unit["account"],
+        state or "it is ",
+    )
 
 
 def _others(desk: Mapping[str, Any]) -> Iterator[Line]:

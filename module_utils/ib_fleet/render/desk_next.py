@@ -10,6 +10,7 @@ from ..document.next_commands import ALLOW
 from ..document.text import counted
 from .desk import COMING, Host
 from .layout import Line
+from .wording import EXPLAINED
 
 #: The file in examples.
 _FILE = "desk.yml"
@@ -26,7 +27,8 @@ _NEEDED = ("start_command", "port", "trading_mode")
 
 class Commands(NamedTuple):
     """The commands of this run's user, as they work where this run was started. written: the inventory that this run
-    has written, empty for none; options: what a next command takes over; made: whether make started this run."""
+    has written, empty for none; options: what a next command takes over; passwords: those of them that say where
+    passwords come from, which what was written cannot hold; made: whether make started this run."""
 
     doctor: str
     remediate: str
@@ -35,6 +37,11 @@ class Commands(NamedTuple):
     written: str = ""
     made: bool = False
     local: bool = True
+    passwords: str = ""
+
+    def by_written(self) -> str:
+        """The options of a command that goes by what was written."""
+        return ("-i %s %s" % (self.written, self.passwords)).rstrip()
 
 
 def summary(hosts: Sequence[Host]) -> Line:
@@ -61,6 +68,8 @@ def next_lines(hosts: Sequence[Host], commands: Commands) -> Iterator[Line]:
     seen = [host for host in hosts if host.desk is not None]
     gateways = [each for host in seen if host.desk for each in host.desk["health"]["gateways"]]
     broken = [each for each in gateways if each["status"] in ("unhealthy", "degraded")]
+    if any(each["findings"] for each in gateways):
+        yield Line(EXPLAINED)
     steps = list(_steps(seen, gateways, broken, commands))
     if steps:
         yield Line("")
@@ -99,7 +108,7 @@ def _after_writing(
 ) -> Iterator[tuple[str, str]]:
     yield from _to_put_in(hosts, broken, commands)
     if not broken:
-        yield "Look by this inventory from now on:", "%s -i %s" % (commands.sweep, commands.written)
+        yield "Look by this inventory from now on:", "%s %s" % (commands.sweep, commands.by_written())
         return
     yield "See what a repair would do, without doing it:", _repair(commands, " --check --diff")
     yield "Repair it, and have it proven:", _repair(commands, "")
@@ -129,7 +138,7 @@ def _to_put_in(
 
 
 def _repair(commands: Commands, more: str) -> str:
-    options = "-i %s" % commands.written if commands.written else commands.options
+    options = commands.by_written() if commands.written else commands.options
     return "%s %s%s" % (commands.remediate, options, more)
 
 

@@ -168,6 +168,8 @@ class Narrator:
         }
         if message and not told.get(task.role, False) and message != "All assertions passed":
             rows = [row for row in texts(message) if not any(each in row.text for each in self._failures)]
+            if task.role == _REPAIR:  # what is indented there is a command, to be copied
+                rows = [row._replace(whole=bool(row.lead)) for row in rows]
             self._shown_before.update(row.text for row in rows)
             if rows:
                 yield from self._free("")

@@ -15,6 +15,7 @@ from ...ib_gateway.base.outcome import WOULD
 from ..document import blockers, fleet_document, losses, repair_log, self_healing, setbacks
 from ..document.fleet_document import STATUSES
 from ..document.text import counted
+from . import wording
 from .layout import Line
 
 #: So many hosts are told one by one.
@@ -69,7 +70,7 @@ def _not_judged(host: Host) -> Line:
 
 def verdict(gateway: Mapping[str, Any]) -> Iterator[Line]:
     """How a gateway is, and all that is wrong with it: a line for each finding where there are several."""
-    told = list(dict.fromkeys(each["summary"] for each in gateway["findings"])) or [gateway["summary"]]
+    told = wording.with_codes(gateway["findings"]) or [gateway["summary"]]
     begin, status = "%s is %s:" % (gateway["name"], gateway["status"]), gateway["status"]
     if len(told) == 1:
         yield Line("%s %s" % (begin, told[0]), 2, tone=status, word=status)

@@ -8,6 +8,7 @@ from typing import Any
 from ..document.text import counted
 from .layout import Line
 from .overview import changes
+from .wording import EXPLAINED
 
 #: A table of so few hosts says nothing that was not said of each.
 _FEW = 3
@@ -24,6 +25,8 @@ def lines(overview: Mapping[str, Any]) -> Iterator[Line]:
         yield from _table(overview)
     for text in changes(overview):
         yield Line(text, 1)
+    if any(row["status"] != "unreachable" for row in overview["rows"]):
+        yield Line(EXPLAINED, 1)
     if overview["page"]:
         yield Line(f"PAGE: {overview['page']}", tone="title", word="PAGE", whole=True)
     for each in overview["next"]:

@@ -1,8 +1,9 @@
-"""How the page writes names, moments and sentences. Pure."""
+"""How page and terminal write names, moments and sentences. Pure."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -11,6 +12,18 @@ from ..document.text import visible
 
 #: After these a long name or command may go on in the next line; spaces and hyphens are places to break already.
 _JOINTS = re.compile(r"(?<=[.,_/@:=])(?=[^\s.,_/@:=])")
+
+
+#: Where the words in brackets at the end of a finding are explained.
+EXPLAINED = "docs/findings.md explains the words in [ ]; docs/outages.md goes by what a script's log says"
+
+
+def with_codes(findings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What was found, each summary once, with the codes under which the documentation has it: `it hangs [frozen]`."""
+    codes: dict[str, dict[str, None]] = {}
+    for each in findings:
+        codes.setdefault(each["summary"], {})[each["code"]] = None
+    return ["%s [%s]" % (summary, ", ".join(of)) for summary, of in codes.items()]
 
 
 def breakable(text: Any) -> Markup:

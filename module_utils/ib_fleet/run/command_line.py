@@ -10,11 +10,12 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.constants import DEFAULT_BECOME_METHOD, DEFAULT_TRANSPORT
 from ansible.parsing.splitter import parse_kv
 
 #: Those that a next command sets itself, that hold for one run only, or that may hold a secret.
@@ -28,7 +29,7 @@ _SWITCHES = {
     "ask_pass": "--ask-pass",
     "ask_vault_pass": "--ask-vault-pass",
 }
-_TEXTS = {"remote_user": "--user", "private_key_file": "--private-key"}
+_TEXTS = {"remote_user": "--user", "private_key_file": "--private-key", "become_user": "--become-user"}
 #: Of a checkout. An installed collection's commands name no file, so there it is not needed.
 _PROJECT = Path(__file__).resolve().parents[3]
 
@@ -46,7 +47,8 @@ def as_typed(command: str) -> str:
 
 
 def _program(name: str) -> str:
-    own, found = Path(sys.executable).parent / name, shutil.which(name)
+    # make has put the run's own programs on its PATH, and says which one its user has.
+    own, found = Path(sys.executable).parent / name, shutil.which(name, path=os.environ.get("IB_TYPED_PATH"))
     if not own.exists() or (found and os.path.samefile(found, own)):
         return name
     here = from_here(str(own))
@@ -66,10 +68,51 @@ def options(given: Mapping[str, Any], configured: Sequence[str] = (), here: str 
     paths = [_from(here, str(each)) for each in given.get("inventory") or configured]
     sources = [f"-i {shlex.quote(each)}" for each in paths] or ["-i INVENTORY"]
     found = [word for key, word in _SWITCHES.items() if given.get(key)]
-    found += [f"{word} {shlex.quote(str(given[key]))}" for key, word in _TEXTS.items() if given.get(key)]
-    found += [f"--vault-id {shlex.quote(str(each))}" for each in given.get("vault_ids") or ()]
-    found += [f"--vault-password-file {shlex.quote(str(each))}" for each in given.get("vault_password_files") or ()]
-    return " ".join([*sources, *found, *_variables(given.get("extra_vars") or ())])
+    found += [f"{word} {shlex.quote(text)}" for word, text in _texts(given)]
+    return " ".join([*sources, *found, *_vault(given), *_variables(given.get("extra_vars") or ())])
+
+
+def passwords(given: Mapping[str, Any]) -> str:
+    """Of the options of a next command those that no inventory can hold: where its passwords come from."""
+    asked = [word for key, word in _SWITCHES.items() if given.get(key) and key != "become"]
+    return " ".join([*asked, *_vault(given)])
+
+
+def connection(given: Mapping[str, Any]) -> str:
+    """The connection that the command line names. Empty where it names none: the parsed one has the default then."""
+    named = any(each in ("-c", "--connection") or each.startswith("--connection=") for each in sys.argv)
+    found = str(given.get("connection") or "")
+    return found if named or found != str(DEFAULT_TRANSPORT) else ""
+
+
+def variables(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What the command line says of how hosts are reached, as an inventory says it; never a password."""
+    names = {
+        "--connection": "ansible_connection",
+        "--user": "ansible_user",
+        "--private-key": "ansible_ssh_private_key_file",
+        "--become-method": "ansible_become_method",
+        "--become-user": "ansible_become_user",
+    }
+    told: dict[str, Any] = {names[word]: text for word, text in _texts(given)}
+    return {**told, "ansible_become": True} if given.get("become") else told
+
+
+def _texts(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The options with a text that were given, each with its text."""
+    named = connection(given)
+    if named:
+        yield "--connection", named
+    yield from ((word, str(given[key])) for key, word in _TEXTS.items() if given.get(key))
+    if given.get("become_method") not in (None, DEFAULT_BECOME_METHOD):
+        yield "--become-method", str(given["become_method"])
+
+
+def _vault(given: Mapping[str, Any]) -> list[str]:
+    found = [f"--vault-id {shlex.quote(str(each))}" for each in given.get("vault_ids") or ()]
+    return found + [
+        f"--vault-password-file {shlex.quote(str(each))}" for each in given.get("vault_password_files") or ()
+    ]
 
 
 def _from(here: str, path: str) -> str:

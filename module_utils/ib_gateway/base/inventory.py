@@ -20,6 +20,9 @@ _TOO_WIDE = ("", "\x01", "init", "bash", "python3", "/usr/bin/python3")
 #: The keys that say how a gateway is started; an entry has one of them at most.
 _STARTERS = ("service", "start_command", "container")
 
+#: From this ratio on (0 to 1, by difflib) a key is taken for a mistyped other one.
+_RESEMBLES = 0.75
+
 #: A row of the table, and what it makes of a value.
 Row = Mapping[str, Any]
 
@@ -41,7 +44,7 @@ class _Reader:
         """The value of each key of the table: its default where it is left out or empty, None where it is wrong."""
         for key in self._raw:
             if key not in self._rows:
-                self.problem(str(key), "is not known; known are %s" % ", ".join(sorted(self._rows)))
+                self.problem(str(key), "is not known; %s" % _known_instead(str(key), self._rows))
         return {key: self._value(key, row) for key, row in self._rows.items()}
 
     def _value(self, key: str, row: Row) -> Any:
@@ -113,6 +116,15 @@ class _Reader:
         if wrong:
             self.problem(key, wrong)
         return not wrong
+
+
+def _known_instead(key: str, known: Mapping[str, Row]) -> str:
+    """What a person may have meant by a key that is not known: the one that it resembles, else all there are."""
+    import difflib  # costs a look its time, and only a mistyped inventory needs it
+
+    parts = [each for each in known if key in each.split("_")]  # mode of trading_mode
+    near = difflib.get_close_matches(key, known, 1, _RESEMBLES) or (parts if len(parts) == 1 else [])
+    return "did you mean %s?" % near[0] if near else "known are %s" % ", ".join(sorted(known))
 
 
 _READERS: Dict[str, Callable[[_Reader, str, Any, Row], Any]] = {

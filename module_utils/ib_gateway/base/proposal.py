@@ -55,13 +55,15 @@ class Proposal(NamedTuple):
     """An entry of `ib_gateways` that would describe gateways which run, or what should bring one.
 
     pids: of these gateways. notes: by key, what nothing on the host tells, or how far its value is known; a key that
-    the entry has not may be among them. guessed: the keys whose value nothing on the host proves.
+    the entry has not may be among them. guessed: the keys whose value nothing on the host proves. mode_by_port: whether
+    the trading mode is only the one that usually has the port.
     """
 
     spec: GatewaySpec
     pids: Tuple[int, ...] = ()
     notes: Mapping[str, str] = {}
     guessed: FrozenSet[str] = frozenset()
+    mode_by_port: bool = False
 
     def entry(self) -> Dict[str, Any]:
         """The entry as an inventory has it; what has its default value is left out, but for the port."""

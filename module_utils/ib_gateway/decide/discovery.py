@@ -295,7 +295,9 @@ def _draft(group: _Group, ports: _Ports, evidence: Evidence) -> Proposal:
         notes["config_dir"] = "not known; its settings folder, for example"
     fields.update(_start(group, evidence, notes))
     spec = GatewaySpec(mode, mode, port, **fields)
-    return Proposal(spec, tuple(each.pid for each in group.members), notes, frozenset(guessed))
+    pids = tuple(each.pid for each in group.members)
+    by_port = surely and bool(pids) and all(_mode_of(each, _Ports({}, {}), evidence) is None for each in group.members)
+    return Proposal(spec, pids, notes, frozenset(guessed), by_port)
 
 
 def _mode(group: _Group, notes: Dict[str, str]) -> Tuple[str, bool]:
@@ -387,7 +389,7 @@ def _named(draft: Proposal, known: Sequence[GatewaySpec]) -> Proposal:
 
 
 def with_mode(proposal: Proposal, mode: str, known: Sequence[GatewaySpec]) -> Proposal:
-    """The proposal in the trading mode that its gateway's accounts have shown, where its own was only a guess."""
+    """The proposal in the trading mode that its gateway's accounts have shown, where it went by less than a word."""
     spec = replace(proposal.spec, trading_mode=mode)
     notes = {**proposal.notes, "trading_mode": "by the accounts that the gateway has named"}
     others = [each for each in known if each.name != proposal.spec.name]

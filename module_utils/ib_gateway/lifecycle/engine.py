@@ -25,6 +25,8 @@ _DOCKER_SOCKET = "docker.sock"
 #: How often an engine is asked that says of a container that it runs while its first process is gone, and after how
 #: many seconds. An engine whose own watcher was killed says so for ever.
 _SETTLING, _MOMENT = 5, 0.3
+#: What an answer of another shape than an engine's raises where it is read.
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 #: Labels that docker compose and podman-compose give to a service's containers.
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 #: `compose run` makes a container of a service beside its own.
@@ -106,7 +108,7 @@ def only_one(engine: str, name: str, text: str) -> str:
     try:
         found = [each for each in json.loads(text) if str(_labels(each).get(_ONE_OFF)).lower() != "true"]
         names = [str(each["Name"]).lstrip("/") for each in found]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(engine, error) from None
     if not found:
         raise NoSuchContainer("%s has no container %s but for those of single commands" % (engine, name))
@@ -158,7 +160,7 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             stop_timeout=float((shown.get("Config") or {}).get("StopTimeout") or 10),
             unit=_labels(shown).get("PODMAN_SYSTEMD_UNIT") or None,
         )
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    except _UNREADABLE as error:
         raise _unreadable(engine, error) from None
 
 

@@ -112,7 +112,10 @@ def _units() -> Tuple[UnitFile, ...]:
     found = unit_files()[:_MOST_UNITS]
     asked = [each.name for each in found if each.scope == SYSTEM_SCOPE]
     states = _states(asked) if asked else {}
-    return tuple(each._replace(state=states.get(each.name, "")) if each.name in asked else each for each in found)
+    # A unit of an account may have the name of one of the system's, and is another one.
+    return tuple(
+        each._replace(state=states.get(each.name, "")) if each.scope == SYSTEM_SCOPE else each for each in found
+    )
 
 
 def _states(units: List[str]) -> Dict[str, str]:
@@ -142,12 +145,13 @@ def _evidence(snapshot: Snapshot, gateways: Sequence[Process], start_timeout: in
 def _by_accounts(
     proposals: Sequence[Proposal], health: Mapping[str, Any], declared: Sequence[GatewaySpec]
 ) -> Tuple[Proposal, ...]:
-    """The proposals; where the trading mode was a guess, the one that the gateway's accounts have shown."""
+    """The proposals; with the mode that the gateway's accounts have shown where it was a guess, or went by the port."""
     shown = {each["name"]: (each["api"] or {}).get("trading_mode") for each in health["gateways"]}
     found: List[Proposal] = list(proposals)
     for index, each in enumerate(proposals):
         mode: Optional[str] = shown.get(each.spec.name)
-        if "trading_mode" in each.guessed and mode is not None:
+        doubted = "trading_mode" in each.guessed or (each.mode_by_port and mode != each.spec.trading_mode)
+        if mode is not None and doubted:
             found[index] = with_mode(each, mode, [*declared, *(one.spec for one in found)])
     return tuple(found)
 

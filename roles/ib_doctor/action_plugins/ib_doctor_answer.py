@@ -161,10 +161,9 @@ def _why(answer: Mapping[str, Any]) -> str:
 
 def _found(host: desk.Host, variables: Mapping[str, Any]) -> desk_inventory.Found:
     told = {key: variables[key] for key in desk_inventory.CONNECTION if key in variables}
-    if CLIARGS.get("remote_user"):
-        told.setdefault("ansible_user", str(CLIARGS["remote_user"]))
-    if CLIARGS.get("become"):
-        told.setdefault("ansible_become", True)
+    told = {**command_line.variables(CLIARGS), **told}
+    if host.here:
+        told.setdefault("ansible_connection", "local")
     seen = host.desk or {}
     proposed = {each["entry"]["name"] for each in seen["proposals"]}
     declared = [each["name"] for each in seen["health"]["gateways"] if each["name"] not in proposed]
@@ -183,7 +182,7 @@ def _answer(hosts: list[desk.Host], again: desk.Again) -> list[Line]:
 def _commands(known: Mapping[str, Any], names: list[str], written: str) -> desk_next.Commands:
     """The commands as they work in the folder and the shell in which this run was started."""
     sources = [str(each) for each in known.get("ansible_inventory_sources") or ()]
-    local = names == ["localhost"]
+    local = names == ["localhost"] and not command_line.connection(CLIARGS)
     options = "" if local else command_line.options(CLIARGS, sources, str(Path.cwd()))
     return desk_next.Commands(
         doctor=command_line.as_typed("ansible-playbook playbooks/doctor.yml"),
@@ -191,6 +190,7 @@ def _commands(known: Mapping[str, Any], names: list[str], written: str) -> desk_
         sweep=command_line.as_typed("ansible-playbook playbooks/health_sweep.yml"),
         options=options,
         written=shlex.quote(written) if written else "",
+        passwords=command_line.passwords(CLIARGS),
         made=local and _by_make(),
         local=local,
     )

@@ -224,8 +224,12 @@ def test_without_a_host_only_the_entry_is_named() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
-        ("ports", 4001, "is not known"),
-        ("Port", 4001, "is not known"),
+        ("ports", 4001, "is not known; did you mean port?"),
+        ("Port", 4001, "is not known; did you mean port?"),
+        ("max_clients", 2, "is not known; did you mean max_api_clients?"),
+        ("mode", "live", "is not known; did you mean trading_mode?"),
+        ("command", ["/bin/true"], "is not known; known are allow_kill, "),  # of two keys
+        ("account", "trader", "is not known; known are allow_kill, "),
         ("name", 7, "is not a text"),
         ("name", "two words", "use letters"),
         ("name", "../up", "use letters"),

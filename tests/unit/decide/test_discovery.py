@@ -68,7 +68,9 @@ def test_live_and_paper_of_one_folder_are_two_entries() -> None:
 
 def test_the_mode_is_told_by_the_port_where_nothing_else_tells() -> None:
     (found,), _left = proposed(snapshot(native(), listener(4002)))
-    assert found.spec.trading_mode == "paper" and "trading_mode" not in found.guessed
+    assert found.spec.trading_mode == "paper" and "trading_mode" not in found.guessed and found.mode_by_port
+    (said,), _left = proposed(snapshot(gateway(mode="paper", folder=JTS), listener(4002)))
+    assert said.spec.trading_mode == "paper" and not said.mode_by_port
 
 
 def test_a_mode_that_nothing_tells_is_a_guess_and_says_so() -> None:

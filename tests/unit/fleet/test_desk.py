@@ -94,7 +94,7 @@ def test_what_is_tested_here_is_what_the_gate_lets_through() -> None:
 
 def test_the_incident_is_told_with_who_is_in_the_way_and_since_when() -> None:
     told = said(SEED)
-    assert "live (gateway of trader in /srv/ibgateway/live, API port 4001) does not work" in told
+    assert "live does not work (gateway of trader in /srv/ibgateway/live, API port 4001)" in told
     assert "2 gateway processes run for live, one is wanted" in told
     assert "script pid 815 of trader (python3 cleanup_positions.py), running since" in told
     assert "(2 days), holds the only API connection, silent for 2 h" in told
@@ -103,8 +103,14 @@ def test_the_incident_is_told_with_who_is_in_the_way_and_since_when() -> None:
 
 def test_a_gateway_that_works_says_who_is_connected_and_has_no_plan() -> None:
     told = said(WELL)
-    assert ") works" in told and "Connected now" in told and "script pid 815 of trader (python3 bot.py)" in told
+    assert "live works (" in told and "Connected now" in told and "script pid 815 of trader (python3 bot.py)" in told
     assert "What" not in told
+
+
+def test_a_gateway_on_the_usual_port_of_the_other_mode_is_told_as_that() -> None:
+    told = said(answer(gateway(mode="live"), listener(4002)))
+    assert "live works (" in told and "API port 4002, the usual one of paper)" in told
+    assert "usual one" not in said(WELL)
 
 
 def test_no_line_is_wider_than_the_terminal() -> None:
@@ -121,6 +127,25 @@ def test_a_long_command_is_shortened_by_its_folders_and_not_cut_in_its_name() ->
         connection(SCRIPT),
     )
     assert "in use by pid %d (python order_router.py)" % SCRIPT in desk["health"]["gateways"][0]["summary"]
+
+
+def test_where_nothing_runs_a_unit_that_could_start_a_gateway_is_named_with_its_state() -> None:
+    unit: Dict[str, Any] = {"name": "ibgateway.service", "scope": "system", "account": "trader", "product": "gateway"}
+    unit |= {"trading_mode": "live", "config_dir": "/srv/live", "wanted": False, "state": "inactive"}
+    told = said({**answer(), "units": [unit]})
+    assert "ibgateway.service starts the live gateway of trader: it is inactive, and not started at boot" in told
+    assert "could start one" not in said(answer())
+    own = said({**answer(), "units": [unit, {**unit, "scope": "user", "state": ""}]})
+    assert "ibgateway.service of trader's own systemd starts the live gateway of trader: it is not started" in own
+    assert "it is inactive" in own, "the two have one name and are two units"
+
+
+def test_a_finding_names_the_word_under_which_the_documentation_has_it() -> None:
+    assert re.search(r"2 gateway processes run for live.* \[duplicate_gateways\]", said(SEED))
+    assert "[" not in said(WELL)
+    ends = [line.text for line in next_lines([Host("desk1", SEED)], COMMANDS)]
+    assert "docs/findings.md" in ends[0]
+    assert not any("docs/" in line.text for line in next_lines([Host("desk1", WELL)], COMMANDS))
 
 
 def test_each_sentence_stands_once() -> None:
@@ -152,6 +177,8 @@ def test_the_next_command_writes_the_inventory_and_then_repairs_by_it() -> None:
         "PLAY remediate.yml -i desk.yml --check --diff",
         "PLAY remediate.yml -i desk.yml",
     ]
+    asked = commands(SEED, written="desk.yml", options="-i desk1, -b -K", passwords="-K")
+    assert asked == ["PLAY remediate.yml -i desk.yml -K --check --diff", "PLAY remediate.yml -i desk.yml -K"]
 
 
 def test_after_writing_the_edits_are_named() -> None:

@@ -197,6 +197,12 @@ def test_messages_come_line_by_line_without_marks_around_them() -> None:
     assert rows == ["", "1 host, 2 files", "  bot.py:3:1: warning: 'x'"]
 
 
+def test_a_command_in_a_message_of_the_repair_s_own_is_never_broken() -> None:
+    show = Task("ib_gateway_repair : pause | Say what holds now", "ib_gateway_repair", "debug")
+    command = "  ansible-playbook playbooks/resume.yml -i %s" % ("deep/" * 20)
+    assert told(Narrator(proves=False).ok("desk", show, {"msg": "To end it:\n" + command}), 40)[-1] == command
+
+
 def test_a_failure_that_repeats_what_was_shown_is_not_shown_again() -> None:
     narrator = Narrator(proves=False)
     show = Task("ib_client_audit : tell | Show the report", "ib_client_audit", "debug")

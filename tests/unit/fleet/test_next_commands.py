@@ -175,6 +175,43 @@ def test_a_next_command_takes_over_what_the_run_was_given() -> None:
     )
 
 
+#: What Ansible has parsed where nothing of it was given.
+USUAL = {"connection": "ssh", "become_method": "sudo", "become_user": None}
+
+
+@pytest.mark.parametrize(
+    ("argv", "given", "options", "variables"),
+    [
+        ([], {}, "", {}),
+        (["-c", "ssh"], {}, "--connection ssh", {"ansible_connection": "ssh"}),
+        (["--connection=ssh"], {}, "--connection ssh", {"ansible_connection": "ssh"}),
+        (["-bc", "local"], {"connection": "local"}, "--connection local", {"ansible_connection": "local"}),
+        ([], {"private_key_file": "key"}, "--private-key key", {"ansible_ssh_private_key_file": "key"}),
+        (
+            [],
+            {"become": True, "become_user": "trader", "become_method": "su", "become_ask_pass": True},
+            "--become --ask-become-pass --become-user trader --become-method su",
+            {"ansible_become": True, "ansible_become_user": "trader", "ansible_become_method": "su"},
+        ),
+    ],
+)
+def test_how_hosts_are_reached_is_carried_into_the_next_command_and_into_what_is_written(
+    monkeypatch: pytest.MonkeyPatch,
+    argv: List[str],
+    given: Dict[str, Any],
+    options: str,
+    variables: Dict[str, Any],
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ansible-playbook", *argv])
+    assert command_line.options({**USUAL, **given}) == ("-i INVENTORY %s" % options).rstrip()
+    assert command_line.variables({**USUAL, **given}) == variables
+
+
+def test_where_passwords_come_from_is_said_again_since_no_inventory_can_hold_it() -> None:
+    given = {**USUAL, "become": True, "become_ask_pass": True, "vault_password_files": ["key file"]}
+    assert command_line.passwords(given) == "--ask-become-pass --vault-password-file 'key file'"
+
+
 def test_a_run_without_an_inventory_on_its_command_line_has_that_of_its_configuration() -> None:
     assert command_line.options({}, ["/srv/hosts.yml"]) == "-i /srv/hosts.yml"
     assert command_line.options({}) == "-i INVENTORY"
@@ -228,6 +265,15 @@ def test_what_path_finds_is_told_by_its_name_alone(programs: Path, monkeypatch: 
         "ansible-playbook playbooks/doctor.yml -v"
     )
     assert command_line.as_typed("ansible-playbook desk.tools.sweep") == "ansible-playbook desk.tools.sweep"
+
+
+@pytest.mark.usefixtures("programs")
+def test_under_make_the_path_of_who_typed_it_counts_and_not_that_of_make(
+    programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IB_TYPED_PATH", "/usr/bin")
+    monkeypatch.setenv("PATH", "%s:/usr/bin" % programs)
+    assert command_line.as_typed("ansible x") == "'a desk/bin/ansible' x"
 
 
 def test_a_program_in_this_very_folder_is_not_looked_for_on_path(

@@ -95,7 +95,10 @@ def test_identical_findings_are_one_row_the_worst_first() -> None:
     assert told[0] == "FLEET: 10 hosts: 9 unhealthy, 1 unreachable"
     assert "unreachable" in told[1] and told[1].endswith("away")
     assert told[2].endswith("9 hosts: desk0, desk1, desk2, desk3, desk4, desk5 and 3 more")
-    assert [line[:4] for line in told[3:]] == ["NEXT", "  an", "NEXT", "  an"]
+    assert "docs/findings.md" in told[3]
+    assert [line[:4] for line in told[4:]] == ["NEXT", "  an", "NEXT", "  an"]
+    away = told_of(overview(with_next(fleets.host("away", fleets.UNREACHABLE))))
+    assert "docs/findings.md" not in str(away), "there is no finding to look up"
 
 
 def test_what_changed_is_told_in_numbers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -47,6 +48,14 @@ def test_an_inventory_that_was_given_decides_and_the_example_does_not(
 )
 def test_this_machine_is_not_reached_by_ssh(sources: List[str], names: List[str], connection: str) -> None:
     assert ib_doctor.doctor_connection({"all": names}, sources) == connection
+
+
+def test_a_connection_that_the_command_line_names_is_used_for_this_machine_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["ansible-playbook", "-c", "ssh"])
+    monkeypatch.setattr(ib_doctor, "CLIARGS", {"connection": "ssh"})
+    assert ib_doctor.doctor_connection({"all": ["localhost"]}, ["localhost,"]) == "ssh"
 
 
 def test_a_run_without_an_inventory_of_its_own_is_known(tmp_path: Path) -> None:

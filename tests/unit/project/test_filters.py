@@ -213,6 +213,7 @@ ALL_FILTERS = {
     **filters,
     **importlib.import_module("ib_audit").FilterModule().filters(),
     **importlib.import_module("ib_doctor").FilterModule().filters(),
+    **importlib.import_module("ib_stop_button").FilterModule().filters(),
 }
 DOCUMENTED = documented_filters()
 
@@ -232,3 +233,29 @@ def test_a_filter_s_documentation_has_its_arguments_in_their_order(name: str) ->
     assert list(said["options"]) == ["_input", *(each.name for each in given)]
     needed = {each.name for each in given if each.default is inspect.Parameter.empty}
     assert {key for key, option in said["options"].items() if option.get("required")} - {"_input"} == needed
+
+
+# --- the stop button -------------------------------------------------------------------------------------------------
+
+
+def test_hosts_that_say_the_same_are_told_together_and_who_said_nothing_is_left_out() -> None:
+    told_by = importlib.import_module("ib_stop_button").told_by
+    known = {
+        "a": {"paused": {"changed": True, "msg": "paused until noon: x"}},
+        "b": {"paused": {"changed": False, "msg": "paused until noon: x"}},
+        "c": {"paused": {"changed": True, "msg": "paused until one: \x1b[2Jx"}},
+        "skipped": {"paused": {"skipped": True, "msg": "y"}},
+        "odd": {"paused": {"changed": True, "msg": 7}},
+        "silent": {},
+    }
+    lines = told_by(known, known, "paused")
+    assert lines[0] == "a, b: paused until noon: x"
+    assert lines[1].startswith("c: paused until one: ") and "\x1b" not in lines[1]
+    assert lines[2].startswith("odd: this host's answer is not one of ours") and len(lines) == 3
+
+
+def test_the_next_run_is_on_the_same_hosts_by_the_same_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("ib_stop_button")
+    monkeypatch.setattr(module, "CLIARGS", {"inventory": ("hosts.yml",), "subset": "desk1,desk2", "become": True})
+    command = module.next_run("playbooks/resume.yml", ["hosts.yml"])
+    assert command.endswith("playbooks/resume.yml --limit desk1,desk2 -i hosts.yml --become")
