@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Optional
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.redaction import short
-from ...ib_gateway.base.spec import DEFAULT_PORTS
+from ...ib_gateway.base.spec import DEFAULT_PORTS, USER_SCOPE
 from .layout import Line
 from .wording import with_codes
 
@@ -316,8 +316,10 @@ def _unit(unit: Mapping[str, Any]) -> str:
     """A systemd unit whose file starts a gateway that does not run."""
     state = "it is %s, and " % unit["state"] if unit["state"] else ""
     mode = " %s" % unit["trading_mode"] if unit["trading_mode"] else ""
-    return "systemd unit %s starts the%s gateway of %s: %snot started at boot" % (
+    whose = " of %s's own systemd" % unit["account"] if unit["scope"] == USER_SCOPE else ""
+    return "systemd unit %s%s starts the%s gateway of %s: %snot started at boot" % (
         unit["name"],
+        whose,
         mode,
         unit["account"],
         state or "it is ",

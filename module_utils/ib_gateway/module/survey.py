@@ -112,7 +112,10 @@ def _units() -> Tuple[UnitFile, ...]:
     found = unit_files()[:_MOST_UNITS]
     asked = [each.name for each in found if each.scope == SYSTEM_SCOPE]
     states = _states(asked) if asked else {}
-    return tuple(each._replace(state=states.get(each.name, "")) if each.name in asked else each for each in found)
+    # A unit of an account may have the name of one of the system's, and is another one.
+    return tuple(
+        each._replace(state=states.get(each.name, "")) if each.scope == SYSTEM_SCOPE else each for each in found
+    )
 
 
 def _states(units: List[str]) -> Dict[str, str]:

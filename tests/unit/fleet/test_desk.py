@@ -135,6 +135,9 @@ def test_where_nothing_runs_a_unit_that_could_start_a_gateway_is_named_with_its_
     told = said({**answer(), "units": [unit]})
     assert "ibgateway.service starts the live gateway of trader: it is inactive, and not started at boot" in told
     assert "could start one" not in said(answer())
+    own = said({**answer(), "units": [unit, {**unit, "scope": "user", "state": ""}]})
+    assert "ibgateway.service of trader's own systemd starts the live gateway of trader: it is not started" in own
+    assert "it is inactive" in own, "the two have one name and are two units"
 
 
 def test_a_finding_names_the_word_under_which_the_documentation_has_it() -> None:
