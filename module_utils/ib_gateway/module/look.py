@@ -165,7 +165,8 @@ def _with_unix_relays(
     specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
 ) -> Tuple[Snapshot, List[Diagnosis]]:
     """The same with the relays between UNIX sockets and API ports told apart from scripts: nobody may end them."""
-    if not snapshot.connections or not sys.platform.startswith("linux"):
+    used = any(client.connection for each in found for client in each.entry.clients)
+    if not used or not sys.platform.startswith("linux"):
         return snapshot, found
     from ..observe.unix_relays import with_unix_relays  # most looks find nothing, and do not load it
 
