@@ -85,6 +85,12 @@ options:
         description: Who runs it, as people on this host will read it.
         type: str
         required: true
+      holder:
+        description:
+          - The run's own process, as the filter P(ib_new_run#filter) tells it. A run on the same machine can then prove
+            that this one has ended, and need not wait for the end of its lease.
+        type: str
+        default: ''
       state_dir:
         description:
           - The folder on the host that holds lease, journal and pause file.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import getpass
+import multiprocessing
 import os
 import socket
 import time
@@ -25,7 +26,7 @@ from ansible.module_utils.ib_fleet.document import latest, plan_text  # noqa: E4
 from ansible.module_utils.ib_fleet.run import answers, escalation, fleet_guard, reset_windows  # noqa: E402 - likewise
 from ansible.module_utils.ib_gateway.base import findings, inventory, keys  # noqa: E402 - needs the path above
 from ansible.module_utils.ib_gateway.base.command_server import RESTARTS_WITHIN  # noqa: E402 - likewise
-from ansible.module_utils.ib_gateway.state import pause  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_gateway.state import holder, pause  # noqa: E402 - needs the path above
 
 _LOOK = "ib_gateway_diagnose_result"
 #: Verdicts of a gateway that serves the API.
@@ -123,9 +124,13 @@ def frozen(hosts: Iterable[str], hostvars: Mapping[str, Any], limits: Mapping[st
 
 
 def new_run(_nothing: Any = None) -> dict[str, str]:
-    """Who repairs: {run, by}. run: a name no other run has. by: account, host and pid on this controller."""
-    by = "%s@%s pid %d" % (getpass.getuser(), socket.gethostname(), os.getppid())
-    return {"run": str(uuid.uuid4()), "by": by}
+    """Who repairs: {run, by, holder}. run: a name no other run has. by: account, host and pid on this controller.
+    holder: the same process, so that others on this machine can prove that it has ended.
+    """
+    run = multiprocessing.parent_process()  # Ansible has a worker of its own for each task
+    pid = run.pid if run is not None and run.pid is not None else os.getpid()
+    by = "%s@%s pid %d" % (getpass.getuser(), socket.gethostname(), pid)
+    return {"run": str(uuid.uuid4()), "by": by, "holder": holder.holder(pid)}
 
 
 def paused(path: str) -> str:

@@ -16,7 +16,7 @@ from ansible.module_utils.ib_gateway.api.farms import Farms
 from ansible.module_utils.ib_gateway.base import classify, command_line, ibc_words, installation, launchers, redaction
 from ansible.module_utils.ib_gateway.base.probe import FULL
 from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
-from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, sockets
+from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, sockets, unix_relays
 from ansible.module_utils.ib_gateway.state import journal, lease, pause, records, self_heal
 from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, SYNCED, TIME, notice, proto_frame, raw_frame
 from unit.facts import gateway, script
@@ -171,6 +171,7 @@ _TCP = (
     b"   1: 00000000000000000000000001000000:0FA1 00000000000000000000000000000000:0000 0A 00000000:00000003 "
     b"00:00000000 00000000  1000        0 99 1 0 100 0 0 10 0\n"
 )
+_UNIX = b"Num\n0000: 00000002 00000000 00010000 0001 01 5371497 /run/x.sock\n0: 3 0 0 1 03 5371498 /run/x.sock\n"
 _STAT = b"4711 (java) S 700 4711 4711 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 8812345 43060 3420 18446744073709551615"
 _CGROUPS = (
     b"0::/system.slice/ibgateway.service\n",
@@ -178,6 +179,13 @@ _CGROUPS = (
     b"0::/system.slice/docker-0123456789abcdef.scope/system.slice/ibgateway.service\n",
 )
 _STATUS = b"Name:\tjava\nUmask:\t0022\nState:\tS (sleeping)\nUid:\t1000\t1000\t1000\t1000\nThreads:\t40\n"
+
+
+def unix_table(data: bytes) -> None:
+    """The sockets that have a path."""
+    unix_relays.parse(text(data))
+
+
 KERNEL = (
     Parser(
         "netlink",
@@ -187,6 +195,7 @@ KERNEL = (
         most=1 << 15,
     ),
     Parser("proc_net", (proc_net_lines,), (_TCP,), most=1 << 18),
+    Parser("net_unix", (unix_table,), (_UNIX,)),
     Parser("stat", (processes.parse_stat,), (_STAT, b"1 (x) S 2 (" + _STAT), (ValueError,)),
     Parser("status", (processes.parse_real_uid,), (_STATUS,), (ValueError,)),
     Parser(

@@ -71,13 +71,16 @@ READERS = (
     "observe.processes observe.sockets"
 )
 #: Where a gateway does not listen: IBC's log tells how its login goes, and what is about to bring it is searched for.
-DOWN = "base.ibc_words base.launchers decide.login module.logins observe.ibc_log observe.keepers"
+DOWN = (
+    "base.ibc_words base.launchers base.parents decide.login module.logins observe.ibc_log observe.keepers "
+    "observe.named_files observe.parents"
+)
 #: Where it may be started: whether that can succeed is found out before anything is stopped.
 STARTS = (
     "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.environment lifecycle.lifecycles "
     "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
     "lifecycle.unit_facts lifecycle.user_unit base.installation module.command_servers observe.command_port "
-    "observe.way_out"
+    "observe.process_handles observe.way_out"
 )
 
 #: What each step of a plan costs, which gateway is one too many, and the step that keeps the login.

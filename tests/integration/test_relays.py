@@ -88,3 +88,66 @@ def test_a_protected_script_behind_a_relay_keeps_its_session(desk: Desk, tmp_pat
     told = " ".join(found["plan"]["withheld"])
     assert [each["action"] for each in found["plan"]["steps"]] == ([] if protects else ["restart"]), found
     assert ("behind which a script may be that protected_clients names" in told) is protects
+
+
+#: As `ssh -L /run/gateway.sock:...` or a socket proxy: one listens on a UNIX socket, one on a TCP port before it.
+_OVER_UNIX = (
+    _HAND_ON.partition("ways = ")[0]
+    + """
+def listen(way):
+    if way.isdigit():
+        return socket.create_server(("127.0.0.1", int(way)))
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(way)
+    server.listen()
+    return server
+def connect(way):
+    if way.isdigit():
+        return socket.create_connection(("127.0.0.1", int(way)))
+    far = socket.socket(socket.AF_UNIX)
+    far.connect(way)
+    return far
+server = listen(sys.argv[1])
+while True:
+    near, _ = server.accept()
+    far = connect(sys.argv[2])
+    for pair in ((near, far), (far, near)):
+        threading.Thread(target=pump, args=pair, daemon=True).start()
+"""
+)
+
+
+def published_over_unix(desk: Desk) -> tuple[int, int]:
+    """(the port on which a chain of two relays publishes the desk's own one, the pid of the one next to the gateway)"""
+    port, path, program = free_port(), desk.folder / "gateway.sock", desk.folder / "tunnel"
+    program.write_text(_OVER_UNIX)
+    near = desk.bystander("/opt/near", str(program), str(path), str(desk.port), executable=sys.executable)
+    until(path.exists)
+    desk.bystander("/opt/far", str(program), str(port), str(path), executable=sys.executable)
+    until(lambda: desk.listening(port))
+    return port, near.pid
+
+
+def test_a_relay_that_listens_on_a_unix_socket_is_no_script_and_is_never_ended(desk: Desk) -> None:
+    """Its gateway has closed its listener; a script that nobody protects is behind the relay."""
+    desk.gateway("close-listener-on-second")
+    port, relay = published_over_unix(desk)
+    script = desk.script(port=port)
+    connect_once(desk.port, client_id=9)
+    until(lambda: not desk.listening())
+    run = desk.play("remediate.yml", max_api_clients=None, start_timeout=20)
+    assert alive(relay) and alive(script.pid), run.output
+    assert run.rc == 0 and len(desk.listening()) == 1, run.output
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_protected_script_behind_a_unix_socket_keeps_its_session(desk: Desk, limit: int | None) -> None:
+    desk.gateway("close-listener-on-second")
+    port, relay = published_over_unix(desk)
+    script = desk.script(port=port)
+    connect_once(desk.port, client_id=9)
+    until(lambda: not desk.listening())
+    entry = desk.entry(max_api_clients=limit, protected_clients=[re.escape(str(script.script))])
+    (found,) = run_module("ib_gateway_health", gateways=[entry], probe="auto", probe_timeout=1.0)["gateways"]
+    assert [each["action"] for each in found["plan"]["steps"]] == [], found
+    assert "pid %d (a relay), behind which a script may be" % relay in " ".join(found["plan"]["withheld"])

@@ -283,6 +283,8 @@ class Keeper(NamedTuple):
     name: what it is, in words. trading_mode and product: of the gateway it brings, where its command line says it.
     gateways: pids of the gateways that it carries now. supervises: whether it may keep more than one. age: seconds.
     again: whether it may start the next gateway when one has ended; without that it only starts one while it is young.
+    last_of: names of the entries whose gateway it carried when a repair ended that. unnamed: whether nothing but what
+    it carries, or carried, shows that it keeps anything. stopped: whether a signal or a debugger has stopped it.
     """
 
     pid: int
@@ -295,6 +297,9 @@ class Keeper(NamedTuple):
     supervises: bool = False
     product: Optional[str] = None
     again: bool = True
+    last_of: FrozenSet[str] = frozenset()
+    unnamed: bool = False
+    stopped: bool = False
 
 
 class Visibility(NamedTuple):

@@ -19,7 +19,7 @@ from .classify import (
     mode_word,
     relay_name,
 )
-from .command_line import basename, is_shell, program_name, run_of
+from .command_line import basename, is_java, is_shell, program_name, run_of
 from .redaction import redact_argv
 from .spec import GATEWAY, TWS
 
@@ -84,6 +84,29 @@ _REPEATS = re.compile(
 _ENDS_COMMAND = re.compile(r"^[;&|()\n]+$")
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _MOST_TEXT = 8192
+_MOST_WORDS = 64
+#: Are given the name of a script to show it, to search or to copy it.
+_READERS = frozenset(
+    (
+        *(
+            "vi",
+            "vim",
+            "nvim",
+            "view",
+            "nano",
+            "emacs",
+            "emacsclient",
+            "joe",
+            "mcedit",
+            "micro",
+            "kate",
+            "gedit",
+            "code",
+        ),
+        *("less", "more", "most", "cat", "head", "tail", "grep", "rg", "watch", "diff", "meld", "mc", "inotifywait"),
+        *("rsync", "scp", "sftp", "cp", "mv", "tar", "git", "lsof", "fuser", "gdb", "ssh"),
+    )
+)
 _DEPTH = 3
 
 
@@ -126,7 +149,21 @@ def _launcher(argv: Sequence[str], depth: int) -> Optional[Launcher]:
         return _by_script(script, argv[run.script + 1 :], is_shell(name))
     if is_shell(name):
         return _by_shell_text(words, depth)
-    return _by_script(words[0], words[1:], runs_in_shell=True)
+    return _by_script(words[0], words[1:], runs_in_shell=True) or _by_arguments(words, name, depth)
+
+
+def _by_arguments(words: Sequence[str], name: str, depth: int) -> Optional[Launcher]:
+    """A program that nobody knows, and whose arguments are a gateway's command: it may run that again and again."""
+    if name in _READERS:
+        return None
+    begins = (place for place, word in enumerate(words[1:_MOST_WORDS], 1) if _begins_gateway(word))
+    start = next(begins, None)
+    found = _starting(words[start:], depth - 1) if start is not None else None
+    return found and found._replace(kind=SUPERVISOR, name=redact_argv([name])[0], again=True)
+
+
+def _begins_gateway(word: str) -> bool:
+    return is_java(word) or _IBC_SCRIPT.match(basename(word)) is not None
 
 
 def _of_gateway(argv: Sequence[str], name: str) -> Optional[Launcher]:

@@ -79,7 +79,7 @@ class Entry(NamedTuple):
     Of an entry that something is wrong with: command_servers, those of its gateways; start_blocker, why a start of it
     must fail, with the cure; unit_state, what systemd says of its unit; unit_members, whoever lives in the unit's
     control group and is no launcher; confined_to, the only account whose processes this run may end, None for a run
-    that may end any.
+    that may end any; holds, whether this host has handles for processes, without which none is sent a signal.
     """
 
     spec: GatewaySpec
@@ -102,6 +102,7 @@ class Entry(NamedTuple):
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
+    holds: bool = True
     command_servers: Tuple["CommandServer", ...] = ()
     differing: Tuple[Differing, ...] = ()
     #: How its port leads into a container; None where it does not.

@@ -144,7 +144,7 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
 
     One that carries a gateway now keeps that one, and one in the unit of another entry that one's. A script of root may
     start the gateway of any account; a supervisor of root keeps the programs of many. A script that starts a gateway
-    once is about to do so only while it is young.
+    once is about to do so only while it is young. What carried the entry's last gateway may bring its next one.
     """
     if spec.container is not None:
         inside = host.ways[spec.name].inhabitants if spec.name in host.ways else frozenset()
@@ -158,6 +158,7 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
         and not any(each.pid in way.inhabitants for way in host.ways.values())
         and (
             not accounts
+            or spec.name in each.last_of
             or each.user in accounts
             or (each.user == "root" and not each.supervises)
             or (spec.unit is not None and each.unit == spec.unit)
@@ -167,9 +168,12 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
 
 
 def _may_bring(keeper: Keeper, spec: GatewaySpec) -> bool:
-    """Whether it is free to bring a gateway of the entry's mode and product."""
+    """Whether it is free to bring a gateway of the entry's mode and product.
+
+    One that nothing names is known to have carried the entry's own, or it is no business of the entry.
+    """
     return (
-        (keeper.supervises or not keeper.gateways)
+        (spec.name in keeper.last_of if keeper.unnamed else keeper.supervises or not keeper.gateways)
         and (keeper.again or keeper.age < spec.start_timeout)
         and keeper.trading_mode in (None, spec.trading_mode)
         and keeper.product in (None, spec.product)

@@ -15,7 +15,7 @@ from ..base.host import Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
 from . import rules_api, rules_host, rules_waiting
-from .context import Rule, RuleContext
+from .context import Rule, RuleContext, hangs
 from .rules_host import claimed_by_another_account
 
 RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_api.RULES
@@ -78,7 +78,7 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
     the passive evidence shows that a session is free and the gateway takes connections, because a handshake that
     competes for the only one would make the fault it looks for. Without max_api_clients one working session proves that
     the gateway serves, and a second one that it serves more than one. A session that never went beyond its opening
-    proves nothing.
+    proves nothing, nor does that of a script that hangs: it keeps the slot that the next script needs.
     """
     entry = diagnosis.entry
     if policy == "never" or not (entry.owners() or entry.relay):
@@ -87,8 +87,9 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
         return True
     if diagnosis.codes & _NO_PROBE:
         return False
-    working = len({client.connection for client in entry.clients if client.working})
     limit = entry.spec.max_api_clients
+    counted = [each for each in entry.clients if each.working and not (limit is None and hangs(each))]
+    working = len({each.connection for each in counted})
     return working != 1 if limit is None else working < limit
 
 

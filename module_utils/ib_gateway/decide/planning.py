@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..base import findings
-from ..base.actions import RESTART, RESUME, START, STOP_GATEWAY, WAIT
+from ..base.actions import RESTART, RESUME, START, STOP_CLIENT, STOP_GATEWAY, WAIT
 from ..base.findings import UNHEALTHY
 from ..base.host import ENDS_WHEN_IT_GOES_ON, Process
 from ..base.login import SECOND_FACTOR_LIMIT
@@ -50,6 +50,12 @@ _WAITS: Dict[str, Tuple[str, str, Optional[int]]] = {
         None,
     ),
 }
+_BEFORE_IT = (
+    "a restart does not help: the gateway listens and has room for connections, so that something before it refuses "
+    "them, as a packet filter of this host does: `nft list ruleset` or `iptables -S` shows its rules"
+)
+#: How a connection to an address of this host fails where a packet filter has a say, and no listener has.
+_FILTERED = ("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EPERM")
 _UNNAMED = "its entry does not say which container that is; give it container, with engine and name"
 _COMING_UP = findings.GATEWAY_COMING_UP.code
 #: Seconds between the two looks in which a gateway has to be missing before one is started.
@@ -83,6 +89,8 @@ def plan(diagnosis: Diagnosis) -> Plan:
 
 def _barred(entry: Entry, steps: Sequence[Step]) -> Optional[str]:
     """Why this run cannot take all of the steps, and so takes none; None where it can."""
+    if not entry.holds and any(_takes_a_signal(entry, step) for step in steps):
+        return _unheld(entry)
     named = [step.target.get("process") or step.target for step in steps if step.action != WAIT]
     others = [each for each in named if entry.confined_to and each.get("user") not in (None, entry.confined_to)]
     if not others:
@@ -95,11 +103,34 @@ def _barred(entry: Entry, steps: Sequence[Step]) -> Optional[str]:
     )
 
 
+def _takes_a_signal(entry: Entry, step: Step) -> bool:
+    """Whether a step sends a signal, to a process that has to be held for it. What a cut makes needless may stay."""
+    if step.action == STOP_CLIENT:
+        return not step.only_if_persists
+    if step.action != RESTART:
+        return step.action in (STOP_GATEWAY, RESUME)
+    process = step.target.get("process")
+    if process is None or step.target["by"] == targets.BY_CONTAINER:
+        return False
+    killed = entry.unit_state is not None and entry.unit_state.kills_after is not None
+    return step.target["by"] != targets.BY_UNIT or (killed and not process.get("allow_kill"))
+
+
+def _unheld(entry: Entry) -> str:
+    cure = "give the host an ansible_python_interpreter of Python 3.9 or newer, on Linux 5.3 or newer"
+    if any(entry.in_unit(process) for process in entry.processes):
+        cure += ", or the entry allow_kill: true, with which systemd alone ends it"
+    return "nothing is done on %s: this host cannot hold a process by pidfd, so that nothing is signalled: %s" % (
+        entry.spec.name,
+        cure,
+    )
+
+
 def _steps(diagnosis: Diagnosis) -> Plan:
     entry, codes = diagnosis.entry, diagnosis.codes
     hopeless = _hopeless(diagnosis)
     if hopeless or entry.relay:
-        return Plan(withheld=(hopeless,) if hopeless else ())
+        return Plan(withheld=(hopeless, *_unknown_container(entry)) if hopeless else ())
     for fault, its_plan in ((findings.GATEWAY_FROZEN, _of_frozen), (findings.CONTAINER_LINK_DOWN, _of_link)):
         if fault.code in codes:
             return its_plan(entry)
@@ -135,7 +166,23 @@ def _hopeless(diagnosis: Diagnosis) -> Optional[str]:
     """Why no step helps, or none may be taken; None where one may, and where nothing calls for any."""
     codes, relay = diagnosis.codes, diagnosis.entry.relay
     told = next((reason for code, reason in _NOTHING_HELPS.items() if code in codes), None)
+    told = told or (_BEFORE_IT if _kept_from(diagnosis) else None)
     return told or (_behind_relay(diagnosis.entry, relay) if relay and codes else None)
+
+
+def _unknown_container(entry: Entry) -> Tuple[str, ...]:
+    """Where another program has the port, that may be the entry's own container under another name."""
+    why = entry.start_blocker if entry.spec.container is not None and not entry.processes else None
+    return ("%s could not be started: %s" % (entry.spec.name, why),) if why else ()
+
+
+def _kept_from(diagnosis: Diagnosis) -> bool:
+    """Whether connections fail although the kernel has room for them on the port: something before it refuses them."""
+    entry, probe = diagnosis.entry, diagnosis.probe
+    message = str((probe.error or {}).get("message")) if probe is not None else ""
+    rooms = [each.accept_queue == 0 for each in entry.listeners if each.port == entry.spec.port]
+    refused = findings.HANDSHAKE_REFUSED.code in diagnosis.codes and any(each in message for each in _FILTERED)
+    return refused and bool(rooms) and all(rooms)
 
 
 def _behind_relay(entry: Entry, relay: Relay) -> str:
@@ -425,9 +472,12 @@ def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[St
         return [_restart(entry, process, code, persists)]
     keeper = "%s (pid %d of %s)" % (carriers[0].name, carriers[0].pid, carriers[0].user)
     needed = soft_restart.who_is_needed(entry, process)
-    reason = "only a new gateway process ends %s, and %s brings the next one%s" % (code, keeper, needed)
+    sure = not carriers[0].supervises
+    brings = "brings the next one" if sure else "may bring the next one"
+    reason = "only a new gateway process ends %s, and %s %s%s" % (code, keeper, brings, needed)
     end = Step(STOP_GATEWAY, entry.spec.name, targets.to_end(entry, process, "gateway"), reason, code, persists)
-    return [end, _start(entry, "%s ended with its gateway and brings none" % keeper, code, persists=True)]
+    brought = "ended with its gateway and brings none" if sure else "has not brought the next one"
+    return [end, _start(entry, "%s %s" % (keeper, brought), code, persists=True)]
 
 
 def _restart(entry: Entry, process: Process, code: str, persists: bool) -> Step:

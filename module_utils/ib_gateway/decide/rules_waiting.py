@@ -10,7 +10,7 @@ from typing import Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
-from ..base.host import Process
+from ..base.host import Keeper, Process
 from .context import Rule, RuleContext, process_info, span
 
 
@@ -71,8 +71,8 @@ def login_pending(context: RuleContext) -> Iterator[Finding]:
         )
     for process in context.pending:
         yield findings.LOGIN_PENDING.found(
-            "gateway pid %d of %s has run for %s and never opened port %d: its login has not completed, most often "
-            "because it waits for a second factor or at its login window%s"
+            "gateway pid %d of %s has run for %s, and nothing shows that it has opened port %d: most often its login "
+            "waits for a second factor or at its login window%s"
             % (
                 process.pid,
                 context.spec.name,
@@ -119,7 +119,7 @@ def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
                 first.pid,
                 first.user,
                 span(first.age),
-                "may bring it, if that is one of its programs" if first.supervises else "is there to bring it",
+                _brings(first, context.spec.name),
             ),
             {
                 "keepers": [
@@ -128,6 +128,16 @@ def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
                 ]
             },
         )
+
+
+def _brings(keeper: Keeper, name: str) -> str:
+    if keeper.stopped:
+        return "is to bring it, but is stopped by a signal: `kill -CONT %d` lets it go on" % keeper.pid
+    if not keeper.supervises:
+        return "is there to bring it"
+    if name in keeper.last_of:
+        return "carried the last one and may bring the next"
+    return "may bring it, if that is one of its programs"
 
 
 def crash_loop(context: RuleContext) -> Iterator[Finding]:

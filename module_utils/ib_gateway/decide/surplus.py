@@ -46,7 +46,7 @@ def _lasting(entry: Entry, process: Process, kept: Optional[Process]) -> List[st
     """The reasons that do not pass with its age.
 
     One that serves somebody is never surplus, nor is one beside the gateway that stays which listens on a port that may
-    be an API's.
+    be an API's, nor one with a FIX login that never opened the entry's port: it may be there for FIX alone.
     """
     spared = [
         "pid %d" % client.process.pid if client.process else untouchable(client)
@@ -59,6 +59,8 @@ def _lasting(entry: Entry, process: Process, kept: Optional[Process]) -> List[st
         spared.extend(_login_of_another(entry, process, kept))
     if kept is not None:
         spared.extend("whoever uses port %d of pid %d" % (each, process.pid) for each in stray_ports(entry, process))
+    if process.gateway is not None and process.gateway.fix_login and not entry.has_served(process):
+        spared.append("the FIX sessions of pid %d, which no port of the API shows" % process.pid)
     if process.pid in entry.contained or entry.in_container(process):
         spared.append("all that lives in the container of pid %d" % process.pid)
     if process.pid == 1 or process.own_run:

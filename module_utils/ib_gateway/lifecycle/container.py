@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from typing import Callable, FrozenSet, List, Optional, Sequence
@@ -15,6 +16,7 @@ from ..observe import processes
 from . import engine, systemctl
 from .accounts import account_of
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
+from .unit_facts import UnitFacts, blocker, show_each, state_of
 
 #: A container that ends at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
@@ -30,9 +32,13 @@ class Container(Lifecycle):
     def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
         """One call to the engine for each container."""
         states = engine.states_of([one.spec for one in asked])
-        return [
+        found = [
             _start_check(states[one.spec.name], one.process is not None or _young(states[one.spec.name], one.spec))
             for one in asked
+        ]
+        return [
+            each if each.blocker else each._replace(blocker=_unit_blocker(states[one.spec.name]))
+            for one, each in zip(asked, found)
         ]
 
     def carries(self, pid: int) -> bool:
@@ -68,9 +74,9 @@ class Container(Lifecycle):
         self, by_engine: Callable[[ContainerState, float], None], by_unit: Callable[..., None], seconds: float
     ) -> Started:
         state = engine.state_of(self.spec)
-        blocker = _blocker(state)
-        if blocker:
-            raise CannotStart(blocker)
+        obstacle = _blocker(state)
+        if obstacle:
+            raise CannotStart(obstacle)
         log = _log(state)
         try:
             if state.unit:
@@ -120,6 +126,24 @@ def _blocker(state: ContainerState) -> Optional[str]:
     if state.status in ("removing", "dead"):
         return "the %s is %s: create it anew" % (state.label, state.status)
     return None
+
+
+def _unit_blocker(state: ContainerState) -> Optional[str]:
+    """Why the unit that its label names, and that is told in its place, must fail; None without one."""
+    if not state.unit:
+        return None
+    account = account_of(state.account) if state.account else None
+    shown = show_each([state.unit], functools.partial(systemctl.show, account=account))[state.unit]
+    return blocker(
+        UnitFacts(
+            unit=state.unit,
+            state=state_of(state.unit, shown, state.account),
+            whose="%s's own" % state.account if state.account else "the system's",
+            silence=shown.get("error", ""),
+            elsewhere="the %s has it in its label PODMAN_SYSTEMD_UNIT: install that unit" % state.label,
+            carries=True,
+        )
+    )
 
 
 def _pids(state: ContainerState) -> FrozenSet[int]:

@@ -1,7 +1,8 @@
 """The environment that a gateway is started with: what it ran with, and what its entry adds.
 
 A gateway that is ended before it is started anew, maybe by two calls of two modules, leaves what it ran with in a file
-that only this run's account can read. Only names of a fixed list are ever taken from a process; no value is shown.
+that only this run's account can read, and which processes it ran below. Only names of a fixed list are ever taken from
+a process; no value is shown.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import json
 import os
 import tempfile
-from typing import Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from ..base.spec import GatewaySpec
 from ..observe import processes
@@ -59,10 +60,19 @@ def environment_of(pid: int) -> Optional[Dict[str, str]]:
 
 def keep(name: str, pid: int) -> None:
     """Keeps what an entry's gateway runs with, before it is ended. What cannot be kept is not: it ends all the same."""
+    from ..observe.parents import above  # a look needs none of it
+
     found, uid = environment_of(pid), processes.read_real_uid(pid)
     if found is None or uid is None:
         return
-    text = json.dumps({"boot_id": processes.boot_id(), "uid": uid, "environment": {**(kept(name, uid) or {}), **found}})
+    text = json.dumps(
+        {
+            "boot_id": processes.boot_id(),
+            "uid": uid,
+            "environment": {**(kept(name, uid) or {}), **found},
+            "parents": above(pid),
+        }
+    )
     with contextlib.suppress(OSError):
         folder = places.environment_folder()
         os.makedirs(folder, mode=0o700, exist_ok=True)
@@ -77,15 +87,30 @@ def keep(name: str, pid: int) -> None:
 def kept(name: str, uid: int) -> Optional[Dict[str, str]]:
     """What an entry's gateway of this account ran with when it was last ended; None where that is not known."""
     try:
-        if not _is_own(places.environment_folder()):
-            return None
-        with open(_path(name), encoding="utf-8", errors="surrogateescape") as file:
-            found = json.load(file)
-        if (found["boot_id"], found["uid"]) != (processes.boot_id(), uid):
+        found = _read(name)
+        if found is None or found["uid"] != uid:
             return None
         return {each: str(value) for each, value in found["environment"].items() if each in NAMES}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def parents_of_ended(name: str) -> Tuple[Tuple[int, int], ...]:
+    """(pid, started_ticks) of the processes above an entry's gateway when that was last ended in this boot."""
+    try:
+        found = _read(name)
+        return tuple((int(pid), int(ticks)) for pid, ticks in found["parents"]) if found else ()
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+
+
+def _read(name: str) -> Optional[Dict[str, Any]]:
+    """What was kept of an entry's gateway in this boot. Raises OSError, ValueError, KeyError, TypeError."""
+    if not _is_own(places.environment_folder()):
+        return None
+    with open(_path(name), encoding="utf-8", errors="surrogateescape") as file:
+        found: Dict[str, Any] = json.load(file)
+    return found if found["boot_id"] == processes.boot_id() else None
 
 
 def _path(name: str) -> str:

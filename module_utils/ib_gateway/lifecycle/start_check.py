@@ -13,6 +13,7 @@ from ..base.findings import UNHEALTHY
 from ..base.host import Process, Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.unit import UnitMember
+from ..observe.process_handles import can_hold
 from .base import Asked, StartCheck
 from .lifecycles import start_checks
 
@@ -22,7 +23,11 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
     indexes = [index for index, each in enumerate(found) if each.codes and each.entry.spec.startable]
     asked = [Asked(found[index].entry.spec, _running(found[index].entry)) for index in indexes]
     confined_to = None if snapshot.visibility.privileged else snapshot.visibility.user
-    told = [each._replace(entry=each.entry._replace(confined_to=confined_to)) if each.codes else each for each in found]
+    holds = can_hold()
+    told = [
+        each._replace(entry=each.entry._replace(confined_to=confined_to, holds=holds)) if each.codes else each
+        for each in found
+    ]
     for index, start_check in zip(indexes, start_checks(asked)):
         entry = informed(told[index].entry, start_check)
         if entry.spec.container is not None:

@@ -25,6 +25,8 @@ Prober = Callable[[str, int, float, str, Collection[int]], Probe]
 #: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
 _PROBE_ID = re.compile(r"(?<![0-9])9[0-9]{8}(?![0-9])")
 _POLL_INTERVAL = 0.25
+#: Seconds in which the next keeper or gateway is there, where one hands over to the other.
+_ABANDONED = 5.0
 
 
 class Hints(NamedTuple):
@@ -60,7 +62,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     owned = {path for path, folder in folders.items() if folder.owner}
     tied = all(spec.user or spec.config_dir in owned for spec in specs) or not sys.platform.startswith("linux")
     # Asked only where a port is not served; of one that is served, only when something is wrong with it.
-    brought = () if all(spec.port in served for spec in specs) else _keepers(found)
+    brought = () if all(spec.port in served for spec in specs) else _keepers(found, specs)
     return found._replace(
         folders=folders,
         localhost=_localhost(specs, found),
@@ -87,14 +89,23 @@ def _leads_into_containers(specs: Sequence[GatewaySpec], found: Snapshot) -> boo
     return any(found.processes[pid].relay in CONTAINER_PROXIES for pid in holding)
 
 
-def _keepers(found: Snapshot) -> Tuple[Keeper, ...]:
+def _keepers(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...]:
     """What brings gateways, on a system that can be asked."""
     if not sys.platform.startswith("linux"):
         return ()
     from ..observe.keepers import keepers
 
     gateways = [process.pid for process in found.processes.values() if process.gateway]
-    return keepers(gateways)
+    return keepers(gateways, _ended([spec.name for spec in specs if spec.startable]))
+
+
+def _ended(names: Sequence[str]) -> Dict[str, Tuple[Tuple[int, int], ...]]:
+    """By entry, what its gateway ran below when a repair ended that."""
+    if not names:
+        return {}
+    from ..lifecycle.environment import parents_of_ended
+
+    return {name: parents_of_ended(name) for name in names}
 
 
 def _with_logins(entries: Sequence[Entry], snapshot: Snapshot, stopped: Collection[str]) -> Sequence[Entry]:
@@ -145,7 +156,25 @@ def examine(
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
+    if any(each.codes for each in found):
+        snapshot, found = _with_unix_relays(specs, snapshot, found, hints.reset_window)
     return snapshot, _with_starts(found, snapshot, hints), undeclared
+
+
+def _with_unix_relays(
+    specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
+) -> Tuple[Snapshot, List[Diagnosis]]:
+    """The same with the relays between UNIX sockets and API ports told apart from scripts: nobody may end them."""
+    if not snapshot.connections or not sys.platform.startswith("linux"):
+        return snapshot, found
+    from ..observe.unix_relays import with_unix_relays  # most looks find nothing, and do not load it
+
+    told = with_unix_relays(snapshot)
+    if told is snapshot:
+        return snapshot, found
+    clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
+    entries = [each.entry._replace(clients=clients[each.entry.spec.name]) for each in found]
+    return told, [diagnose(entry, told, each.probe, reset_window) for entry, each in zip(entries, found)]
 
 
 def _probed(
@@ -179,7 +208,7 @@ def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> Li
     from ..lifecycle.start_check import foresee  # most looks find nothing, and do not load it
 
     told = foresee(found, snapshot)
-    kept = snapshot.keepers or _keepers(snapshot)
+    kept = snapshot.keepers or _keepers(snapshot, [each.entry.spec for each in found])
     told = [each._replace(entry=_carried(each.entry, kept)) for each in told]
     if sys.platform.startswith("linux"):
         from ..observe.processes import pid_inside
@@ -231,11 +260,13 @@ def await_listener(specs: Sequence[GatewaySpec], names: Sequence[str], timeout: 
     """Waits until a gateway of each named entry owns its port, and says how it went, by entry name.
 
     Reads the socket table; never connects. timeout: seconds for all; None for each entry's own start_timeout. The
-    answers are listening, not_listening (the time is up) and ended (a gateway was there and has gone).
+    answers are listening, not_listening (the time is up, or what could have brought it has gone) and ended (a gateway
+    was there and has gone).
     """
     began = time.monotonic()
     answers: Dict[str, str] = {}
     seen: Set[str] = set()
+    kept: Dict[str, float] = {}  # when what may bring one was last there
     while True:
         # All entries are looked at together, since which gateway is whose depends on the others.
         for entry in entries_of(specs, look_for(specs))[0]:
@@ -247,10 +278,18 @@ def await_listener(specs: Sequence[GatewaySpec], names: Sequence[str], timeout: 
                 answers[name] = "listening"
             elif name in seen and not entry.processes:
                 answers[name] = "ended"
-            elif time.monotonic() - began >= limit:
+            elif time.monotonic() - began >= limit or _abandoned(entry, kept):
                 answers[name] = "not_listening"
             if entry.processes:
                 seen.add(name)
         if len(answers) == len(set(names)):
             return answers
         time.sleep(_POLL_INTERVAL)
+
+
+def _abandoned(entry: Entry, kept: Dict[str, float]) -> bool:
+    """Whether what could have brought the gateway has ended, and for some seconds nothing else has come."""
+    name, now = entry.spec.name, time.monotonic()
+    if entry.keepers or entry.processes:
+        kept[name] = now
+    return name in kept and now - kept[name] >= _ABANDONED

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, Iterable, Optional, Sequence, Tuple
+from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from ..base.classify import gateway_kind
-from ..base.command_line import is_interpreter, is_shell, program_name, run_of
-from ..base.host import Keeper
+from ..base.command_line import is_shell, program_name, run_of
+from ..base.host import STOPPED_STATES, Keeper
 from ..base.launchers import IBC_LOOP, MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of, repeats
 from ..base.redaction import redact_argv
-from . import processes, settings
+from . import processes
+from .named_files import keeper_by_files
+from .parents import SOURCES, above, script_run_by, text_of, unnamed
 
 #: Start what is due, whenever that is; that they are alive says nothing about a gateway. Nor do windows: what runs in
 #: one is a process of its own.
@@ -33,21 +35,26 @@ _RUNS_PROGRAMS = re.compile(
 #: And what it runs: the program itself, not only a gateway that is talked to.
 _GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway1?[\"']")
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-#: A line of a shell's script that runs another file in the same shell.
-_SOURCES = re.compile(r"(?m)^\s*(?:\.|source)\s+\S")
 #: In the command line of every Ansible module: another run's start of a gateway is no keeper of one.
 _MODULE = b"AnsiballZ_"
 #: Scripts whose text is read in one look; a desk has a handful.
 _MOST_TEXTS = 200
 
 
-def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
-    """Every process that may bring a gateway. gateways: pids of those that run."""
+#: By entry, [pid, started_ticks] of the processes above its gateway when a repair ended that.
+Parents = Mapping[str, Iterable[Tuple[int, int]]]
+
+
+def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[Keeper, ...]:
+    """Every process that may bring a gateway. gateways: pids of those that run; ended: what carried others before."""
+    gateways = tuple(gateways)
     own_run = processes.ancestors(os.getpid())
     carried: Dict[int, set] = {}  # type: ignore[type-arg]  # pids
     for gateway in gateways:
         for pid in processes.ancestors(gateway) - {1}:
             carried.setdefault(pid, set()).add(gateway)
+    last_of = _last_of(ended or {})
+    started = {pid for gateway in gateways for pid, _ticks in above(gateway)}
     users, uptime, texts = processes.Users(), processes.uptime(), 0
     found = []
     for pid, raw in processes.scan(processes.pids()):
@@ -56,9 +63,15 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
             continue
         launcher = launcher_of(argv, None)
         if (launcher is None or launcher.again is None) and texts < _MOST_TEXTS:
-            script = _script(argv)
+            script = script_run_by(argv)
             texts += script is not None
             launcher = _by_text(pid, launcher, script, argv)
+        names = last_of.get(pid, {})
+        named = launcher is not None
+        if launcher is None and (pid in started or names):
+            launcher = unnamed(pid, argv)
+        if launcher is None and script_run_by(argv) is None and gateway_kind(argv) is None:
+            launcher, named = keeper_by_files(pid, argv), True
         if launcher is None or not launcher.keeps or launcher.name in _NO_KEEPERS:
             continue
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
@@ -76,22 +89,26 @@ def keepers(gateways: Iterable[int]) -> Tuple[Keeper, ...]:
                 supervises=launcher.kind == SUPERVISOR,
                 product=launcher.product,
                 again=launcher.again is not False,
+                last_of=frozenset(name for name, ticks in names.items() if ticks == stat.started_ticks),
+                unnamed=not named,
+                stopped=stat.state in STOPPED_STATES,
             )
         )
     return tuple(sorted(found))
 
 
+def _last_of(ended: Parents) -> Dict[int, Dict[str, int]]:
+    """By pid, the entries whose gateway it carried, each with the start of the process that did."""
+    found: Dict[int, Dict[str, int]] = {}
+    for name, parents in ended.items():
+        for pid, started_ticks in parents:
+            found.setdefault(pid, {})[name] = started_ticks
+    return found
+
+
 def is_looped(gateway: int, found: Sequence[Keeper]) -> bool:
     """Whether IBC's own start script is the keeper that carries a gateway."""
     return any(each.name.lower() == IBC_LOOP and gateway in each.gateways for each in found)
-
-
-def _script(argv: Sequence[str]) -> Optional[str]:
-    """The script that a shell or another interpreter runs, of `-m` where it is by rule; None for everything else."""
-    run = run_of(argv)
-    if run.program is None or run.script is None or not is_interpreter(program_name(argv[run.program :])):
-        return None
-    return argv[run.script] if run.module is None else run.module.replace(".", "/") + ".py"
 
 
 def _runs_its_arguments(argv: Sequence[str]) -> bool:
@@ -106,7 +123,7 @@ def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], argv: S
 
     known: what its command line tells. Where the text cannot be read, it may well start the next gateway.
     """
-    text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script)) if script else None
+    text = text_of(pid, script) if script else None
     if text is None or script is None:
         return known
     shell = is_shell(program_name(argv[run_of(argv).program or 0 :]))
@@ -114,7 +131,7 @@ def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], argv: S
     if known is None and not names_gateway:
         return None
     # What takes its commands from another file may take a loop from there as well.
-    again = repeats(text, shell) or (not names_gateway and _SOURCES.search(text) is not None)
+    again = repeats(text, shell) or (not names_gateway and SOURCES.search(text) is not None)
     if known is not None:
         return known._replace(again=again)
     return Launcher("launcher", redact_argv([os.path.basename(script)])[0], again=again)

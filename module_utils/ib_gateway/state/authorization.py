@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, Mapping, Optional, cast
 
+from .lease import HOLDER
 from .limits import Rules
 from .records import clean
 
@@ -15,6 +16,7 @@ AUTHORIZATION_OPTION: Dict[str, Any] = {
     "options": {
         "run": {"type": "str", "required": True},
         "by": {"type": "str", "required": True},
+        "holder": {"type": "str", "default": ""},
         "state_dir": {"type": "str", "default": ""},
         "blocked_reason": {"type": "str", "default": "", "aliases": ["forbidden"]},
         "max_age": {"type": "float", "default": 60.0},
@@ -54,12 +56,14 @@ class PlanFingerprint:
 class Authorization:
     """Who acts, on which plans, within which limits. plans: by gateway. max_age: seconds a plan may be old.
 
-    run and by: cleaned, as the journal has them. blocked_reason: why nothing may be done at all; '' for no reason.
+    run and by: cleaned, as the journal has them. holder: the run's own process, as holder.py has it. blocked_reason:
+    why nothing may be done at all; '' for no reason.
     """
 
     run: str
     by: str
     state_dir: str = ""
+    holder: str = ""
     blocked_reason: str = ""
     max_age: float = 60.0
     plans: Mapping[str, PlanFingerprint] = field(default_factory=dict)
@@ -85,6 +89,7 @@ class Authorization:
             run=clean(params["run"], 64),
             by=clean(params["by"]),
             state_dir=params.get("state_dir") or "",
+            holder=clean(params.get("holder") or "", HOLDER),
             blocked_reason=clean(params.get("blocked_reason") or "", 300),
             max_age=float(params.get("max_age", cls.max_age)),
             plans=plans,

@@ -1,8 +1,9 @@
 """The lease: this host is being repaired by that run, from its begin to its end, over many module calls.
 
 One run has it at a time. It is renewed by each act and void after its seconds, or with the boot, so that a run that
-died does not hold a host for long. The folder's lock guards its file; each act proves under that lock that the lease is
-its run's own, so a run whose lease was taken over does nothing more.
+died does not hold a host for long; at once where the run is proven to have ended, as one of this machine can be. The
+folder's lock guards its file; each act proves under that lock that the lease is its run's own, so a run whose lease was
+taken over does nothing more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from .holder import has_ended
 from .records import Moment, clean, epoch, load_json, rfc3339
 from .state_folder import Folder
 
@@ -19,13 +21,16 @@ FILE = "lease.json"
 SECONDS = 900.0
 MOST_SECONDS = 86400.0
 _MOST = 65536
+#: Characters of what names a run's process.
+HOLDER = 160
 
 
 @dataclass(frozen=True)
 class Lease:
     """Who repairs this host. since: RFC 3339 UTC. boottime: of its last renewal. seconds: how long it stands then.
 
-    run is empty for a file that says nothing sensible: such a lease is nobody's, and void.
+    run is empty for a file that says nothing sensible: such a lease is nobody's, and void. holder: the run's process,
+    as holder.py has it; empty where its controller could not tell.
     """
 
     run: str
@@ -34,6 +39,7 @@ class Lease:
     boot_id: str
     boottime: float
     seconds: float
+    holder: str = ""
 
 
 UNREADABLE = Lease("", "", "", "", 0.0, 0.0)
@@ -67,7 +73,8 @@ def _parse(data: bytes) -> Lease:
     if not (0 <= boottime < 1e12 and 0 < seconds <= MOST_SECONDS and texts[0]):
         raise ValueError("a number is out of range")
     since = rfc3339(epoch(str(texts[2])))
-    return Lease(clean(str(texts[0]), 64), clean(str(texts[1])), since, str(texts[3])[:64], boottime, seconds)
+    process = clean(str(raw.get("holder") or ""), HOLDER)
+    return Lease(clean(str(texts[0]), 64), clean(str(texts[1])), since, str(texts[3])[:64], boottime, seconds, process)
 
 
 def void(lease: Lease, now: Moment) -> str:
@@ -79,6 +86,8 @@ def void(lease: Lease, now: Moment) -> str:
     passed = now.boottime - lease.boottime
     if passed < -1.0:  # what is on disk is rounded
         return "it is from the future"
+    if has_ended(lease.holder):
+        return "its run has ended without giving it back"
     return "it was not renewed for %g s" % lease.seconds if passed > lease.seconds else ""
 
 
@@ -95,9 +104,9 @@ def ends_text(lease: Lease, now: Moment) -> str:
     return "; if that run has died, its hold ends by itself at %s" % rfc3339(now.at + left + 1)
 
 
-def take(folder: Folder, run: str, by: str, now: Moment, seconds: float = SECONDS) -> Lease:
+def take(folder: Folder, run: str, by: str, now: Moment, seconds: float = SECONDS, holder: str = "") -> Lease:
     """Writes a run's lease, under the lock; the caller has looked whose it was. Raises JournalUnusable."""
-    lease = Lease(clean(run, 64), clean(by), rfc3339(now.at), now.boot_id, now.boottime, seconds)
+    lease = Lease(clean(run, 64), clean(by), rfc3339(now.at), now.boot_id, now.boottime, seconds, holder)
     _write(folder, lease)
     return lease
 
@@ -119,6 +128,7 @@ def _write(folder: Folder, lease: Lease) -> None:
             "boot_id": lease.boot_id,
             "boottime": round(lease.boottime, 3),
             "seconds": lease.seconds,
+            "holder": lease.holder,
         }
     )
     folder.replace(FILE, text.encode("ascii") + b"\n")

@@ -86,7 +86,7 @@ def _begin(
         why = lease.void(over, store.now())
         taken = "took over the lease of %s since %s: %s" % (over.by or "nobody", over.since or "never", why)
     store.add(BEGIN, reason=taken, target={"gateways": found["allowed"]})
-    store.take_lease(seconds)
+    store.take_lease(seconds, authorization.holder)
     found["begun"] = True
     found["note"] = "; ".join(filter(None, (found["note"], taken)))
 

@@ -107,14 +107,14 @@ class StateStore:
         """Whether the lease is this run's, of this boot. Its seconds do not matter as long as nobody else took it."""
         return self.lease is not None and self.lease.run == self._run and self.lease.boot_id == self.now().boot_id
 
-    def take_lease(self, seconds: float) -> None:
-        """Makes the lease this run's, or renews it when it is. Raises JournalUnusable."""
+    def take_lease(self, seconds: float, holder: str = "") -> None:
+        """Makes the lease this run's, or renews it when it is. holder: the run's process. Raises JournalUnusable."""
         if not self._write or self.folder is None:
             return
         if self.is_mine() and self.lease is not None:
             self.lease = lease.renew(self.folder, self.lease, self.now())
         else:
-            self.lease = lease.take(self.folder, self._run, self._by, self.now(), seconds)
+            self.lease = lease.take(self.folder, self._run, self._by, self.now(), seconds, holder)
 
     def release_lease(self) -> None:
         """Gives this run's lease back; another's is left alone. Raises JournalUnusable."""

@@ -37,6 +37,11 @@ OURS = gateway(unit=UNIT)
 NO_MEANS = spec(service=None)
 COMMAND = spec(service=None, start_command=("/opt/start", "--pw=x"))
 
+FIX_LOGIN = process(
+    SECOND,
+    *("/opt/jre/bin/java", "-DjtsConfigDir=" + FOLDER, "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini"),
+    *("fixuser", "fixpassword", "user", "password", "live"),
+)
 LOOP = Keeper(600, "trader", "run_gateway.sh", 900.0, gateways=frozenset({GATEWAY}))
 
 # --- what a loop keeps -----------------------------------------------------------------------------------------------
@@ -49,7 +54,8 @@ def test_a_gateway_that_something_keeps_is_only_ended_since_a_start_would_make_a
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(keeper,)).steps
     assert told(found) == (("stop_gateway", GATEWAY), ("start", None))
     assert found[1].only_if_persists
-    assert "%s (pid 600 of trader) brings the next one" % keeper.name in found[0].reason
+    brings = "may bring" if keeper.supervises else "brings"
+    assert "%s (pid 600 of trader) %s the next one" % (keeper.name, brings) in found[0].reason
 
 
 @pytest.mark.parametrize(("supervises", "expected"), [(True, ["wait", "start"]), (False, ["wait"])])
@@ -94,6 +100,14 @@ def test_what_keeps_another_gateway_keeps_nothing_of_this_one() -> None:
     other = LOOP._replace(gateways=frozenset({SECOND}))
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(other,)).steps
     assert told(found) == (("restart", None),)
+
+
+def test_a_gateway_with_a_fix_login_is_never_one_too_many() -> None:
+    """It has the same settings file as the one that serves, and its FIX sessions are on no port of the API."""
+    assert planned(snapshot(gateway(), FIX_LOGIN, listener()), COMMAND).steps == ()
+    alone = planned(snapshot(gateway(served_before=True), FIX_LOGIN), COMMAND)
+    assert SECOND not in [each.target.get("pid") for each in alone.steps]
+    assert "the FIX sessions of pid %d" % SECOND in " ".join(alone.withheld)
 
 
 # --- which gateway stays ---------------------------------------------------------------------------------------------

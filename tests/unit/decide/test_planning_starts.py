@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Folder, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
 from ansible.module_utils.ib_gateway.decide.planning import plan
 from unit.facts import (
@@ -69,6 +70,48 @@ def test_who_may_not_end_all_that_has_to_end_ends_nothing() -> None:
     assert found.steps == () and "pid %d of root" % SECOND in found.withheld[-1]
     both = snapshot(gateway(), gateway(SECOND), listener())
     assert planned(both, confined_to="trader") == planned(both)
+
+
+def without_handles(look: Snapshot, one: GatewaySpec, **known: Any) -> Tuple[Plan, Plan]:
+    """The plan of a host that can hold processes by pidfd, and of one that cannot."""
+    diagnosis = judged(look, one)
+    entry = diagnosis.entry._replace(**known)
+    able, unable = (plan(diagnosis._replace(entry=entry._replace(holds=holds))) for holds in (True, False))
+    return able, unable
+
+
+@pytest.mark.parametrize(
+    ("look", "held_back"),
+    [
+        (snapshot(gateway(served_before=True)), True),
+        (snapshot(gateway(), gateway(SECOND), listener()), True),
+        (snapshot(gateway(state="T"), listener()), True),
+        (snapshot(), False),
+    ],
+    ids=["restart", "surplus", "resume", "start"],
+)
+def test_without_handles_for_processes_nothing_that_needs_a_signal_is_begun(look: Snapshot, held_back: bool) -> None:
+    able, unable = without_handles(look, spec(service=None, start_command=("/opt/start",)))
+    assert [each for each in able.steps if each.action != "wait"]
+    if held_back:
+        assert [each for each in unable.steps if each.action != "wait"] == []
+        assert "cannot hold a process by pidfd" in unable.withheld[-1]
+        assert "ansible_python_interpreter of Python 3.9" in unable.withheld[-1]
+    else:
+        assert unable == able
+
+
+@pytest.mark.parametrize(
+    ("kills_after", "allow_kill", "held_back"), [(90.0, False, True), (90.0, True, False), (None, False, False)]
+)
+def test_without_handles_a_unit_is_restarted_only_where_systemd_may_end_what_it_carries(
+    kills_after: Optional[float], allow_kill: bool, held_back: bool
+) -> None:
+    state = UnitState(name=UNIT, active="active", sub="running", kills_after=kills_after)
+    look = snapshot(gateway(unit=UNIT, served_before=True))
+    found = without_handles(look, spec(allow_kill=allow_kill), unit_state=state)[1]
+    assert (found.steps == ()) is held_back
+    assert any("or the entry allow_kill: true" in each for each in found.withheld) is held_back
 
 
 def test_a_repair_without_a_start_does_not_depend_on_one() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
-from ansible.module_utils.ib_gateway.state import journal, lease
+from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.state import holder, journal, lease
 from ansible.module_utils.ib_gateway.state.admission import AdmissionCheck
 from ansible.module_utils.ib_gateway.state.lease import Lease, held_text, void
 from ansible.module_utils.ib_gateway.state.repair_status import read_status
@@ -16,6 +20,7 @@ from ansible.module_utils.ib_gateway.state.store import Busy, StateStore
 from unit.repair_records import BOOT, DIGEST, NOW, authorization, begin, end, kinds, read, state_dir
 
 __all__ = ["state_dir"]
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 ONE = Lease("r1", "alice@control pid 7", "2026-11-22T18:00:00Z", BOOT, NOW.boottime, 900.0)
 
 
@@ -83,6 +88,60 @@ def test_a_void_lease_is_taken_over_and_that_is_written_down(state_dir: Path, mo
     assert not end(state_dir, "r1", live=True)["ended"]
     with AdmissionCheck(authorization(state_dir, "r2"), False) as check:
         assert check.admit("restart", "live", DIGEST) is None
+
+
+@pytest.fixture
+def ended() -> str:
+    """A process of this machine that has ended."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        told = holder.holder(process.pid)
+        assert told and not holder.has_ended(told)
+        process.communicate()
+    return told
+
+
+@linux
+def test_the_lease_of_a_run_of_this_machine_that_has_ended_is_taken_over_at_once(state_dir: Path, ended: str) -> None:
+    begin(state_dir, holder=ended)
+    found = begin(state_dir, "r2")
+    assert found["begun"] and "its run has ended without giving it back" in found["note"], found
+    with AdmissionCheck(authorization(state_dir, "r1"), False) as check:
+        assert "is being repaired by" in str(check.admit("restart", "live", DIGEST))
+
+
+@linux
+def test_the_lease_of_a_run_that_lives_is_waited_out(state_dir: Path) -> None:
+    begin(state_dir, holder=holder.holder(os.getpid()))
+    assert not begin(state_dir, "r2")["begun"]
+
+
+@linux
+@pytest.mark.parametrize(
+    ("place", "word"), [(0, "0b9e7b5e-0000-4000-8000-000000000000"), (1, "pid:[1]"), (2, "x"), (3, "")]
+)
+def test_nothing_is_proven_of_a_run_of_another_machine_or_pid_namespace(
+    state_dir: Path, ended: str, place: int, word: str
+) -> None:
+    words = ended.split("/")
+    words[place] = word
+    begin(state_dir, holder="/".join(words))
+    assert not begin(state_dir, "r2")["begun"]
+
+
+@linux
+def test_nothing_is_proven_where_processes_are_hidden(
+    state_dir: Path, ended: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "table_is_complete", lambda: False)
+    begin(state_dir, holder=ended)
+    assert not begin(state_dir, "r2")["begun"]
+
+
+@linux
+def test_a_pid_that_another_process_has_now_is_no_longer_the_run(state_dir: Path) -> None:
+    boot_id, space, pid, ticks = holder.holder(os.getpid()).split("/")
+    begin(state_dir, holder="/".join((boot_id, space, pid, str(int(ticks) - 1))))
+    assert begin(state_dir, "r2")["begun"]
 
 
 STRANGE = [b"", b"{", b"\xff", b"[]", b"[" * 60_000, b'{"run":"\x1b"}', b'{"run":1}', b"\0" * 9]

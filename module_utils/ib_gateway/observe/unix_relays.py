@@ -1,0 +1,67 @@
+"""Relays between a UNIX socket and an API port, told by what they hold. Linux only.
+
+Read only where something is wrong with a gateway that has clients: most hosts never need it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import Counter as Counts
+from typing import Dict, FrozenSet, NamedTuple, Set
+
+from ..base.host import ESTABLISHED, Process, Snapshot
+from . import processes
+
+#: Of a socket that accepts connections, in the column Flags.
+_ACCEPTS = 0x10000
+
+
+class UnixSockets(NamedTuple):
+    """heard: the paths on which somebody listens; taken: by inode, the path of every other socket that has one,
+    as one has on which a connection was accepted."""
+
+    heard: FrozenSet[str]
+    taken: Dict[int, str]
+
+
+def with_unix_relays(snapshot: Snapshot) -> Snapshot:
+    """The snapshot; clients that hold a connection made to a UNIX listener for each of their API connections pair."""
+    used: Counts[int] = Counter(
+        pid for each in snapshot.connections if each.state == ESTABLISHED for pid in each.client_pids
+    )
+    found: Dict[int, Process] = {}
+    for pid, count in used.items():
+        process = snapshot.processes.get(pid)
+        if process is not None and not process.pairs and not process.gateway and _accepted(pid) >= count:
+            found[pid] = replace(process, pairs=True)
+    return snapshot._replace(processes={**snapshot.processes, **found}) if found else snapshot
+
+
+def _accepted(pid: int) -> int:
+    """How many connections to UNIX listeners a process has accepted and holds; 0 where that may not be read."""
+    inodes = processes.socket_inodes(pid)
+    try:
+        sockets = parse(processes.read_text(pid, "net/unix"))
+    except OSError:
+        return 0
+    return sum(sockets.taken.get(inode) in sockets.heard for inode in inodes or ())
+
+
+def parse(text: str) -> UnixSockets:
+    """What /proc/net/unix says; lines that are none are left out."""
+    heard: Set[str] = set()
+    taken: Dict[int, str] = {}
+    for line in text.splitlines()[1:]:
+        fields = line.split(None, 7)
+        if len(fields) < 8 or not fields[6].isdigit():
+            continue
+        try:
+            flags = int(fields[3], 16)
+        except ValueError:
+            continue
+        if flags & _ACCEPTS:
+            heard.add(fields[7])
+        else:
+            taken[int(fields[6])] = fields[7]
+    return UnixSockets(frozenset(heard), taken)

@@ -1,0 +1,25 @@
+"""The table of UNIX sockets: who listens, and which sockets were accepted there."""
+
+from __future__ import annotations
+
+from ansible.module_utils.ib_gateway.observe.unix_relays import parse
+
+TABLE = """\
+Num       RefCount Protocol Flags    Type St Inode Path
+0000000000000000: 00000002 00000000 00010000 0001 01 5371497 /run/gateway.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 5371498 /run/gateway.sock
+0000000000000000: 00000003 00000000 00000000 0001 03 5371499
+0000000000000000: 00000003 00000000 00000000 0001 03 5371500 @abstract name
+"""
+
+
+def test_who_listens_and_which_connections_were_accepted_stands_in_the_table() -> None:
+    found = parse(TABLE)
+    assert found.heard == {"/run/gateway.sock"}
+    assert found.taken == {5371498: "/run/gateway.sock", 5371500: "@abstract name"}
+
+
+def test_lines_that_are_none_are_left_out() -> None:
+    strange = ["", "Num", "a b c", "0: 2 0 zz 1 1 7 /x", "0: 2 0 00010000 1 1 seven /x", "\x00"]
+    for line in strange:
+        assert parse("Num\n" + line) == parse(""), line
