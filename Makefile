@@ -69,7 +69,7 @@ types: $(DEV_STAMP)
 	  --package ansible.module_utils.ib_fleet
 	$(BIN)/mypy library molecule/shared/image filter_plugins doc_fragments callback_plugins \
 	  action_plugins/checked_module.py roles/ib_fleet_report/action_plugins roles/ib_gateway_repair/action_plugins \
-	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab bench collection
+	  roles/ib_fleet_report/files tests/unit tests/integration tests/simulator tests/hostile tests/lab tests/events bench collection
 	$(BIN)/mypy roles/ib_client_kit/files/ib_connect.py
 	$(BIN)/mypy roles/ib_live_probe/files/ib_gateway_probe.py
 	$(BIN)/mypy roles/ib_self_heal/files/ib_self_heal_status.py roles/ib_self_heal/files/ib_self_heal_pack.py

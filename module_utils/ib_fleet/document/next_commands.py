@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...ib_gateway.base.actions import WAIT
+from ...ib_gateway.base.spec import NO_STARTER
 from . import blockers
 from .latest import gateways
 
@@ -112,6 +113,11 @@ def _steps(host: Host, remediation: str) -> list[str]:
 
 def _open(host: Host, _fleet: Mapping[str, Any]) -> bool:
     return bool(_steps(host, "auto"))
+
+
+def _lacks_starter(host: Host, _fleet: Mapping[str, Any]) -> bool:
+    """Whether a repair is withheld because an entry does not say what starts its gateway."""
+    return any(NO_STARTER in reason for each in gateways(host) for reason in each["plan"]["withheld"])
 
 
 def _said(word: str) -> Callable[[Host, Mapping[str, Any]], bool]:
@@ -226,6 +232,10 @@ _WAYS: Sequence[_Way] = (
     _Way(
         lambda host, _fleet: _stands(host, blockers.LOST) and host["status"] == "healthy",
         [("see who has a session now", _SWEEP, "", False)],
+    ),
+    _Way(
+        _lacks_starter,
+        [("see what a repair would do, once its entry has service or start_command", _PLAY, "--check --diff", False)],
     ),
     _Way(
         lambda host, _fleet: host["status"] != "healthy",

@@ -33,6 +33,8 @@ DEFAULT_PORTS = {GATEWAY: GATEWAY_PORTS, TWS: TWS_PORTS}
 HELPER_PORTS = frozenset(range(7462, 7466))
 
 
+#: Why an entry that says no way to start its gateway is never started or restarted.
+NO_STARTER = "its entry has neither service nor start_command to start it with"
 #: The ways to start a gateway that a lifecycle exists for, as start_method has them.
 STARTABLE_BY = ("unit", "user_unit", "command", "container")
 
@@ -137,4 +139,4 @@ class GatewaySpec:
     @property
     def why_not_startable(self) -> str:
         """Why the gateway cannot be started, in words that follow its name; only for one that is not startable."""
-        return "its entry has neither service nor start_command to start it with"
+        return NO_STARTER

@@ -94,6 +94,10 @@ STATES: Dict[str, Tuple[Any, List[str]]] = {
         fleets.host("a", health((spec(remediation="plan_only"), snapshot(), None))),
         [played("remediate.yml")],
     ),
+    "nothing in the entry starts it": (
+        fleets.host("a", health((spec(service=None, remediation="plan_only"), snapshot(), None))),
+        [played("remediate.yml", "--check --diff")],
+    ),
     "plan_only, and the plan is a wait": (
         fleets.host("a", only_waiting()),
         [played("playbooks/health_sweep.yml")],
