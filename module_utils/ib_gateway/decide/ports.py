@@ -16,6 +16,9 @@ from ..base.plan import Entry, Relay
 _AGENTS = ("-agentlib:", "-agentpath:", "-javaagent:", "-Xrunjdwp:")
 #: A port among an agent's words: alone, or after an address or a key.
 _PORT = re.compile(r"(?:^|[=:,])([0-9]{2,5})(?=$|[,:/])")
+#: A property that says where its owner listens, and an address with its port.
+_LISTENS = re.compile(r"address|listen|bind", re.IGNORECASE)
+_ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]*|\*|\[[0-9A-Fa-f:]*\]):([0-9]{2,5})")
 
 
 def agent_ports(process: Process) -> FrozenSet[int]:
@@ -28,6 +31,9 @@ def agent_ports(process: Process) -> FrozenSet[int]:
         key, _equals, value = word.partition("=")
         if word.startswith("-D") and "port" in key.lower() and value.isdigit():
             found.add(int(value))
+        elif word.startswith("-D") and _LISTENS.search(key):
+            address = _ADDRESS.fullmatch(value)
+            found.update([int(address.group(1))] if address else ())
         elif word.startswith(_AGENTS):
             own = word.partition(":")[2] if word.startswith("-Xrunjdwp:") else value
             found.update(int(each) for each in _PORT.findall(own))

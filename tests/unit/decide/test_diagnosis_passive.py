@@ -105,11 +105,25 @@ def test_an_old_gateway_with_only_its_command_server_open_waits_for_its_login(po
 
 
 @pytest.mark.parametrize(
-    "option", ["-Dcom.sun.management.jmxremote.port=9010", "-javaagent:/opt/jmx.jar=9010:/etc/jmx.yml"]
+    "option",
+    [
+        "-Dcom.sun.management.jmxremote.port=9010",
+        "-javaagent:/opt/jmx.jar=9010:/etc/jmx.yml",
+        "-Dmetrics.address=127.0.0.1:9010",
+        "-Dexporter.listen=[::1]:9010",
+        "-Dmetrics.bind=:9010",
+    ],
 )
 def test_a_port_that_java_s_options_name_is_no_wrong_port(option: str) -> None:
     argv = ("java", option, "-DjtsConfigDir=" + str(spec().config_dir), "ibcalpha.ibc.IbcGateway", "/opt/config.ini")
     assert judged(snapshot(process(GATEWAY, *argv), listener(9010))).verdict == "login_pending"
+
+
+@pytest.mark.parametrize("option", ["-Dcache.dir=/srv/x:9010", "-Dhome.address=/srv/a:9010", "-Dsession=a:9010"])
+def test_a_number_that_is_no_address_s_port_hides_no_port_that_may_be_the_api_s(option: str) -> None:
+    argv = ("java", option, "-DjtsConfigDir=" + str(spec().config_dir), "ibcalpha.ibc.IbcGateway", "/opt/config.ini")
+    look = snapshot(process(GATEWAY, *argv), listener(9010), script(), connection(SCRIPT, port=9010, sent=5000))
+    assert judged(look).verdict == "wrong_port"
 
 
 def test_a_unit_that_has_no_gateway_yet_is_starting() -> None:
