@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # Who types make has no .venv in PATH: commands that a run gives to be typed next are written for that shell.
-export IB_TYPED_PATH := $(PATH)
+TYPED_PATH := $(PATH)
+doctor demo: export IB_TYPED_PATH := $(TYPED_PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # What an operator needs is there, and what a developer needs beside it.
 STAMP := .venv/.installed
