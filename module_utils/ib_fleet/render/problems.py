@@ -70,6 +70,8 @@ def headline(fleet: Mapping[str, Any]) -> str:
         return "No host is in this report."
     if not wrong:
         return "Every gateway is healthy%s." % (", on all %d hosts" % hosts if hosts > 1 else "")
+    if hosts == 1:
+        return "The host is %s." % wrong[0].split()[1]
     count = hosts - counts["healthy"]
     verb = "is" if count == 1 else "are"
     if len(wrong) == 1:

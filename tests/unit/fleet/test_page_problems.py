@@ -32,6 +32,7 @@ def points(*statuses: str) -> List[Point]:
     [
         ({}, "No host is in this report."),
         ({"a": "good"}, "Every gateway is healthy."),
+        ({"a": fleets.UNREACHABLE}, "The host is unreachable."),
         ({"a": "good", "b": "good"}, "Every gateway is healthy, on all 2 hosts."),
         ({"a": "good", "b": DOWN}, "1 of 2 hosts is unhealthy."),
         ({"a": DOWN, "b": DOWN}, "2 of 2 hosts are unhealthy."),
