@@ -5,9 +5,7 @@ Read only where something is wrong with a gateway that has clients: most hosts n
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
-from typing import Counter as Counts
 from typing import Dict, FrozenSet, NamedTuple, Set
 
 from ..base.host import ESTABLISHED, Process, Snapshot
@@ -26,26 +24,34 @@ class UnixSockets(NamedTuple):
 
 
 def with_unix_relays(snapshot: Snapshot) -> Snapshot:
-    """The snapshot; clients that hold a connection made to a UNIX listener for each of their API connections pair."""
-    used: Counts[int] = Counter(
-        pid for each in snapshot.connections if each.state == ESTABLISHED for pid in each.client_pids
-    )
+    """The snapshot; clients that hold a connection made to a UNIX listener pair.
+
+    One is enough: of several API connections some may be left over whose own UNIX end has gone already.
+    """
+    used = {pid for each in snapshot.connections if each.state == ESTABLISHED for pid in each.client_pids}
     found: Dict[int, Process] = {}
-    for pid, count in used.items():
+    for pid in used:
         process = snapshot.processes.get(pid)
-        if process is not None and not process.pairs and not process.gateway and _accepted(pid) >= count:
+        if process is not None and not process.pairs and not process.gateway and _accepts(pid):
             found[pid] = replace(process, pairs=True)
     return snapshot._replace(processes={**snapshot.processes, **found}) if found else snapshot
 
 
-def _accepted(pid: int) -> int:
-    """How many connections to UNIX listeners a process has accepted and holds; 0 where that may not be read."""
+def _accepts(pid: int) -> bool:
+    """Whether a process has accepted a connection to a UNIX listener and holds it; not where that may not be read.
+
+    The kernel may leave lines out of a table that changes while it is read, so a no is asked for twice.
+    """
+    return _accepted(pid) or _accepted(pid)
+
+
+def _accepted(pid: int) -> bool:
     inodes = processes.socket_inodes(pid)
     try:
         sockets = parse(processes.read_text(pid, "net/unix"))
     except OSError:
-        return 0
-    return sum(sockets.taken.get(inode) in sockets.heard for inode in inodes or ())
+        return False
+    return any(sockets.taken.get(inode) in sockets.heard for inode in inodes or ())
 
 
 def parse(text: str) -> UnixSockets:
