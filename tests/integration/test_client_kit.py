@@ -200,7 +200,9 @@ def test_every_fault_gives_its_named_error_within_the_deadline(tmp_path: Path, l
         for gateway in gateways.values():
             gateway.wait_ready()
         found = asyncio.run(all_of_them({fault: gateway.port for fault, gateway in gateways.items()}))
-    named = NAMED_WITH_IBAPI if library == "ibapi" else NAMED
+    named = dict(NAMED_WITH_IBAPI if library == "ibapi" else NAMED)
+    # The last attempt ends when the gateway closes, or at the deadline: whichever comes first is told.
+    assert found.pop("disclaimer") in (named.pop("disclaimer"), ("Dropped", "start_api"))
     assert found == named
     assert list(locks.iterdir()) == []
 
