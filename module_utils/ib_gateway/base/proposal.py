@@ -36,8 +36,18 @@ class Starter(NamedTuple):
     command: Tuple[str, ...] = ()
 
 
+class Met(NamedTuple):
+    """By which port a gateway in a container is met from the host, and on which it listens inside.
+
+    inside: None where the container publishes the port and nothing listens at its end.
+    """
+
+    port: int
+    inside: Optional[int] = None
+
+
 class Evidence(NamedTuple):
-    """All that discovery goes by. starters, ports and containers: by the pid of a gateway.
+    """All that discovery goes by. starters, ports, containers and met: by the pid of a gateway.
 
     ports: the API port that IBC's settings file gives. start_timeout: seconds that a start may take on this desk.
     """
@@ -49,6 +59,7 @@ class Evidence(NamedTuple):
     starters: Mapping[int, Starter] = {}
     ports: Mapping[int, int] = {}
     containers: Mapping[int, Container] = {}
+    met: Mapping[int, Met] = {}
 
 
 class Proposal(NamedTuple):

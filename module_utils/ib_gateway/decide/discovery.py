@@ -53,10 +53,14 @@ class _Group(NamedTuple):
 
 
 class _Ports(NamedTuple):
-    """By pid: the API ports that a gateway may serve, the likeliest first; and those of its open connections."""
+    """By pid: the API ports that a gateway may serve, the likeliest first; and those of its open connections.
+
+    inside: that on which one listens in its container, where it is met by another.
+    """
 
     listening: Mapping[int, Tuple[int, ...]]
     held: Mapping[int, FrozenSet[int]]
+    inside: Mapping[int, int] = {}
 
     def of(self, pid: int) -> Tuple[int, ...]:
         return (*self.listening.get(pid, ()), *sorted(self.held.get(pid, frozenset())))
@@ -78,15 +82,27 @@ def propose(
     drafts = sorted((_draft(group, ports, evidence) for group in groups), key=lambda each: "port" in each.guessed)
     for draft in drafts:
         known = [*declared, *(each.spec for each in found)]
-        proposal = _named(_with_free_port(draft, known), known)
+        # No port is made up for one in a container: whether its way is whole would be judged by it.
+        proposal = _named(draft if draft.spec.container else _with_free_port(draft, known), known)
         problem = next(iter(inventory.conflicts([*known, proposal.spec])), None)
         if problem is None:
             found.append(proposal)
         else:
-            left += [
-                Left(each, "an entry for it would not be told from another one") for each in _of(draft, undeclared)
-            ]
+            left += [Left(each, _why_left(proposal, known)) for each in _of(draft, undeclared)]
     return tuple(sorted(found, key=lambda each: each.spec.port)), tuple(left)
+
+
+def _why_left(proposal: Proposal, known: Sequence[GatewaySpec]) -> str:
+    spec = proposal.spec
+    other = next((each.name for each in known if each.port == spec.port), None)
+    if spec.container is not None and other is not None:
+        if "port" in proposal.guessed:
+            return "its container publishes no port of an API and nothing listens in it, so nothing tells its port"
+        return (
+            "it is met on port %d at its container's own address, and entry %s has that port: a host has one entry for "
+            "a port; a container that publishes it on another port of the host can have one"
+        ) % (spec.port, other)
+    return "an entry for it would not be told from another one"
 
 
 def _of(proposal: Proposal, gateways: Iterable[Process]) -> List[Process]:
@@ -113,7 +129,10 @@ def _ports(gateways: Sequence[Process], evidence: Evidence) -> _Ports:
                 key=lambda port: (port not in held.get(process.pid, ()), port not in API_PORTS, port),
             )
         )
-    return _Ports(listening, {pid: frozenset(each) for pid, each in held.items()})
+    proven = {pid: each for pid, each in evidence.met.items() if each.inside is not None}
+    listening.update({pid: (each.port,) for pid, each in proven.items()})
+    inside = {pid: each.inside for pid, each in proven.items() if each.inside is not None}
+    return _Ports(listening, {pid: frozenset(each) for pid, each in held.items()}, inside)
 
 
 def _groups(gateways: Sequence[Process], ports: _Ports, evidence: Evidence) -> Tuple[List[_Group], List[Left]]:
@@ -189,7 +208,8 @@ def _folder_of(process: Process) -> Optional[str]:
 def _mode_of(process: Process, ports: _Ports, evidence: Evidence) -> Optional[str]:
     """The trading mode, by what the gateway says, by its port, or by what keeps it; None where none of them tells."""
     said = process.gateway.trading_mode if process.gateway else None
-    by_port = next((_OF_PORT[port][0] for port in ports.of(process.pid) if port in _OF_PORT), None)
+    seen = ports.of(process.pid) if process.pid not in ports.inside else (ports.inside[process.pid],)
+    by_port = next((_OF_PORT[port][0] for port in seen if port in _OF_PORT), None)
     kept = next((each.trading_mode for each in evidence.keepers if process.pid in each.gateways), None)
     return said or by_port or kept
 
@@ -336,6 +356,10 @@ def _port(group: _Group, mode: str, ports: _Ports, evidence: Evidence, notes: Di
     if told is not None:
         notes["port"] = "from IBC's settings file; %s" % (_UNSEEN if unseen else "nothing listens on it")
         return told, True
+    offered = next((evidence.met[pid].port for pid in pids if pid in evidence.met), None)
+    if offered is not None:
+        notes["port"] = "its container publishes it; nothing listens on it inside"
+        return offered, True
     notes["port"] = (
         "the usual port, not a seen one: %s; look as root, or put its real port here" % _UNSEEN
         if unseen

@@ -73,12 +73,13 @@ def _way(
         return _to(way, _doors(_fitting(spec, snapshot, members), place, ()), None)
     published = state.published if state else ()
     listens = any(each.port == spec.port for each in place.listeners)
-    if not published and place.addresses and (listens or not members):
-        # No port of the host: the container has an address of its own in the network. Where no gateway runs in it,
-        # nothing tells the port on which one would be met there.
+    doors = _doors(_fitting(spec, snapshot, members), place, ())
+    if not published and place.addresses and (listens or not doors):
+        # No port of the host: the container has an address of its own in the network. Where no gateway of it listens
+        # yet, nothing tells the port on which one would be met there.
         return _from(way._replace(published=False, address=place.addresses[0]), spec.port, spec, snapshot, place)
     why = "%s publishes %s" % (way.label, _ports(published)) if published else "%s publishes no port" % way.label
-    way = _to(way, _doors(_fitting(spec, snapshot, members), place, ()), None)
+    way = _to(way, doors, None)
     return way._replace(broken=PUBLISHED_PORT, why="%s, and not port %d" % (why, spec.port), curable=False)
 
 

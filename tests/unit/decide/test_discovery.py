@@ -7,7 +7,7 @@ from typing import Any, Dict, List, Sequence, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base import inventory
 from ansible.module_utils.ib_gateway.base.host import Keeper, Process, Snapshot
-from ansible.module_utils.ib_gateway.base.proposal import Evidence, Left, Proposal, Starter, UnitFile
+from ansible.module_utils.ib_gateway.base.proposal import Evidence, Left, Met, Proposal, Starter, UnitFile
 from ansible.module_utils.ib_gateway.base.spec import Container, GatewaySpec
 from ansible.module_utils.ib_gateway.decide.discovery import propose, with_mode
 from hypothesis import given, settings
@@ -224,3 +224,19 @@ def test_whatever_runs_the_check_accepts_what_is_proposed_and_every_gateway_is_t
     assert not made or inventory.parse(made)[1] == []
     told = sorted([*(pid for each in found for pid in each.pids), *(each.process.pid for each in left)])
     assert told == sorted(look.processes)
+
+
+BOX = Container("docker", "0123456789ab")
+
+
+def test_a_gateway_in_a_container_has_the_port_that_leads_to_it_and_the_mode_of_the_one_inside() -> None:
+    look = snapshot(native(other_netns=True))
+    made = entries(look, containers={GATEWAY: BOX}, met={GATEWAY: Met(23977, 4002)})
+    assert (made[0]["port"], made[0]["trading_mode"]) == (23977, "paper")
+
+
+def test_no_port_is_made_up_for_a_gateway_in_a_container_that_publishes_none() -> None:
+    look = snapshot(native(folder="/srv/one"), listener(), native(SECOND, "/srv/two", other_netns=True))
+    found, left = proposed(look, containers={SECOND: BOX})
+    assert [each.pids for each in found] == [(GATEWAY,)]
+    assert [(each.process.pid, "nothing tells its port" in each.why) for each in left] == [(SECOND, True)]

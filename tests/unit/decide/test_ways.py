@@ -96,6 +96,13 @@ def test_a_container_with_an_address_of_its_own_and_no_gateway_in_it_is_not_said
     assert (found.broken, found.published, found.address) == (None, False, INSIDE)
 
 
+def test_a_container_that_publishes_nothing_is_not_blamed_while_its_gateway_has_not_opened_a_port() -> None:
+    none = STATE._replace(published=())
+    assert way(place(listeners=(), proxies={}), none).broken is None
+    other = way(place(listeners=(heard(4002, GATEWAY),), proxies={}), none)
+    assert (other.broken, "publishes no port, and not port 4001" in other.why) == ("published_port", True)
+
+
 def test_somebody_else_on_the_port_is_no_part_of_the_way() -> None:
     look = snapshot(gateway(other_netns=True), process(77, "nginx"), heard(4001, 77))
     inside = place(listeners=RELAYED, proxies={})
