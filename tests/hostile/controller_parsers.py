@@ -284,6 +284,8 @@ SCRIPTS = (
                 repeated(b" a:\n"),
                 repeated(b" "),
                 repeated(b"["),
+                repeated(b" ", b"[", b'"'),
+                repeated(b" a", b"[", b'"'),
                 repeated(b"a.", b"["),
                 repeated(b"${a:-", b"a="),
             ),

@@ -17,7 +17,9 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 ENVIRONMENT_FILES = (".env", "docker-compose.yml", "docker-compose.yaml", "compose.yml", "compose.yaml")
 _NAMED = re.compile(r"^[\w./ -]{0,80}[\w-]*\.(?:ya?ml|toml|ini|cfg|conf|env|json)$|^\.env$")
 _LINE = re.compile(r"^(\s*)(?:export\s+)?(-\s+)?[\"']?([\w.-]+)[\"']?\s*(:|=)\s*(.*)$")
-_SECTION = re.compile(r"^\s*\[+\s*([\w.\" -]+?)\s*\]+\s*(?:[#;].*)?$")
+#: Each of its parts has signs that the next one has not, so that no line takes more than one pass.
+_SECTION = re.compile(r"^\s*\[+([^\[\]]*)\]+\s*(?:[#;].*)?$")
+_SECTION_NAME = re.compile(r"[\w.\" -]+")
 #: ${IB_PORT:-4001}: what is used where the variable is not set.
 _DEFAULTED = re.compile(r"^\$\{\w+:?-([^}]*)\}$")
 #: Settings of one file, and bytes of it: what is larger holds data.
@@ -102,8 +104,9 @@ def _of_lines(text: str, name: str) -> Iterator[Setting]:
     outer: List[Tuple[int, str]] = []
     for number, line in enumerate(text.split("\n")[: _MOST * 5], 1):
         head = _SECTION.match(line) if not nested else None
-        if head:
-            section = tuple(part.strip(' "') for part in head.group(1).split("."))
+        title = head.group(1).strip() if head else ""
+        if _SECTION_NAME.fullmatch(title):
+            section = tuple(part.strip(' "') for part in title.split("."))
             continue
         found = _LINE.match(line)
         if not found or line.lstrip().startswith(("#", ";")):

@@ -60,14 +60,14 @@ def parse(text: str) -> UnixSockets:
     taken: Dict[int, str] = {}
     for line in text.splitlines()[1:]:
         fields = line.split(None, 7)
-        if len(fields) < 8 or not fields[6].isdigit():
+        if len(fields) < 8:
             continue
         try:
-            flags = int(fields[3], 16)
+            flags, inode = int(fields[3], 16), int(fields[6])
         except ValueError:
             continue
         if flags & _ACCEPTS:
             heard.add(fields[7])
         else:
-            taken[int(fields[6])] = fields[7]
+            taken[inode] = fields[7]
     return UnixSockets(frozenset(heard), taken)

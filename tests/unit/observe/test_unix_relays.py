@@ -20,6 +20,14 @@ def test_who_listens_and_which_connections_were_accepted_stands_in_the_table() -
 
 
 def test_lines_that_are_none_are_left_out() -> None:
-    strange = ["", "Num", "a b c", "0: 2 0 zz 1 1 7 /x", "0: 2 0 00010000 1 1 seven /x", "\x00"]
+    strange = [
+        "",
+        "Num",
+        "a b c",
+        "0: 2 0 zz 1 1 7 /x",
+        "0: 2 0 00010000 1 1 seven /x",
+        "0: 2 0 0 1 1 %s /x" % ("9" * 5000),
+        "\x00",
+    ]
     for line in strange:
         assert parse("Num\n" + line) == parse(""), line
