@@ -17,7 +17,7 @@ _ARGV_FIRST_READ = 16384
 _ARGV_LIMIT = 1 << 20
 _SYSTEM = "system.slice"
 #: The service below the slices of a user's manager. The first manager in a path: folders below it may have any name.
-_USER_UNIT = re.compile(r"(?:(?!/user@).)*/user@(\d+)\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
+_USER_UNIT = re.compile(r"(?:(?!/user@).)*/user@(\d{1,10})\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
