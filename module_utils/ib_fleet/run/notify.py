@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -104,7 +105,9 @@ def _send(message: notices.Message, addresses: Sequence[Any], patience: float) -
         else:
             names[-1] += ", which is no address that Apprise knows"
             results[number] = False
-    _wait(threads, patience)
+    ends = time.monotonic() + patience
+    for thread in threads:
+        thread.join(max(0.0, ends - time.monotonic()))
     taken = [name for name, result in zip(names, results) if result]
     failed = [
         "not told: ib_notify_urls, %s: %s"
@@ -113,16 +116,3 @@ def _send(message: notices.Message, addresses: Sequence[Any], patience: float) -
         if not result
     ]
     return taken, failed
-
-
-def _wait(threads: Sequence[threading.Thread], patience: float) -> None:
-    """For all of them, no longer than `patience` seconds together."""
-    done = threading.Event()
-
-    def join() -> None:
-        for each in threads:
-            each.join()
-        done.set()
-
-    threading.Thread(target=join, daemon=True).start()
-    done.wait(patience)

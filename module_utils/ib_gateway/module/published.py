@@ -22,9 +22,11 @@ _RELAY_ABOVE = 2
 
 def states(gateways: Sequence[Process], containers: Mapping[int, Container]) -> Dict[int, ContainerState]:
     """By pid, what the engine says of the container that a gateway runs in; without those it does not describe."""
-    specs = [_spec(each, containers[each.pid], LIVE, API_PORTS[0]) for each in gateways if each.pid in containers]
-    found = engine.states_of(specs)
-    return {int(spec.name.split("-")[0]): each for spec in specs for each in [found[spec.name]] if not each.error}
+    specs = {
+        each.pid: _spec(each, containers[each.pid], LIVE, API_PORTS[0]) for each in gateways if each.pid in containers
+    }
+    found = engine.states_of(list(specs.values()))
+    return {pid: found[spec.name] for pid, spec in specs.items() if not found[spec.name].error}
 
 
 def host_ports(told: Mapping[int, ContainerState]) -> FrozenSet[int]:
@@ -43,16 +45,16 @@ def met(
     A port counts as proven where the way from it leads to the gateway that listens at its end.
     """
     inside = [each for each in gateways if each.pid in told]
-    specs = [
-        _spec(each, containers[each.pid], mode, port)
+    asked = [
+        (each.pid, _spec(each, containers[each.pid], mode, port))
         for each in inside
         for mode in _modes(each)
         for port in _candidates(told[each.pid])
     ]
-    ways = looked_into(snapshot, specs).ways if specs else {}
+    ways = looked_into(snapshot, [spec for _pid, spec in asked]).ways if asked else {}
     found: Dict[int, Met] = {}
-    for spec in specs:
-        pid, way = int(spec.name.split("-")[0]), ways.get(spec.name)
+    for pid, spec in asked:
+        way = ways.get(spec.name)
         if pid not in found and way is not None and pid in way.gateways and way.door and not way.broken:
             found[pid] = Met(spec.port, way.door[1])
     for each in inside:
