@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +121,16 @@ while True:
 )
 
 
+@pytest.fixture
+def many_unix_sockets() -> Iterator[None]:
+    """As on any host: the kernel's table of them is longer than what one read returns."""
+    with ExitStack() as stack:
+        for _ in range(150):
+            for end in socket.socketpair():
+                stack.enter_context(end)
+        yield
+
+
 def published_over_unix(desk: Desk) -> tuple[int, int]:
     """(the port on which a chain of two relays publishes the desk's own one, the pid of the one next to the gateway)"""
     port, path, program = free_port(), desk.folder / "gateway.sock", desk.folder / "tunnel"
@@ -129,7 +142,9 @@ def published_over_unix(desk: Desk) -> tuple[int, int]:
     return port, near.pid
 
 
-def test_a_relay_that_listens_on_a_unix_socket_is_no_script_and_is_never_ended(desk: Desk) -> None:
+def test_a_relay_that_listens_on_a_unix_socket_is_no_script_and_is_never_ended(
+    desk: Desk, many_unix_sockets: None
+) -> None:
     """Its gateway has closed its listener; a script that nobody protects is behind the relay."""
     desk.gateway("close-listener-on-second")
     port, relay = published_over_unix(desk)
@@ -142,7 +157,9 @@ def test_a_relay_that_listens_on_a_unix_socket_is_no_script_and_is_never_ended(d
 
 
 @pytest.mark.parametrize("limit", [None, 1])
-def test_a_protected_script_behind_a_unix_socket_keeps_its_session(desk: Desk, limit: int | None) -> None:
+def test_a_protected_script_behind_a_unix_socket_keeps_its_session(
+    desk: Desk, limit: int | None, many_unix_sockets: None
+) -> None:
     desk.gateway("close-listener-on-second")
     port, relay = published_over_unix(desk)
     script = desk.script(port=port)

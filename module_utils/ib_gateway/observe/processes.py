@@ -109,11 +109,18 @@ def parse_real_uid(status: bytes) -> int:
 
 
 def _read(path: str, limit: int = 65536) -> bytes:
+    """A file that is one record: the kernel hands it over in one read."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(descriptor, limit)
     finally:
         os.close(descriptor)
+
+
+def _read_table(path: str) -> bytes:
+    """A file of many records: one read ends with the page that is full, long before the file does."""
+    with open(path, "rb", buffering=0) as file:
+        return file.readall()
 
 
 def pids() -> List[int]:
@@ -190,7 +197,7 @@ def children(pid: int) -> Optional[FrozenSet[int]]:
     found: Set[int] = set()
     try:
         for thread in os.listdir(folder):
-            found.update(map(int, _read("%s/%s/children" % (folder, thread)).split()))
+            found.update(map(int, _read_table("%s/%s/children" % (folder, thread)).split()))
     except OSError as error:
         return frozenset(found) if error.errno in _GONE and not os.path.exists(folder) else None
     return frozenset(found)
@@ -221,8 +228,13 @@ def read_unit(pid: int) -> Optional[str]:
 
 
 def read_text(pid: int, name: str) -> str:
-    """The text of one of a process's files. Raises OSError."""
+    """The text of one of a process's files that are one record. Raises OSError."""
     return _read("%s/%d/%s" % (PROC, pid, name)).decode("utf-8", "backslashreplace")
+
+
+def unix_table(pid: int) -> str:
+    """The UNIX sockets of a process's network namespace, as /proc/PID/net/unix lists them. Raises OSError."""
+    return _read_table("%s/%d/net/unix" % (PROC, pid)).decode("utf-8", "backslashreplace")
 
 
 def _read_cgroup(pid: int) -> str:

@@ -48,7 +48,7 @@ def _accepts(pid: int) -> bool:
 def _accepted(pid: int) -> bool:
     inodes = processes.socket_inodes(pid)
     try:
-        sockets = parse(processes.read_text(pid, "net/unix"))
+        sockets = parse(processes.unix_table(pid))
     except OSError:
         return False
     return any(sockets.taken.get(inode) in sockets.heard for inode in inodes or ())

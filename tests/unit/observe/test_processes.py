@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import threading
 from typing import List, Optional, Tuple
 from unittest import mock
@@ -281,3 +283,25 @@ def test_an_account_without_a_name_is_shown_by_its_number() -> None:
 )
 def test_the_unit_of_an_account_s_own_systemd_is_known_by_its_control_group(path: str, found: object) -> None:
     assert processes.parse_user_unit("9:cpu:/\n%s\n" % path) == found
+
+
+_FORKS = """
+import os, sys
+for _ in range(900):
+    if not os.fork():
+        sys.stdin.read()
+        os._exit(0)
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def test_the_children_of_a_parent_of_many_are_all_listed() -> None:
+    """The kernel hands their list over a page at a time."""
+    program = [sys.executable, "-S", "-c", _FORKS]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"\n"
+        found = processes.children(parent.pid)
+    assert found is not None
+    assert len(found) == 900

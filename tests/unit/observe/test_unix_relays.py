@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import socket
+from contextlib import ExitStack
+
+from ansible.module_utils.ib_gateway.observe import processes
 from ansible.module_utils.ib_gateway.observe.unix_relays import parse
 
 TABLE = """\
@@ -31,3 +36,12 @@ def test_lines_that_are_none_are_left_out() -> None:
     ]
     for line in strange:
         assert parse("Num\n" + line) == parse(""), line
+
+
+def test_the_table_of_a_host_with_many_unix_sockets_is_read_to_its_end() -> None:
+    """The kernel hands it over a page at a time; a host has hundreds, and a tenth of these fill one page."""
+    with ExitStack() as stack:
+        held = {stack.enter_context(end).fileno() for _ in range(150) for end in socket.socketpair()}
+        inodes = {os.fstat(number).st_ino for number in held}
+        listed = {int(line.split()[6]) for line in processes.unix_table(os.getpid()).splitlines()[1:]}
+    assert not inodes - listed
