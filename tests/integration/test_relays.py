@@ -142,9 +142,8 @@ def published_over_unix(desk: Desk) -> tuple[int, int]:
     return port, near.pid
 
 
-def test_a_relay_that_listens_on_a_unix_socket_is_no_script_and_is_never_ended(
-    desk: Desk, many_unix_sockets: None
-) -> None:
+@pytest.mark.usefixtures("many_unix_sockets")
+def test_a_relay_that_listens_on_a_unix_socket_is_no_script_and_is_never_ended(desk: Desk) -> None:
     """Its gateway has closed its listener; a script that nobody protects is behind the relay."""
     desk.gateway("close-listener-on-second")
     port, relay = published_over_unix(desk)
@@ -156,10 +155,9 @@ def test_a_relay_that_listens_on_a_unix_socket_is_no_script_and_is_never_ended(
     assert run.rc == 0 and len(desk.listening()) == 1, run.output
 
 
+@pytest.mark.usefixtures("many_unix_sockets")
 @pytest.mark.parametrize("limit", [None, 1])
-def test_a_protected_script_behind_a_unix_socket_keeps_its_session(
-    desk: Desk, limit: int | None, many_unix_sockets: None
-) -> None:
+def test_a_protected_script_behind_a_unix_socket_keeps_its_session(desk: Desk, limit: int | None) -> None:
     desk.gateway("close-listener-on-second")
     port, relay = published_over_unix(desk)
     script = desk.script(port=port)
