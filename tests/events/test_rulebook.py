@@ -20,7 +20,7 @@ from simulator.launch import free_port
 
 sys.path.insert(0, str(PROJECT))
 
-from collection import build, shipped  # noqa: E402 - needs the path above
+from collection import build, shipped
 
 TOKEN = "the-right-token"  # noqa: S105 - a test's
 #: Seconds for a repair that an event begins: ansible-rulebook, ansible-runner and a whole run.
