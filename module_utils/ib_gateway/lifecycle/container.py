@@ -124,7 +124,8 @@ def _blocker(state: ContainerState) -> Optional[str]:
     if state.status == "paused":
         return "the %s is paused: `%s unpause %s` lets it go on" % (state.label, state.engine, state.name)
     if state.status in ("removing", "dead"):
-        return "the %s is %s: create it anew" % (state.label, state.status)
+        rest = "the %s is %s: its removal is under way or was broken off; `%s rm --force %s` ends it, then create it anew"
+        return rest % (state.label, state.status, state.engine, state.name)
     return None
 
 
