@@ -23,10 +23,11 @@ from integration.test_container_repairs import host
 
 _CLONE_NEWNET = 0x40000000
 
-pytestmark = pytest.mark.skipif(
+NEEDED = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("dockerd", path=PATH) is None,
     reason="needs root, and dockerd, which nothing here installs: a daemon of its own changes a machine's network",
 )
+pytestmark = NEEDED
 
 
 def _enter(network: str) -> None:
