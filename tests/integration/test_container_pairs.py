@@ -12,7 +12,7 @@ from integration.container_looks import codes, look
 from integration.containers import Container, Make, public_folder
 from integration.desk import Desk, alive, until
 from integration.test_container_repairs import host, planned, starts, told
-from integration.test_docker import Docker, NEEDED, docker
+from integration.test_docker import NEEDED, Docker, docker
 
 __all__ = ["docker"]
 
@@ -40,9 +40,7 @@ def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
         yield make
 
 
-@pytest.mark.parametrize(
-    "kept", ["podman", "an account's podman", pytest.param("docker", marks=NEEDED)], indirect=True
-)
+@pytest.mark.parametrize("kept", ["podman", "an account's podman", pytest.param("docker", marks=NEEDED)], indirect=True)
 def test_of_two_gateways_in_a_container_one_that_serves_keeps_it_and_two_that_have_ended_are_brought_back_at_once(
     kept: Kept, desk: Desk
 ) -> None:

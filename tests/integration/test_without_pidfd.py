@@ -18,8 +18,8 @@ from integration.containers import Make
 from integration.desk import Desk, Run, alive, local
 from integration.test_container_repairs import host, starts, told, wedge
 
-#: An interpreter whose system call pidfd_open (434 on all machines) fails with ENOSYS, as where a kernel has none: three
-#: instructions of a filter that is handed on to what it runs.
+#: An interpreter whose system call pidfd_open (434 on all machines) fails with ENOSYS, as where a kernel has none: a
+#: filter that is handed on to what it runs.
 _INTERPRETER = """#!%(python)s -IS
 import ctypes, os, struct, sys
 rows = ((0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x50000 | 38), (0x06, 0, 0, 0x7FFF0000))
