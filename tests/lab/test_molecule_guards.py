@@ -47,6 +47,7 @@ WANTED = {
     "auto_restart",
     "soft_restart",
     "remote_clients",
+    "self_heal",
 }
 #: What an action runs; idempotence and check run converge once more.
 PLAYBOOKS = {"idempotence": "converge", "check": "converge"}
