@@ -56,10 +56,8 @@ def test_a_proposed_entry_names_the_container_so_that_the_next_one_in_its_place_
     assert proposed[plain.java()] == {"engine": "podman", "name": plain.name}
     assert proposed[live.java()] == {"engine": "podman", "compose_project": project, "compose_service": "live"}
     assert [proposed[each.java()] for each in twins] == [{"engine": "podman", "name": each.name} for each in twins]
-    (judged,) = (
-        each for each in found["health"]["gateways"] if live.java() in [one["pid"] for one in each["processes"]]
-    )
-    assert judged["status"] == "healthy"
+    judged = {process["pid"]: each for each in found["health"]["gateways"] for process in each["processes"]}
+    assert judged[live.java()]["status"] == "healthy"
 
 
 def test_of_gateways_that_are_met_at_their_containers_own_addresses_alone_none_is_called_broken(

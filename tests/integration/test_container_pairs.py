@@ -1,4 +1,4 @@
-"""Two gateways in one container, through the playbooks, on each engine: podman and docker, root's and an account's own."""
+"""Two gateways in one container, through the playbooks: on podman and docker, root's and an account's own."""
 
 from __future__ import annotations
 

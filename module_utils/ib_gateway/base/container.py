@@ -30,8 +30,8 @@ class ContainerState(NamedTuple):
 
     account: whose engine it is, None for root's. status: the engine's own word: running, exited, restarting, paused,
     created, ... pid: its first process as the host numbers it, 0 without one. unit: the systemd unit that its label
-    names. compose: the project and the service whose container it is by its labels, None also for one that a single
-    command has made of a service. error: why the engine did not describe it; exists: False only where the engine says so.
+    names. compose: the project and the service that its labels name, None where a single command has made it of one.
+    error: why the engine did not describe it; exists: False only where the engine says so.
     """
 
     engine: str

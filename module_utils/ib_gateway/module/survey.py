@@ -79,7 +79,7 @@ def _find(declared: Sequence[GatewaySpec], start_timeout: int, ports: Collection
 
 
 def _asked_of_engines(gateways: Sequence[Process], evidence: Evidence) -> Evidence:
-    """With the ports by which those in containers are met, and with names for these; as it is where none can be asked."""
+    """With the ports by which gateways in containers are met, and with names for these, where an engine tells them."""
     if not evidence.containers:
         return evidence
     from . import published
