@@ -8,8 +8,9 @@ from typing import Iterator, List, Optional, Set
 from ..analysis import flow
 from ..analysis.connections import Connection, client_classes
 from ..analysis.library import BLOCKING
-from ..analysis.scopes import FUNCTIONS, Binding, Table
-from ..reading.model import ASYNC, INSYNC, OFFICIAL, WARNING, Found
+from ..analysis.project import argument_of
+from ..analysis.scopes import FUNCTIONS, Binding, Table, parameters
+from ..reading.model import ASYNC, INSYNC, OFFICIAL, Found
 from .blocking import functions, is_patched
 from .case import Case, found
 
@@ -34,7 +35,8 @@ def connect_not_awaited(case: Case, table: Table) -> Iterator[Found]:
 def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:
     """A connection that the blocking connect() opened, used in the loop that asyncio.run() makes."""
     opened = _opened_outside(case, table)
-    if not opened or is_patched(case, table):
+    handed = _receivers(case, table)
+    if not (opened or handed) or is_patched(case, table):
         return
     for call in table.calls:
         if "asyncio.run" not in case.project.dotted(table, call.func) or not call.args:
@@ -44,6 +46,7 @@ def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:
             continue
         for home, function in case.project.called(table, started):
             name = _uses(case, home, function, opened, everything=True) if home is table else None
+            name = name or _handed_on(table, function, started, handed)
             if name:
                 summary = "asyncio.run() makes a loop of its own, and %s was connected in another one: " % name
                 yield found("connection_in_other_loop", table, call, summary + "its answers never arrive")
@@ -63,22 +66,26 @@ def connection_in_thread(case: Case, table: Table) -> Iterator[Found]:
                 name = _uses(case, home, function, opened, everything=False) if home is table else None
                 if name:
                     summary = "a thread without an event loop uses %s, which was connected outside of it" % name
-                    yield found("connection_in_other_loop", table, call, summary, WARNING)
+                    yield found("connection_in_other_loop", table, call, summary)
 
 
 def _opened_outside(case: Case, table: Table) -> List[List[Binding]]:
     """What names of the module stand for clients that a blocking connect() opens, each by its bindings."""
-    names = []
-    for connection in case.of(table):
-        receiver = _receiver(connection)
-        if receiver is None or not connection.blocking or connection.library == OFFICIAL:
-            continue
-        if isinstance(table.function(connection.call), ast.AsyncFunctionDef):
-            continue
-        bindings = table.lookup(receiver.id, receiver)
-        if bindings and bindings is table.module.names.get(receiver.id):
-            names.append(bindings)
-    return names
+    found_names = (table.lookup(each.id, each) for each in _receivers(case, table))
+    return [each for each in found_names if each and any(each is one for one in table.module.names.values())]
+
+
+def _receivers(case: Case, table: Table) -> List[ast.Name]:
+    """The names on which plain functions, or the module itself, call a blocking connect()."""
+    return [
+        receiver
+        for connection in case.of(table)
+        for receiver in [_receiver(connection)]
+        if receiver is not None
+        and connection.blocking
+        and connection.library != OFFICIAL
+        and not isinstance(table.function(connection.call), ast.AsyncFunctionDef)
+    ]
 
 
 def _receiver(connection: Connection) -> Optional[ast.Name]:
@@ -86,6 +93,33 @@ def _receiver(connection: Connection) -> Optional[ast.Name]:
     if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
         return function.value
     return None
+
+
+def _handed_on(table: Table, function: ast.AST, started: ast.Call, handed: List[ast.Name]) -> Optional[str]:
+    """The name of such a client that asyncio.run(function(client)) hands on, where the function asks it something."""
+    if not isinstance(function, ast.AsyncFunctionDef):
+        return None
+    placed = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    for parameter, _default in parameters(function):
+        index = placed.index(parameter.arg) if parameter.arg in placed else None
+        given = argument_of(started, parameter.arg, index)
+        if not isinstance(given, ast.Name):
+            continue
+        same = any(table.lookup(each.id, each) is table.lookup(given.id, given) for each in handed)
+        if same and _asks(function, parameter.arg):
+            return given.id
+    return None
+
+
+def _asks(function: ast.AsyncFunctionDef, name: str) -> bool:
+    """Whether a function requests something of the client that a parameter of it is, and does not connect it itself."""
+    methods = [
+        call.func.attr
+        for call in flow.calls_of(function)
+        if isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == name
+    ]
+    connects = any(each.startswith("connect") for each in methods)
+    return not connects and any(each in BLOCKING or each.endswith("Async") for each in methods)
 
 
 def _uses(case: Case, table: Table, function: ast.AST, opened: List[List[Binding]], everything: bool) -> Optional[str]:
