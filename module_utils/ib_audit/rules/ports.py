@@ -131,7 +131,7 @@ def live_port_in_turn(case: Case, table: Table) -> Iterator[Found]:
     for connection, call, loop in turns(case, table):
         # Who goes on after a success uses them all, and knows which one it is.
         ports = _tried(case, table, call, connection, loop) if ends(loop) else []
-        if connection.call is call and only_probes(table, call, loop):
+        if connection.call is call and only_probes(case, table, call, loop):
             continue
         if {LIVE, "paper"} <= {case.mode(port) for port in ports} and goes_on(case, table, connection, call, loop):
             yield found("live_port_in_turn", table, call, _in_turn(ports), _severity(case, connection))

@@ -6,33 +6,32 @@ Which port such a loop ends at decides nothing: no account is used.
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List, Set, Union
+from typing import Dict, Iterator, List, Set, Tuple
 
 from ..analysis import flow
 from ..analysis.library import ORDERING
 from ..analysis.scopes import FUNCTIONS, Table
+from .case import Case
 
 _CLOSES = ("disconnect", "disconnectAsync")
 #: Who tells a text to people, and keeps nothing.
 _TELLS = ("print", "debug", "info", "warning", "warn", "error", "critical", "exception", "log", "success")
-_Target = Union[ast.For, ast.AsyncFor]
 
 
-def only_probes(table: Table, call: ast.Call, loop: flow.Loop) -> bool:
+def only_probes(case: Case, table: Table, call: ast.Call, loop: flow.Loop) -> bool:
     """Whether a loop that connects is always left with its connection closed, and keeps nothing of its turns.
 
     call: the connect, which stands in the loop itself.
     """
     receiver = getattr(call.func, "value", None)
-    if receiver is None or not isinstance(loop, (ast.For, ast.AsyncFor)):
+    if receiver is None or isinstance(loop, ast.While):
         return False
-    client = ast.dump(receiver)
-    exits = [each for each in _nodes(loop) if _is_exit(each) and not _after_failure(table, each, loop)]
+    ways_out = list(_ways_out(loop, ast.dump(receiver)))
     return (
-        bool(exits)
-        and all(_closed_before(table, each, client, loop) and _returns_nothing(each) for each in exits)
+        bool(ways_out)
+        and all(closed and _says_nothing(way_out) for way_out, closed in ways_out)
         and not any(getattr(each, "attr", "") in ORDERING for each in _nodes(loop))
-        and not _keeps(table, call, loop)
+        and not _keeps(case, table, call, loop)
     )
 
 
@@ -40,53 +39,40 @@ def _nodes(loop: flow.Loop) -> Iterator[ast.AST]:
     return (each for statement in loop.body for each in flow.below(statement))
 
 
-def _is_exit(node: ast.AST) -> bool:
-    if isinstance(node, (ast.Break, ast.Return)):
-        return True
-    called = getattr(node, "value", None) if isinstance(node, ast.Expr) else getattr(node, "exc", None)
-    name = _name(called.func) if isinstance(called, ast.Call) else _name(called)
-    return name in ("exit", "_exit") if isinstance(node, ast.Expr) else name == "SystemExit"
+def _ways_out(loop: flow.Loop, client: str) -> Iterator[Tuple[ast.stmt, bool]]:
+    """(a statement that leaves the loop after a success, whether the connection was closed before)."""
+    waiting: List[Tuple[List[ast.stmt], bool]] = [(loop.body, False)]
+    while waiting:
+        block, closed = waiting.pop()
+        for statement in block:
+            closed = closed or _closes(statement, client)
+            if _is_way_out(statement):
+                yield statement, closed
+            elif not isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+                # What a `finally` closes is closed whichever way its try is left. Handlers follow a failure.
+                within = closed or any(_closes(each, client) for each in getattr(statement, "finalbody", ()))
+                blocks = [getattr(statement, name, None) for name in ("body", "orelse")]
+                blocks.extend(each.body for each in getattr(statement, "cases", ()))
+                waiting.extend((each, within) for each in blocks if each)
+
+
+def _is_way_out(statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Raise):
+        raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
+        return _name(raised) == "SystemExit"
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return _name(statement.value.func) in ("exit", "_exit")
+    return isinstance(statement, (ast.Break, ast.Return))
 
 
 def _name(node: object) -> str:
     return str(getattr(node, "attr", getattr(node, "id", "")))
 
 
-def _after_failure(table: Table, node: ast.AST, loop: flow.Loop) -> bool:
-    """Whether a node of a loop only runs when something failed."""
-    for outer in table.ancestors(node):
-        if outer is loop:
-            return False
-        if isinstance(outer, ast.ExceptHandler):
-            return True
-    return False
-
-
-def _closed_before(table: Table, node: ast.AST, client: str, loop: flow.Loop) -> bool:
-    """Whether the connection is closed right before a way out, in its block, or by a `finally` that it leaves."""
-    inner = node
-    for outer in table.ancestors(node):
-        for block in _blocks(outer):
-            if inner in block and any(_closes(each, client) for each in block[: block.index(inner)]):
-                return True
-        finally_ = getattr(outer, "finalbody", ()) if inner in getattr(outer, "body", ()) else ()
-        if any(_closes(each, client) for each in finally_):
-            return True
-        if outer is loop or isinstance(outer, FUNCTIONS):
-            return False
-        inner = outer
-    return False
-
-
-def _blocks(node: ast.AST) -> List[List[ast.AST]]:
-    found = (getattr(node, name, None) for name in ("body", "orelse"))
-    return [each for each in found if isinstance(each, list)]
-
-
-def _closes(statement: ast.AST, client: str) -> bool:
+def _closes(statement: ast.stmt, client: str) -> bool:
     """Whether a statement closes the connection; also under a test whether there is one."""
     if isinstance(statement, ast.If) and not isinstance(statement.test, ast.UnaryOp):
-        return any(_closes(each, client) for each in statement.body)
+        return any(_closes(each, client) for each in statement.body if not isinstance(each, ast.If))
     if not isinstance(statement, ast.Expr):
         return False
     called = statement.value.value if isinstance(statement.value, ast.Await) else statement.value
@@ -94,25 +80,33 @@ def _closes(statement: ast.AST, client: str) -> bool:
     return isinstance(function, ast.Attribute) and function.attr in _CLOSES and ast.dump(function.value) == client
 
 
-def _returns_nothing(node: ast.AST) -> bool:
+def _says_nothing(way_out: ast.stmt) -> bool:
     """Whether a way out says at most yes or no."""
-    value = getattr(node, "value", None) if isinstance(node, ast.Return) else None
+    value = way_out.value if isinstance(way_out, ast.Return) else None
     return value is None or (isinstance(value, ast.Constant) and (value.value is None or isinstance(value.value, bool)))
 
 
-def _keeps(table: Table, call: ast.Call, loop: _Target) -> bool:
+def _keeps(case: Case, table: Table, call: ast.Call, loop: flow.Loop) -> bool:
     """Whether what the loop goes over is used for more than to connect and to be told, in the loop or after it."""
-    names: Set[str] = {each.id for each in ast.walk(loop.target) if isinstance(each, ast.Name)}
-    within = set(_nodes(loop))
-    for load in table.loads:
-        if getattr(load, "id", None) not in names or table.scope(load) is not table.scope(loop):
-            continue
-        if load in within:
-            if not _is_told(table, load, call, loop):
-                return True
-        elif getattr(load, "lineno", 0) > loop.lineno:
-            return True
-    return False
+    targets = getattr(loop, "target", None)
+    names: Set[str] = {each.id for each in ast.walk(targets) if isinstance(each, ast.Name)} if targets else set()
+    nothing: Dict[Tuple[ast.AST, str], int] = {}
+    last = case.project.questions.answer(("last reads", table.script.path), lambda: _last_reads(table), nothing)
+    end = getattr(loop, "end_lineno", None) or loop.lineno
+    if any(last.get((table.scope(loop).node, name), 0) > end for name in names):
+        return True
+    reads = (each for each in _nodes(loop) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load))
+    return any(each.id in names and not _is_told(table, each, call, loop) for each in reads)
+
+
+def _last_reads(table: Table) -> Dict[Tuple[ast.AST, str], int]:
+    """By scope and name: the last line that reads it."""
+    lines: Dict[Tuple[ast.AST, str], int] = {}
+    for each in table.loads:
+        if isinstance(each, ast.Name):
+            key = (table.scope(each).node, each.id)
+            lines[key] = max(lines.get(key, 0), each.lineno)
+    return lines
 
 
 def _is_told(table: Table, load: ast.AST, call: ast.Call, loop: flow.Loop) -> bool:
