@@ -57,6 +57,22 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
             ["note"],
         ),
         ("connection_in_other_loop", "ib.connect()\nasync def f():\n    await asyncio.sleep(1)\nasyncio.run(f())", []),
+        ("connection_in_other_loop", "ib.connect()\nasyncio.run(ib.reqPositionsAsync())", ["note"]),
+        ("connection_in_other_loop", "asyncio.run(ib.connectAsync())", []),
+        ("connection_in_other_loop", "ib.connect()\nasyncio.run(ib.disconnectAsync())", []),
+        (
+            "connection_in_other_loop",
+            "class B:\n    def __init__(self):\n        self.ib = IB()\n        self.ib.connect()\n"
+            "    async def go(self):\n        await self.ib.reqPositionsAsync()\nasyncio.run(B().go())",
+            ["note"],
+        ),
+        (
+            "connection_in_other_loop",
+            "class B:\n    def __init__(self):\n        self.ib = IB()\n    def old(self):\n        self.ib.connect()\n"
+            "    async def go(self):\n        await self.ask()\n        await self.ib.connectAsync()\n"
+            "    async def ask(self):\n        await self.ib.reqPositionsAsync()\nasyncio.run(B().go())",
+            [],
+        ),
         (
             "connection_in_other_loop",
             "def go():\n    own = IB()\n    own.connect()\n    asyncio.run(f(own))\n"
@@ -177,6 +193,18 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
             [],
         ),
         ("no_reconnect", "while True:\n    ib.connect()\n    ib.run()", []),
+        (
+            "no_reconnect",
+            "async def go():\n    await ib.connectAsync()\n    while True:\n"
+            "        await asyncio.sleep(1)\nasyncio.run(go())",
+            ["warning"],
+        ),
+        (
+            "no_reconnect",
+            "async def go():\n    await ib.connectAsync()\n    while True:\n        await asyncio.sleep(1)\n"
+            "        break\nasyncio.run(go())",
+            [],
+        ),
         (
             "lost_subscriptions",
             "async def again():\n    await ib.connectAsync()\nib.disconnectedEvent += again\nib.reqMktData(x)",
