@@ -32,18 +32,20 @@ def done_about(code: str, ones: Sequence[Gateway]) -> str:
         return "Nothing is done on them; why not stands with each." if kept else _nothing(code)
     orders = {tuple(dict.fromkeys(step["action"] for step in each["plan"]["steps"])) for each in planned}
     steps = ", then ".join(_several(name) for name in next(iter(orders))) if len(orders) == 1 else "take several steps"
-    whom = "" if len(planned) == len(ones) else " on %d of them" % len(planned)
-    told = "A repair would %s%s; the steps stand with each." % (steps, whom)
+    whom = "each" if len(planned) == len(ones) else str(len(planned))
+    told = "On %s of them a repair would %s." % (whom, steps)
     only = sum(each["remediation"] == "plan_only" for each in planned)
     if only:
         many = "All of them say" if only == len(planned) else "%d of them %s" % (only, "says" if only == 1 else "say")
-        told += " %s plan_only: there no run does it." % many
-    return told + (" On the others nothing is done; why not stands with each." if whom and kept else "")
+        told += " %s plan_only, and there no run does it." % many
+    if len(planned) < len(ones):
+        told += " On the rest nothing is done."
+    return told + " Steps and reasons stand with each."
 
 
 def _several(name: str) -> str:
     action = BY_NAME.get(name)
-    return _OF_SEVERAL.get(name) or "%s them" % (action.infinitive if action else plain(name))
+    return _OF_SEVERAL.get(name) or "%s the gateway" % (action.infinitive if action else plain(name))
 
 
 def _of_one(code: str, gateway: Gateway) -> str:

@@ -144,4 +144,6 @@ def _problem(
     where = [(each.host, anchor(each.host), each.gateway) for each in ones]
     if code in _NOT_SEEN or not seen:
         return Problem(code, status, what, done, where, first)
-    return Problem(code, status, what, plan_words.done_about(code, seen), where, first, plan_words.also_told(code, seen))
+    return Problem(
+        code, status, what, plan_words.done_about(code, seen), where, first, plan_words.also_told(code, seen)
+    )

@@ -88,10 +88,11 @@ def test_of_several_gateways_it_is_told_how_many_the_plan_means() -> None:
         return problems(fleet(**dict(zip("abc", looks))), {})[0].done
 
     kept = planned(withheld=["a protected script is on it"])
-    assert done(planned(RESTART), planned(RESTART)) == "A repair would restart them; the steps stand with each."
+    both = "On each of them a repair would restart the gateway. Steps and reasons stand with each."
+    assert done(planned(RESTART), planned(RESTART)) == both
     mixed = done(planned(RESTART), planned(RESTART, remediation="plan_only"), kept)
-    assert mixed.startswith("A repair would restart them on 2 of them;")
-    assert "1 of them says plan_only" in mixed and "On the others nothing is done; why not stands with each." in mixed
+    assert mixed.startswith("On 2 of them a repair would restart the gateway.")
+    assert "1 of them says plan_only" in mixed and "On the rest nothing is done." in mixed
     assert done(kept, kept) == "Nothing is done on them; why not stands with each."
     assert done(planned(), planned()) == "Nothing is planned."
 
