@@ -18,8 +18,8 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 from ..base.classify import gateway_kind, mode_word
 from ..base.command_line import is_shell, program_name, run_of
 from ..base.launchers import LAUNCHER, Launcher, launcher_of, runs_unknown, started_by
-from ..base.redaction import redact_argv
 from ..base.proposal import UnitFile
+from ..base.redaction import redact_argv
 from ..base.spec import SYSTEM_SCOPE, USER_SCOPE
 
 #: Where administrators and packages put units, the first one wins as it does for systemd.
