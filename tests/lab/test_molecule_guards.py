@@ -186,7 +186,6 @@ NOT_ASKED = {
     "competing_clients": "without an inventory no limit is known and nobody is named as competing",
     "wrong_port": "without an inventory no port is wrong",
     "port_taken": "without an inventory nothing says that a gateway should have the port",
-    "gateway_not_running": "a unit that is not started at boot is no gateway that should run",
     "stale_remote_session": "the event has to meet the moment at which TCP gives up",
 }
 

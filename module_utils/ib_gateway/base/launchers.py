@@ -238,6 +238,11 @@ def started_by(text: str) -> Tuple[Launcher, ...]:
     return tuple(_started(text, _DEPTH - 1))
 
 
+def is_ibc_script(name: str) -> bool:
+    """Whether a base name is that of one of IBC's own scripts, or IBController's."""
+    return _IBC_SCRIPT.match(name) is not None
+
+
 def runs_unknown(text: str) -> bool:
     """Whether a shell's text runs what its words do not name: a variable, or a program of a folder of its own."""
     for command in _commands(text):

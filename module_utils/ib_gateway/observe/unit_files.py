@@ -17,7 +17,7 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequenc
 
 from ..base.classify import gateway_kind, mode_word
 from ..base.command_line import is_shell, program_name, run_of
-from ..base.launchers import LAUNCHER, Launcher, launcher_of, runs_unknown, started_by
+from ..base.launchers import LAUNCHER, Launcher, is_ibc_script, launcher_of, runs_unknown, started_by
 from ..base.proposal import UnitFile
 from ..base.redaction import redact_argv
 from ..base.spec import SYSTEM_SCOPE, USER_SCOPE
@@ -49,6 +49,13 @@ class _Place(NamedTuple):
 
     folders: Tuple[str, ...]
     account: Optional[str] = None
+
+
+class _Told(NamedTuple):
+    """What a shell's text starts; else in doubt, why it is not known whether it starts a gateway, empty where not."""
+
+    starts: Sequence[Launcher]
+    doubt: str
 
 
 def unit_files() -> Tuple[UnitFile, ...]:
@@ -84,16 +91,15 @@ def parse(
     if kind is not None:
         return _with(unit, argv, [Launcher(LAUNCHER, "java", kind.product, kind.trading_mode, kind.config_dir)])
     launcher = launcher_of(argv)
-    known = launcher is not None and launcher.kind == LAUNCHER and not is_shell(launcher.name)
-    if known and launcher is not None and launcher.again is not None and _inline(argv) is None:
-        return _with(unit, argv, [launcher])
-    starts, doubt = _by_text(argv, runs_as, read)
+    named = [launcher] if launcher is not None and launcher.kind == LAUNCHER and not is_shell(launcher.name) else []
+    if named and _inline(argv) is None and (named[0].again is not None or is_ibc_script(named[0].name)):
+        return _with(unit, argv, named)
+    told = _by_text(argv, runs_as, read)
+    starts = named if told is None else told.starts
     if starts:
         return _with(unit, argv, starts)
-    if known and launcher is not None:
-        return _with(unit, argv, [launcher])
-    about = doubt and _ABOUT_GATEWAY.search(" ".join((name, _script_path(argv) or "")))
-    return unit._replace(doubt=doubt) if about else None
+    about = told is not None and told.doubt and _ABOUT_GATEWAY.search(" ".join((name, _script_path(argv) or "")))
+    return unit._replace(doubt=told.doubt) if told is not None and about else None
 
 
 def _with(unit: UnitFile, argv: Sequence[str], starts: Sequence[Launcher]) -> UnitFile:
@@ -131,26 +137,25 @@ def _script_path(argv: Sequence[str]) -> Optional[str]:
     return program if program.startswith("/") and not _OF_SYSTEM.match(program) else None
 
 
-def _by_text(argv: Sequence[str], account: str, read: ReadScript) -> Tuple[Sequence[Launcher], str]:
-    """(what a shell's text starts, why it is not known whether it starts a gateway; empty where it starts none)."""
+def _by_text(argv: Sequence[str], account: str, read: ReadScript) -> Optional[_Told]:
+    """What a shell's text tells; None where the unit runs none."""
     inline = _inline(argv)
     if inline is not None:
-        return started_by(inline), _doubt("its shell command", inline)
+        return _told("its shell command", inline)
     path = _script_path(argv)
     if path is None:
-        return (), ""
+        return None
     shown = redact_argv([path])[0]
     text = read(path, account) if path.startswith("/") else None
     if text is None:
-        return (), "%s could not be read" % shown
+        return _Told((), "%s could not be read" % shown)
     first = _SCRIPT_FOR_SHELL.match(text)
     by_shell = run_of(argv).script is not None or (first is not None and is_shell(program_name([first.group(1)])))
-    return (started_by(text), _doubt(shown, text)) if by_shell else ((), "")
+    return _told(shown, text) if by_shell else None
 
 
-def _doubt(what: str, text: str) -> str:
-    """That a shell's text runs programs of which it does not say enough; empty where all of them are known."""
-    return "%s runs programs whose names tell nothing" % what if runs_unknown(text) else ""
+def _told(what: str, text: str) -> _Told:
+    return _Told(started_by(text), "%s runs programs whose names tell nothing" % what if runs_unknown(text) else "")
 
 
 def _filled(value: str, name: str) -> str:

@@ -62,6 +62,10 @@ STARTS = "#!/bin/sh\ncd /opt/ibc\n# what brings it\nexec ./gatewaystart.sh -inli
         ("/bin/sh -c 'pgrep -f ibgateway || systemctl restart ibgateway'", None, None),
         ("/srv/run.sh", "#!/usr/bin/python3\nimport ib_insync  # ibgateway\n", None),
         ("/srv/run.sh", "", None),
+        # A home-made script's text wins over its name; IBC's own are known by name.
+        ("/srv/watch_ibgateway.sh", "#!/bin/sh\npgrep -f GWClient || systemctl restart ibgateway\n", None),
+        ("/srv/start-ibgateway", "", ("gateway", None, None)),
+        ("/opt/ibc/gatewaystart.sh --mode=live", None, ("gateway", "live", None)),
     ],
 )
 def test_a_unit_that_runs_a_shell_counts_by_what_the_shell_runs(
@@ -86,6 +90,7 @@ def test_a_script_of_any_name_is_read_of_a_unit_whose_own_words_say_nothing() ->
     ("command", "script", "doubt"),
     [
         ("/bin/bash /srv/run.sh", None, "/srv/run.sh could not be read"),
+        ("/srv/start-ibgateway.sh", None, "/srv/start-ibgateway.sh could not be read"),
         ("/srv/run.sh", "#!/bin/bash\n. /etc/desk.env\n$START\n", "/srv/run.sh runs programs whose names tell nothing"),
         ("/bin/sh -c 'exec $$PROGRAM'", None, "its shell command runs programs whose names tell nothing"),
     ],
@@ -95,7 +100,8 @@ def test_a_unit_of_a_gateway_s_name_whose_script_does_not_tell_is_in_doubt(
 ) -> None:
     unit = unit_files.parse("ibgateway.service", _shell(command), None, True, lambda _path, _account: script)
     assert unit is not None and (unit.doubt, unit.account, unit.product) == (doubt, "trader", None)
-    assert unit_files.parse("backup.service", _shell(command), None, True, lambda _path, _account: script) is None
+    other = _shell(command.replace("ibgateway", "backup"))
+    assert unit_files.parse("backup.service", other, None, True, lambda _path, _account: script) is None
 
 
 def test_a_script_of_another_account_is_not_read(tmp_path: Path) -> None:
