@@ -10,6 +10,9 @@ from .unit import UnitState
 
 #: The engine's own restart policies under which it brings a container back that has ended.
 _BRINGS_BACK = ("always", "unless-stopped", "on-failure")
+#: The engines' words for a container that has no process, and that nothing is about to start. One that is being removed
+#: comes back by nobody but who makes another.
+_AT_REST = ("created", "configured", "initialized", "exited", "stopped", "removing", "dead", "")
 #: Links of the way to a gateway, from the outside in, as findings name them.
 PUBLISHED_PORT, RELAY, GATEWAY_INSIDE = "published_port", "relay", "gateway"
 
@@ -70,7 +73,7 @@ class ContainerState(NamedTuple):
             active, sub = "activating", "auto-restart"
         elif self.running:
             active, sub = "active", "running" if carries else "exited"
-        elif self.status in ("created", "configured", "initialized", "exited", "stopped", "dead", "") and self.exists:
+        elif self.status in _AT_REST and self.exists:
             active, sub = "failed" if self.exit_code else "inactive", "dead"
         else:
             active, sub = "activating" if self.exists else "inactive", self.status or "dead"

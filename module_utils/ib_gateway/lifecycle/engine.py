@@ -29,6 +29,8 @@ _SETTLING, _MOMENT = 5, 0.3
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 #: Labels that docker compose and podman-compose give to a service's containers.
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+#: What a row of `ps` has where `inspect` says nothing.
+_LISTED = "{{.ID}} {{.Names}} {{.State}}"
 #: `compose run` makes a container of a service beside its own.
 _ONE_OFF = "com.docker.compose.oneoff"
 
@@ -90,14 +92,37 @@ def _described(container: Container, account: Optional[Account], whose: Optional
 
 def _told(container: Container, account: Optional[Account], whose: Optional[str]) -> ContainerState:
     engine, name = container.engine, container.called
-    if container.name:
-        return parse(engine, name, whose, _ask(engine, account, "container", "inspect", container.name))
+    called = [container.name] if container.name else _of_service(container, account)
+    try:
+        shown = _ask(engine, account, "container", "inspect", *called)
+    except NoSuchContainer:
+        raise
+    except EngineError:
+        listing = _ask(engine, account, "ps", "--all", "--no-trunc", "--format", _LISTED)
+        state = half_removed(engine, called[0], whose, listing) if len(called) == 1 else None
+        if state is None:
+            raise
+        return state
+    return parse(engine, name, whose, shown if container.name else only_one(engine, name, shown))
+
+
+def _of_service(container: Container, account: Optional[Account]) -> List[str]:
+    """The ids of the containers that a compose service has. Raises NoSuchContainer where it has none."""
     labels = (_PROJECT, container.compose_project), (_SERVICE, container.compose_service)
     asked = [word for label, text in labels for word in ("--filter", "label=%s=%s" % (label, text))]
-    ids = _ask(engine, account, "ps", "--all", "--no-trunc", "--format", "{{.ID}}", *asked).split()
+    ids = _ask(container.engine, account, "ps", "--all", "--no-trunc", "--format", "{{.ID}}", *asked).split()
     if not ids:
-        raise NoSuchContainer("%s has no container %s" % (engine, name))
-    return parse(engine, name, whose, only_one(engine, name, _ask(engine, account, "container", "inspect", *ids)))
+        raise NoSuchContainer("%s has no container %s" % (container.engine, container.called))
+    return ids
+
+
+def half_removed(engine: str, name: str, account: Optional[str], listing: str) -> Optional[ContainerState]:
+    """A container that podman lists and cannot describe any more, because its removal was broken off. Pure."""
+    rows = [row for row in (line.split() for line in listing.splitlines()) if len(row) == 3]
+    found = [each for each in rows if each[1] == name or each[0].startswith(name)]
+    if len(found) != 1 or found[0][2].lower() != "removing":
+        return None
+    return ContainerState(engine, found[0][1], account, id=found[0][0], status="removing")
 
 
 def only_one(engine: str, name: str, text: str) -> str:
