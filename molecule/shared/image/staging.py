@@ -95,9 +95,9 @@ class Stage:
 
         What looks becomes root first, and is let in when the gateway has `ended`, or its port is `closed`. With
         `after` it is let in at once, and the event happens so many seconds later. So many looks as `skip` says come
-        before and make nothing happen.
+        before and make nothing happen. A unit that is still in what comes before its gateway goes on then.
         """
-        pid = self.things[name]["pid"]
+        pid = self.things[name]["pid"] or run("systemctl", "show", "--property=ControlPID", "--value", name).strip()
         seen = f"{AT_LOOK}.seen"
         lines = ["#!/bin/sh", f"echo >> {seen}", f"[ $(wc -l < {seen}) -gt {skip} ] || exit 0", f"rm {AT_LOOK}"]
         if after:
