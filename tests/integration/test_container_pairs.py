@@ -1,13 +1,15 @@
-"""Two gateways in one container, through the playbooks, on each engine: podman, an account's own podman, docker."""
+"""Two gateways in one container, through the playbooks: on podman and docker, root's and an account's own."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
 
-from integration.container_accounts import account
+from integration.container_accounts import ROOTLESS_DOCKER, account
 from integration.container_looks import codes, look
 from integration.containers import Container, Make, public_folder
 from integration.desk import Desk, alive, until
@@ -34,13 +36,30 @@ def kept(request: pytest.FixtureRequest) -> Iterator[Kept]:
     with ExitStack() as stack:
         owner = stack.enter_context(account(public_folder(stack) / "home"))
 
+        network, engine = "slirp4netns", "podman"
+        if request.param == "an account's docker":
+            stack.enter_context(owner.docker())
+            network, engine = "bridge", "docker"
+
         def make(**options: object) -> Container:
-            return container(public=True, account=owner, network="slirp4netns", **options)
+            return container(public=True, account=owner, network=network, engine=engine, **options)
 
         yield make
 
 
-@pytest.mark.parametrize("kept", ["podman", "an account's podman", pytest.param("docker", marks=NEEDED)], indirect=True)
+ROOTLESS = pytest.mark.skipif(
+    not os.path.exists(ROOTLESS_DOCKER) or shutil.which("rootlesskit") is None,
+    reason="needs docker.io and rootlesskit, which nothing here installs",
+)
+ENGINES = [
+    "podman",
+    "an account's podman",
+    pytest.param("docker", marks=NEEDED),
+    pytest.param("an account's docker", marks=ROOTLESS),
+]
+
+
+@pytest.mark.parametrize("kept", ENGINES, indirect=True)
 def test_of_two_gateways_in_a_container_one_that_serves_keeps_it_and_two_that_have_ended_are_brought_back_at_once(
     kept: Kept, desk: Desk
 ) -> None:

@@ -30,7 +30,8 @@ class ContainerState(NamedTuple):
 
     account: whose engine it is, None for root's. status: the engine's own word: running, exited, restarting, paused,
     created, ... pid: its first process as the host numbers it, 0 without one. unit: the systemd unit that its label
-    names. error: why the engine did not describe it; exists: False only where the engine says so.
+    names. compose: the project and the service that its labels name, None where a single command has made it of one.
+    error: why the engine did not describe it; exists: False only where the engine says so.
     """
 
     engine: str
@@ -46,6 +47,7 @@ class ContainerState(NamedTuple):
     published: Tuple[Published, ...] = ()
     stop_timeout: float = 10.0
     unit: Optional[str] = None
+    compose: Optional[Tuple[str, str]] = None
     exists: bool = True
     error: str = ""
 

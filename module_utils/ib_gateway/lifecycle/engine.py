@@ -131,7 +131,7 @@ def only_one(engine: str, name: str, text: str) -> str:
     Raises EngineError where there are several, since nothing tells which carries the gateway.
     """
     try:
-        found = [each for each in json.loads(text) if str(_labels(each).get(_ONE_OFF)).lower() != "true"]
+        found = [each for each in json.loads(text) if not _once(_labels(each))]
         names = [str(each["Name"]).lstrip("/") for each in found]
     except _UNREADABLE as error:
         raise _unreadable(engine, error) from None
@@ -144,6 +144,16 @@ def only_one(engine: str, name: str, text: str) -> str:
 
 def _labels(shown: Mapping[str, Any]) -> Mapping[str, Any]:
     return (shown.get("Config") or {}).get("Labels") or {}
+
+
+def _once(labels: Mapping[str, Any]) -> bool:
+    """Whether a container was made for a single command."""
+    return str(labels.get(_ONE_OFF)).lower() == "true"
+
+
+def _compose(labels: Mapping[str, Any]) -> Optional[Tuple[str, str]]:
+    project, service = labels.get(_PROJECT), labels.get(_SERVICE)
+    return (str(project), str(service)) if project and service and not _once(labels) else None
 
 
 def _unreadable(engine: str, error: Exception) -> EngineError:
@@ -184,6 +194,7 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             published=tuple(sorted(_published(shown, host))),
             stop_timeout=float((shown.get("Config") or {}).get("StopTimeout") or 10),
             unit=_labels(shown).get("PODMAN_SYSTEMD_UNIT") or None,
+            compose=_compose(_labels(shown)),
         )
     except _UNREADABLE as error:
         raise _unreadable(engine, error) from None

@@ -86,6 +86,15 @@ def test_the_container_of_a_compose_service_is_the_one_that_no_single_command_ha
     assert state.name == "desk-live-1" and state.label == "docker container desk-live-1"
 
 
+def test_a_container_s_labels_tell_whose_compose_service_it_is_unless_a_single_command_has_made_it() -> None:
+    labels = {"com.docker.compose.project": "desk", "com.docker.compose.service": "live"}
+    once = {"com.docker.compose.oneoff": "True"}
+    assert read(service("a", **labels), "docker").compose == ("desk", "live")
+    assert read(service("a", **labels, **once), "docker").compose is None
+    assert read(service("a", **{"com.docker.compose.project": "desk"}), "docker").compose is None
+    assert read(PODMAN).compose is None
+
+
 def test_of_several_containers_of_a_compose_service_none_is_taken() -> None:
     text = json.dumps([service("desk-live-2"), service("desk-live-1")])
     with pytest.raises(engine.EngineError, match="several containers of X: desk-live-1, desk-live-2"):
