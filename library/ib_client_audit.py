@@ -312,7 +312,7 @@ def _mended(module: GatewayModule, sources: List[Source], specs: List[GatewaySpe
 
 def _effort() -> Effort:
     """The limits of one audit: what is over them is named, and all other files are reported."""
-    return Effort(SECONDS_EACH, time.monotonic, SECONDS_ALL)
+    return Effort(SECONDS_EACH, time.process_time, SECONDS_ALL, time.monotonic)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections.abc import Callable, Iterator
 from typing import List
 
@@ -11,8 +12,10 @@ import pytest
 from ansible.module_utils.ib_audit.analysis import effort as limits
 from ansible.module_utils.ib_audit.analysis import flow, scopes
 from ansible.module_utils.ib_audit.analysis.effort import Effort
-from ansible.module_utils.ib_audit.reading.model import Source
+from ansible.module_utils.ib_audit.reading.model import Script, Source
+from ansible.module_utils.ib_audit.rules import problems
 from ansible.module_utils.ib_audit.rules.audit import audit
+from ansible.module_utils.ib_audit.rules.ignores import Ignore
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,7 +172,7 @@ def test_a_file_with_more_names_than_a_person_writes_is_named(monkeypatch: pytes
 
 def test_when_the_time_of_a_host_is_over_what_is_left_is_named() -> None:
     now = iter(range(10**9))
-    effort = Effort(5.0, lambda: float(next(now)), total=3.0)
+    effort = Effort(5.0, lambda: 0.0, 3.0, lambda: float(next(now)))
     sources = [Source("/%d.py" % number, b"import ib_insync\n") for number in range(9)]
     found = audit(sources, (), None, effort)
     named = {each.file for each in found.problems if each.code == "file_too_complex"}
@@ -189,3 +192,48 @@ def test_a_file_that_takes_too_long_is_named(monkeypatch: pytest.MonkeyPatch) ->
     )
     (problem,) = [each for each in found.problems if each.code == "file_too_complex"]
     assert "more than 1 s" in problem.summary
+
+
+def calls(text: str) -> int:
+    """How many functions, and turns of generators, the audit of a text takes."""
+    taken = [0]
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        taken[0] += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        audit([Source("/a.py", text.encode())], ())
+    finally:
+        sys.setprofile(None)
+    return taken[0]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "ib.connect('', 4002, clientId=1)\n",
+        "while True:\n    ib.connect('', 4002, clientId=1)\n",
+        "def f():\n    ib.connect('', 4002, clientId=1)\n",
+        "try:\n    ib.connect('', 4002, clientId=1)\nexcept Exception:\n    pass\n",
+        "ib.connect('', 4002, clientId=1)\nib.disconnect()\n",
+        "ib.reqMktData(1)\nib.sleep(1)\n",
+        "ib = IB()\nib.connect('', 4002, clientId=1)\n",
+    ],
+)
+def test_four_times_as_many_uses_of_one_name_take_about_four_times_the_work(lines: str) -> None:
+    assert calls(HEAD + lines * 200) <= 4.8 * calls(HEAD + lines * 50)
+
+
+def test_a_script_s_lines_are_split_once_however_much_is_found_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: List[str] = []
+    comments = problems.comments
+
+    def counted(script: Script) -> List[Ignore]:
+        read.append(script.path)
+        return comments(script)
+
+    monkeypatch.setattr(problems, "comments", counted)
+    found = audit([Source("/a.py", (HEAD + "ib.connect('', 4002, clientId=1)\n" * 20).encode())], ())
+    assert len(found.problems) >= 20
+    assert read == ["/a.py"]

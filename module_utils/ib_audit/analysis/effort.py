@@ -26,13 +26,21 @@ class TooCostly(Exception):
 
 
 class Effort:
-    """Counts what each file costs. clock: with it, seconds limits the time of each file, and total that of all."""
+    """Counts what each file costs. clock: with it, seconds limits the time of each file; wall: likewise, total that of
+    all. The first should tell the time this program works, so that a busy host gives no file up."""
 
-    def __init__(self, seconds: float = 0.0, clock: Optional[Callable[[], float]] = None, total: float = 0.0) -> None:
+    def __init__(
+        self,
+        seconds: float = 0.0,
+        clock: Optional[Callable[[], float]] = None,
+        total: float = 0.0,
+        wall: Optional[Callable[[], float]] = None,
+    ) -> None:
         self._seconds = seconds if clock else 0.0
-        self._total = total if clock else 0.0
+        self._total = total if wall else 0.0
         self._clock = clock or (lambda: 0.0)
-        self._began = self._clock()
+        self._wall = wall or (lambda: 0.0)
+        self._began = self._wall()
         self._left: Dict[str, int] = {}
         self._spent: Dict[str, float] = {}
         self._payer = ""
@@ -66,7 +74,7 @@ class Effort:
 
     def late(self) -> str:
         """Why nothing more is begun; empty while there is time."""
-        over = self._total and self._clock() - self._began > self._total
+        over = self._total and self._wall() - self._began > self._total
         return "the audit of this host had taken %g s before it" % self._total if over else ""
 
     def step(self) -> None:

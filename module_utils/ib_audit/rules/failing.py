@@ -87,15 +87,15 @@ def _called_elsewhere(case: Case, table: Table, node: ast.AST, depth: int = 0) -
 
 def connect_error_swallowed(case: Case, table: Table) -> Iterator[Found]:
     """A handler that says and does nothing, so that the script goes on without a connection."""
+    passed_over = []
     for connection in case.of(table):
-        if connection.library == OFFICIAL or not connection.direct or flow.loop(table, connection.call) is not None:
-            continue
-        around = flow.handler(case.project, table, connection.call)
-        silent = _silent(around)
-        if silent is None or _asks_again(table):
-            continue
-        summary = "a failed connect is ignored in silence (line %d), and the script goes on" % silent.lineno
-        yield found("connect_error_swallowed", table, connection.call, summary)
+        if connection.library != OFFICIAL and connection.direct and flow.loop(table, connection.call) is None:
+            silent = _silent(flow.handler(case.project, table, connection.call))
+            passed_over += [(connection.call, silent.lineno)] if silent is not None else []
+    if passed_over and not _asks_again(table):
+        for call, line in passed_over:
+            summary = "a failed connect is ignored in silence (line %d), and the script goes on" % line
+            yield found("connect_error_swallowed", table, call, summary)
 
 
 def _silent(around: Optional[ast.AST]) -> Union[ast.ExceptHandler, ast.expr, None]:

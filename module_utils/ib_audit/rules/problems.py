@@ -41,9 +41,11 @@ def kept(scripts: Sequence[Script], found: Sequence[Found]) -> Tuple[List[Kept],
                 left[(verdict.code, script.path, each.line, each.column)] = problem
     ignored = set()
     for verdict in found:
-        text = texts.setdefault(verdict.place.script.path, _Text(verdict.place.script))
-        problem = text.problem(verdict)
-        key = (problem.code, verdict.place.script.path, problem.line, problem.column)
+        path = verdict.place.script.path
+        if path not in texts:
+            texts[path] = _Text(verdict.place.script)
+        problem = texts[path].problem(verdict)
+        key = (problem.code, path, problem.line, problem.column)
         places = [place for place in (verdict.place, *verdict.also) if place.script.path in texts]
         if any(texts[place.script.path].ignores(problem.code, place) for place in places):
             ignored.add(key)
