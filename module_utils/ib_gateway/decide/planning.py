@@ -11,7 +11,7 @@ from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
 from ..base import findings
 from ..base.actions import RESTART, RESUME, START, STOP_CLIENT, STOP_GATEWAY, WAIT
 from ..base.findings import UNHEALTHY
-from ..base.host import ENDS_WHEN_IT_GOES_ON, Process
+from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, Process
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Relay, Step
 from ..base.steps import in_order
@@ -236,13 +236,17 @@ def _by_hand(pid: int, why: str) -> str:
     """The command for a stopped gateway that is left so, and what it does. why: as _why_left() has it."""
     if why.startswith(ENDS_WHEN_IT_GOES_ON):
         return "`kill -CONT %d` ends this gateway and all its sessions" % pid
+    if why.startswith(FROZEN_GROUP):
+        return "what has frozen that group has to thaw it, as `systemctl thaw UNIT` does after `systemctl freeze`"
     return "`kill -CONT` lets it go on"
 
 
 def _why_left(entry: Entry, process: Process) -> str:
     """Why a stopped gateway is not let go on, in words that follow its pid; empty where it is."""
-    if process.state != "T":
+    if process.state == "t":
         return "is stopped by a debugger"
+    if process.state != "T":
+        return process.kept_stopped
     if len(entry.processes) > 1 or entry.elsewhere or entry.ambiguous:
         return "is stopped by a signal, and is not the only gateway that is or may be the entry's"
     if process.pid == 1 or process.own_run:
@@ -346,7 +350,7 @@ def _blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tup
             found.append("%s, behind which a script may be that protected_clients names" % untouchable(client))
         elif client.protected or (may_work and not entry.spec.allow_restart_with_clients):
             found.append("pid %d" % pid if pid else untouchable(client))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _refusal(entry: Entry, blockers: Sequence[str], what: str) -> Optional[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Optional
 
-from ..base.host import ENDS_WHEN_IT_GOES_ON
+from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP
 from . import processes
+from .freezer import frozen_group
 
-_CGROUPS = "/sys/fs/cgroup"
 #: Signals that end a JVM. One that waits is delivered as soon as the process goes on.
 _ENDING = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
@@ -23,7 +22,7 @@ def kept_stopped(pid: int) -> str:
         return (
             _traced(processes.read_text(pid, "status"))
             or _under_job_control(processes.read_text(pid, "stat"))
-            or _in_freezer(processes.read_text(pid, "cgroup"))
+            or in_freezer(processes.read_text(pid, "cgroup"))
         )
     except (OSError, ValueError):
         return "cannot be read in full, so that nobody knows what else keeps it stopped"
@@ -54,26 +53,13 @@ def _under_job_control(stat: str) -> str:
     return ""
 
 
-def _in_freezer(cgroup: str) -> str:
-    """The freezer of its control group, in either version."""
-    for line in cgroup.splitlines():
-        _number_of, controllers, path = line.split(":", 2)
-        if not controllers and re.search(r"^frozen 1$", _file(path, "cgroup.events"), re.MULTILINE):
-            return "is in a control group that is frozen (%s)" % path
-        if "freezer" in controllers.split(","):
-            state = _file("/freezer" + path, "freezer.state").strip()
-            if state not in ("", "THAWED"):
-                return "is in a control group that is frozen (%s)" % path
-    return ""
+def in_freezer(cgroup: str) -> str:
+    """That its control group is frozen, by the text of its /proc/PID/cgroup, in words that follow its pid.
 
-
-def _file(path: str, name: str) -> str:
-    """A file of a control group; empty where this host shows none, as for the first one of version 2."""
-    try:
-        with open(os.path.join(_CGROUPS + path, name), encoding="utf-8", errors="backslashreplace") as file:
-            return file.read(4096)
-    except FileNotFoundError:
-        return ""
+    Empty where it is not. Raises OSError and ValueError as frozen_group() does.
+    """
+    group = frozen_group(cgroup)
+    return "%s (%s)" % (FROZEN_GROUP, group) if group else ""
 
 
 def state_of(pid: int) -> Optional[str]:
