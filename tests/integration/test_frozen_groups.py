@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -26,19 +25,26 @@ _FREEZERS = (
 Freeze = Callable[[int], Callable[[], None]]
 
 
+def _made(stack: ExitStack, freezer_of: tuple[Path, str, str, str]) -> tuple[tuple[Path, str, str, str], Path] | None:
+    """A group of that kind, gone with the test; None where there can be none."""
+    root, switch, _frozen, _thawed = freezer_of
+    group = root / f"ib-gateway-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        return None
+    stack.callback(group.rmdir)
+    return (freezer_of, group) if (group / switch).exists() else None
+
+
 @pytest.fixture
 def freeze() -> Iterator[Freeze]:
     """Freezes a process in a group of its own; what it returns lets it go on."""
     with ExitStack() as stack:
-        for root, switch, frozen, thawed in _FREEZERS:
-            group = root / f"ib-gateway-test-{os.getpid()}"
-            with contextlib.suppress(OSError):
-                group.mkdir()
-                stack.callback(group.rmdir)
-                if (group / switch).exists():
-                    break
-        else:
+        found = next(filter(None, (_made(stack, each) for each in _FREEZERS)), None)
+        if found is None:
             pytest.skip("this host lets nobody make a control group that can be frozen")
+        (root, switch, frozen, thawed), group = found
 
         def empty() -> None:
             for pid in (group / "cgroup.procs").read_text().split():
