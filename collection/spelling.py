@@ -29,6 +29,7 @@ _PLUGIN_ROOT = re.compile(r"^(_ROOT = Path\(__file__\)\.resolve\(\))(?:\.parent\
 _COMMAND = re.compile(r"\bansible-playbook (?:playbooks/)?(\w+)\.yml")
 _AD_HOC = re.compile(r"((?:^|\s)-m |ansible-doc -t module )(ib_\w+)")
 _MENTION = re.compile(r"\b(M\(|R?[OV]\()(ib_\w+)(?=\)|#module:)")
+_MENTIONED_FILTER = re.compile(r"\bP\((ib_\w+)(?=#filter\))")
 _SEE_ALSO = re.compile(r"^(\s*- module: )(ib_\w+)$", re.MULTILINE)
 _TASK = re.compile(r"^(\s*(?:- )?)(ib_\w+):$", re.MULTILINE)
 _ROLE = re.compile(r"^(\s*(?:- )?(?:name|role): )(ib_\w+)$", re.MULTILINE)
@@ -108,6 +109,7 @@ def _texts(text: str, names: Names) -> str:
     """What every kind of source may say: commands, and modules by their names."""
     text = _COMMAND.sub(lambda found: _command(found, names), text)
     text = _AD_HOC.sub(lambda found: found[1] + _full(found[2], names.modules, names), text)
+    text = _MENTIONED_FILTER.sub(lambda found: f"P({_full(found[1], names.filters, names)}", text)
     return _MENTION.sub(lambda found: found[1] + _full(found[2], names.modules, names), text)
 
 

@@ -18,6 +18,10 @@ import pytest
 from integration.desk import PROJECT, Desk, local, until
 from simulator.launch import free_port
 
+sys.path.insert(0, str(PROJECT))
+
+from collection import build, shipped
+
 TOKEN = "the-right-token"  # noqa: S105 - a test's
 #: Seconds for a repair that an event begins: ansible-rulebook, ansible-runner and a whole run.
 _REPAIRED = 180.0
@@ -27,26 +31,30 @@ pytestmark = pytest.mark.timeout(500)
 
 
 class Rulebook:
-    """One that runs. log: what it has said; port: where it is posted to."""
+    """One that runs. log: what it has said; port: where it is posted to.
 
-    def __init__(self, folder: Path, inventory: dict[str, Any], settings: dict[str, Any]) -> None:
+    collections: a folder that has the collection, of which rulebook and playbook are then taken by their names; without
+    one they are the checkout's files.
+    """
+
+    def __init__(self, folder: Path, inventory: dict[str, Any], collections: Path | None = None) -> None:
         self.port, self.log = free_port(), folder / "rulebook.log"
         (folder / "inventory.json").write_text(json.dumps(inventory))
-        told = {
-            "ib_event_port": self.port,
-            "ib_event_token": TOKEN,
-            "ib_event_playbook": str(PROJECT / "playbooks" / "remediate_named.yml"),
-            **settings,
-        }
+        rulebook = str(PROJECT / "extensions" / "eda" / "rulebooks" / "remediate.yml")
+        playbook = str(PROJECT / "playbooks" / "remediate_named.yml")
+        environment = dict(os.environ)
+        if collections:
+            rulebook, playbook = "trading_ops.ib_gateway.remediate", "trading_ops.ib_gateway.remediate_named"
+            environment = shipped.environment(collections)
+        told = {"ib_event_port": self.port, "ib_event_token": TOKEN, "ib_event_playbook": playbook}
         (folder / "vars.json").write_text(json.dumps(told))
-        rulebook = PROJECT / "extensions" / "eda" / "rulebooks" / "remediate.yml"
         self.process = subprocess.Popen(
             [
-                *(os.environ["IB_RULEBOOK_PROGRAM"], "--rulebook", str(rulebook)),
+                *(os.environ["IB_RULEBOOK_PROGRAM"], "--rulebook", rulebook),
                 *("--inventory", str(folder / "inventory.json"), "--vars", str(folder / "vars.json"), "--print-events"),
             ],
             cwd=folder,
-            env={**os.environ, "ANSIBLE_NOCOLOR": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+            env={**environment, "ANSIBLE_NOCOLOR": "1", "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
             stdout=self.log.open("wb"),
             stderr=subprocess.STDOUT,
         )
@@ -96,16 +104,19 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
         yield Desk(tmp_path, stack)
 
 
+Begin = Callable[..., Rulebook]
+
+
 @pytest.fixture
-def rulebook(desk: Desk) -> Iterator[Callable[[], Rulebook]]:
+def rulebook(desk: Desk) -> Iterator[Begin]:
     """Starts one about two names of this desk; it is ended when the test ends."""
     begun: list[Rulebook] = []
 
-    def begin() -> Rulebook:
+    def begin(collections: Path | None = None) -> Rulebook:
         hosts = {name: local(ib_gateways=[desk.entry()], ib_repair_state_dir=str(desk.folder / name)) for name in "ab"}
         settings = {**desk.settings, "ib_report_dir": str(desk.folder / "reports")}
         settings.pop("ib_repair_state_dir")
-        begun.append(Rulebook(desk.folder, {"trading_hosts": {"hosts": hosts, "vars": settings}}, {}))
+        begun.append(Rulebook(desk.folder, {"trading_hosts": {"hosts": hosts, "vars": settings}}, collections))
         return begun[0]
 
     yield begin
@@ -116,7 +127,7 @@ def rulebook(desk: Desk) -> Iterator[Callable[[], Rulebook]]:
 
 def test_a_posted_alert_repairs_the_host_that_it_names_and_no_other(
     desk: Desk,
-    rulebook: Callable[[], Rulebook],
+    rulebook: Begin,
 ) -> None:
     stalled = desk.gateway("stall")
     running = rulebook()
@@ -144,7 +155,7 @@ def test_a_posted_alert_repairs_the_host_that_it_names_and_no_other(
 
 def test_an_alert_that_is_posted_again_while_it_lasts_begins_one_repair(
     desk: Desk,
-    rulebook: Callable[[], Rulebook],
+    rulebook: Begin,
 ) -> None:
     desk.gateway()
     running = rulebook()
@@ -155,3 +166,20 @@ def test_an_alert_that_is_posted_again_while_it_lasts_begins_one_repair(
     running.post(alerts("b"))
     until(lambda: running.recaps("b"), _REPAIRED)
     assert running.recaps("a") == 1
+
+
+def test_the_installed_collection_s_rulebook_repairs_with_the_collection_s_playbook(
+    desk: Desk,
+    rulebook: Begin,
+    tmp_path: Path,
+) -> None:
+    archive = build.archive(build.write(tmp_path / "built"), tmp_path)
+    shipped.install(archive, tmp_path / "collections")
+    stalled = desk.gateway("stall")
+    running = rulebook(tmp_path / "collections")
+    assert running.post(alerts("a")) == 200
+    written = desk.folder / "reports" / "fleet.json"
+    until(written.exists, _REPAIRED)
+    report = json.loads(written.read_text())
+    assert [(each["name"], each["status"]) for each in report["hosts"]] == [("a", "healthy")], running.told()
+    assert stalled.pid not in desk.java() and len(desk.java()) == 1

@@ -1,4 +1,4 @@
-"""An ordinary account of this machine whose podman runs containers without root, made for one test."""
+"""An ordinary account of this machine whose engine runs containers without root, made for one test."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from pathlib import Path
 
 import psutil
 
+from integration.desk import until
+
+ROOTLESS_DOCKER = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
 _PREFIX = "ibtest"
 _CONFIGURATION = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=10000:10000"]
@@ -36,7 +39,31 @@ class Account:
         """What makes a command the account's own."""
         runtime = f"XDG_RUNTIME_DIR=/run/user/{self.uid}"
         who = ("setpriv", "--reuid", str(self.uid), "--regid", str(self.uid), "--clear-groups")
-        return [*who, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"HOME={self.home}", runtime]
+        told = [runtime, f"DOCKER_HOST=unix://{self.docker_socket}"]
+        return [*who, "env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", f"HOME={self.home}", *told]
+
+    @property
+    def docker_socket(self) -> Path:
+        """Where its own docker listens, where one runs."""
+        return Path(f"/run/user/{self.uid}/docker.sock")
+
+    @contextlib.contextmanager
+    def docker(self) -> Iterator[None]:
+        """Runs a docker of its own, as Debian's docker.io starts one without root."""
+        with (self.home / "docker.log").open("wb") as log:
+            daemon = subprocess.Popen(
+                [*self.prefix, ROOTLESS_DOCKER, "--storage-driver", "vfs"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        try:
+            answers = [*self.prefix, "docker", "info"]
+            until(lambda: subprocess.run(answers, capture_output=True, check=False).returncode == 0, 60)
+            yield
+        finally:
+            daemon.terminate()
+            daemon.wait(30)
 
 
 @contextlib.contextmanager
@@ -50,6 +77,8 @@ def account(home: Path) -> Iterator[Account]:
         settings = home / ".config" / "containers" / "containers.conf"
         settings.parent.mkdir(parents=True)
         settings.write_text(_CONFIGURATION)
+        for each in (settings, *list(settings.parents)[:2]):
+            os.chown(each, found.uid, found.uid)
         runtime = Path(f"/run/user/{found.uid}")
         runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.chown(runtime, found.uid, found.uid)

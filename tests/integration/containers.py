@@ -113,9 +113,10 @@ class Container:
         first_uid: int = 0,
         public: bool = False,
         account: Account | None = None,
+        image: bool = False,
         **gateway: Any,
     ) -> None:
-        self.folder = folder
+        self.folder, self._stack = folder, stack
         self.engine = engine
         self.name = "ib-test-%s" % secrets.token_hex(4)
         self.modes = modes
@@ -124,6 +125,7 @@ class Container:
         self._gateway, self._uid = gateway, uid
         self._root_is, self._public = account.uid if account else first_uid, public
         self._account = account
+        self._imported = image or engine != "podman"
         if public:
             self._gateway["python"] = "/usr/bin/python3"
         #: What its entry script does before it starts anything.
@@ -195,9 +197,11 @@ class Container:
         return {each: each for each in sorted(own)}
 
     def _image(self) -> str:
-        """An image of its root folder, for an engine that takes no folder."""
+        """An image of its root folder; docker takes no folder."""
         archive = shutil.make_archive(str(self.folder / "image"), "tar", self.folder / "root")
         self.ask("import", archive, self.name)
+        self._stack.callback(self.ask, "rmi", "--force", self.name, check=False)
+        self._stack.callback(self.ask, "rm", "--force", self.name, check=False)
         return self.name
 
     def run(self, *options: str) -> Container:
@@ -226,7 +230,7 @@ class Container:
         found += ["--volume", f"{self.folder}:{self.folder}:rw"]
         for source, path in self._programs().items():
             found += ["--volume", f"{source}:{path}:ro"]
-        root = ["--rootfs", str(self.folder / "root")] if self.engine == "podman" else [self._image()]
+        root = [self._image()] if self._imported else ["--rootfs", str(self.folder / "root")]
         return [*found, *root, "bash", str(script)]
 
     def until_up(self) -> None:

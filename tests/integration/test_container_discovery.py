@@ -8,6 +8,7 @@ from typing import Any
 from integration.containers import Container, Make
 from integration.desk import until
 from integration.modules import run_module
+from integration.test_container_kinds import labels
 
 
 def pids(container: Container) -> list[int]:
@@ -39,6 +40,24 @@ def test_each_container_s_gateway_is_proposed_by_the_port_that_leads_to_it_and_i
         both.java("live"): (both.ports["live"], "healthy"),
         both.java("paper"): (both.ports["paper"], "healthy"),
     }
+
+
+def test_a_proposed_entry_names_the_container_so_that_the_next_one_in_its_place_is_meant_as_well(
+    container: Make,
+) -> None:
+    """A compose service by its labels, unless it has several containers; any other by its name, never by its id."""
+    plain, project = container(), container().name
+    plain.run()
+    live, twins = container().run(*labels(project, "live")), [container() for _each in range(2)]
+    for each in twins:
+        each.run(*labels(project, "twin"))
+    found = run_module("ib_desk_info")
+    proposed = {pid: each["entry"].get("container") for each in found["proposals"] for pid in each["pids"]}
+    assert proposed[plain.java()] == {"engine": "podman", "name": plain.name}
+    assert proposed[live.java()] == {"engine": "podman", "compose_project": project, "compose_service": "live"}
+    assert [proposed[each.java()] for each in twins] == [{"engine": "podman", "name": each.name} for each in twins]
+    judged = {process["pid"]: each for each in found["health"]["gateways"] for process in each["processes"]}
+    assert judged[live.java()]["status"] == "healthy"
 
 
 def test_of_gateways_that_are_met_at_their_containers_own_addresses_alone_none_is_called_broken(

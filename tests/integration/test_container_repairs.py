@@ -37,12 +37,14 @@ def planned(run: Run) -> dict[str, list[str]]:
 
 def starts(*containers: Container) -> list[int]:
     """How often the engine has started each of them."""
-    return [len(_events(each.name)) for each in containers]
+    return [len(_starts(each)) for each in containers]
 
 
-def _events(name: str) -> list[str]:
-    asked = ("events", "--since", "1h", "--stream=false", "--filter", "event=start", "--filter", f"container={name}")
-    return podman(*asked).splitlines()
+def _starts(container: Container) -> list[str]:
+    """The engine's own lines; each engine has its own way to say that no more are waited for."""
+    ended = ["--stream=false"] if container.engine == "podman" else ["--until", "0s"]
+    asked = ("events", "--since", "1h", *ended, "--filter", "event=start", "--filter", f"container={container.name}")
+    return container.ask(*asked).splitlines()
 
 
 def wedge(container: Container) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
+import shutil
+import subprocess
+from pathlib import Path
 
-from integration.containers import Make, podman
-from integration.desk import Desk
+import pytest
+from ansible.module_utils.ib_gateway.lifecycle.accounts import PATH
+
+from integration.containers import Container, Make, podman
+from integration.desk import Desk, until
 from integration.test_container_repairs import host, wedge
+
+#: As many as an engine needs some milliseconds for, to remove them.
+_FILES = 1000
 
 
 @pytest.mark.parametrize(
@@ -43,3 +51,40 @@ def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
         said = " ".join([*gateway["plan"]["withheld"], *(each["summary"] for each in gateway["findings"])])
         assert run.rc == 2 and run.recap()["changed"] == 0, run.output
         assert told in said and not [each for each in gateway["plan"]["steps"] if each["action"] != "wait"], gateway
+
+
+def test_a_container_whose_removal_was_broken_off_is_not_started_and_how_to_go_on_is_told(
+    container: Make, desk: Desk
+) -> None:
+    """Podman lists it as removing, and does not describe it any more."""
+    inside, well = container(image=True).run(), container().run()
+    removal_broken_off(inside)
+    entries = inside.entry(start_timeout=1), well.entry(name="well")
+    for options in (["--check"], [], []):
+        run = desk.play("remediate.yml", *options, inventory=host(*entries))
+        gateway, other = run.host()["before"]["gateways"]
+        assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+        assert [each["code"] for each in gateway["findings"]] == ["gateway_not_running"], gateway
+        assert [each for each in gateway["plan"]["steps"] if each["action"] != "wait"] == []
+        assert f"`podman rm --force {inside.name}`" in " ".join(gateway["plan"]["withheld"])
+        assert other["status"] == "healthy"
+    assert listed(inside) == "removing"
+
+
+def removal_broken_off(inside: Container) -> None:
+    """Kills an engine while it removes a container's files."""
+    podman("stop", "--time", "0", inside.name)
+    files = Path(inside.shown()["GraphDriver"]["Data"]["UpperDir"], "files")
+    files.mkdir()
+    for number in range(_FILES):
+        (files / str(number)).touch()
+    removal = subprocess.Popen([str(shutil.which("podman", path=PATH)), "rm", inside.name], stdout=subprocess.DEVNULL)
+    until(lambda: len(list(files.iterdir())) < _FILES)
+    removal.kill()
+    removal.wait()
+    assert listed(inside) == "removing"
+
+
+def listed(inside: Container) -> str:
+    """The state that podman lists a container in."""
+    return podman("ps", "--all", "--filter", f"name=^{inside.name}$", "--format", "{{.State}}").strip().lower()

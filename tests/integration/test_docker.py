@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -16,15 +17,25 @@ import pytest
 from ansible.module_utils.ib_gateway.lifecycle.accounts import PATH
 
 from integration.containers import Container, ask
-from integration.desk import until
+from integration.desk import Desk, until
 from integration.modules import run_module_as
+from integration.test_container_repairs import host
 
 _CLONE_NEWNET = 0x40000000
 
-pytestmark = pytest.mark.skipif(
+NEEDED = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("dockerd", path=PATH) is None,
     reason="needs root, and dockerd, which nothing here installs: a daemon of its own changes a machine's network",
 )
+pytestmark = NEEDED
+
+
+def _enter(network: str) -> None:
+    namespace = os.open(network, os.O_RDONLY)
+    try:
+        assert ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET) == 0
+    finally:
+        os.close(namespace)
 
 
 class Docker:
@@ -52,14 +63,29 @@ class Docker:
         self._daemon.terminate()
         self._daemon.wait(30)
 
+    def make(self, **made: Any) -> Container:
+        """A container of this daemon that does not run yet."""
+        folder = Path(tempfile.mkdtemp(prefix="container", dir=self.folder)) / "container"
+        return Container(folder, self._stack, network="bridge", engine="docker", **made)
+
     def container(self, *options: str) -> Container:
         """A container of this daemon that runs."""
-        return Container(self.folder / "container", self._stack, network="bridge", engine="docker").run(*options)
+        return self.make().run(*options)
 
     def enter(self) -> None:
-        """Makes the daemon's network the one of this process."""
-        namespace = os.open(f"/proc/{self._daemon.pid}/ns/net", os.O_RDONLY)
-        assert ctypes.CDLL(None, use_errno=True).setns(namespace, _CLONE_NEWNET) == 0
+        """Makes the daemon's network the one of this thread, and of what it starts."""
+        _enter(f"/proc/{self._daemon.pid}/ns/net")
+
+    @contextlib.contextmanager
+    def as_this_host(self) -> Iterator[None]:
+        """Has what is started from here run on the host that the daemon has."""
+        before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        self.enter()
+        try:
+            yield
+        finally:
+            _enter(f"/proc/self/fd/{before}")
+            os.close(before)
 
     def module(self, name: str, *entries: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Runs a module on the host that the daemon has."""
@@ -114,3 +140,36 @@ def test_a_stopped_container_of_docker_is_started(docker: Docker, compose: bool)
     steps = found["plan"]["steps"]
     after = docker.module("ib_gateway_start", entry, steps=steps, then_look={"probe_timeout": 2})
     assert first(after["health"])["status"] == "healthy", after
+
+
+def test_a_container_that_docker_could_not_remove_is_not_started_and_how_to_go_on_is_told(
+    docker: Docker, desk: Desk
+) -> None:
+    """Docker calls it dead."""
+    inside = docker.container()
+    ask("docker", "stop", inside.name)
+    layers = docker.folder / "data" / "image" / "vfs" / "layerdb" / "mounts" / inside.shown()["Id"] / "mount-id"
+    kept = docker.folder / "data" / "vfs" / "dir" / layers.read_text() / "kept"
+    kept.touch()
+    with unremovable(kept), docker.as_this_host():
+        ask("docker", "rm", inside.name, check=False)
+        assert inside.shown()["State"]["Status"] == "dead"
+        for options in (["--check"], [], []):
+            run = desk.play("remediate.yml", *options, inventory=host(inside.entry(start_timeout=1)))
+            (gateway,) = run.host()["before"]["gateways"]
+            assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+            assert [each["code"] for each in gateway["findings"]] == ["gateway_not_running"]
+            assert [each for each in gateway["plan"]["steps"] if each["action"] != "wait"] == []
+            assert f"`docker rm --force {inside.name}`" in " ".join(gateway["plan"]["withheld"])
+        assert inside.shown()["State"]["Status"] == "dead"
+
+
+@contextlib.contextmanager
+def unremovable(path: Path) -> Iterator[None]:
+    """A file that nobody can remove, root neither."""
+    if subprocess.run(["chattr", "+i", str(path)], check=False, capture_output=True).returncode:
+        pytest.skip("this file system has no files that root cannot remove")
+    try:
+        yield
+    finally:
+        subprocess.run(["chattr", "-i", str(path)], check=True)

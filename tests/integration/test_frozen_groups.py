@@ -85,4 +85,5 @@ def test_whoever_is_frozen_since_the_plan_was_made_is_asked_nothing(desk: Desk, 
     with pytest.raises(Refused, match="control group that is frozen"):
         held_process.prove_going(target)
     thaw()
-    until(lambda: held_process.prove_going(target) is None)
+    until(lambda: not freezer.frozen_group(Path(f"/proc/{gateway.pid}/cgroup").read_text()))
+    held_process.prove_going(target)

@@ -199,7 +199,10 @@ def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more(
     names = loaded("ib_gateway_health", gateways=[entry], probe="never")
     assert own(names) - {*LOOKS["ib_gateway_health"].split(), *READERS.split()} == {
         "decide.eviction",
+        "decide.gateway_steps",
         "decide.planning",
+        "decide.refusals",
+        "decide.state_plans",
         "decide.targets",
         *PLANS.split(),
         *STEPS.split(),

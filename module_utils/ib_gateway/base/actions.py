@@ -1,7 +1,7 @@
 """The registry of actions: all that is known of each thing a repair may do, in one declaration each.
 
 Plans, modules, the role and the report take order, words and needs from here. A new action is a declaration in ACTIONS,
-a rule in decide/planning.py that plans it, and the module that does it.
+a rule in decide/gateway_steps.py that plans it, and the module that does it.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ MAIN_CLASSES = {
     "ibcontroller.IBController": (TWS, "ibcontroller"),
 }
 #: Relays of container engines: they hold a port of the host, also while nothing is behind it.
-CONTAINER_PROXIES = ("docker-proxy", "conmon", "rootlessport", "slirp4netns", "pasta")
+CONTAINER_PROXIES = ("docker-proxy", "conmon", "rootlessport", "rootlesskit", "slirp4netns", "pasta")
 #: Hand on between a connection and whatever they were given, or only listen for one that comes.
 PIPES = ("nc", "ncat", "netcat", "nc.openbsd", "nc.traditional")
 _RELAYS = (

@@ -10,6 +10,9 @@ from .unit import UnitState
 
 #: The engine's own restart policies under which it brings a container back that has ended.
 _BRINGS_BACK = ("always", "unless-stopped", "on-failure")
+#: The engines' words for a container that has no process, and that nothing is about to start. One that is being removed
+#: comes back by nobody but who makes another.
+_AT_REST = ("created", "configured", "initialized", "exited", "stopped", "removing", "dead", "")
 #: Links of the way to a gateway, from the outside in, as findings name them.
 PUBLISHED_PORT, RELAY, GATEWAY_INSIDE = "published_port", "relay", "gateway"
 
@@ -27,7 +30,8 @@ class ContainerState(NamedTuple):
 
     account: whose engine it is, None for root's. status: the engine's own word: running, exited, restarting, paused,
     created, ... pid: its first process as the host numbers it, 0 without one. unit: the systemd unit that its label
-    names. error: why the engine did not describe it; exists: False only where the engine says so.
+    names. compose: the project and the service that its labels name, None where a single command has made it of one.
+    error: why the engine did not describe it; exists: False only where the engine says so.
     """
 
     engine: str
@@ -43,6 +47,7 @@ class ContainerState(NamedTuple):
     published: Tuple[Published, ...] = ()
     stop_timeout: float = 10.0
     unit: Optional[str] = None
+    compose: Optional[Tuple[str, str]] = None
     exists: bool = True
     error: str = ""
 
@@ -70,7 +75,7 @@ class ContainerState(NamedTuple):
             active, sub = "activating", "auto-restart"
         elif self.running:
             active, sub = "active", "running" if carries else "exited"
-        elif self.status in ("created", "configured", "initialized", "exited", "stopped", "dead", "") and self.exists:
+        elif self.status in _AT_REST and self.exists:
             active, sub = "failed" if self.exit_code else "inactive", "dead"
         else:
             active, sub = "activating" if self.exists else "inactive", self.status or "dead"

@@ -124,7 +124,9 @@ def _blocker(state: ContainerState) -> Optional[str]:
     if state.status == "paused":
         return "the %s is paused: `%s unpause %s` lets it go on" % (state.label, state.engine, state.name)
     if state.status in ("removing", "dead"):
-        return "the %s is %s: create it anew" % (state.label, state.status)
+        removal = "`%s rm --force %s` ends it" % (state.engine, state.name)
+        rest = "its removal is under way or was broken off; %s, then create it anew" % removal
+        return "the %s is %s: %s" % (state.label, state.status, rest)
     return None
 
 

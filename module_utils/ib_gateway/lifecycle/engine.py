@@ -29,6 +29,8 @@ _SETTLING, _MOMENT = 5, 0.3
 _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 #: Labels that docker compose and podman-compose give to a service's containers.
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
+#: What a row of `ps` has where `inspect` says nothing.
+_LISTED = "{{.ID}} {{.Names}} {{.State}}"
 #: `compose run` makes a container of a service beside its own.
 _ONE_OFF = "com.docker.compose.oneoff"
 
@@ -90,14 +92,37 @@ def _described(container: Container, account: Optional[Account], whose: Optional
 
 def _told(container: Container, account: Optional[Account], whose: Optional[str]) -> ContainerState:
     engine, name = container.engine, container.called
-    if container.name:
-        return parse(engine, name, whose, _ask(engine, account, "container", "inspect", container.name))
+    called = [container.name] if container.name else _of_service(container, account)
+    try:
+        shown = _ask(engine, account, "container", "inspect", *called)
+    except NoSuchContainer:
+        raise
+    except EngineError:
+        listing = _ask(engine, account, "ps", "--all", "--no-trunc", "--format", _LISTED)
+        state = half_removed(engine, called[0], whose, listing) if len(called) == 1 else None
+        if state is None:
+            raise
+        return state
+    return parse(engine, name, whose, shown if container.name else only_one(engine, name, shown))
+
+
+def _of_service(container: Container, account: Optional[Account]) -> List[str]:
+    """The ids of the containers that a compose service has. Raises NoSuchContainer where it has none."""
     labels = (_PROJECT, container.compose_project), (_SERVICE, container.compose_service)
     asked = [word for label, text in labels for word in ("--filter", "label=%s=%s" % (label, text))]
-    ids = _ask(engine, account, "ps", "--all", "--no-trunc", "--format", "{{.ID}}", *asked).split()
+    ids = _ask(container.engine, account, "ps", "--all", "--no-trunc", "--format", "{{.ID}}", *asked).split()
     if not ids:
-        raise NoSuchContainer("%s has no container %s" % (engine, name))
-    return parse(engine, name, whose, only_one(engine, name, _ask(engine, account, "container", "inspect", *ids)))
+        raise NoSuchContainer("%s has no container %s" % (container.engine, container.called))
+    return ids
+
+
+def half_removed(engine: str, name: str, account: Optional[str], listing: str) -> Optional[ContainerState]:
+    """A container that podman lists and cannot describe any more, because its removal was broken off. Pure."""
+    rows = [row for row in (line.split() for line in listing.splitlines()) if len(row) == 3]
+    found = [each for each in rows if each[1] == name or each[0].startswith(name)]
+    if len(found) != 1 or found[0][2].lower() != "removing":
+        return None
+    return ContainerState(engine, found[0][1], account, id=found[0][0], status="removing")
 
 
 def only_one(engine: str, name: str, text: str) -> str:
@@ -106,7 +131,7 @@ def only_one(engine: str, name: str, text: str) -> str:
     Raises EngineError where there are several, since nothing tells which carries the gateway.
     """
     try:
-        found = [each for each in json.loads(text) if str(_labels(each).get(_ONE_OFF)).lower() != "true"]
+        found = [each for each in json.loads(text) if not _once(_labels(each))]
         names = [str(each["Name"]).lstrip("/") for each in found]
     except _UNREADABLE as error:
         raise _unreadable(engine, error) from None
@@ -119,6 +144,16 @@ def only_one(engine: str, name: str, text: str) -> str:
 
 def _labels(shown: Mapping[str, Any]) -> Mapping[str, Any]:
     return (shown.get("Config") or {}).get("Labels") or {}
+
+
+def _once(labels: Mapping[str, Any]) -> bool:
+    """Whether a container was made for a single command."""
+    return str(labels.get(_ONE_OFF)).lower() == "true"
+
+
+def _compose(labels: Mapping[str, Any]) -> Optional[Tuple[str, str]]:
+    project, service = labels.get(_PROJECT), labels.get(_SERVICE)
+    return (str(project), str(service)) if project and service and not _once(labels) else None
 
 
 def _unreadable(engine: str, error: Exception) -> EngineError:
@@ -159,6 +194,7 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             published=tuple(sorted(_published(shown, host))),
             stop_timeout=float((shown.get("Config") or {}).get("StopTimeout") or 10),
             unit=_labels(shown).get("PODMAN_SYSTEMD_UNIT") or None,
+            compose=_compose(_labels(shown)),
         )
     except _UNREADABLE as error:
         raise _unreadable(engine, error) from None

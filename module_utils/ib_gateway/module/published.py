@@ -1,4 +1,4 @@
-"""Finds by which port of the host a gateway in a container is met, where no inventory says it.
+"""Finds by which port of the host a gateway in a container is met and what that is called, where no inventory says it.
 
 Loaded only on hosts where a gateway runs in a container.
 """
@@ -9,6 +9,7 @@ from typing import Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from ..base.container import ContainerState, Published
 from ..base.host import Process, Snapshot
+from ..base.inventory import FORMS
 from ..base.proposal import Met
 from ..base.spec import API_PORTS, DEFAULT_PORTS, LIVE, PAPER, Container, GatewaySpec
 from ..lifecycle import engine
@@ -27,6 +28,33 @@ def states(gateways: Sequence[Process], containers: Mapping[int, Container]) -> 
     }
     found = engine.states_of(list(specs.values()))
     return {pid: found[spec.name] for pid, spec in specs.items() if not found[spec.name].error}
+
+
+def named(
+    gateways: Sequence[Process], containers: Mapping[int, Container], told: Mapping[int, ContainerState]
+) -> Dict[int, Container]:
+    """The containers as an inventory names them, so that the next one that is made in their place is meant as well.
+
+    By the compose service where the container is the only one of it, else by its name; by its id, which the next one
+    does not have, only where its engine tells nothing more.
+    """
+    found = dict(containers)
+    for each in gateways:
+        state = told.get(each.pid)
+        if state is not None:
+            names = [containers[each.pid]._replace(name=state.name)]
+            if state.compose:
+                project, service = state.compose
+                names.insert(0, Container(state.engine, None, project, service))
+            found[each.pid] = next((name for name in names if _means(name, each, state)), containers[each.pid])
+    return found
+
+
+def _means(container: Container, process: Process, state: ContainerState) -> bool:
+    """Whether an entry may name a container so, and its engine takes that for this one and no other."""
+    if any(text and FORMS["container name"](text) for text in container):
+        return False
+    return engine.state_of(_spec(process, container, LIVE, API_PORTS[0])).id == state.id
 
 
 def host_ports(told: Mapping[int, ContainerState]) -> FrozenSet[int]:

@@ -7,7 +7,7 @@ from typing import Any, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, 
 
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Differing, Entry
-from ..base.proposal import Evidence, Left, Met, Proposal, UnitFile
+from ..base.proposal import Evidence, Left, Proposal, UnitFile
 from ..base.spec import API_PORTS, HELPER_PORTS, SYSTEM_SCOPE, GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.discovery import propose, with_mode
@@ -73,22 +73,25 @@ def _find(declared: Sequence[GatewaySpec], start_timeout: int, ports: Collection
     entries, undeclared = entries_of(declared, look_for(declared)) if declared else ((), _gateways(snapshot))
     keepers, units = _keepers(snapshot), _units()
     evidence = _evidence(snapshot, undeclared, start_timeout)._replace(keepers=keepers, units=units)
-    evidence = evidence._replace(met=_met(undeclared, evidence))
+    evidence = _asked_of_engines(undeclared, evidence)
     proposals, left = propose(declared, undeclared, evidence)
     return Survey(snapshot, proposals, left, keepers, units, entries)
 
 
-def _met(gateways: Sequence[Process], evidence: Evidence) -> Mapping[int, Met]:
-    """By which port those that run in containers are met; nothing is known where their engine cannot be asked."""
+def _asked_of_engines(gateways: Sequence[Process], evidence: Evidence) -> Evidence:
+    """With the ports by which gateways in containers are met, and with names for these, where an engine tells them."""
     if not evidence.containers:
-        return {}
+        return evidence
     from . import published
 
     told = published.states(gateways, evidence.containers)
     if not told:
-        return {}
+        return evidence
     snapshot = look([*API_PORTS, *published.host_ports(told)])
-    return published.met(snapshot, gateways, evidence.containers, told)
+    return evidence._replace(
+        met=published.met(snapshot, gateways, evidence.containers, told),
+        containers=published.named(gateways, evidence.containers, told),
+    )
 
 
 def _gateways(snapshot: Snapshot) -> Tuple[Process, ...]:

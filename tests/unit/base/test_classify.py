@@ -164,6 +164,7 @@ def test_any_command_line_can_be_asked(argv: List[str]) -> None:
     [
         (("socat", "TCP-LISTEN:4003,fork", "TCP:127.0.0.1:4001"), "socat"),
         (("/usr/bin/docker-proxy", "-proto", "tcp", "-host-port", "4001"), "docker-proxy"),
+        (("rootlesskit", "--net=slirp4netns", "/usr/bin/dockerd-rootless.sh"), "rootlesskit"),
         (("/usr/sbin/haproxy", "-f", "/etc/haproxy.cfg"), "haproxy"),
         (("ssh", "-L", "4001:127.0.0.1:4001", "desk"), "ssh"),
         (("/usr/sbin/sshd", "-D"), "sshd"),

@@ -86,6 +86,15 @@ def test_the_container_of_a_compose_service_is_the_one_that_no_single_command_ha
     assert state.name == "desk-live-1" and state.label == "docker container desk-live-1"
 
 
+def test_a_container_s_labels_tell_whose_compose_service_it_is_unless_a_single_command_has_made_it() -> None:
+    labels = {"com.docker.compose.project": "desk", "com.docker.compose.service": "live"}
+    once = {"com.docker.compose.oneoff": "True"}
+    assert read(service("a", **labels), "docker").compose == ("desk", "live")
+    assert read(service("a", **labels, **once), "docker").compose is None
+    assert read(service("a", **{"com.docker.compose.project": "desk"}), "docker").compose is None
+    assert read(PODMAN).compose is None
+
+
 def test_of_several_containers_of_a_compose_service_none_is_taken() -> None:
     text = json.dumps([service("desk-live-2"), service("desk-live-1")])
     with pytest.raises(engine.EngineError, match="several containers of X: desk-live-1, desk-live-2"):
@@ -101,6 +110,17 @@ def test_what_an_engine_says_of_a_compose_service_and_cannot_be_read_is_told(tex
         engine.only_one("docker", "of X", text)
 
 
+def test_a_container_that_is_listed_as_removing_and_not_described_is_one_whose_removal_was_broken_off() -> None:
+    listing = "29aa ib removing\n94bb ib-old Removing\n77cc other Up\n"
+    for name in ("ib", "29", "29aa"):
+        state = engine.half_removed("podman", name, "trader", listing)
+        assert state is not None and (state.name, state.id, state.account) == ("ib", "29aa", "trader")
+        assert (state.status, state.exists, state.running, state.error) == ("removing", True, False, "")
+    for name in ("other", "none", ""):
+        assert engine.half_removed("podman", name, None, listing) is None
+    assert engine.half_removed("podman", "ib", None, "") is None
+
+
 @pytest.mark.parametrize(
     ("status", "carries", "active", "empty", "back"),
     [
@@ -110,7 +130,8 @@ def test_what_an_engine_says_of_a_compose_service_and_cannot_be_read_is_told(tex
         ("stopped", False, "inactive", False, False),
         ("exited", False, "inactive", False, False),
         ("created", False, "inactive", False, False),
-        ("removing", False, "activating", False, False),
+        ("removing", False, "inactive", False, False),
+        ("dead", False, "inactive", False, False),
     ],
 )
 def test_a_container_s_state_in_the_words_in_which_rules_think(

@@ -159,5 +159,4 @@ def test_a_script_that_takes_its_commands_from_a_file_keeps_what_these_start(
     process = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     started.append(process)
     assert process.stdout is not None and process.stdout.readline()
-    (found,) = [each for each in keepers([]) if each.pid == process.pid] or [None]
-    assert (found is not None and found.again and found.supervises) is keeps
+    assert [each.again and each.supervises for each in keepers([]) if each.pid == process.pid] == [True] * keeps

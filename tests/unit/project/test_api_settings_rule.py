@@ -134,7 +134,8 @@ def test_every_text_was_read() -> None:
     assert sum(map(len, TEXTS.values())) > 500
     for file in (
         "module_utils/ib_gateway/decide/diagnosis.py",
-        "module_utils/ib_gateway/decide/planning.py",
+        "module_utils/ib_gateway/decide/gateway_steps.py",
+        "module_utils/ib_gateway/decide/refusals.py",
         "library/ib_gateway_health.py",
         "filter_plugins/ib_gateway.py",
         "doc_fragments/ib_gateway.py",

@@ -102,6 +102,7 @@ def test_what_a_playbook_or_a_role_names_is_named_in_full_where_it_is_the_collec
         ("  - module: ib_look\n", "  - module: desk.tools.ib_look\n"),
         ("see M(ib_look) and M(copy)", "see M(desk.tools.ib_look) and M(copy)"),
         ("RV(ib_look#module:found)", "RV(desk.tools.ib_look#module:found)"),
+        ("as P(ib_sum#filter) tells it", "as P(desk.tools.ib_sum#filter) tells it"),
         ("ansible all -m ib_look", "ansible all -m desk.tools.ib_look"),
         ("from x.ib_shared.attributes import y", "from x.ib_shared.attributes import y"),
     ],
@@ -181,6 +182,28 @@ def test_what_is_not_kept_of_the_sanity_rules_is_of_files_that_are_there() -> No
             assert reason.startswith("# ") and len(reason) > 8, rule
     for pattern, rule, _reason in sanity.RULES:
         assert any(Path(path).match(pattern) for path in MADE), (pattern, rule)
+
+
+#: Not of Python's own, of Ansible's, or of what Ansible needs.
+_LIBRARIES = {"apprise", "jsonschema", "junitparser", "libcst", "prometheus_client", "psutil", "rich"}
+
+
+def test_what_imports_a_library_at_once_is_known_to_the_sanity_rules_and_nothing_else_is() -> None:
+    found = set()
+    for path, text in PYTHON.items():
+        for node in ast.parse(text).body:
+            names_of = [each.name for each in node.names] if isinstance(node, ast.Import) else []
+            names_of += [str(node.module)] if isinstance(node, ast.ImportFrom) else []
+            if path.startswith("plugins/") and {each.partition(".")[0] for each in names_of} & _LIBRARIES:
+                found.add(path)
+    assert {path for path, _reason in sanity.IMPORTS} == found
+
+
+def test_no_plugin_asserts_and_each_names_the_plugins_it_mentions_in_full() -> None:
+    for path, text in PYTHON.items():
+        if path.startswith("plugins/"):
+            assert not [node.lineno for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Assert)], path
+            assert not re.search(r"\bP\(ib_", text), path
 
 
 # --- what a release says of itself -----------------------------------------------------------------------------------
