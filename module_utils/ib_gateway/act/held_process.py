@@ -19,7 +19,7 @@ from ..base import classify
 from ..base.command_server import ServerAddress
 from ..base.host import STOPPED_STATES
 from ..base.process_digest import argv_digest
-from ..observe import host_key, processes, stopped
+from ..observe import freezer, host_key, processes, stopped
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def prove_going(target: Target) -> None:
         then = "; the next run lets it go on" if state == "T" and target.role == "gateway" else ""
         raise Refused("pid %d is stopped by %s, and would end only when it goes on%s" % (target.pid, by, then))
     try:
-        held = stopped.in_freezer(processes.read_text(target.pid, "cgroup"))
+        held = freezer.held_frozen(processes.read_text(target.pid, "cgroup"))
     except (OSError, ValueError):
         return
     if held:

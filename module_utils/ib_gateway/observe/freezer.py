@@ -9,10 +9,21 @@ from __future__ import annotations
 import os
 import re
 
+from ..base.host import FROZEN_GROUP
+
 _CGROUPS = "/sys/fs/cgroup"
 #: Where version 2 is mounted: by itself, or beside the controllers of version 1.
 _SECOND_VERSION = ("", "/unified")
 _FROZEN = re.compile(r"^frozen 1$", re.MULTILINE)
+
+
+def held_frozen(cgroup: str) -> str:
+    """That its control group is frozen, by the text of its /proc/PID/cgroup, in words that follow its pid.
+
+    Empty where it is not. Raises as frozen_group() does.
+    """
+    group = frozen_group(cgroup)
+    return "%s (%s)" % (FROZEN_GROUP, group) if group else ""
 
 
 def frozen_group(cgroup: str) -> str:

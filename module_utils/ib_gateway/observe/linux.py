@@ -178,12 +178,14 @@ def _describe(
 
 def _kept_stopped(pid: int, state: str) -> str:
     """What keeps a gateway from running; of one that no signal has stopped only the freezer of its control group."""
-    from . import stopped  # a host without a gateway does not need it
-
     if state == "T":
-        return stopped.kept_stopped(pid)
+        from .stopped import kept_stopped  # no healthy host needs it
+
+        return kept_stopped(pid)
+    from .freezer import held_frozen  # a host without a gateway does not need it
+
     try:
-        return stopped.in_freezer(processes.read_text(pid, "cgroup"))
+        return held_frozen(processes.read_text(pid, "cgroup"))
     except (OSError, ValueError):
         return ""
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP
+from ..base.host import ENDS_WHEN_IT_GOES_ON
 from . import processes
-from .freezer import frozen_group
+from .freezer import held_frozen
 
 #: Signals that end a JVM. One that waits is delivered as soon as the process goes on.
 _ENDING = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
@@ -22,7 +22,7 @@ def kept_stopped(pid: int) -> str:
         return (
             _traced(processes.read_text(pid, "status"))
             or _under_job_control(processes.read_text(pid, "stat"))
-            or in_freezer(processes.read_text(pid, "cgroup"))
+            or held_frozen(processes.read_text(pid, "cgroup"))
         )
     except (OSError, ValueError):
         return "cannot be read in full, so that nobody knows what else keeps it stopped"
@@ -51,15 +51,6 @@ def _under_job_control(stat: str) -> str:
     if int(terminal) and group != foreground:
         return "is a stopped job of the terminal that it was started from: `fg` there lets it go on"
     return ""
-
-
-def in_freezer(cgroup: str) -> str:
-    """That its control group is frozen, by the text of its /proc/PID/cgroup, in words that follow its pid.
-
-    Empty where it is not. Raises OSError and ValueError as frozen_group() does.
-    """
-    group = frozen_group(cgroup)
-    return "%s (%s)" % (FROZEN_GROUP, group) if group else ""
 
 
 def state_of(pid: int) -> Optional[str]:
