@@ -75,9 +75,8 @@ def places(found: Snapshot, ports: Collection[int], first: Iterable[int]) -> Tup
             if behind is not None:
                 begun.setdefault(*behind)
                 held.setdefault(behind[0], {}).setdefault(port, set()).add(proxy.pid)
-                published.setdefault(behind[0], set()).update(
-                    _said(proxy.relay, proxy.argv if inner is None else inner, port)
-                )
+                told = _said(proxy.relay, inner or proxy.argv, port)
+                published.setdefault(behind[0], set()).update(told)
     read = [_place(found, known, netns, pid) for netns, pid in begun.items()]
     return tuple(
         each._replace(
@@ -123,7 +122,7 @@ def _behind(proxy: Process, inner: Optional[Sequence[str]], known: _Namespaces) 
     elif inner is not None:
         # Every account's docker has the same network inside: its containers are those of its own user namespace.
         own = {processes.user_namespace(str(child)) for child in processes.children(proxy.pid) or ()}
-        return _at(_option(inner, "-container-ip"), known, own - {processes.user_namespace("self")})
+        return _at(_option(inner, "-container-ip"), known, own - {None, processes.user_namespace("self")})
     elif proxy.relay == "pasta":
         for word in proxy.argv[1:]:
             netns = _named(word)
@@ -132,8 +131,10 @@ def _behind(proxy: Process, inner: Optional[Sequence[str]], known: _Namespaces) 
     return None
 
 
-def _at(address: Optional[str], known: _Namespaces, users: Optional[Collection[str]]) -> Optional[Tuple[str, int]]:
-    """The network namespace that has an address. users: the user namespaces that its processes may be in; None for any."""
+def _at(
+    address: Optional[str], known: _Namespaces, users: Optional[Collection[Optional[str]]]
+) -> Optional[Tuple[str, int]]:
+    """The network namespace that has an address. users: the user namespaces of its processes; None for any."""
     for netns, pids in known.others().items() if address else ():
         if users is not None and processes.user_namespace(str(pids[0])) not in users:
             continue
