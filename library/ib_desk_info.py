@@ -140,7 +140,7 @@ starters:
       sample: [4711]
     unit: {description: The systemd unit it belongs to., type: str, returned: always, sample: ibgateway.service}
 units:
-  description: Systemd units whose file starts a gateway.
+  description: Systemd units whose file starts a gateway, or may.
   returned: success
   type: list
   elements: dict
@@ -153,6 +153,11 @@ units:
     config_dir: {description: 'The settings folder, or V(null).', type: str, returned: always, sample: /srv/jts}
     wanted: {description: Whether systemd starts it at boot., type: bool, returned: always, sample: true}
     state: {description: What systemd says of it. Empty where not asked., type: str, returned: always, sample: active}
+    doubt:
+      description: Why it is not known whether it starts a gateway. Empty where it does.
+      type: str
+      returned: always
+      sample: ''
 scripts:
   description: Running scripts that use the API and hold no connection to one of the gateways.
   returned: success

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Dict, List, NoReturn
@@ -32,6 +33,11 @@ def say(text: str = "") -> None:
     print(text, flush=True)
 
 
+def title(text: str) -> None:
+    """What comes next; a terminal would break the line within a word."""
+    say(textwrap.fill(text, shutil.get_terminal_size().columns, subsequent_indent=INDENT))
+
+
 def give_up(text: str) -> NoReturn:
     """Ends the demo as a failure."""
     say(text)
@@ -49,7 +55,7 @@ def main() -> None:
     with ExitStack() as stack:
         port = free_port()
         broken = stage_incident(stack, port)
-        say("== 1. The incident: three gateways, none serves, a forgotten script holds the only API connection")
+        title("== 1. The incident: three gateways, none serves, a forgotten script holds the only API connection")
         attempt(port, expected=False)
         write_variables(port, broken.command(faults=()))
         say("\n== 2. ansible-playbook remediate.yml -i inventory/demo")

@@ -98,9 +98,11 @@ def test_whether_a_function_that_only_others_call_is_handled_is_for_them_to_say(
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ("try:\n    ib.connect()\nexcept Exception:\n    pass\nib.reqPositions()", ["warning"]),
-        ("try:\n    ib.connect()\nexcept:\n    ...\nib.reqPositions()", ["warning"]),
-        ("try:\n    ib.connect()\nexcept (OSError, asyncio.TimeoutError):\n    pass", ["warning"]),
+        ("try:\n    ib.connect()\nexcept Exception:\n    pass\nib.reqPositions()", ["note"]),
+        ("try:\n    ib.connect()\nexcept:\n    ...\nib.reqPositions()", ["note"]),
+        ("import contextlib\nwith contextlib.suppress(OSError):\n    ib.connect()", ["note"]),
+        ("import contextlib\nwith contextlib.suppress(KeyError):\n    ib.connect()", []),
+        ("try:\n    ib.connect()\nexcept (OSError, asyncio.TimeoutError):\n    pass", ["note"]),
         ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)", []),
         ("try:\n    ib.connect()\nexcept OSError:\n    raise SystemExit(1)", []),
         ("try:\n    ib.connect()\nexcept ValueError:\n    pass", []),

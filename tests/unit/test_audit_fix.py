@@ -95,6 +95,18 @@ GO = "def go():\n    IB().connect('h', 4001, 15)\n"
         ("ib = IB()\nib.connect('h', 4001, 15)\nprint(ib.fills())", "must stay the same"),
         ("ib = IB()\nib.connect('h', 4001, 15)\ngetattr(ib, 'placeOrder')(1, 2)", "must stay the same"),
         ("import desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.trade(ib)", "handed to trade()"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\nib.orderStatusEvent += print", "hears of its orders"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\nib.execDetailsEvent.connect(print)", "must stay the same"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\nib.client.send(3, 1)", "must stay the same"),
+        # what cannot be followed may place orders
+        ("ib = IB()\nib.connect('h', 4001, 15)\ngetattr(ib, input())()", "only known when it runs"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\nexec(open('more.py').read())", "exec() is used for"),
+        ("import desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.go(globals())", "globals() is used for"),
+        ("import desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.ib = ib", "kept where it cannot be followed"),
+        ("import desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.go([ib])", "kept where it cannot be followed"),
+        ("import desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.go(lambda: ib)", "kept where it cannot be"),
+        ("import desk\nib = IB()\nib.connect('h', 4001, 15)\ndef it():\n    return ib\ndesk.go(it)", "returned by a"),
+        ("import desk\nclass A(IB, desk.Orders):\n    pass\nA().connect('h', 4001, 15)", "a base that is not among"),
         # one lease for the life of a process
         ("while True:\n    IB().connect('h', 4001, 15)", "more than once"),
         ("[IB().connect('h', 4001, 15) for _ in range(3)]", "more than once"),
@@ -112,6 +124,35 @@ GO = "def go():\n    IB().connect('h', 4001, 15)\n"
 )
 def test_a_client_id_that_cannot_be_replaced_safely_is_left(text: str, why: str) -> None:
     assert why in reasons("from ib_insync import IB\n" + text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import abc\nclass A(IB, abc.ABC):\n    pass\nA().connect('h', 4001, 15)\n",
+        "ib = IB()\nif ib and not ib.isConnected():\n    ib.connect('h', 4001, 15)\nprint(ib)\n",
+        "class A:\n    def __init__(self, ib):\n        self.ib = ib\nib = IB()\nib.connect('h', 4001, 15)\n"
+        "A(ib).ib.positions()\n",
+        "def own():\n    return IB()\nib = own()\nib.connect('h', 4001, 15)\n",
+        "import threading\ndef work(ib):\n    ib.run()\nib = IB()\nib.connect('h', 4001, 15)\n"
+        "threading.Thread(target=work, args=(ib,)).start()\n",
+        "ib = IB()\nib.connect('h', 4001, 15)\nib.pendingTickersEvent += print\n",
+    ],
+)
+def test_a_connection_that_stays_among_the_scripts_may_have_another_id(text: str) -> None:
+    text = "from ib_insync import IB\n" + text
+    assert after(text) == "import ib_connect\n" + text.replace(" 15", " ib_connect.client_id()")
+
+
+def test_an_app_of_the_official_library_that_hears_of_its_orders_keeps_its_id() -> None:
+    text = (
+        "from ibapi.client import EClient\nfrom ibapi.wrapper import EWrapper\nclass A(EWrapper, EClient):\n"
+        "    def __init__(self):\n        EClient.__init__(self, self)\n"
+        "    def %s(self, *given):\n        print(given)\n"
+        "a = A()\na.connect('h', 4001, 15)\na.run()\n"
+    )
+    assert "hears of its orders" in reasons(text % "orderStatus")
+    assert "ib_connect.client_id()" in after(text % "position")
 
 
 def test_a_line_that_would_become_too_long_is_wrapped() -> None:

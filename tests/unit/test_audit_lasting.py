@@ -46,7 +46,7 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
         ("sync_request_in_handler", "def h():\n    ib.connect()\nib.disconnectedEvent += h", ["error"]),
         ("sync_request_in_handler", "def h(t):\n    print(ib.positions())\nib.barUpdateEvent += h", []),
         ("sync_request_in_handler", "def h(t):\n    ib.reqPositions()\nib.newOrderEvent += h", []),
-        ("connect_not_awaited", "async def f():\n    ib.connectAsync()", ["error"]),
+        ("connect_not_awaited", "async def f():\n    ib.connectAsync()", ["note"]),
         ("connect_not_awaited", "async def f():\n    task = ib.connectAsync()\n    await task", []),
         ("connect_not_awaited", "util.run(ib.connectAsync())", []),
         # other loops and threads
@@ -54,9 +54,43 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
             "connection_in_other_loop",
             "ib.connect()\nasync def f():\n    await g()\nasync def g():\n"
             "    await ib.reqPositionsAsync()\nasyncio.run(f())",
-            ["error"],
+            ["note"],
         ),
         ("connection_in_other_loop", "ib.connect()\nasync def f():\n    await asyncio.sleep(1)\nasyncio.run(f())", []),
+        ("connection_in_other_loop", "ib.connect()\nasyncio.run(ib.reqPositionsAsync())", ["note"]),
+        ("connection_in_other_loop", "asyncio.run(ib.connectAsync())", []),
+        ("connection_in_other_loop", "ib.connect()\nasyncio.run(ib.disconnectAsync())", []),
+        (
+            "connection_in_other_loop",
+            "class B:\n    def __init__(self):\n        self.ib = IB()\n        self.ib.connect()\n"
+            "    async def go(self):\n        await self.ib.reqPositionsAsync()\nasyncio.run(B().go())",
+            ["note"],
+        ),
+        (
+            "connection_in_other_loop",
+            "class B:\n    def __init__(self):\n        self.ib = IB()\n    def old(self):\n        self.ib.connect()\n"
+            "    async def go(self):\n        await self.ask()\n        await self.ib.connectAsync()\n"
+            "    async def ask(self):\n        await self.ib.reqPositionsAsync()\nasyncio.run(B().go())",
+            [],
+        ),
+        (
+            "connection_in_other_loop",
+            "def go():\n    own = IB()\n    own.connect()\n    asyncio.run(f(own))\n"
+            "async def f(client):\n    await client.reqPositionsAsync()\ngo()",
+            ["note"],
+        ),
+        (
+            "connection_in_other_loop",
+            "def go():\n    own = IB()\n    own.connect()\n    asyncio.run(f(own))\n"
+            "async def f(client):\n    print(client.positions())\ngo()",
+            [],
+        ),
+        (
+            "connection_in_other_loop",
+            "own = IB()\nasync def f(client):\n    await client.connectAsync()\n    await client.reqPositionsAsync()\n"
+            "asyncio.run(f(own))",
+            [],
+        ),
         (
             "connection_in_other_loop",
             "async def f():\n    await ib.connectAsync()\n    await ib.reqPositionsAsync()\nasyncio.run(f())",
@@ -70,7 +104,7 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
         (
             "connection_in_other_loop",
             "ib.connect()\ndef f():\n    ib.reqPositions()\nthreading.Thread(target=f).start()",
-            ["warning"],
+            ["note"],
         ),
         (
             "connection_in_other_loop",
@@ -98,7 +132,7 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
             ["warning"],
         ),
         ("client_ids_in_turn", "for n in range(3):\n    IB().connect('', 4001, n)", []),
-        ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    print(x.positions())", ["warning"]),
+        ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    print(x.positions())", ["note"]),
         ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    x.disconnect()", []),
         ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    keep.append(x)", []),
         ("connect_each_turn", "def f():\n    x = IB()\n    x.connect()\n    return x\nwhile True:\n    f()", []),
@@ -160,9 +194,21 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
         ),
         ("no_reconnect", "while True:\n    ib.connect()\n    ib.run()", []),
         (
+            "no_reconnect",
+            "async def go():\n    await ib.connectAsync()\n    while True:\n"
+            "        await asyncio.sleep(1)\nasyncio.run(go())",
+            ["warning"],
+        ),
+        (
+            "no_reconnect",
+            "async def go():\n    await ib.connectAsync()\n    while True:\n        await asyncio.sleep(1)\n"
+            "        break\nasyncio.run(go())",
+            [],
+        ),
+        (
             "lost_subscriptions",
             "async def again():\n    await ib.connectAsync()\nib.disconnectedEvent += again\nib.reqMktData(x)",
-            ["warning"],
+            ["note"],
         ),
         (
             "lost_subscriptions",

@@ -103,7 +103,7 @@ def test_a_question_before_anything_runs_holds_nothing_up(body: str, expected: L
         ("connect_each_turn", "class C(IB):\n    async def go(self):\n        while True:\n"
          "            if not self.isConnected():\n                await super().connectAsync()", []),
         ("connect_each_turn", "def shared():\n    return ib\nwhile True:\n    x = shared()\n    x.connect()", []),
-        ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()", ["warning"]),
+        ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()", ["note"]),
         # a job of a queue, and a schedule
         ("retry_without_backoff", "jobs = queue.Queue()\ndef fetch(name):\n    try:\n        ib.connect()\n"
          "    except OSError:\n        raise\nwhile True:\n    name = jobs.get()\n    try:\n        fetch(name)\n"
@@ -128,9 +128,9 @@ AGAIN = "async def again():\n    await ib.connectAsync()\nib.disconnectedEvent +
         ("def price(c):\n    t = ib.reqMktData(c)\n    ib.sleep(2)\n    return t.last\nprice(1)", []),
         ("def keep(c):\n    ib.reqMktData(c)\nkeep(1)\nkeep(2)", []),
         # kept
-        ("def keep(c):\n    ib.reqMktData(c)\nkeep(1)", ["warning"]),
-        ("def keep(c):\n    t = ib.reqMktData(c)\n    t.updateEvent += print\nkeep(1)", ["warning"]),
-        ("def keep(c):\n    t = ib.reqMktData(c)\n    return t\nkeep(1)", ["warning"]),
+        ("def keep(c):\n    ib.reqMktData(c)\nkeep(1)", ["note"]),
+        ("def keep(c):\n    t = ib.reqMktData(c)\n    t.updateEvent += print\nkeep(1)", ["note"]),
+        ("def keep(c):\n    t = ib.reqMktData(c)\n    return t\nkeep(1)", ["note"]),
     ],
 )
 def test_a_price_that_is_asked_for_when_it_is_needed_is_no_subscription(body: str, expected: List[str]) -> None:

@@ -29,6 +29,15 @@ ORDERING = frozenset((
     "trades", "orders", "reqOpenOrders", "reqAllOpenOrders", "reqAutoOpenOrders", "reqCompletedOrders", "fills",
     "executions", "reqExecutions", "exerciseOptions", "whatIfOrder",
 ))
+#: Events that tell of orders; the gateway sends them to the id that made the order.
+ORDER_EVENTS = frozenset((
+    "newOrderEvent", "orderModifyEvent", "cancelOrderEvent", "openOrderEvent", "orderStatusEvent", "execDetailsEvent",
+    "commissionReportEvent",
+))
+#: The same of the official library: methods of its wrapper.
+ORDER_CALLBACKS = frozenset((
+    "openOrder", "openOrderEnd", "orderStatus", "execDetails", "execDetailsEnd", "orderBound", "completedOrder",
+))
 #: Methods of IB that read what was received, and return at once.
 READING = frozenset((
     "positions", "portfolio", "accountValues", "accountSummary", "trades", "openTrades", "orders", "openOrders",

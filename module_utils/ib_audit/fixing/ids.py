@@ -8,16 +8,16 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import replace
-from typing import List, Optional, Set, Tuple
+from typing import Optional, Set, Tuple
 
 from ..analysis import flow
-from ..analysis.connections import Connection, client_classes
-from ..analysis.library import ORDERING
+from ..analysis.connections import Connection
 from ..analysis.scopes import FUNCTIONS, IMPORT, VALUE, Table
 from ..analysis.values import CHANCE, CONSTANT
-from ..reading.model import KIT, LIBRARIES, Problem
+from ..reading.model import KIT, Problem
 from ..rules.case import Case
 from .edit import ARGUMENT, REPLACE, Decision, Edit, Place, place
+from .owning import connected, other_use
 
 CODES = ("hardcoded_client_id", "random_client_id")
 _TEXT = "%s.client_id()" % KIT
@@ -41,8 +41,6 @@ _SERVED = frozenset(
         *("panel", "nicegui", "litestar", "connexion", "socketio", "dramatiq", "apscheduler", "dagster", "luigi"),
     )
 )
-#: Functions that only show what they are given.
-_SHOWING = frozenset(("print", "str", "repr", "len", "id", "isinstance", "type", "bool", "hasattr", "getattr"))
 _LOGGING = frozenset(("debug", "info", "warning", "warn", "error", "critical", "exception", "log", "success"))
 #: Lines up to this length are no news for any linter.
 _WIDTH = 79
@@ -91,45 +89,9 @@ def _of_script(case: Case, table: Table) -> str:
     """What speaks against it whichever connect of the script is meant."""
 
     def answer() -> str:
-        return _owns_orders(case, table) or _hands_over(case, table) or _may_be_served(case, table)
+        return other_use(case, table) or _may_be_served(case, table)
 
     return case.project.questions.answer(("keeps its id", table.script.path), answer, "it costs too much to find out")
-
-
-def _owns_orders(case: Case, table: Table) -> str:
-    """The gateway gives orders only to the id that made them, in this run and in later ones."""
-    for one in _connected(case, table):
-        for node in one.loads:
-            if isinstance(node, ast.Attribute) and node.attr in ORDERING:
-                where = "line %d" % node.lineno if one is table else "%s, line %d" % (one.script.path, node.lineno)
-                return "the script places, finds or cancels orders (%s): its id must stay the same" % where
-        for text in one.texts():
-            if text in ORDERING:
-                return "the script names %s in a text: its id must stay the same" % text
-    return ""
-
-
-def _connected(case: Case, table: Table) -> List[Table]:
-    """The script, and all that imports connect with it."""
-    found: List[Table] = [table]
-    for one in found:
-        found.extend(other for other in case.project.neighbours(one) if other not in found)
-    return found
-
-
-def _hands_over(case: Case, table: Table) -> str:
-    """What is not among the audited scripts may place orders with a client it is given."""
-    for one in _connected(case, table):
-        for load in one.loads:
-            call = one.parents.get(load)
-            call = one.parents.get(call) if isinstance(call, (ast.keyword, ast.Starred)) else call
-            if not isinstance(call, ast.Call) or call.func is load or not client_classes(case.project, one, load):
-                continue
-            name = str(getattr(call.func, "id", getattr(call.func, "attr", "")))
-            own = any(each.partition(".")[0] in LIBRARIES for each in case.project.dotted(one, call.func))
-            if name not in _SHOWING and not own and name != "__init__" and not case.project.called(one, call):
-                return "the connection is handed to %s(), which is not among the audited scripts" % name
-    return ""
 
 
 def _not_once(case: Case, table: Table, call: ast.Call) -> str:
@@ -166,7 +128,7 @@ def _in_comprehension(table: Table, node: ast.AST) -> bool:
 def _is_mentioned(case: Case, table: Table, function: ast.AST) -> bool:
     """Whether a function is also handed to somebody: an event, a thread, a scheduler."""
     name = getattr(function, "name", "")
-    for one in _connected(case, table):
+    for one in connected(case, table):
         for load in one.loads:
             if getattr(load, "id", getattr(load, "attr", "")) == name:
                 parent = one.parents.get(load)
@@ -178,7 +140,7 @@ def _is_mentioned(case: Case, table: Table, function: ast.AST) -> bool:
 def _may_be_served(case: Case, table: Table) -> str:
     if case.project.is_imported(table):
         return "another audited script imports this one"
-    packages = {name.partition(".")[0] for one in _connected(case, table) for name, _level in one.imported_modules()}
+    packages = {name.partition(".")[0] for one in connected(case, table) for name, _level in one.imported_modules()}
     served = sorted(packages & _SERVED)
     return "a server may import the script (it uses %s): each process would lease an id" % served[0] if served else ""
 

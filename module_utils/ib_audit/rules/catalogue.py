@@ -65,13 +65,13 @@ _RULES: Tuple[Rule, ...] = (
     ),
     Rule(
         "connect_not_awaited",
-        ERROR,
+        NOTE,
         "connectAsync() without await",
         "Write `await ib.connectAsync(...)`.",
     ),
     Rule(
         "connection_in_other_loop",
-        ERROR,
+        NOTE,
         "A connection used in another event loop or thread",
         "Connect where it is used: `await ib.connectAsync(...)` in the coroutine that asyncio.run() runs.",
     ),
@@ -101,7 +101,7 @@ _RULES: Tuple[Rule, ...] = (
     ),
     Rule(
         "port_contradicts_mode",
-        ERROR,
+        NOTE,
         "A port, and something that says the other trading mode",
         "Say which gateway is meant: correct the port or what contradicts it, or connect by profile %s." % _KIT,
     ),
@@ -143,7 +143,7 @@ _RULES: Tuple[Rule, ...] = (
     ),
     Rule(
         "connect_error_swallowed",
-        WARNING,
+        NOTE,
         "A failed connect is ignored in silence",
         "Log the error, and retry or leave: without a connection every request that follows fails.",
     ),
@@ -155,7 +155,7 @@ _RULES: Tuple[Rule, ...] = (
     ),
     Rule(
         "connect_each_turn",
-        WARNING,
+        NOTE,
         "Each turn of a loop opens another connection",
         "Connect once before the loop, or close the connection at the end of each turn: `finally: ib.disconnect()`.",
     ),
@@ -179,7 +179,7 @@ _RULES: Tuple[Rule, ...] = (
     ),
     Rule(
         "lost_subscriptions",
-        WARNING,
+        NOTE,
         "A new connection without the old subscriptions",
         "Subscribe where the script connects, in one function that runs after each connect.",
     ),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List, Optional, Set
+from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
 
 from ..analysis import flow
-from ..analysis.connections import Connection, client_classes
+from ..analysis.connections import client_classes
 from ..analysis.library import BLOCKING
-from ..analysis.scopes import FUNCTIONS, Binding, Table
-from ..reading.model import ASYNC, INSYNC, OFFICIAL, WARNING, Found
+from ..analysis.project import argument_of
+from ..analysis.scopes import FUNCTIONS, Binding, Table, parameters
+from ..reading.model import ASYNC, INSYNC, OFFICIAL, Found
 from .blocking import functions, is_patched
 from .case import Case, found
 
@@ -33,26 +34,30 @@ def connect_not_awaited(case: Case, table: Table) -> Iterator[Found]:
 
 def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:
     """A connection that the blocking connect() opened, used in the loop that asyncio.run() makes."""
-    opened = _opened_outside(case, table)
-    if not opened or is_patched(case, table):
+    receivers = _receivers(case, table)
+    if not receivers or is_patched(case, table):
         return
+    opened = _Opened(_of_module(table, receivers), _of_classes(table, receivers))
     for call in table.calls:
         if "asyncio.run" not in case.project.dotted(table, call.func) or not call.args:
             continue
         started = call.args[0]
         if not isinstance(started, ast.Call):
             continue
+        names = [_asked_at_once(case, table, started, opened)]
         for home, function in case.project.called(table, started):
-            name = _uses(case, home, function, opened, everything=True) if home is table else None
-            if name:
-                summary = "asyncio.run() makes a loop of its own, and %s was connected in another one: " % name
-                yield found("connection_in_other_loop", table, call, summary + "its answers never arrive")
+            if home is table:
+                names.extend((_uses(case, home, function, opened), _handed_on(table, function, started, receivers)))
+        name = next(filter(None, names), None)
+        if name:
+            summary = "asyncio.run() makes a loop of its own, and %s was connected in another one: " % name
+            yield found("connection_in_other_loop", table, call, summary + "its answers never arrive")
 
 
 def connection_in_thread(case: Case, table: Table) -> Iterator[Found]:
     """Blocking requests in a thread that has no event loop, on a connection that was opened outside of it."""
-    opened = _opened_outside(case, table)
-    if not opened or any(word in table.script.text for word in _BRIDGES) or is_patched(case, table):
+    opened = _Opened(_of_module(table, _receivers(case, table)), frozenset())
+    if not opened.names or any(word in table.script.text for word in _BRIDGES) or is_patched(case, table):
         return
     for call in table.calls:
         if "threading.Thread" not in case.project.dotted(table, call.func):
@@ -60,36 +65,108 @@ def connection_in_thread(case: Case, table: Table) -> Iterator[Found]:
         for keyword in call.keywords:
             targets = functions(case, table, keyword.value) if keyword.arg == "target" else set()
             for home, function in targets:
-                name = _uses(case, home, function, opened, everything=False) if home is table else None
+                name = _uses(case, home, function, opened, coroutines=False) if home is table else None
                 if name:
                     summary = "a thread without an event loop uses %s, which was connected outside of it" % name
-                    yield found("connection_in_other_loop", table, call, summary, WARNING)
+                    yield found("connection_in_other_loop", table, call, summary)
 
 
-def _opened_outside(case: Case, table: Table) -> List[List[Binding]]:
-    """What names of the module stand for clients that a blocking connect() opens, each by its bindings."""
-    names = []
-    for connection in case.of(table):
-        receiver = _receiver(connection)
-        if receiver is None or not connection.blocking or connection.library == OFFICIAL:
+class _Opened(NamedTuple):
+    """What stands for clients that a blocking connect() opens: names of the module, and attributes of classes."""
+
+    names: List[List[Binding]]
+    attributes: FrozenSet[Tuple[Optional[ast.AST], str]]
+
+
+def _receivers(case: Case, table: Table) -> List[ast.expr]:
+    """The names and attributes on which plain functions, or the module itself, call a blocking connect()."""
+    return [
+        connection.call.func.value
+        for connection in case.of(table)
+        if isinstance(connection.call.func, ast.Attribute)
+        and connection.blocking
+        and connection.library != OFFICIAL
+        and not isinstance(table.function(connection.call), ast.AsyncFunctionDef)
+    ]
+
+
+def _of_module(table: Table, receivers: List[ast.expr]) -> List[List[Binding]]:
+    """The bindings of those that are names of the module."""
+    names = [(each.id, table.lookup(each.id, each)) for each in receivers if isinstance(each, ast.Name)]
+    return [bindings for name, bindings in names if bindings and bindings is table.module.names.get(name)]
+
+
+def _of_classes(table: Table, receivers: List[ast.expr]) -> FrozenSet[Tuple[Optional[ast.AST], str]]:
+    """(class, attribute) of those that are attributes of the object itself."""
+    attributes = (each for each in receivers if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name))
+    return frozenset((_class_around(table, each), each.attr) for each in attributes)
+
+
+def _class_around(table: Table, node: ast.AST) -> Optional[ast.AST]:
+    """The class whose method a node is in."""
+    function = table.function(node)
+    return table.enclosing_class(function) if function is not None else None
+
+
+def _asked_at_once(case: Case, table: Table, started: ast.Call, opened: _Opened) -> Optional[str]:
+    """The name of such a client in asyncio.run(client.requestAsync())."""
+    method = started.func
+    if not isinstance(method, ast.Attribute) or not _is_request(method, coroutines=True):
+        return None
+    return _opened_as(case, table, method.value, opened)
+
+
+def _is_request(method: ast.Attribute, coroutines: bool) -> bool:
+    connects = method.attr.startswith(("connect", "disconnect"))
+    return not connects and (method.attr in BLOCKING or (coroutines and method.attr.endswith("Async")))
+
+
+def _opened_as(case: Case, table: Table, node: ast.expr, opened: _Opened) -> Optional[str]:
+    """The name by which an expression is one of these clients."""
+    name = None
+    if isinstance(node, ast.Name) and any(table.lookup(node.id, node) is each for each in opened.names):
+        name = node.id
+    elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        owner = _class_around(table, node)
+        if owner is not None and (owner, node.attr) in opened.attributes:
+            name = "%s.%s" % (node.value.id, node.attr)
+    return name if name and client_classes(case.project, table, node) & _CLASSES else None
+
+
+def _handed_on(table: Table, function: ast.AST, started: ast.Call, handed: List[ast.expr]) -> Optional[str]:
+    """The name of such a client that asyncio.run(function(client)) hands on, where the function asks it something."""
+    if not isinstance(function, ast.AsyncFunctionDef):
+        return None
+    placed = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    for parameter, _default in parameters(function):
+        index = placed.index(parameter.arg) if parameter.arg in placed else None
+        given = argument_of(started, parameter.arg, index)
+        if not isinstance(given, ast.Name):
             continue
-        if isinstance(table.function(connection.call), ast.AsyncFunctionDef):
-            continue
-        bindings = table.lookup(receiver.id, receiver)
-        if bindings and bindings is table.module.names.get(receiver.id):
-            names.append(bindings)
-    return names
-
-
-def _receiver(connection: Connection) -> Optional[ast.Name]:
-    function = connection.call.func
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-        return function.value
+        bindings = table.lookup(given.id, given)
+        same = any(isinstance(each, ast.Name) and table.lookup(each.id, each) is bindings for each in handed)
+        if same and _asks(function, parameter.arg):
+            return given.id
     return None
 
 
-def _uses(case: Case, table: Table, function: ast.AST, opened: List[List[Binding]], everything: bool) -> Optional[str]:
-    """The name of such a client that a function makes requests with; everything: coroutines of it count as well."""
+def _asks(function: ast.AsyncFunctionDef, name: str) -> bool:
+    """Whether a function requests something of the client that a parameter of it is, and does not connect it itself."""
+    methods = [
+        call.func.attr
+        for call in flow.calls_of(function)
+        if isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == name
+    ]
+    connects = any(each.startswith("connect") for each in methods)
+    return not connects and any(each in BLOCKING or each.endswith("Async") for each in methods)
+
+
+def _uses(case: Case, table: Table, function: ast.AST, opened: _Opened, coroutines: bool = True) -> Optional[str]:
+    """The name of such a client that a function makes requests with, unless it opens a connection itself.
+
+    coroutines: whether requests that are awaited count as well.
+    """
+    name: Optional[str] = None
     seen: Set[ast.AST] = set()
     waiting = [function]
     while waiting and len(seen) < 30:
@@ -100,17 +177,13 @@ def _uses(case: Case, table: Table, function: ast.AST, opened: List[List[Binding
         for call in flow.calls_of(current):
             method = call.func
             waiting.extend(node for home, node in case.project.called(table, call) if home is table)
-            if not isinstance(method, ast.Attribute) or not isinstance(method.value, ast.Name):
+            if not isinstance(method, ast.Attribute):
                 continue
-            requests = method.attr in BLOCKING or (everything and method.attr.endswith("Async"))
-            if method.attr.startswith("connect") or not requests:
-                if method.attr.startswith("connect") and client_classes(case.project, table, method.value):
-                    return None  # it opens the connection itself
-                continue
-            own = any(table.lookup(method.value.id, method.value) is each for each in opened)
-            if own and client_classes(case.project, table, method.value) & _CLASSES:
-                return method.value.id
-    return None
+            if method.attr.startswith("connect") and client_classes(case.project, table, method.value):
+                return None
+            if _is_request(method, coroutines):
+                name = name or _opened_as(case, table, method.value, opened)
+    return name
 
 
 RULES = (connect_not_awaited, connection_in_other_loop, connection_in_thread)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List
+from typing import Iterator, List, Optional, Sequence, Union
 
 from ..analysis import flow
 from ..analysis.connections import Connection
@@ -91,17 +91,28 @@ def connect_error_swallowed(case: Case, table: Table) -> Iterator[Found]:
         if connection.library == OFFICIAL or not connection.direct or flow.loop(table, connection.call) is not None:
             continue
         around = flow.handler(case.project, table, connection.call)
-        silent = next((each for each in getattr(around, "handlers", ()) if _is_silent(each)), None)
+        silent = _silent(around)
         if silent is None or _asks_again(table):
             continue
         summary = "a failed connect is ignored in silence (line %d), and the script goes on" % silent.lineno
         yield found("connect_error_swallowed", table, connection.call, summary)
 
 
+def _silent(around: Optional[ast.AST]) -> Union[ast.ExceptHandler, ast.expr, None]:
+    """What passes over an error in silence: a handler with nothing in it, or contextlib.suppress."""
+    for each in getattr(around, "items", ()):
+        if isinstance(each.context_expr, ast.Call) and _is_wide(each.context_expr.args):
+            return each.context_expr
+    return next((each for each in getattr(around, "handlers", ()) if _is_silent(each)), None)
+
+
+def _is_wide(caught: Sequence[Optional[ast.expr]]) -> bool:
+    return any(each is None or getattr(each, "id", getattr(each, "attr", "")) in _WIDE for each in caught)
+
+
 def _is_silent(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    wide = any(each is None or getattr(each, "id", getattr(each, "attr", "")) in _WIDE for each in caught)
-    return wide and all(
+    return _is_wide(caught) and all(
         isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
         for each in handler.body
     )

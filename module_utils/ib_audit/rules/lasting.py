@@ -48,7 +48,7 @@ def _knows(case: Case, table: Table) -> bool:
 
 
 def _runs_forever(case: Case, table: Table, call: ast.Call) -> bool:
-    """ib.run(), util.run(), loop.run_forever(), or a wait of the client in `while True` that nothing leaves."""
+    """ib.run(), util.run(), loop.run_forever(), or a wait of the client or asyncio in an endless `while True`."""
     function = call.func
     if not isinstance(function, ast.Attribute):
         return bool(case.project.dotted(table, function) & _FOREVER) and not call.args
@@ -58,7 +58,8 @@ def _runs_forever(case: Case, table: Table, call: ast.Call) -> bool:
         if function.attr == "run_forever":
             return not _is_stopped(table, function.value)
         return bool(named) or bool(classes & {"ib_insync.IB", "ib_async.IB"})
-    if function.attr not in _WAITS or not client_classes(case.project, table, function.value):
+    asleep = "asyncio.sleep" in case.project.dotted(table, function) and flow.in_coroutine(table, call)
+    if not asleep and (function.attr not in _WAITS or not client_classes(case.project, table, function.value)):
         return False
     loop = flow.loop(table, call)
     return isinstance(loop, ast.While) and _is_true(loop.test) and not _leaves(loop)

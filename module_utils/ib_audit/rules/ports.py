@@ -16,6 +16,7 @@ from ..analysis.values import CONSTANT, Value
 from ..reading.gateway import LIVE, TRADING_MODES, matches_any
 from ..reading.model import WARNING, Found
 from .case import Case, about, at, found
+from .probing import only_probes
 from .retrying import ends, goes_on, turns
 
 _WORDS = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+(?![a-z])")
@@ -130,6 +131,8 @@ def live_port_in_turn(case: Case, table: Table) -> Iterator[Found]:
     for connection, call, loop in turns(case, table):
         # Who goes on after a success uses them all, and knows which one it is.
         ports = _tried(case, table, call, connection, loop) if ends(loop) else []
+        if connection.call is call and only_probes(case, table, call, loop):
+            continue
         if {LIVE, "paper"} <= {case.mode(port) for port in ports} and goes_on(case, table, connection, call, loop):
             yield found("live_port_in_turn", table, call, _in_turn(ports), _severity(case, connection))
     for connection in case.of(table):

@@ -188,13 +188,13 @@ def _differing(gateway: Mapping[str, Any], desk: Mapping[str, Any]) -> Iterator[
 
 
 def _clients(gateway: Mapping[str, Any], at: float) -> tuple[str, list[str]]:
-    """Who is connected: of a gateway that works for information, else as who may be in the way."""
+    """Who is connected: for information, or as who may be in the way of a gateway that is known not to work."""
     connected = [each for each in gateway["clients"] if each["connected"] or each["matches_pattern"]]
     alone = sum(bool(each["connected"]) for each in connected) == 1
     told = ["%s %s" % (_who(each, at), _holds(each, alone)) for each in connected]
     if gateway["status"] == "healthy":
         return "Connected now", told or ["nobody"]
-    return "In the way", told
+    return "Connected now" if gateway["status"] == findings.UNKNOWN else "In the way", told
 
 
 def _who(client: Mapping[str, Any], at: float) -> str:
@@ -286,7 +286,8 @@ def _nothing(host: Host, again: Again) -> Iterator[Line]:
     left, scripts, units = desk.get("left", ()), desk.get("scripts", ()), desk.get("units", ())
     none = "No gateway runs here that scripts could use" if left else "No gateway runs here"
     yield Line(
-        "%s: no IB Gateway, no TWS with an API port, and nothing is about to start one." % none,
+        "%s: no IB Gateway, no TWS with an API port, and nothing%s is about to start one."
+        % (none, " that is known" if any(each["doubt"] for each in units) else ""),
         1,
         tone="unknown",
         word=none,
@@ -313,16 +314,21 @@ def _nothing(host: Host, again: Again) -> Iterator[Line]:
 
 
 def _unit(unit: Mapping[str, Any]) -> str:
-    """A systemd unit whose file starts a gateway that does not run."""
-    state = "it is %s, and " % unit["state"] if unit["state"] else ""
+    """A systemd unit whose file starts a gateway that does not run, or may start one."""
+    state = "it is %s, and " % unit["state"] if unit["state"] else "it is "
     mode = " %s" % unit["trading_mode"] if unit["trading_mode"] else ""
     whose = " of %s's own systemd" % unit["account"] if unit["scope"] == USER_SCOPE else ""
-    return "systemd unit %s%s starts the%s gateway of %s: %snot started at boot" % (
+    starts, doubt = "starts the%s gateway" % mode, ""
+    if unit["doubt"]:
+        starts, doubt = "may start a gateway", "%s; " % unit["doubt"]
+    return "systemd unit %s%s %s of %s: %s%s%sstarted at boot" % (
         unit["name"],
         whose,
-        mode,
+        starts,
         unit["account"],
-        state or "it is ",
+        doubt,
+        state,
+        "" if unit["wanted"] else "not ",
     )
 
 

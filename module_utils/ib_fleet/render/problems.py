@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional
 
 from ...ib_gateway.base.findings import CATALOGUE
 from ..document.fleet_document import STATUSES
 from ..document.incidents import seconds_between
 from ..document.latest import gateways
 from ..store.history import Point
+from . import plan_words
 from .view_models import anchor
 from .wording import moment, plain, sentence, span
 
@@ -52,7 +53,10 @@ def lasted(since: Optional[Since], now: str) -> str:
 
 @dataclass(frozen=True)
 class Problem:
-    """One kind of trouble. where: name, id of the section, and gateway of each that has it. since: the earliest."""
+    """One kind of trouble. where: name, id of the section, and gateway of each that has it. since: the earliest.
+
+    done: what the plans do about it, or why nothing is done. also: what else those gateways have, with its code.
+    """
 
     code: str
     status: str
@@ -60,6 +64,16 @@ class Problem:
     done: str
     where: Sequence[tuple[str, str, str]]
     since: str
+    also: Sequence[tuple[str, str]] = ()
+
+
+class _Trouble(NamedTuple):
+    """A gateway that is not healthy; a host of which none is known has no gateway."""
+
+    host: str
+    gateway: str
+    summary: str
+    found: Optional[Mapping[str, Any]] = None
 
 
 def headline(fleet: Mapping[str, Any]) -> str:
@@ -101,29 +115,35 @@ def begun_of(known: Mapping[tuple[str, str], Since], host: str, gateway: str) ->
 
 def problems(fleet: Mapping[str, Any], known: Mapping[tuple[str, str], Since]) -> list[Problem]:
     """What is wrong, by the verdicts: the worst first, then what many have. known: since when, see begun()."""
-    found: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    found: dict[tuple[str, str], list[_Trouble]] = {}
     for host in fleet["hosts"]:
-        for status, verdict, gateway, summary in _wrong(host):
-            found.setdefault((status, verdict), []).append((host["name"], gateway, summary))
+        for status, verdict, trouble in _wrong(host):
+            found.setdefault((status, verdict), []).append(trouble)
     order = sorted(found, key=lambda key: (-STATUSES.index(key[0]), -len(found[key]), key[1]))
     return [_problem(status, code, found[status, code], known, fleet["generated_at"]) for status, code in order]
 
 
-def _wrong(host: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    """Status, verdict, name and summary of each gateway that is not healthy; of the host where none is known."""
+def _wrong(host: Mapping[str, Any]) -> Iterator[tuple[str, str, _Trouble]]:
+    """Status, verdict and the rest of each gateway that is not healthy; of the host where none is known."""
     ones = [each for each in gateways(host) if each["status"] != "healthy"]
     if host["status"] != "healthy" and (host["verdict"] in _NOT_SEEN or not ones):
-        yield host["status"], host["verdict"], "", host["reason"]
+        yield host["status"], host["verdict"], _Trouble(host["name"], "", host["reason"])
         return
     for each in ones:
-        yield each["status"], each["verdict"], each["name"], each["summary"]
+        yield each["status"], each["verdict"], _Trouble(host["name"], each["name"], each["summary"], each)
 
 
 def _problem(
-    status: str, code: str, ones: Sequence[tuple[str, str, str]], known: Mapping[tuple[str, str], Since], now: str
+    status: str, code: str, ones: Sequence[_Trouble], known: Mapping[tuple[str, str], Since], now: str
 ) -> Problem:
-    means, done = (CATALOGUE[code].means, CATALOGUE[code].done) if code in CATALOGUE else _NOT_SEEN.get(code, ("", ""))
-    what = sentence(ones[0][2]) if len(ones) == 1 and ones[0][2] else means or sentence(plain(code))
+    seen = [each.found for each in ones if each.found is not None]
+    means, done = _NOT_SEEN.get(code, (CATALOGUE[code].means if code in CATALOGUE else "", ""))
+    what = sentence(ones[0].summary) if len(ones) == 1 and ones[0].summary else means or sentence(plain(code))
     begun = sorted({since for one in ones if (since := begun_of(known, *one[:2]))}, key=lambda each: each.at)
     first = ("first " if len(begun) > 1 else "") + begun[0].told(now) if begun else ""
-    return Problem(code, status, what, done, [(name, anchor(name), gateway) for name, gateway, _ in ones], first)
+    where = [(each.host, anchor(each.host), each.gateway) for each in ones]
+    if code in _NOT_SEEN or not seen:
+        return Problem(code, status, what, done, where, first)
+    return Problem(
+        code, status, what, plan_words.done_about(code, seen), where, first, plan_words.also_told(code, seen)
+    )

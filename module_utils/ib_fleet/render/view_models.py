@@ -20,6 +20,7 @@ from ..document.repair_log import told
 from ..document.text import visible
 from ..store.history import Point
 from . import charts
+from .plan_words import also
 from .wording import sentence, span
 
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+")
@@ -28,7 +29,7 @@ _MANY = 40
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a gateway, or a host of which no gateway is known."""
+    """One line of the table: a gateway, or a host of which no gateway is known. more: findings beside the verdict's."""
 
     gateway: str
     status: str
@@ -40,6 +41,7 @@ class Row:
     stages: Sequence[str]
     total: str
     what: str = ""
+    more: int = 0
     flags: Sequence[str] = ()
 
 
@@ -157,6 +159,7 @@ def _row(gateway: Mapping[str, Any], stands: Sequence[blockers.Blocker]) -> Row:
         stages=["%.1f" % timings[stage] if stage in timings else "" for stage in STAGES],
         total="%.1f" % sum(timings.values()) if timings else "",
         what="" if gateway["status"] == "healthy" else sentence(gateway["summary"]),
+        more=len(also(gateway["verdict"], gateway)),
         flags=sorted({e.kind for e in stands if e.kind in blockers.URGENT and e.gateway in ("", gateway["name"])}),
     )
 
@@ -164,9 +167,8 @@ def _row(gateway: Mapping[str, Any], stands: Sequence[blockers.Blocker]) -> Row:
 def _bare(found: Mapping[str, Any], flags: Sequence[str]) -> Row:
     """The row of a host of which no gateway is known."""
     none = ("",) * len(STAGES)
-    return Row(
-        "", found["status"], found["verdict"], "", "", "", "", none, "", sentence(found["reason"]), sorted({*flags})
-    )
+    what, shown = sentence(found["reason"]), sorted({*flags})
+    return Row("", found["status"], found["verdict"], "", "", "", "", none, "", what, flags=shown)
 
 
 def _look(title: str, health: Optional[Mapping[str, Any]]) -> Optional[Look]:

@@ -6,9 +6,10 @@ a login. Where its command line says which gateway it starts, that is told too.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
-from typing import Iterator, List, NamedTuple, Optional, Sequence
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .classify import (
     DISPLAYS,
@@ -81,6 +82,9 @@ _REPEATS_IN_SHELL = re.compile(
 _REPEATS = re.compile(
     r"(?i)\b(?:while|for|foreach|until|loop|forever|every|schedule\w*|setInterval|repeat|retry|exec\w*)\b"
 )
+#: Run what stands somewhere else.
+_TAKES_TEXT = (".", "source", "eval")
+_OWN_PROGRAM = re.compile(r"^(?!/(?:usr/)?s?bin/)\S*/")
 _ENDS_COMMAND = re.compile(r"^[;&|()\n]+$")
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _MOST_TEXT = 8192
@@ -226,20 +230,47 @@ def _by_shell_text(words: Sequence[str], depth: int) -> Optional[Launcher]:
     """`bash -c '...'`: a launcher if one of the text's commands starts a gateway."""
     mark = next((i for i, word in enumerate(words) if re.match(r"^-[a-z]*c[a-z]*$", word)), None)
     text = "".join(words[mark + 1 : mark + 2])[:_MOST_TEXT] if mark is not None else ""
+    return next(_started(text, depth - 1), None)
+
+
+def started_by(text: str) -> Tuple[Launcher, ...]:
+    """What starts a gateway in a shell's text, in the order in which it stands there."""
+    return tuple(_started(text, _DEPTH - 1))
+
+
+def is_ibc_script(name: str) -> bool:
+    """Whether a base name is that of one of IBC's own scripts, or IBController's."""
+    return _IBC_SCRIPT.match(name) is not None
+
+
+def runs_unknown(text: str) -> bool:
+    """Whether a shell's text runs what its words do not name: a variable, or a program of a folder of its own."""
+    for command in _commands(text):
+        words = list(itertools.dropwhile(_leads, command))
+        at = run_of(words).program
+        if at is not None and (words[at] in _TAKES_TEXT or "$" in words[at] or _OWN_PROGRAM.match(words[at])):
+            return True
+    return False
+
+
+def _leads(word: str) -> bool:
+    return word in _SHELL_WORDS or _ASSIGNMENT.match(word) is not None
+
+
+def _started(text: str, depth: int) -> Iterator[Launcher]:
     loops = False
     for command in _commands(text):
-        while command and (command[0] in _SHELL_WORDS or _ASSIGNMENT.match(command[0])):
+        while command and _leads(command[0]):
             loops = loops or command[0] in _LOOP_WORDS
             command = command[1:]
-        found = _starting(command, depth - 1)
+        found = _starting(command, depth)
         if found is not None:
-            return found._replace(name="shell loop", again=True) if loops else found._replace(again=repeats(text))
-    return None
+            yield found._replace(name="shell loop", again=True) if loops else found._replace(again=repeats(text))
 
 
 def _commands(text: str) -> Iterator[List[str]]:
     """The simple commands of a shell text, in their order; of a text that is not well formed what can be read."""
-    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|()\n")
+    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars=";&|()\n")
     lexer.whitespace = " \t\r"
     lexer.whitespace_split = True
     command: List[str] = []

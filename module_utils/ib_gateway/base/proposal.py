@@ -12,7 +12,8 @@ class UnitFile(NamedTuple):
     """A systemd unit whose file starts a gateway, whether one of it runs or not.
 
     account: whose gateway it is. wanted: whether systemd starts it at boot; state: what systemd says of it now, as
-    ActiveState has it, empty where it was not asked. The others are None where the file does not say.
+    ActiveState has it, empty where it was not asked. doubt: why it is not known whether it starts a gateway at all,
+    empty where it is. The others are None where the file does not say.
     """
 
     name: str
@@ -23,6 +24,7 @@ class UnitFile(NamedTuple):
     config_dir: Optional[str] = None
     wanted: bool = False
     state: str = ""
+    doubt: str = ""
 
 
 class Starter(NamedTuple):

@@ -33,8 +33,9 @@ from .ports import agent_ports
 _OF_PORT = {port: (mode, product) for product, modes in DEFAULT_PORTS.items() for mode, port in modes.items()}
 _PAPER_WORDS, _LIVE_WORDS = re.compile(r"(?i)paper|demo"), re.compile(r"(?i)live|(?<![a-z])(?:real|prod)")
 _ABOUT_GATEWAY = re.compile(r"(?i)(?<![a-z])(?:ib|tws)|ibgateway|gateway")
-#: States in which a unit matters although systemd does not start it at boot.
-_MATTERS = ("failed", "activating", "reloading")
+#: States in which a unit matters although systemd does not start it at boot. A unit is active without its gateway where
+#: systemd remembers a start that has succeeded, or only what would start the next one runs.
+_MATTERS = ("failed", "activating", "reloading", "active")
 #: Of a gateway whose sockets this account may not read: nothing is known of its ports.
 _UNSEEN = "its sockets could not be read"
 _NOT_IN_NAME = re.compile(r"[^A-Za-z0-9_.-]")
@@ -242,17 +243,19 @@ def _own_unit(group: _Group, evidence: Evidence) -> Optional[UnitFile]:
 
 
 def _unit_by_file(group: _Group, evidence: Evidence) -> Optional[UnitFile]:
-    if group.container is not None:
-        return None
-    fitting = [
-        each
-        for each in evidence.units
-        if each.account == group.user
-        and each.product in (None, group.product)
-        and _agree(_unit_mode(each), group.mode)
-        and _agree(each.config_dir, group.folder)
-    ]
+    fitting = [each for each in evidence.units if _fits(each, group)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def _fits(unit: UnitFile, group: _Group) -> bool:
+    """Whether a unit's file may be what starts these gateways."""
+    return (
+        group.container is None
+        and unit.account == group.user
+        and unit.product in (None, group.product)
+        and _agree(_unit_mode(unit), group.mode)
+        and _agree(unit.config_dir, group.folder)
+    )
 
 
 def _agree(one: Optional[str], other: Optional[str]) -> bool:
@@ -269,7 +272,10 @@ def _unborn(groups: Sequence[_Group], declared: Sequence[GatewaySpec], evidence:
     found = [
         _Group(each.product or GATEWAY, each.account, _unit_mode(each), each.config_dir, unit=each)
         for each in evidence.units
-        if unit_key(each) not in known and (each.wanted or each.state in _MATTERS)
+        if unit_key(each) not in known
+        and (each.wanted or each.state in _MATTERS)
+        # One that runs, and of which nothing tells its unit, may be the very gateway of this one.
+        and not any(group.unit is None and _fits(each, group) for group in groups)
     ]
     for keeper in evidence.keepers:
         if keeper.supervises or keeper.gateways or not (keeper.again or keeper.age < evidence.start_timeout):

@@ -72,7 +72,7 @@ def _find(declared: Sequence[GatewaySpec], start_timeout: int, ports: Collection
         snapshot = look([*API_PORTS, *ports, *(each.port for each in declared), *held])
     entries, undeclared = entries_of(declared, look_for(declared)) if declared else ((), _gateways(snapshot))
     keepers, units = _keepers(snapshot), _units()
-    evidence = _evidence(snapshot, undeclared, start_timeout)._replace(keepers=keepers, units=units)
+    evidence = _evidence(snapshot, undeclared, start_timeout)._replace(keepers=keepers, units=_sure(units))
     evidence = _asked_of_engines(undeclared, evidence)
     proposals, left = propose(declared, undeclared, evidence)
     return Survey(snapshot, proposals, left, keepers, units, entries)
@@ -133,6 +133,11 @@ def _units() -> Tuple[UnitFile, ...]:
     return tuple(
         each._replace(state=states.get(each.name, "")) if each.scope == SYSTEM_SCOPE else each for each in found
     )
+
+
+def _sure(units: Sequence[UnitFile]) -> Tuple[UnitFile, ...]:
+    """Those that start a gateway; of the others nothing is concluded."""
+    return tuple(each for each in units if not each.doubt)
 
 
 def _states(units: List[str]) -> Dict[str, str]:

@@ -90,14 +90,16 @@ class Stage:
         """Makes the event of a gateway's options happen."""
         os.kill(self.things[name]["pid"], signal.SIGUSR1)
 
-    def at_look(self, name: str, until: str = "ended", after: float = 0) -> None:
+    def at_look(self, name: str, until: str = "ended", after: float = 0, skip: int = 0) -> None:
         """Makes the event of a gateway's options happen right before the first look at this host.
 
         What looks becomes root first, and is let in when the gateway has `ended`, or its port is `closed`. With
-        `after` it is let in at once, and the event happens so many seconds later.
+        `after` it is let in at once, and the event happens so many seconds later. So many looks as `skip` says come
+        before and make nothing happen. A unit that is still in what comes before its gateway goes on then.
         """
-        pid = self.things[name]["pid"]
-        lines = ["#!/bin/sh", f"rm {AT_LOOK}"]
+        pid = self.things[name]["pid"] or run("systemctl", "show", "--property=ControlPID", "--value", name).strip()
+        seen = f"{AT_LOOK}.seen"
+        lines = ["#!/bin/sh", f"echo >> {seen}", f"[ $(wc -l < {seen}) -gt {skip} ] || exit 0", f"rm {AT_LOOK}"]
         if after:
             lines.append(f"(sleep {after}; kill -USR1 {pid}) </dev/null >/dev/null 2>&1 &")
         else:

@@ -299,4 +299,5 @@ def test_masking_twice_is_masking_once(text: str) -> None:
 def test_a_long_command_is_cut_to_a_line() -> None:
     assert short(["python3", "bot.py"]) == "python3 bot.py"
     assert short(["x" * 200]) == "x" * 97 + "..."
-    assert len(short(["x"] * 4711, 40)) == 40
+    assert short(["bot.py", "--host=127.0.0.1", "--library=ib_insync"], 36) == "bot.py --host=127.0.0.1 ..."
+    assert len(short(["x"] * 4711, 40)) in (39, 40)

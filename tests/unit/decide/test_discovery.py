@@ -148,12 +148,24 @@ def test_a_unit_of_the_account_itself_is_of_its_scope() -> None:
     assert (entries(look)[0]["service"], entries(look)[0]["service_scope"]) == ("ibgateway.service", "user")
 
 
-@pytest.mark.parametrize(("wanted", "state", "found"), [(True, "", 1), (False, "failed", 1), (False, "inactive", 0)])
+@pytest.mark.parametrize(
+    ("wanted", "state", "found"), [(True, "", 1), (False, "failed", 1), (False, "inactive", 0), (False, "active", 1)]
+)
 def test_a_unit_without_a_gateway_counts_where_it_should_be_up(wanted: bool, state: str, found: int) -> None:
     unit = UnitFile("ibgateway-paper.service", "system", "trader", "gateway", wanted=wanted, state=state)
     made = entries(snapshot(), units=(unit,))
     assert len(made) == found
     assert all((each["trading_mode"], each["service"]) == ("paper", unit.name) for each in made)
+
+
+def test_a_unit_whose_gateway_may_be_one_that_runs_elsewhere_gets_no_entry_of_its_own() -> None:
+    units = tuple(
+        UnitFile("ib-%s.service" % mode, "system", "trader", "gateway", mode, state="active")
+        for mode in ("live", "paper")
+    )
+    assert len(entries(snapshot(gateway(folder=None)), units=units)) == 1, "it may be either"
+    made = entries(snapshot(gateway(folder=None, mode="live")), units=units)
+    assert [each["service"] for each in made] == ["ib-live.service", "ib-paper.service"]
 
 
 def test_a_script_that_is_about_to_bring_a_gateway_gets_an_entry() -> None:

@@ -132,12 +132,30 @@ def test_a_long_command_is_shortened_by_its_folders_and_not_cut_in_its_name() ->
 def test_where_nothing_runs_a_unit_that_could_start_a_gateway_is_named_with_its_state() -> None:
     unit: Dict[str, Any] = {"name": "ibgateway.service", "scope": "system", "account": "trader", "product": "gateway"}
     unit |= {"trading_mode": "live", "config_dir": "/srv/live", "wanted": False, "state": "inactive"}
+    unit["doubt"] = ""
     told = said({**answer(), "units": [unit]})
     assert "ibgateway.service starts the live gateway of trader: it is inactive, and not started at boot" in told
     assert "could start one" not in said(answer())
     own = said({**answer(), "units": [unit, {**unit, "scope": "user", "state": ""}]})
     assert "ibgateway.service of trader's own systemd starts the live gateway of trader: it is not started" in own
     assert "it is inactive" in own, "the two have one name and are two units"
+
+
+def test_of_a_unit_that_may_start_a_gateway_it_is_said_why_that_is_not_known() -> None:
+    unit: Dict[str, Any] = {"name": "ibgateway.service", "scope": "system", "account": "trader", "product": None}
+    unit |= {"trading_mode": None, "config_dir": None, "wanted": True, "state": "inactive"}
+    unit["doubt"] = "/srv/run.sh could not be read"
+    told = said({**answer(), "units": [unit]})
+    assert "nothing that is known is about to start one" in told
+    why = "ibgateway.service may start a gateway of trader: /srv/run.sh could not be read; it is inactive, and started"
+    assert why in told
+
+
+def test_of_a_gateway_that_cannot_be_judged_nobody_is_blamed() -> None:
+    desk = answer(gateway(mode="live", sockets_visible=False, user="other"), sight=ORDINARY)
+    desk["health"]["gateways"][0]["clients"] = SEED["health"]["gateways"][0]["clients"]
+    assert "Connected now" in said(desk) and "In the way" not in said(desk)
+    assert "In the way" in said(SEED)
 
 
 def test_a_finding_names_the_word_under_which_the_documentation_has_it() -> None:
@@ -166,7 +184,7 @@ def test_who_is_not_root_is_told_what_root_would_add() -> None:
     told = said(other)
     assert "looked at as account me, which is not root" in told and "cannot be judged" in told
     assert "As root it would also be seen" in told
-    assert commands(other, made=True)[0] == "sudo make doctor"
+    assert commands(other, made=True) == ["sudo make doctor"]
     assert commands(other, local=False, options="-i desk1,")[0] == "PLAY doctor.yml -i desk1, -b -K"
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import re
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import pytest
 from ansible.module_utils.ib_fleet.render.page import Past, page
@@ -52,8 +53,66 @@ def test_what_one_gateway_has_is_told_by_its_own_summary_and_what_several_have_b
         ("a", "host-a", "live")
     ]
     several = problems(fleet(a=DOWN, b=DOWN), {})[0]
-    assert several.what == CATALOGUE["not_listening"].means and several.done == CATALOGUE["not_listening"].done
+    assert several.what == CATALOGUE["not_listening"].means
     assert [name for name, _, _ in several.where] == ["a", "b"]
+
+
+def planned(*steps: Dict[str, Any], withheld: Sequence[str] = (), **more: Any) -> Dict[str, Any]:
+    """A look at a gateway that listens no more, with these steps or without any."""
+    look = copy.deepcopy(fleets.looks()[DOWN])
+    found = look["gateways"][0]
+    found["plan"] = {**found["plan"], "steps": list(steps), "withheld": list(withheld)}
+    found.update(more)
+    return look
+
+
+RESTART = fleets.looks()[DOWN]["gateways"][0]["plan"]["steps"][0]
+
+
+def test_of_one_gateway_it_is_told_what_its_own_plan_does_or_why_that_does_nothing() -> None:
+    def done(look: Dict[str, Any]) -> str:
+        return problems(fleet(a=look), {})[0].done
+
+    told = done(planned(RESTART, {**RESTART, "only_if_persists": True}))
+    assert told.startswith("A repair would restart live") and "; then if that does not help, restart live" in told
+    assert done(planned(RESTART, remediation="plan_only")).endswith("The entry says plan_only: no run does it.")
+    withheld = done(planned(withheld=["live is not restarted: the disk is full", "a protected script is on it"]))
+    assert withheld == "Nothing is done. Live is not restarted: the disk is full; a protected script is on it."
+    assert done(planned(withheld=list("abcde"))).endswith("a; b; c; and 2 more reasons.".capitalize())
+    assert done(planned()) == "Nothing is planned.", "the usual cure is no plan of this gateway"
+    assert done(planned(verdict="wrong_port")) == CATALOGUE["wrong_port"].done
+
+
+def test_of_several_gateways_it_is_told_how_many_the_plan_means() -> None:
+    def done(*looks: Dict[str, Any]) -> str:
+        return problems(fleet(**dict(zip("abc", looks))), {})[0].done
+
+    kept = planned(withheld=["a protected script is on it"])
+    both = "On each of them a repair would restart the gateway. Steps and reasons stand with each."
+    assert done(planned(RESTART), planned(RESTART)) == both
+    mixed = done(planned(RESTART), planned(RESTART, remediation="plan_only"), kept)
+    assert mixed.startswith("On 2 of them a repair would restart the gateway.")
+    assert "1 of them says plan_only" in mixed and "On the rest nothing is done." in mixed
+    assert done(kept, kept) == "Nothing is done on them; why not stands with each."
+    assert done(planned(), planned()) == "Nothing is planned."
+
+
+def test_what_else_counts_on_a_gateway_is_listed_beside_its_verdict() -> None:
+    look = planned(RESTART)
+    first = look["gateways"][0]["findings"][0]
+    other = {**first, "code": "duplicate_gateways", "summary": "3 gateway processes run for live, one is wanted"}
+    look["gateways"][0]["findings"] += [other, {**other, "code": "localhost_family", "severity": "info"}]
+    assert problems(fleet(a=look), {})[0].also == [
+        ("3 gateway processes run for live, one is wanted.", "duplicate_gateways")
+    ]
+    assert problems(fleet(a=look, b=look, c=DOWN), {})[0].also == [
+        ("On 2 of them: duplicate gateways.", "duplicate_gateways")
+    ]
+    shown = page(fleet(a=look))
+    assert "3 gateway processes run for live, one is wanted. <code>duplicate_gateways</code>" in shown
+    assert "and 1 more finding<" in shown and problems(fleet(a=DOWN), {})[0].also == []
+    look["gateways"][0]["findings"] += [{**other, "code": "c%d" % n, "summary": "s"} for n in range(4)]
+    assert problems(fleet(a=look), {})[0].also[-1] == ("And 2 more.", "")
 
 
 def test_the_worst_comes_first_then_what_many_have_and_healthy_hosts_are_left_out() -> None:

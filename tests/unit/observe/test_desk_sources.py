@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,89 @@ IBC = "[Service]\nUser=trader\nExecStart=/opt/ibc/gatewaystart.sh -inline --mode
 def test_a_unit_counts_by_what_its_file_starts(text: str, found: Optional[Tuple[Any, ...]]) -> None:
     unit = unit_files.parse("ibgateway.service", text, None)
     assert (unit and (unit.account, unit.product, unit.config_dir)) == found
+
+
+JAVA = "/jre/bin/java -cp x -DjtsConfigDir=/srv/jts install4j.ibgateway.GWClient"
+STARTS = "#!/bin/sh\ncd /opt/ibc\n# what brings it\nexec ./gatewaystart.sh -inline \\\n  --mode=paper\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "script", "found"),
+    [
+        ("/bin/sh -c 'exec %s'" % JAVA, None, ("gateway", None, "/srv/jts")),
+        ("/bin/bash -lc 'cd /opt/ibc; DISPLAY=:1 ./gatewaystart.sh --mode=live &'", None, ("gateway", "live", None)),
+        ("/bin/bash -c 'while :; do /opt/ibc/gatewaystart.sh; sleep 5; done'", None, ("gateway", None, None)),
+        ("/bin/bash /srv/run.sh", STARTS, ("gateway", "paper", None)),
+        ("/srv/run.sh", STARTS, ("gateway", "paper", None)),
+        # Live and paper at once: what the two have in common is told, and no more.
+        (
+            "/bin/sh -c '%s --mode=live & %s --mode=paper'" % ("/opt/ibc/gatewaystart.sh", "/opt/ibc/gatewaystart.sh"),
+            None,
+            ("gateway", None, None),
+        ),
+        ("/bin/sh -c '%s & %s'" % (JAVA, JAVA.replace("/srv/jts", "/srv/p")), None, ("gateway", None, None)),
+        ("/bin/sh -c 'tail -F /srv/ibgateway/ibgateway.log'", None, None),
+        ("/bin/sh -c 'pgrep -f ibgateway || systemctl restart ibgateway'", None, None),
+        ("/srv/run.sh", "#!/usr/bin/python3\nimport ib_insync  # ibgateway\n", None),
+        ("/srv/run.sh", "", None),
+        # A home-made script's text wins over its name; IBC's own are known by name.
+        ("/srv/watch_ibgateway.sh", "#!/bin/sh\npgrep -f GWClient || systemctl restart ibgateway\n", None),
+        ("/srv/start-ibgateway", "", ("gateway", None, None)),
+        ("/opt/ibc/gatewaystart.sh --mode=live", None, ("gateway", "live", None)),
+    ],
+)
+def test_a_unit_that_runs_a_shell_counts_by_what_the_shell_runs(
+    command: str, script: Optional[str], found: Optional[Tuple[Any, ...]]
+) -> None:
+    unit = unit_files.parse("ibgateway.service", _shell(command), None, False, lambda _path, _account: script)
+    assert (unit and (unit.product, unit.trading_mode, unit.config_dir)) == found
+    assert unit is None or not unit.doubt
+
+
+def _shell(command: str) -> str:
+    return "[Service]\nUser=trader\nExecStart=%s\n" % command
+
+
+def test_a_script_of_any_name_is_read_of_a_unit_whose_own_words_say_nothing() -> None:
+    unit = unit_files.parse("desk.service", _shell("/srv/go.sh"), None, False, lambda _path, _account: STARTS)
+    assert unit is not None and (unit.product, unit.account, unit.doubt) == ("gateway", "trader", "")
+    read = mock.Mock()
+    assert unit_files.parse("desk.service", _shell("/usr/sbin/sshd -D"), None, False, read) is None
+    assert not read.called
+
+
+@pytest.mark.parametrize(
+    ("command", "script", "doubt"),
+    [
+        ("/bin/bash /srv/run.sh", None, "/srv/run.sh could not be read"),
+        ("/srv/start-ibgateway.sh", None, "/srv/start-ibgateway.sh could not be read"),
+        ("/srv/run.sh", "#!/bin/bash\n. /etc/desk.env\n$START\n", "/srv/run.sh runs programs whose names tell nothing"),
+        ("/bin/sh -c 'exec $$PROGRAM'", None, "its shell command runs programs whose names tell nothing"),
+    ],
+)
+def test_a_unit_of_a_gateway_s_name_whose_script_does_not_tell_is_in_doubt(
+    command: str, script: Optional[str], doubt: str
+) -> None:
+    unit = unit_files.parse("ibgateway.service", _shell(command), None, True, lambda _path, _account: script)
+    assert unit is not None and (unit.doubt, unit.account, unit.product) == (doubt, "trader", None)
+    other = _shell(command.replace("ibgateway", "backup"))
+    assert unit_files.parse("backup.service", other, None, True, lambda _path, _account: script) is None
+
+
+def test_a_script_of_another_account_is_not_read(tmp_path: Path) -> None:
+    script, me = tmp_path / "run.sh", pwd.getpwuid(os.getuid()).pw_name
+    script.write_text(STARTS)
+    assert unit_files._script(str(script), me) == STARTS
+    script.write_bytes(b"\x7fELF\0")
+    assert unit_files._script(str(script), me) == "", "a program is no text, and was read"
+    os.mkfifo(tmp_path / "pipe")
+    assert unit_files._script(str(tmp_path / "pipe"), me) is None
+    assert unit_files._script(str(tmp_path), me) is None
+    assert unit_files._script("/srv/\0", me) is None and unit_files._script(str(tmp_path / "no"), me) is None
+    if os.geteuid() == 0:
+        script.write_text(STARTS)
+        os.chown(script, 12345, -1)
+        assert unit_files._script(str(script), me) is None
 
 
 def test_an_instance_of_a_template_says_its_mode() -> None:
