@@ -59,6 +59,7 @@ ENGINES = [
 ]
 
 
+@pytest.mark.timeout(400)  # four runs, and the time that a container without a gateway has to bring one
 @pytest.mark.parametrize("kept", ENGINES, indirect=True)
 def test_of_two_gateways_in_a_container_one_that_serves_keeps_it_and_two_that_have_ended_are_brought_back_at_once(
     kept: Kept, desk: Desk

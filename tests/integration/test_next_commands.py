@@ -91,6 +91,7 @@ def test_after_a_repair_that_failed_the_latch_is_lifted_and_the_repair_finished(
     assert started(desk, done), done.stdout
 
 
+@pytest.mark.timeout(400)  # three runs, two of which look a second time before they start anything
 def test_after_a_frozen_run_the_first_command_repairs_one_host_and_the_second_all(desk: Desk) -> None:
     desk.settings.pop("ib_repair_state_dir")
     inventory = fleet(desk)
