@@ -19,7 +19,7 @@ from ansible.module_utils.ib_audit.fixing import repair
 from ansible.module_utils.ib_audit.reading.model import Source
 from simulator.launch import SimulatedGateway
 from unit.audited import spec
-from unit.rewritten import CLIENT_IDS, LOOPS, whole
+from unit.rewritten import CLIENT_IDS, LOOPS, STAYS, whole
 
 from integration.audited_scripts import BOT
 
@@ -123,9 +123,9 @@ def run(text: str, folder: Path, gateway: SimulatedGateway) -> Run:
 def cases() -> List[str]:
     """The scripts of the cases that are rewritten, and those that the tests of rewrites hold."""
     texts = [path.read_text(encoding="utf-8") for path in sorted(CASES.glob("*/*.txt"))]
-    return [
-        text for text in [*texts, BOT, *LOOPS, *[whole(before) for before, _after in CLIENT_IDS]] if rewritten(text)
-    ]
+    stays = ["from ib_insync import IB\n" + each for each in STAYS]
+    parts = [whole(before) for before, _after in CLIENT_IDS]
+    return [text for text in [*texts, BOT, *LOOPS, *parts, *stays] if rewritten(text)]
 
 
 def rewritten(text: str) -> str:

@@ -43,6 +43,17 @@ LOOPS = [
     "from ib_insync import IB, util\n\nif __name__ == '__main__':\n    util.startLoop()\n    util.startLoop()\n"
     "    IB().connect('h', 4001, 15)\n",
 ]
+#: Scripts whose connection stays among them; each lacks its first line, the import of IB.
+STAYS = [
+    "import abc\nclass A(IB, abc.ABC):\n    pass\nA().connect('h', 4001, 15)\n",
+    "ib = IB()\nif ib and not ib.isConnected():\n    ib.connect('h', 4001, 15)\nprint(ib)\n",
+    "class A:\n    def __init__(self, ib):\n        self.ib = ib\nib = IB()\nib.connect('h', 4001, 15)\n"
+    "A(ib).ib.positions()\n",
+    "def own():\n    return IB()\nib = own()\nib.connect('h', 4001, 15)\n",
+    "import threading\ndef work(ib):\n    ib.run()\nib = IB()\nib.connect('h', 4001, 15)\n"
+    "threading.Thread(target=work, args=(ib,)).start()\n",
+    "ib = IB()\nib.connect('h', 4001, 15)\nib.pendingTickersEvent += print\n",
+]
 
 
 def whole(text: str, kit: bool = False) -> str:

@@ -10,7 +10,7 @@ from ansible.module_utils.ib_audit.reading.model import Source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.audited import PATH, spec
-from unit.rewritten import CLIENT_IDS, whole
+from unit.rewritten import CLIENT_IDS, STAYS, whole
 
 pytest.importorskip("libcst", reason="LibCST is not installed: rewrites cannot be tested")
 BOTH = (spec("live", client_patterns=("bot\\.py",)), spec("paper"))
@@ -126,19 +126,7 @@ def test_a_client_id_that_cannot_be_replaced_safely_is_left(text: str, why: str)
     assert why in reasons("from ib_insync import IB\n" + text)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "import abc\nclass A(IB, abc.ABC):\n    pass\nA().connect('h', 4001, 15)\n",
-        "ib = IB()\nif ib and not ib.isConnected():\n    ib.connect('h', 4001, 15)\nprint(ib)\n",
-        "class A:\n    def __init__(self, ib):\n        self.ib = ib\nib = IB()\nib.connect('h', 4001, 15)\n"
-        "A(ib).ib.positions()\n",
-        "def own():\n    return IB()\nib = own()\nib.connect('h', 4001, 15)\n",
-        "import threading\ndef work(ib):\n    ib.run()\nib = IB()\nib.connect('h', 4001, 15)\n"
-        "threading.Thread(target=work, args=(ib,)).start()\n",
-        "ib = IB()\nib.connect('h', 4001, 15)\nib.pendingTickersEvent += print\n",
-    ],
-)
+@pytest.mark.parametrize("text", STAYS)
 def test_a_connection_that_stays_among_the_scripts_may_have_another_id(text: str) -> None:
     text = "from ib_insync import IB\n" + text
     assert after(text) == "import ib_connect\n" + text.replace(" 15", " ib_connect.client_id()")

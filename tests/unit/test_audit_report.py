@@ -81,6 +81,14 @@ def test_the_lines_name_place_severity_and_code_the_worst_first() -> None:
     assert "c could not be audited: no route" in lines
 
 
+def test_a_file_s_name_ends_no_line_and_steers_no_terminal() -> None:
+    named = result(BAD)
+    named["problems"][0]["file"] = "/srv/a\nb could be audited\x1b[2J.py"
+    lines = report.lines(document(b=named))
+    assert all(line.isprintable() for line in lines)
+    assert any("/srv/a\\x0ab could be audited\\x1b[2J.py" in line for line in lines)
+
+
 # --- SARIF -----------------------------------------------------------------------------------------------------------
 
 

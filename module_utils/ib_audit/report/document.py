@@ -112,7 +112,12 @@ def lines(audited: Mapping[str, Any]) -> List[str]:
         done = "would be mended" if audited["check_mode"] else "mended"
         found.extend("  %s: %s" % (done, line(problem)) for problem in host["fixed"][:_LISTED])
         found.extend("  left: %(file)s:%(line)d %(code)s: %(reason)s" % each for each in host["left"][:_LISTED])
-    return found
+    return [_on_one_line(each) for each in found]
+
+
+def _on_one_line(text: str) -> str:
+    """A text in which a file's name cannot end the line or steer the terminal."""
+    return "".join(each if each.isprintable() else "\\x%02x" % ord(each) for each in text)
 
 
 def line(problem: Mapping[str, Any]) -> str:

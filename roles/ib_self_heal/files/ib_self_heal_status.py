@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes down that this host has looked at its gateways, and what came of it, for a sweep to read.
 
-ib_self_heal_status.py FOLDER EVERY [RESULT]: writes self-heal.json in the folder of the repairs' journal. Without
-RESULT systemd's SERVICE_RESULT and EXIT_STATUS say how the run ended. Needs Python 3.8 or newer and nothing else.
+ib_self_heal_status.py FOLDER EVERY REPORT [RESULT]: writes self-heal.json in the folder of the repairs' journal.
+Without RESULT systemd's SERVICE_RESULT and EXIT_STATUS say how the run ended, and whether the run has written REPORT.
+Ends with 1 where the run failed. Needs Python 3.8 or newer and nothing else.
 """
 
 from __future__ import annotations
@@ -19,11 +20,24 @@ NAME = "self-heal.json"
 _ENDED = {"0": "healthy", "2": "not_healthy"}
 
 
-def result(environment: Mapping[str, str]) -> str:
-    """What a run came to, as systemd tells it to ExecStopPost=."""
+def result(environment: Mapping[str, str], report: str) -> str:
+    """What a run came to, as systemd tells it to ExecStopPost=.
+
+    ansible-pull ends with 2 as well where it has fetched nothing that may be run, and ansible-playbook where the
+    inventory is refused: whoever has looked at the gateways has written a report.
+    """
     if environment.get("SERVICE_RESULT") != "success":
         return "failed"
-    return _ENDED.get(environment.get("EXIT_STATUS", ""), "failed")
+    ended = _ENDED.get(environment.get("EXIT_STATUS", ""), "failed")
+    return ended if _written(report, environment.get("RUNTIME_DIRECTORY", "")) else "failed"
+
+
+def _written(report: str, since: str) -> bool:
+    """Whether the report is of this run. since: the folder that systemd has made for this run, at its beginning."""
+    try:
+        return os.stat(report).st_mtime >= os.stat(since).st_mtime
+    except OSError:
+        return False
 
 
 def write(folder: str, every: int, what: str) -> None:
@@ -45,9 +59,10 @@ def write(folder: str, every: int, what: str) -> None:
 def main(words: List[str]) -> int:
     """The command line."""
     os.umask(0o077)  # also for folders above, which no other account may write to
-    folder, every, *more = words
-    write(folder, int(every), more[0] if more else result(os.environ))
-    return 0
+    folder, every, report, *more = words
+    what = more[0] if more else result(os.environ, report)
+    write(folder, int(every), what)
+    return 1 if what == "failed" else 0
 
 
 if __name__ == "__main__":

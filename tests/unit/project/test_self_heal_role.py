@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any, Dict, List, Set
 
 import yaml
 from unit.module_runs import PROJECT
+
+sys.path.insert(0, str(PROJECT))
+
+from bench.run import UNUSUAL
 
 ROLES = PROJECT / "roles"
 #: About a fleet, a controller, or a person at one: nothing of it has a meaning on one host.
@@ -51,3 +56,8 @@ def test_the_packages_are_those_of_a_controller_and_each_is_pinned() -> None:
     wanted = re.findall(r"^([\w-]+==[\d.]+)", (PROJECT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
     elsewhere = ("psutil==", "ib_insync==")  # the role ib_host_runtime brings them
     assert {each for each in wanted if not each.startswith(elsewhere)} <= set(pinned)
+
+
+def test_the_service_s_python_reads_and_compiles_as_usual() -> None:
+    unit = (ROLES / "ib_self_heal" / "templates" / "ib-self-heal.service.j2").read_text(encoding="utf-8")
+    assert "Environment=" in unit and not [name for name in UNUSUAL if name in unit]

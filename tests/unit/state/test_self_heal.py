@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.state import repair_status, self_heal
@@ -133,8 +133,29 @@ def test_a_record_that_another_account_may_write_or_a_link_is_not_believed(state
         ({}, "failed"),
     ],
 )
-def test_how_a_run_ended_is_told_as_systemd_tells_it(environment: Dict[str, str], expected: str) -> None:
-    assert STATUS.result(environment) == expected
+def test_how_a_run_ended_is_told_as_systemd_tells_it(
+    tmp_path: Path, environment: Dict[str, str], expected: str
+) -> None:
+    assert STATUS.result(*ran(tmp_path, environment, report=0)) == expected
+
+
+def ran(folder: Path, environment: Dict[str, str], report: Optional[float]) -> Tuple[Dict[str, str], str]:
+    """What is told of a run. report: how many seconds after its beginning it wrote one; None: never."""
+    begun, written = folder / "run", folder / "fleet.json"
+    begun.mkdir()
+    os.utime(begun, (NOW, NOW))
+    if report is not None:
+        written.write_text("{}")
+        os.utime(written, (NOW + report, NOW + report))
+    return {**environment, "RUNTIME_DIRECTORY": str(begun)}, str(written)
+
+
+@pytest.mark.parametrize("report", [None, -1])
+@pytest.mark.parametrize("status", ["0", "2"])
+def test_a_run_that_has_not_looked_has_failed_whatever_it_ended_with(
+    tmp_path: Path, status: str, report: Optional[float]
+) -> None:
+    assert STATUS.result(*ran(tmp_path, {"SERVICE_RESULT": "success", "EXIT_STATUS": status}, report)) == "failed"
 
 
 @pytest.mark.parametrize("what", self_heal.RESULTS)
@@ -142,8 +163,8 @@ def test_what_the_service_writes_is_what_a_look_reads(tmp_path: Path, what: str)
     folder = tmp_path / "var" / "state"
     old = os.umask(0o000)
     try:
-        assert STATUS.main([str(folder), "330", what]) == 0
-        assert STATUS.main([str(folder), "330", what]) == 0
+        for _ in range(2):
+            assert STATUS.main([str(folder), "330", "no-report", what]) == (what == "failed")
     finally:
         os.umask(old)
     assert (folder.stat().st_mode & 0o777, (folder / self_heal.FILE).stat().st_mode & 0o777) == (0o700, 0o600)
