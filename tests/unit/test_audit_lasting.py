@@ -201,6 +201,12 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
         ),
         (
             "no_reconnect",
+            "async def once():\n    await ib.connectAsync()\n    ib.disconnect()\nasync def go():\n    await once()\n"
+            "    while True:\n        await asyncio.sleep(1)\nasyncio.run(go())",
+            [],
+        ),
+        (
+            "no_reconnect",
             "async def go():\n    await ib.connectAsync()\n    while True:\n        await asyncio.sleep(1)\n"
             "        break\nasyncio.run(go())",
             [],

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator, List, Optional
 
 from ..analysis import flow
 from ..analysis.connections import client_classes
 from ..analysis.library import SUBSCRIBING
-from ..analysis.scopes import FUNCTIONS, Table
+from ..analysis.scopes import FUNCTIONS, Function, Table
 from ..reading.model import ASYNC, INSYNC, KIT, OFFICIAL, Found
 from .blocking import functions, registered
 from .case import Case, found
@@ -28,7 +28,18 @@ def no_reconnect(case: Case, table: Table) -> Iterator[Found]:
         return
     if any(_knows(case, each) for each in [table, *case.project.neighbours(table)]) or turns(case, table):
         return
-    forever = next((call for call in table.calls if _runs_forever(case, table, call)), None)
+    around = {table.function(connection.call) for connection in connections}
+    # A connection that is closed by the function that made it is over when another one waits.
+    kept = any(each is None or not _closes(each) for each in around)
+    forever = next(
+        (
+            call
+            for call in table.calls
+            if _runs_forever(case, table, call)
+            or ((kept or table.function(call) in around) and _sleeps(case, table, call))
+        ),
+        None,
+    )
     if forever is not None:
         summary = "the script runs without an end (line %d), and nothing connects again" % forever.lineno
         summary += " after the gateway's nightly restart"
@@ -48,7 +59,7 @@ def _knows(case: Case, table: Table) -> bool:
 
 
 def _runs_forever(case: Case, table: Table, call: ast.Call) -> bool:
-    """ib.run(), util.run(), loop.run_forever(), or a wait of the client or asyncio in an endless `while True`."""
+    """ib.run(), util.run(), loop.run_forever(), or a wait of the client in `while True` that nothing leaves."""
     function = call.func
     if not isinstance(function, ast.Attribute):
         return bool(case.project.dotted(table, function) & _FOREVER) and not call.args
@@ -58,11 +69,19 @@ def _runs_forever(case: Case, table: Table, call: ast.Call) -> bool:
         if function.attr == "run_forever":
             return not _is_stopped(table, function.value)
         return bool(named) or bool(classes & {"ib_insync.IB", "ib_async.IB"})
-    asleep = "asyncio.sleep" in case.project.dotted(table, function) and flow.in_coroutine(table, call)
-    if not asleep and (function.attr not in _WAITS or not client_classes(case.project, table, function.value)):
+    if function.attr not in _WAITS or not client_classes(case.project, table, function.value):
         return False
-    loop = flow.loop(table, call)
-    return isinstance(loop, ast.While) and _is_true(loop.test) and not _leaves(loop)
+    return _is_endless(flow.loop(table, call))
+
+
+def _closes(function: Function) -> bool:
+    return any(getattr(each.func, "attr", "").startswith("disconnect") for each in flow.calls_of(function))
+
+
+def _sleeps(case: Case, table: Table, call: ast.Call) -> bool:
+    """asyncio.sleep() in `while True` that nothing leaves."""
+    asleep = "asyncio.sleep" in case.project.dotted(table, call.func) and flow.in_coroutine(table, call)
+    return asleep and _is_endless(flow.loop(table, call))
 
 
 def _is_stopped(table: Table, loop: ast.expr) -> bool:
@@ -71,6 +90,10 @@ def _is_stopped(table: Table, loop: ast.expr) -> bool:
     stops = (call.func for call in table.calls if getattr(call.func, "attr", "") == "stop")
     stopped = [getattr(function, "value", None) for function in stops]
     return any(getattr(each, "attr", getattr(each, "id", None)) == name for each in stopped)
+
+
+def _is_endless(loop: Optional[flow.Loop]) -> bool:
+    return isinstance(loop, ast.While) and _is_true(loop.test) and not _leaves(loop)
 
 
 def _is_true(test: ast.expr) -> bool:
