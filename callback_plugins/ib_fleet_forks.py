@@ -12,7 +12,7 @@ from typing import Any
 
 import ansible.module_utils
 from ansible.plugins.callback import CallbackBase
-from ansible.plugins.loader import action_loader
+from ansible.plugins.loader import action_loader, module_loader
 from ansible.template import Templar
 
 # The `module_utils` setting serves modules only; plugins find the folder through the package's own path.
@@ -20,7 +20,13 @@ _SHARED = str(Path(__file__).resolve().parent.parent / "module_utils")
 if _SHARED not in ansible.module_utils.__path__:
     ansible.module_utils.__path__.append(_SHARED)
 
-from ansible.module_utils.ib_fleet.run import answers, naming, packing, task_results  # noqa: E402 - needs the path above
+from ansible.module_utils.ib_fleet.run import (  # noqa: E402 - needs the path above
+    answers,
+    mitogen,
+    naming,
+    packing,
+    task_results,
+)
 
 DOCUMENTATION = r"""
 name: ib_fleet_forks
@@ -30,7 +36,8 @@ version_added: 0.1.0
 description:
   - Ansible forks a worker for each host and task, and whatever a worker loads is gone with it. This loads it in the
     process that they are forked from, before the first task of one of this project's roles.
-  - The modules that will be sent are packed in a process beside the run, so that no worker waits until they are.
+  - The modules that will be sent are packed in a process beside the run, so that no worker waits until they are. Under
+    mitogen's strategy, which packs nothing, what they import is found once.
   - What the worker that writes the report takes is loaded when the first host has been looked at, while the run waits
     for the others.
   - Shows nothing and changes no result. Without it a run says and does the same, and takes longer.
@@ -102,8 +109,13 @@ class CallbackModule(CallbackBase):  # type: ignore[misc]
             packing.stop(process)
 
     def _pack(self, role: str, modules: list[str]) -> None:
-        if role not in self._packing:
-            self._packing[role] = packing.start(modules)
+        if role in self._packing or mitogen.learn(map(_place, modules)):
+            return
+        self._packing[role] = packing.start(modules)
+
+
+def _place(module: str) -> Path:
+    return Path(module_loader.find_plugin(naming.full(module), ".py") or "")
 
 
 def _load() -> None:

@@ -16,7 +16,7 @@ from ansible.module_utils.ib_gateway.api.farms import Farms
 from ansible.module_utils.ib_gateway.base import classify, command_line, ibc_words, installation, launchers, redaction
 from ansible.module_utils.ib_gateway.base.probe import FULL
 from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
-from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, sockets, unix_relays
+from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, relays, sockets
 from ansible.module_utils.ib_gateway.state import journal, lease, pause, records, self_heal
 from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, SYNCED, TIME, notice, proto_frame, raw_frame
 from unit.facts import gateway, script
@@ -183,7 +183,7 @@ _STATUS = b"Name:\tjava\nUmask:\t0022\nState:\tS (sleeping)\nUid:\t1000\t1000\t1
 
 def unix_table(data: bytes) -> None:
     """The sockets that have a path."""
-    unix_relays.parse(text(data))
+    relays.parse(text(data))
 
 
 KERNEL = (

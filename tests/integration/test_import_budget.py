@@ -67,8 +67,8 @@ LOOKS = {
 }
 #: What reads this system; loaded when the look begins.
 READERS = (
-    "base.process_digest observe.addresses observe.holders observe.host_key observe.linux observe.process_table "
-    "observe.processes observe.sockets"
+    "base.process_digest observe.addresses observe.freezer observe.holders observe.host_key observe.linux "
+    "observe.process_table observe.processes observe.sockets"
 )
 #: Where a gateway does not listen: IBC's log tells how its login goes, and what is about to bring it is searched for.
 DOWN = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ansible_mitogen
 import pytest
-from ansible.module_utils.ib_fleet.run.mitogen import imports
+from ansible.module_utils.ib_fleet.run.mitogen import imports, learn
 from unit.module_runs import PROJECT
 
 from integration.desk import Desk
@@ -40,6 +40,15 @@ def test_a_sweep_says_the_same_as_without_it(desk: Desk, monkeypatch: pytest.Mon
     told = desk.play(SWEEP)
     monkeypatch.delenv("ANSIBLE_STRATEGY")
     assert desk.play(SWEEP).codes() == told.codes() != set()
+
+
+def test_what_a_module_imports_is_found_before_workers_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = PROJECT / "library" / "ib_gateway_health.py"
+    imports.cache_clear()
+    monkeypatch.delitem(sys.modules, "ansible_mitogen.planner", raising=False)
+    assert not learn([path]) and imports.cache_info().currsize == 0
+    monkeypatch.setitem(sys.modules, "ansible_mitogen.planner", sys)
+    assert learn([path]) and imports.cache_info().currsize == 1
 
 
 @pytest.mark.parametrize("module", sorted(each.stem for each in (PROJECT / "library").glob("*.py")))

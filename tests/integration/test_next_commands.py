@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from integration.desk import PROJECT, Desk, Run, alive, until
+from integration.test_repair_limits import fleet, serving
 
 ALL_DAY = [{"name": "always", "zone": "UTC", "start": "00:00", "end": "23:59"}]
 LIMIT = 170
@@ -88,6 +89,21 @@ def test_after_a_repair_that_failed_the_latch_is_lifted_and_the_repair_finished(
     (desk.folder / "inventory.json").write_text(json.dumps(mended))
     done = follow(run, 1)
     assert started(desk, done), done.stdout
+
+
+@pytest.mark.timeout(400)  # three runs, two of which look a second time before they start anything
+def test_after_a_frozen_run_the_first_command_repairs_one_host_and_the_second_all(desk: Desk) -> None:
+    desk.settings.pop("ib_repair_state_dir")
+    inventory = fleet(desk)
+    run = desk.play("remediate.yml", "-e", "ib_repair_storm_fleet=3", inventory=inventory)
+    assert run.report["frozen"] and serving(desk, inventory) == []
+    try:
+        assert follow(run).returncode == 0 and len(serving(desk, inventory)) == 1
+        allowed = follow(run, 1)
+        assert allowed.returncode == 0 and len(serving(desk, inventory)) == 2, allowed.stdout
+    finally:
+        for pid in serving(desk, inventory):
+            os.kill(pid, signal.SIGKILL)
 
 
 def test_a_plan_that_is_only_shown_is_done_after_the_edit_that_is_named(desk: Desk) -> None:

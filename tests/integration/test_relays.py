@@ -166,4 +166,6 @@ def test_a_protected_script_behind_a_unix_socket_keeps_its_session(desk: Desk, l
     entry = desk.entry(max_api_clients=limit, protected_clients=[re.escape(str(script.script))])
     (found,) = run_module("ib_gateway_health", gateways=[entry], probe="auto", probe_timeout=1.0)["gateways"]
     assert [each["action"] for each in found["plan"]["steps"]] == [], json.dumps(found, indent=1)
-    assert "pid %d (a relay), behind which a script may be" % relay in " ".join(found["plan"]["withheld"])
+    assert "pid %d (others are connected to it, as to a relay), behind which a script may be" % relay in " ".join(
+        found["plan"]["withheld"]
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,15 @@ def task_vars(known: Mapping[str, Any] | None) -> dict[str, Any]:
         _complete(sys.modules[_PLANNER].NewStylePlanner)
         variables["mitogen_task_isolation"] = "fork"
     return variables
+
+
+def learn(modules: Iterable[Path]) -> bool:
+    """Finds what modules import before workers are forked, each of which would read it anew. False: no mitogen."""
+    if _PLANNER not in sys.modules:
+        return False
+    for each in modules:
+        imports(each)
+    return True
 
 
 def _complete(planner: Any) -> None:

@@ -19,7 +19,7 @@ from ..base import classify
 from ..base.command_server import ServerAddress
 from ..base.host import STOPPED_STATES
 from ..base.process_digest import argv_digest
-from ..observe import host_key, processes, stopped
+from ..observe import freezer, host_key, processes, stopped
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def prove(target: Target) -> None:
 
 
 def prove_going(target: Target) -> None:
-    """As prove(), and that no signal or debugger keeps it stopped. Raises Gone or Refused.
+    """As prove(), and that no signal, debugger or freezer keeps it stopped. Raises Gone or Refused.
 
     A stopped process keeps what it is told waiting: it would end by it whenever somebody lets it go on.
     """
@@ -141,6 +141,12 @@ def prove_going(target: Target) -> None:
         by = "a debugger" if state == "t" else "a signal"
         then = "; the next run lets it go on" if state == "T" and target.role == "gateway" else ""
         raise Refused("pid %d is stopped by %s, and would end only when it goes on%s" % (target.pid, by, then))
+    try:
+        held = freezer.held_frozen(processes.read_text(target.pid, "cgroup"))
+    except (OSError, ValueError):
+        return
+    if held:
+        raise Refused("pid %d %s, and would end only when it goes on" % (target.pid, held))
 
 
 def _prove_gone(pid: int) -> None:

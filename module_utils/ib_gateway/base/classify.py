@@ -27,15 +27,34 @@ MAIN_CLASSES = {
 }
 #: Relays of container engines: they hold a port of the host, also while nothing is behind it.
 CONTAINER_PROXIES = ("docker-proxy", "conmon", "rootlessport", "rootlesskit", "slirp4netns", "pasta")
+#: Hand on between a connection and whatever they were given, or only listen for one that comes.
+PIPES = ("nc", "ncat", "netcat", "nc.openbsd", "nc.traditional")
 _RELAYS = (
     *CONTAINER_PROXIES,
     "socat",
     "haproxy",
     "nginx",
     "ssh",
-    "sshd",
-    "stunnel",
+    *("sshd", "sshd-session", "dropbear"),
+    *("stunnel", "stunnel4", "ghostunnel", "sslh", "envoy", "traefik", "caddy", "rinetd", "redir", "gost"),
     "systemd-socket-proxyd",
+    # Hand on over pipes, or over connections that they have made themselves: their sockets do not tell.
+    *PIPES,
+    *(
+        "frpc",
+        "cloudflared",
+        "ngrok",
+        "chisel",
+        "rathole",
+        "wstunnel",
+        "websockify",
+        "tailscaled",
+        "wireguard-go",
+        "openvpn",
+        "gvproxy",
+        "vpnkit",
+        "passt",
+    ),
 )
 DISPLAYS = ("Xvfb", "Xvnc", "Xtigervnc", "x11vnc", "fluxbox", "openbox", "matchbox-window-manager")
 _LAUNCHERS = (
@@ -302,7 +321,7 @@ def option_values(words: Sequence[str], option: Pattern[str]) -> List[str]:
 def relay_name(argv: Sequence[str]) -> Optional[str]:
     """The relay a process is, by its program's name (socat, docker-proxy, ...); None for everything else.
 
-    For wording only: what a process does to connections tells whether it is a relay.
+    What a process does to connections tells as well whether it is a relay, but not of all.
     """
     # Some set a title of their own, such as `nginx: worker process`.
     name = basename(argv[0].partition(" ")[0]).rstrip(":") if argv else ""

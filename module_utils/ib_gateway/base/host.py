@@ -65,6 +65,12 @@ class GatewayKind(NamedTuple):
 STOPPED_STATES = ("T", "t")
 #: How Process.kept_stopped begins where a signal waits that ends the process.
 ENDS_WHEN_IT_GOES_ON = "would end as soon as it goes on"
+#: How it begins where a control group's freezer holds it, whatever its state's letter is.
+FROZEN_GROUP = "is in a control group that is frozen"
+
+
+#: Device and inode: the same for every path that leads to one folder.
+FolderId = Tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -112,26 +118,32 @@ class Process:
     pairs: bool = False
     #: How many connections of its own the kernel still tries to make: SYN_SENT, nobody has answered yet.
     unanswered: int = 0
-    #: Of a gateway that a signal has stopped: what speaks against letting it go on, in words that follow its pid.
+    #: Of a gateway that does not run: what speaks against letting it go on, in words that follow its pid.
     kept_stopped: str = ""
     #: The number of its account, which is the same inside and outside of a container.
     uid: Optional[int] = None
     #: Where a gateway keeps its settings, symbolic links resolved; None where nothing tells.
     folder: Optional[str] = None
+    #: What that folder is to the kernel, through bind mounts and a root of its own as well; None where it is not known.
+    folder_id: Optional[FolderId] = None
 
     @property
     def frozen(self) -> bool:
-        """Whether a signal or a tracer has stopped it."""
-        return self.state in STOPPED_STATES
+        """Whether a signal, a tracer or its control group's freezer has stopped it."""
+        return self.state in STOPPED_STATES or bool(self.kept_stopped)
 
 
 class Folder(NamedTuple):
-    """A folder that an entry names: its path without symbolic links, and the account that owns it, None for nobody."""
+    """A folder that an entry names: its path without symbolic links, and the account that owns it, None for nobody.
+
+    id: what it is to the kernel, None where it is not there.
+    """
 
     path: str
     owner: Optional[str] = None
     #: Bytes that its file system has left for others than root; None where that cannot be asked.
     free: Optional[int] = None
+    id: Optional[FolderId] = None
 
 
 class Listener(NamedTuple):

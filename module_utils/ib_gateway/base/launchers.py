@@ -80,7 +80,7 @@ _REPEATS_IN_SHELL = re.compile(
     r"|\bexec\b.*\$\{?(?:0|BASH_SOURCE)\b|^\s*[\"']?\$\{?0\b|\btrap\b.*\b(?:SIG)?CHLD\b"
 )
 _REPEATS = re.compile(
-    r"(?i)\b(?:while|for|foreach|until|loop|forever|every|schedule\w*|setInterval|repeat|retry|exec\w*)\b"
+    r"(?i)\b(?:while|for|foreach|until|loop|forever|every|schedule\w*|setInterval|setTimeout|repeat|retry|exec\w*)\b"
 )
 #: Run what stands somewhere else.
 _TAKES_TEXT = (".", "source", "eval")

@@ -271,8 +271,11 @@ def _placed(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]:
     if spec.config_dir is None:
         return True
     wanted = {posixpath.normpath(spec.config_dir)}
-    if spec.config_dir in host.folders:
-        wanted.add(host.folders[spec.config_dir].path)
+    known = host.folders.get(spec.config_dir)
+    if known is not None:
+        wanted.add(known.path)
+        if known.id is not None and known.id == process.folder_id:
+            return True  # through a bind mount, or in a root of its own
     given = process.gateway.config_dir if process.gateway else None
     told = {posixpath.normpath(each) for each in (process.folder, given) if each}
     if told:

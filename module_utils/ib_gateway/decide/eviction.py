@@ -280,7 +280,7 @@ def _kind(client: Client, process: Process) -> str:
     if client.protected:
         return "protected"
     if client.relay:
-        return "the relay %s" % process.relay if process.relay else "a relay"
+        return "the relay %s" % process.relay if process.relay else "others are connected to it, as to a relay"
     if client.parked:
         return "it did not open the connection it holds"
     if client.service:

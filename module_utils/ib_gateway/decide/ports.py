@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Collection, FrozenSet, Mapping, Optional, Sequence, Set, Tuple
 
+from ..base.classify import PIPES
 from ..base.host import Process, Snapshot
 from ..base.plan import Entry, Relay
 
@@ -62,7 +63,7 @@ def serves_stray_port(entry: Entry, process: Process) -> bool:
 #: Before the port, in what a relay is told to connect to: this very host.
 _HERE = r"(?:127\.[0-9.]+|localhost|\[?::1\]?):%d(?![0-9])"
 #: Their command lines name what another host is to connect to.
-_FROM_ANOTHER_HOST = ("ssh", "sshd")
+_FROM_ANOTHER_HOST = ("ssh", "sshd", "sshd-session", "dropbear")
 
 
 def relay_before(
@@ -78,12 +79,24 @@ def relay_before(
             process = snapshot.processes.get(pid)
             if process is None or process.gateway or not (process.relay or process.pairs):
                 continue
+            if process.relay in PIPES and not process.pairs:
+                continue  # it may as well listen for somebody who is to come
             trusted = process.user in ("root", gateway.user, snapshot.visibility.user) or process.unit is not None
             served = sorted(ports[gateway.pid])
             if trusted and served:
                 behind = next((each for each in served if _leads(process, gateway, each, snapshot)), None)
                 return Relay(process, gateway, served[0] if behind is None else behind, behind is not None)
     return None
+
+
+def publishes(process: Process, gateways: Sequence[Process], port: int, snapshot: Snapshot) -> bool:
+    """Whether a process that listens on a gateway's own port, at another address, is a relay that leads to it.
+
+    Or may be taken for one: a relay that is a service of the system's, whose settings say where it leads.
+    """
+    if process.gateway or not (process.relay or process.pairs):
+        return False
+    return process.unit is not None or any(_leads(process, each, port, snapshot) for each in gateways)
 
 
 def _leads(relay: Process, gateway: Process, port: int, snapshot: Snapshot) -> bool:

@@ -182,7 +182,7 @@ def blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tupl
             found.append("%s, behind which a script may be that protected_clients names" % untouchable(client))
         elif client.protected or (may_work and not entry.spec.allow_restart_with_clients):
             found.append("pid %d" % pid if pid else untouchable(client))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def mistyped(entry: Entry) -> Optional[str]:

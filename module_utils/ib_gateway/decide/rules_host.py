@@ -7,10 +7,10 @@ from typing import Any, Dict, Iterator, Sequence, Tuple
 from ..base import findings
 from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import Finding
-from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener
+from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener, Process
 from ..base.plan import Differing
 from .context import Rule, RuleContext, client_info, hangs, lost, process_info
-from .ports import stray_ports
+from .ports import publishes, stray_ports
 
 #: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
 _LEAST_FREE = 1 << 20
@@ -79,29 +79,52 @@ def claimed_by_another_account(context: RuleContext) -> Iterator[Finding]:
     entry, spec = context.entry, context.spec
     owners = entry.owners()
     own = {process.user for process in owners} | {"root"}
-    sharing = [
+    others = [
         context.snapshot.processes[pid]
         for listener in entry.listeners
         if owners and listener.port == spec.port
         for pid in sorted(listener.pids)
         if pid in context.snapshot.processes and context.snapshot.processes[pid].user not in own
     ]
+    sharing = [each for each in others if not publishes(each, owners, spec.port, context.snapshot)]
     found = list(dict.fromkeys([process.pid for process in (*entry.claimants, *sharing)]))
     if found:
-        others = [context.snapshot.processes[pid] for pid in found]
         yield findings.CLAIMED_BY_ANOTHER_ACCOUNT.found(
-            "%s %s like %s and nothing shows that the account may run it: nothing is touched; key user of the entry "
-            "says which account's gateway is meant"
-            % (
-                " and ".join("pid %d of account %s" % (each.pid, each.user) for each in others),
-                "looks" if len(others) == 1 else "look",
-                spec.name,
-            ),
+            "; ".join([*_claiming(context), *_sharing(context, sharing)]),
             {
-                "claimants": [process_info(each) for each in others],
+                "claimants": [process_info(context.snapshot.processes[pid]) for pid in found],
                 "gateways": [process_info(each) for each in entry.processes],
             },
         )
+
+
+def _claiming(context: RuleContext) -> Iterator[str]:
+    claimants, name = context.entry.claimants, context.spec.name
+    if claimants:
+        yield (
+            "%s %s like %s and nothing shows that the account may run it: nothing is touched; key user of the entry "
+            "says which account's gateway is meant"
+            % (_accounts(claimants), "looks" if len(claimants) == 1 else "look", name)
+        )
+
+
+def _sharing(context: RuleContext, sharing: Sequence[Process]) -> Iterator[str]:
+    distinct = list(dict.fromkeys(each.pid for each in sharing))
+    if distinct:
+        yield (
+            "%s %s on port %d of another address of this host, and nothing shows that this leads to %s: a script may "
+            "meet the wrong one, and nothing is touched"
+            % (
+                _accounts([context.snapshot.processes[pid] for pid in distinct]),
+                "listens" if len(distinct) == 1 else "listen",
+                context.spec.port,
+                context.spec.name,
+            )
+        )
+
+
+def _accounts(several: Sequence[Process]) -> str:
+    return " and ".join("pid %d of account %s" % (each.pid, each.user) for each in several)
 
 
 def gateway_not_running(context: RuleContext) -> Iterator[Finding]:

@@ -24,7 +24,7 @@ def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
         )
         return
     for process in context.frozen:
-        by = "a debugger" if process.state == "t" else "a signal"
+        by = {"t": "a debugger", "T": "a signal"}.get(process.state, "the freezer of its control group")
         yield findings.GATEWAY_FROZEN.found(
             "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
             % (process.pid, context.spec.name, by),

@@ -6,7 +6,7 @@ from typing import Dict, Optional, Tuple
 
 from ..base import findings
 from ..base.actions import RESTART, RESUME
-from ..base.host import ENDS_WHEN_IT_GOES_ON, Process
+from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, Process
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from . import soft_restart, surplus, targets
@@ -73,13 +73,17 @@ def _by_hand(pid: int, why: str) -> str:
     """The command for a stopped gateway that is left so, and what it does. why: as _why_left() has it."""
     if why.startswith(ENDS_WHEN_IT_GOES_ON):
         return "`kill -CONT %d` ends this gateway and all its sessions" % pid
+    if why.startswith(FROZEN_GROUP):
+        return "what has frozen that group has to thaw it, as `systemctl thaw UNIT` does after `systemctl freeze`"
     return "`kill -CONT` lets it go on"
 
 
 def _why_left(entry: Entry, process: Process) -> str:
     """Why a stopped gateway is not let go on, in words that follow its pid; empty where it is."""
-    if process.state != "T":
+    if process.state == "t":
         return "is stopped by a debugger"
+    if process.state != "T":
+        return process.kept_stopped
     if len(entry.processes) > 1 or entry.elsewhere or entry.ambiguous:
         return "is stopped by a signal, and is not the only gateway that is or may be the entry's"
     if process.pid == 1 or process.own_run:

@@ -26,7 +26,7 @@ _PROPERTIES = (
         "RootDirectory",
         "RootImage",
     ),
-    *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStart"),
+    *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStart", "ExecSearchPath"),
 )
 
 

@@ -185,7 +185,8 @@ def _unusable_folder(shown: Mapping[str, str], account: Account) -> Optional[str
 
 def _unusable_program(shown: Mapping[str, str], account: Account) -> Optional[str]:
     for path in _PATH_OF_EXEC.findall(shown.get("ExecStart", "")):
-        if path.startswith("/"):
+        # systemd looks a bare name up in folders of its own, unless the file names others.
+        if path.startswith("/") or not shown.get("ExecSearchPath"):
             found = program.examine([path], "/", account, {"PATH": PATH})
             if found.obstacle:
                 return "its program %s %s" % (found.name, found.obstacle)

@@ -157,20 +157,20 @@ def examine(
         else:
             found.append(passive)
     if any(each.codes for each in found):
-        snapshot, found = _with_unix_relays(specs, snapshot, found, hints.reset_window)
+        snapshot, found = _with_relays(specs, snapshot, found, hints.reset_window)
     return snapshot, _with_starts(found, snapshot, hints), undeclared
 
 
-def _with_unix_relays(
+def _with_relays(
     specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
 ) -> Tuple[Snapshot, List[Diagnosis]]:
-    """The same with the relays between UNIX sockets and API ports told apart from scripts: nobody may end them."""
+    """The same with the relays before API ports told apart from scripts: nobody may end them."""
     used = any(client.connection for each in found for client in each.entry.clients)
     if not used or not sys.platform.startswith("linux"):
         return snapshot, found
-    from ..observe.unix_relays import with_unix_relays  # most looks find nothing, and do not load it
+    from ..observe.relays import with_relays  # most looks find nothing, and do not load it
 
-    told = with_unix_relays(snapshot)
+    told = with_relays(snapshot)
     if told is snapshot:
         return snapshot, found
     clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
@@ -248,12 +248,13 @@ def _remember(snapshot: Snapshot, known_served: Collection[Tuple[int, int]]) -> 
 
 
 def _address(entry: Entry) -> str:
-    """Where a script on this host would connect to."""
-    for listener in entry.listeners:
-        if listener.port == entry.spec.port:
-            if listener.address in ("::", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
-                return "127.0.0.1" if "ipv4" in listener.families else "::1"
-            return listener.address
+    """Where a script on this host would connect to: the gateway's own listener, before one of a relay."""
+    own = {process.pid for process in entry.processes}
+    heard = [each for each in entry.listeners if each.port == entry.spec.port]
+    for listener in sorted(heard, key=lambda each: not each.pids & own):
+        if listener.address in ("::", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
+            return "127.0.0.1" if "ipv4" in listener.families else "::1"
+        return listener.address
     return "127.0.0.1"
 
 

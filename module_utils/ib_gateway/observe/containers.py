@@ -11,7 +11,7 @@ import re
 import time
 from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ..base.classify import CONTAINER_PROXIES
+from ..base.classify import CONTAINER_PROXIES, relay_name
 from ..base.container import Published
 from ..base.host import Connection, Process, Snapshot
 from ..base.place import Place
@@ -70,11 +70,13 @@ def places(found: Snapshot, ports: Collection[int], first: Iterable[int]) -> Tup
     published: Dict[str, Set[Published]] = {}
     for port in ports:
         for proxy in _proxies(found, port):
-            behind = _behind(proxy, known) or _only_one(found, known)
+            inner = _inner(proxy, port, known)
+            behind = _behind(proxy, inner, known) or _only_one(found, known)
             if behind is not None:
                 begun.setdefault(*behind)
                 held.setdefault(behind[0], {}).setdefault(port, set()).add(proxy.pid)
-                published.setdefault(behind[0], set()).update(_said(proxy, port))
+                told = _said(proxy.relay, inner or proxy.argv, port)
+                published.setdefault(behind[0], set()).update(told)
     read = [_place(found, known, netns, pid) for netns, pid in begun.items()]
     return tuple(
         each._replace(
@@ -94,23 +96,50 @@ def _only_one(found: Snapshot, known: _Namespaces) -> Optional[Tuple[str, int]]:
     return next(((netns, pid) for netns, pid in inside.items() if netns), None) if len(inside) == 1 else None
 
 
-def _behind(proxy: Process, known: _Namespaces) -> Optional[Tuple[str, int]]:
-    """(the network namespace that a proxy leads to, a process in it); None where nothing proves that."""
-    if proxy.relay == "conmon":
+def _inner(proxy: Process, port: int, known: _Namespaces) -> Optional[Sequence[str]]:
+    """The command line of the docker-proxy to which rootlesskit hands a port on, in the network namespace that it has
+    made; None for another proxy."""
+    for child in sorted(processes.children(proxy.pid) or ()) if proxy.relay == "rootlesskit" else ():
+        for pid in known.others().get(known.other(child) or "", ()):
+            argv = processes.read_argv(pid)
+            if relay_name(argv) == "docker-proxy" and _option(argv, "-host-port") == str(port):
+                return argv
+    return None
+
+
+def _behind(proxy: Process, inner: Optional[Sequence[str]], known: _Namespaces) -> Optional[Tuple[str, int]]:
+    """(the network namespace that a proxy leads to, a process in it); None where nothing proves that.
+
+    inner: as _inner() has it.
+    """
+    if proxy.relay in ("conmon", "rootlessport"):  # the latter leaves a child inside
         for child in sorted(processes.children(proxy.pid) or ()):
             netns = known.other(child)
             if netns is not None:
                 return netns, child
     elif proxy.relay == "docker-proxy" and proxy.user == "root":
-        address = _option(proxy.argv, "-container-ip")
-        for netns, pids in known.others().items() if address else ():
-            if address in namespaces.addresses(pids[0]):
-                return netns, pids[0]
+        return _at(_option(proxy.argv, "-container-ip"), known, None)
+    elif inner is not None:
+        # Every account's docker has the same network inside: its containers are those of its own user namespace.
+        own = {processes.user_namespace(str(child)) for child in processes.children(proxy.pid) or ()}
+        return _at(_option(inner, "-container-ip"), known, own - {None, processes.user_namespace("self")})
     elif proxy.relay == "pasta":
         for word in proxy.argv[1:]:
             netns = _named(word)
             if netns in known.others():
                 return str(netns), known.others()[str(netns)][0]
+    return None
+
+
+def _at(
+    address: Optional[str], known: _Namespaces, users: Optional[Collection[Optional[str]]]
+) -> Optional[Tuple[str, int]]:
+    """The network namespace that has an address. users: the user namespaces of its processes; None for any."""
+    for netns, pids in known.others().items() if address else ():
+        if users is not None and processes.user_namespace(str(pids[0])) not in users:
+            continue
+        if address in namespaces.addresses(pids[0]):
+            return netns, pids[0]
     return None
 
 
@@ -126,13 +155,15 @@ def _option(argv: Sequence[str], name: str) -> Optional[str]:
     return next((after for word, after in zip(argv, argv[1:]) if word == name), None)
 
 
-def _said(proxy: Process, port: int) -> List[Published]:
+def _said(relay: Optional[str], argv: Sequence[str], port: int) -> List[Published]:
     """What a proxy's command line says of the ports it leads to."""
-    if proxy.relay == "docker-proxy":
-        inside = _option(proxy.argv, "-container-port") or ""
-        return [Published(_option(proxy.argv, "-host-ip") or "", port, int(inside))] if inside.isdigit() else []
-    if proxy.relay == "pasta":
-        pairs = re.findall(r"(?:^|,|/)(\d+)(?:-\d+)?:(\d+)", ",".join(proxy.argv))
+    if relay in ("docker-proxy", "rootlesskit"):
+        inside = _option(argv, "-container-port") or ""
+        # Behind rootlesskit the address is one of its own network, not the host's.
+        address = (_option(argv, "-host-ip") or "") if relay == "docker-proxy" else ""
+        return [Published(address, port, int(inside))] if inside.isdigit() else []
+    if relay == "pasta":
+        pairs = re.findall(r"(?:^|,|/)(\d+)(?:-\d+)?:(\d+)", ",".join(argv))
         return [Published("", port, int(inside)) for outside, inside in pairs if int(outside) == port]
     return []
 

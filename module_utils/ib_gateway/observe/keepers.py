@@ -16,7 +16,7 @@ from ..base.host import STOPPED_STATES, Keeper
 from ..base.launchers import IBC_LOOP, MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of, repeats
 from ..base.redaction import redact_argv
 from . import processes
-from .named_files import keeper_by_files
+from .named_files import keeper_by_files, named_by_script
 from .parents import SOURCES, above, script_run_by, text_of, unnamed
 
 #: Start what is due, whenever that is; that they are alive says nothing about a gateway. Nor do windows: what runs in
@@ -129,12 +129,20 @@ def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], argv: S
     shell = is_shell(program_name(argv[run_of(argv).program or 0 :]))
     names_gateway = _runs_its_arguments(argv) or (_ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text))
     if known is None and not names_gateway:
-        return None
+        return _by_named_files(pid, script, text, argv) if shell or _RUNS_PROGRAMS.search(text) else None
     # What takes its commands from another file may take a loop from there as well.
     again = repeats(text, shell) or (not names_gateway and SOURCES.search(text) is not None)
     if known is not None:
         return known._replace(again=again)
     return Launcher("launcher", redact_argv([os.path.basename(script)])[0], again=again)
+
+
+def _by_named_files(pid: int, script: str, text: str, argv: Sequence[str]) -> Optional[Launcher]:
+    """A script that runs programs again and again, and is given a file, or names one, that names a gateway's."""
+    at, again = run_of(argv).script, repeats(text, is_shell(program_name(argv[run_of(argv).program or 0 :])))
+    if at is None or not again or not named_by_script(pid, script, text, argv[at + 1 :]):
+        return None
+    return Launcher(SUPERVISOR, redact_argv([os.path.basename(script)])[0])
 
 
 def _runs_gateway(text: str) -> bool:

@@ -170,15 +170,24 @@ def _describe(
             unanswered=unanswered.get(pid, 0),
             uid=uid,
             folder=told.folder if told else None,
-            kept_stopped=_kept_stopped(pid) if kind and stat.state == "T" else "",
+            folder_id=told.folder_id if told else None,
+            kept_stopped=_kept_stopped(pid, stat.state) if kind else "",
         )
     return found
 
 
-def _kept_stopped(pid: int) -> str:
-    from .stopped import kept_stopped  # no healthy host needs it
+def _kept_stopped(pid: int, state: str) -> str:
+    """What keeps a gateway from running; of one that no signal has stopped only the freezer of its control group."""
+    if state == "T":
+        from .stopped import kept_stopped  # no healthy host needs it
 
-    return kept_stopped(pid)
+        return kept_stopped(pid)
+    from .freezer import held_frozen  # a host without a gateway does not need it
+
+    try:
+        return held_frozen(processes.read_text(pid, "cgroup"))
+    except (OSError, ValueError):
+        return ""
 
 
 def _only_launchers_above(pid: int, table: Table) -> bool:

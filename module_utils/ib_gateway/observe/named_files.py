@@ -1,6 +1,7 @@
 """Whether a home-made program that nothing names runs a gateway's program: told by its own text and its settings.
 
-A compiled loop says nothing in its command line. What it starts stands in the file that it was given, or in itself.
+A compiled loop says nothing in its command line. What it starts stands in the file that it was given, or in itself. So
+it is with a script that takes its commands from a file: its arguments name that, or its text does.
 Read is only what lies outside of the system's folders, and only while a gateway is missing. Linux only.
 """
 
@@ -21,6 +22,9 @@ _SYSTEM_S = re.compile(r"^/(?:usr/(?!local/)|s?bin/|lib|snap/|nix/|proc/|memfd:)
 #: Of a program's text; what somebody has compiled for one desk is smaller.
 _MOST_BYTES = 4 << 20
 _MOST_WORDS = 17
+#: Files that the text of a script names: whole paths, and quoted names with an ending.
+_NAMED = re.compile(r"(?<![\w./~])((?:/[\w.@+-]+)+)|[\"']([\w./@+-]+\.\w{2,5})[\"']")
+_MOST_NAMED = 16
 
 
 def keeper_by_files(pid: int, argv: Sequence[str]) -> Optional[Launcher]:
@@ -31,6 +35,14 @@ def keeper_by_files(pid: int, argv: Sequence[str]) -> Optional[Launcher]:
     if not (_text_names(pid) or any(_file_names(pid, word) for word in argv[1:_MOST_WORDS])):
         return None
     return Launcher(SUPERVISOR, redact_argv([program_name(argv)])[0])
+
+
+def named_by_script(pid: int, script: str, text: str, arguments: Sequence[str]) -> bool:
+    """Whether a file that a script is given, or that its text names, names a gateway's program."""
+    words = [one or other for one, other in _NAMED.findall(text)]
+    words = [word for word in dict.fromkeys(words) if not _SYSTEM_S.match(word)][:_MOST_NAMED]
+    beside = [os.path.join(os.path.dirname(script), word) for word in words if not word.startswith("/")]
+    return any(_file_names(pid, word) for word in (*arguments[:_MOST_WORDS], *words, *beside))
 
 
 def _text_names(pid: int) -> bool:

@@ -288,16 +288,22 @@ def socket_inodes(pid: int) -> Optional[FrozenSet[int]]:
 
 def network_namespace(pid: str) -> Optional[str]:
     """The network namespace of a process (`self` for this one), as the kernel names it; None when unreadable."""
-    try:
-        return os.readlink("%s/%s/ns/net" % (PROC, pid))
-    except OSError:
-        return None
+    return _namespace(pid, "net")
 
 
 def pid_namespace(pid: str) -> Optional[str]:
-    """The pid namespace of a process (`self` for this one), as the kernel names it; None when unreadable."""
+    """The pid namespace, likewise."""
+    return _namespace(pid, "pid")
+
+
+def user_namespace(pid: str) -> Optional[str]:
+    """The user namespace, likewise."""
+    return _namespace(pid, "user")
+
+
+def _namespace(pid: str, kind: str) -> Optional[str]:
     try:
-        return os.readlink("%s/%s/ns/pid" % (PROC, pid))
+        return os.readlink("%s/%s/ns/%s" % (PROC, pid, kind))
     except OSError:
         return None
 

@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Dict, Iterable, NamedTuple, Optional, Sequence
 
-from ..base.host import Folder, GatewayKind
+from ..base.host import Folder, FolderId, GatewayKind
 from ..base.spec import FIX
 
 _MOST_BYTES = 1 << 16
@@ -20,11 +20,13 @@ class Started(NamedTuple):
     """How a gateway was started, with what its files add to its command line.
 
     folder: its settings folder without symbolic links; None where nothing tells. A working directory does not tell: it
-    is where somebody stood when the gateway was started.
+    is where somebody stood when the gateway was started. folder_id: what that folder is to the kernel, as the gateway
+    sees it.
     """
 
     kind: GatewayKind
     folder: Optional[str] = None
+    folder_id: Optional[FolderId] = None
 
 
 def started(pid: int, kind: GatewayKind, argv: Sequence[str], exe: Optional[str], cwd: Optional[str]) -> Started:
@@ -33,7 +35,9 @@ def started(pid: int, kind: GatewayKind, argv: Sequence[str], exe: Optional[str]
     folder = told.config_dir
     if folder is None and kind.launcher == "native":
         folder = _by_installation(pid, argv, exe, cwd)
-    return Started(told, resolved(folder) if folder and folder.startswith("/") else None)
+    if not folder or not folder.startswith("/"):
+        return Started(told)
+    return Started(told, resolved(folder), _id("/proc/%d/root%s" % (pid, folder)))
 
 
 def _by_ibc(pid: int, kind: GatewayKind, cwd: Optional[str]) -> GatewayKind:
@@ -87,9 +91,17 @@ def resolved(path: str) -> str:
         return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def _id(path: str) -> Optional[FolderId]:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
+
+
 def folders(paths: Iterable[str]) -> Dict[str, Folder]:
     """What each of these folders really is, which account owns it, and how much room its file system has."""
-    return {path: Folder(resolved(path), _owner(path), _free(path)) for path in paths}
+    return {path: Folder(resolved(path), _owner(path), _free(path), _id(path)) for path in paths}
 
 
 def _free(path: str) -> Optional[int]:

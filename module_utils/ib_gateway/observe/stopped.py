@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import Optional
 
 from ..base.host import ENDS_WHEN_IT_GOES_ON
 from . import processes
+from .freezer import held_frozen
 
-_CGROUPS = "/sys/fs/cgroup"
 #: Signals that end a JVM. One that waits is delivered as soon as the process goes on.
 _ENDING = {1: "SIGHUP", 2: "SIGINT", 15: "SIGTERM"}
 
@@ -23,7 +22,7 @@ def kept_stopped(pid: int) -> str:
         return (
             _traced(processes.read_text(pid, "status"))
             or _under_job_control(processes.read_text(pid, "stat"))
-            or _in_freezer(processes.read_text(pid, "cgroup"))
+            or held_frozen(processes.read_text(pid, "cgroup"))
         )
     except (OSError, ValueError):
         return "cannot be read in full, so that nobody knows what else keeps it stopped"
@@ -52,28 +51,6 @@ def _under_job_control(stat: str) -> str:
     if int(terminal) and group != foreground:
         return "is a stopped job of the terminal that it was started from: `fg` there lets it go on"
     return ""
-
-
-def _in_freezer(cgroup: str) -> str:
-    """The freezer of its control group, in either version."""
-    for line in cgroup.splitlines():
-        _number_of, controllers, path = line.split(":", 2)
-        if not controllers and re.search(r"^frozen 1$", _file(path, "cgroup.events"), re.MULTILINE):
-            return "is in a control group that is frozen (%s)" % path
-        if "freezer" in controllers.split(","):
-            state = _file("/freezer" + path, "freezer.state").strip()
-            if state not in ("", "THAWED"):
-                return "is in a control group that is frozen (%s)" % path
-    return ""
-
-
-def _file(path: str, name: str) -> str:
-    """A file of a control group; empty where this host shows none, as for the first one of version 2."""
-    try:
-        with open(os.path.join(_CGROUPS + path, name), encoding="utf-8", errors="backslashreplace") as file:
-            return file.read(4096)
-    except FileNotFoundError:
-        return ""
 
 
 def state_of(pid: int) -> Optional[str]:

@@ -169,6 +169,10 @@ def test_any_command_line_can_be_asked(argv: List[str]) -> None:
         (("ssh", "-L", "4001:127.0.0.1:4001", "desk"), "ssh"),
         (("/usr/sbin/sshd", "-D"), "sshd"),
         (("stunnel",), "stunnel"),
+        (("nc", "127.0.0.1", "4001"), "nc"),
+        (("/usr/bin/ncat", "127.0.0.1", "4001"), "ncat"),
+        (("/opt/frp/frpc", "-c", "/etc/frpc.toml"), "frpc"),
+        (("/usr/sbin/tailscaled", "--tun=userspace-networking"), "tailscaled"),
     ],
 )
 def test_a_relay_is_known_by_its_program(argv: Tuple[str, ...], name: str) -> None:
@@ -180,6 +184,7 @@ def test_a_relay_is_known_by_its_program(argv: Tuple[str, ...], name: str) -> No
     [
         ("sshd: trader@pts/0", "sshd"),
         ("sshd: trader [priv]", "sshd"),
+        ("sshd-session: trader@pts/0", "sshd-session"),
         ("nginx: worker process", "nginx"),
         ("nginx: master process /usr/sbin/nginx -c /etc/nginx/nginx.conf", "nginx"),
     ],

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.base.host import Client, Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import Client, Folder, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.decide.assign import entries_of
 from ansible.module_utils.ib_gateway.decide.clients import all_clients
@@ -85,6 +85,19 @@ def test_a_gateway_that_may_be_the_entry_s_is_not_told_to_fit_no_entry() -> None
     aside = gateway(SECOND, folder=None, cwd="/srv/ibgateway/demo")
     assert owned(snapshot(aside)) == ([[]], [])
     assert owned(snapshot(gateway(), aside)) == ([[GATEWAY]], [SECOND])
+
+
+@pytest.mark.parametrize(("its", "pids"), [((8, 77), [GATEWAY]), ((8, 78), []), (None, [])])
+def test_one_folder_under_two_paths_is_one_folder(its: Optional[Tuple[int, int]], pids: List[int]) -> None:
+    """Through a bind mount, or in a root of its own: no symbolic link tells, the kernel does."""
+    mounted = gateway(folder="/home/trader/Jts", folder_id=its)
+    look = snapshot(mounted)._replace(folders={FOLDER: Folder(FOLDER, "trader", id=(8, 77))})
+    assert owned(look)[0] == [pids]
+
+
+def test_folders_that_are_not_there_are_not_the_same_one() -> None:
+    look = snapshot(gateway(folder="/home/trader/Jts"))._replace(folders={FOLDER: Folder(FOLDER)})
+    assert owned(look)[0] == [[]]
 
 
 def test_the_command_line_s_folder_weighs_more_than_the_working_directory() -> None:

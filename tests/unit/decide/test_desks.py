@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, Snapshot
@@ -267,6 +267,14 @@ def test_a_frozen_gateway_that_others_may_want_so_is_told_and_sent_nothing(facts
     assert plan.steps == () and "kill -CONT" in plan.withheld[0] and str(GW) in plan.withheld[0]
 
 
+def test_a_gateway_in_a_frozen_control_group_is_told_whatever_its_state_s_letter_is() -> None:
+    frozen = process(GW, *OURS.argv, state="S", kept_stopped="is in a control group that is frozen (/gw)")
+    found = judged(snapshot(frozen, listener(), script(BOT), connection(BOT)), LIVE, probe("silent"))
+    plan = planning.plan(found)
+    assert (found.verdict, plan.steps) == ("gateway_frozen", ()) and not may_probe(found, "always")
+    assert "systemctl thaw" in plan.withheld[0] and "kill" not in plan.withheld[0]
+
+
 def test_a_gateway_whose_way_to_the_broker_is_gone_is_waited_for() -> None:
     look = snapshot(process(GW, *OURS.argv, unanswered=2, served_before=True))
     assert (judged(look, LIVE).verdict, done(look)) == ("no_broker_route", [("live", "wait")])
@@ -281,6 +289,34 @@ def test_a_fake_gateway_of_another_account_beside_the_real_one_makes_the_entry_u
     fake = gateway(SECOND, JTS, user="mallory", age=age)
     look = snapshot(OURS, fake, listener(4001, GW), listener(4001, SECOND, address="127.0.0.2"), *WORKING)
     assert (judged(look, LIVE).status, done(look)) == ("unknown", [])
+
+
+PUBLISHING = 950
+LAN = listener(4001, PUBLISHING, address="10.0.0.9", user="haproxy")
+
+
+@pytest.mark.parametrize(
+    ("facts", "verdict"),
+    [
+        ({"argv": ("/usr/sbin/haproxy", "-f", "api.cfg"), "unit": "haproxy.service"}, "healthy"),
+        ({"argv": ("/opt/tunnel",), "pairs": True, "connected": True}, "healthy"),
+        ({"argv": ("socat", "TCP-LISTEN:4001,bind=10.0.0.9,fork", "TCP:127.0.0.1:4001")}, "healthy"),
+        ({"argv": ("socat", "TCP-LISTEN:4001,bind=10.0.0.9,fork", "TCP:127.0.0.1:4009")}, "claimed_by_another_account"),
+        ({"argv": ("python3", "server.py"), "unit": "server.service"}, "claimed_by_another_account"),
+    ],
+    ids=["a service", "by what it holds", "by its command line", "to another port", "no relay"],
+)
+def test_a_relay_of_another_account_that_publishes_the_gateway_on_another_address_claims_nothing(
+    facts: Dict[str, Any], verdict: str
+) -> None:
+    connected = facts.pop("connected", False)
+    relay = process(PUBLISHING, *facts.pop("argv"), user="haproxy", **facts)
+    more = (connection(PUBLISHING, server=GW),) if connected else ()
+    found = judged(snapshot(OURS, relay, listener(4001, GW, address="127.0.0.1"), LAN, *more), LIVE)
+    assert found.verdict == verdict
+    if verdict != "healthy":
+        assert "listens on port 4001 of another address" in found.findings[0].summary
+        assert "key user" not in found.findings[0].summary
 
 
 def test_a_claimant_that_only_looks_like_the_entry_s_gateway_makes_it_unknown() -> None:

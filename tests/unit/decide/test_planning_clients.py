@@ -130,7 +130,7 @@ ROUTER = script(FIRST, "router.py", ppid=1)
 UNTOUCHABLE = [
     (ROUTER, {}, "pid %d (protected)" % FIRST),
     (process(FIRST, "socat", "TCP-LISTEN:4003", "TCP:127.0.0.1:4001"), {}, "pid %d (the relay socat)" % FIRST),
-    (script(FIRST, "proxy.py", pairs=True), {}, "pid %d (a relay)" % FIRST),
+    (script(FIRST, "proxy.py", pairs=True), {}, "pid %d (others are connected to it, as to a relay)" % FIRST),
     (script(FIRST, own_run=True), {}, "pid %d (this run)" % FIRST),
     (process(FIRST, "dbus-daemon", user="messagebus"), {"client_user": "trader"}, "it did not open the connection"),
     (process(FIRST, "monitord", user="zabbix", unit="zabbix.service"), {}, "a system service of zabbix"),

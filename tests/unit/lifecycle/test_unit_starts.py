@@ -101,6 +101,7 @@ def test_a_unit_s_file_is_read_for_what_does_not_exist(tmp_path: Path) -> None:
     missing = str(tmp_path / "nothing")
     for shown, says in (
         ({"ExecStart": exec_start(program)}, "its program %s does not exist" % program),
+        ({"ExecStart": exec_start("no-such-program")}, "its program no-such-program is in none of the folders"),
         ({"User": "no-such-account"}, "no account no-such-account"),
         ({"WorkingDirectory": missing}, "WorkingDirectory= %s does not exist" % missing),
         ({"EnvironmentFiles": missing + " (ignore_errors=no)"}, "EnvironmentFile= %s does not exist" % missing),
@@ -114,6 +115,8 @@ def test_a_unit_s_file_is_read_for_what_does_not_exist(tmp_path: Path) -> None:
         {"EnvironmentFiles": missing + " (ignore_errors=yes)"},
         {"EnvironmentFiles": str(tmp_path / "*.env") + " (ignore_errors=no)"},
         {"ExecStart": exec_start(missing), "RootDirectory": "/srv/root"},
+        {"ExecStart": exec_start("sh")},
+        {"ExecStart": exec_start("no-such-program"), "ExecSearchPath": "/opt/desk/bin"},
         {"ExecStart": exec_start(missing), "DynamicUser": "yes"},
     ):
         assert unit_facts.trouble_of({**SHOWN, **fine}, None) is None, fine

@@ -125,3 +125,38 @@ def test_a_module_in_python_is_read_as_a_script_is(
     started.append(process)
     assert process.stdout is not None and process.stdout.readline() == b"\n"
     assert (process.pid in {each.pid for each in keepers(())}) is keeps
+
+
+#: Its commands stand in a file: `%s` is how the script names that.
+LOOPS_OVER_FILE = (
+    """%simport subprocess
+while True:
+    subprocess.call(open(%%s).read().split())
+"""
+    % READY
+)
+NAMES_NOTHING = "sys.argv[1]"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("text", "said", "keeps"),
+    [
+        (LOOPS_OVER_FILE % "'gw.json'", "java ibgateway.GWClient", True),
+        (LOOPS_OVER_FILE % NAMES_NOTHING, "/opt/ibc/scripts/ibcstart.sh", True),
+        (LOOPS_OVER_FILE % "'gw.json'", "java com.example.Report", False),
+        (READY + "print(open('gw.json').read())", "java ibgateway.GWClient", False),
+        (READY + "import subprocess\nsubprocess.call(open('gw.json').read())", "java ibgateway.GWClient", False),
+    ],
+    ids=["its text names the file", "it is given the file", "another program", "it runs nothing", "it starts it once"],
+)
+def test_a_script_that_takes_its_commands_from_a_file_keeps_what_these_start(
+    text: str, said: str, keeps: bool, tmp_path: Path, started: List[subprocess.Popen[bytes]]
+) -> None:
+    (tmp_path / "svc.py").write_text(text)
+    (tmp_path / "gw.json").write_text(said)
+    command = [sys.executable, "svc.py", *(["gw.json"] if NAMES_NOTHING in text else [])]
+    process = subprocess.Popen(command, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started.append(process)
+    assert process.stdout is not None and process.stdout.readline()
+    assert [each.again and each.supervises for each in keepers([]) if each.pid == process.pid] == [True] * keeps

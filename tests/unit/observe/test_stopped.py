@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Dict
 
 import pytest
-from ansible.module_utils.ib_gateway.observe import processes, stopped
+from ansible.module_utils.ib_gateway.observe import freezer, processes, stopped
 
 PID = 4711
 STATUS = "Name:\tjava\nState:\tT (stopped)\nTracerPid:\t%d\nSigPnd:\t%016x\nShdPnd:\t%016x\n"
@@ -33,7 +33,7 @@ def kept(
         file.parent.mkdir(parents=True)
         file.write_text(text, encoding="utf-8")
     monkeypatch.setattr(processes, "PROC", str(tmp_path / "proc"))
-    monkeypatch.setattr(stopped, "_CGROUPS", str(tmp_path / "cgroups"))
+    monkeypatch.setattr(freezer, "_CGROUPS", str(tmp_path / "cgroups"))
     return stopped.kept_stopped(PID)
 
 
@@ -52,6 +52,10 @@ def test_a_process_that_only_a_signal_has_stopped_is_kept_so_by_nobody(
         ({"status": STATUS % (0, TERM, 0)}, "SIGTERM waits for it"),
         ({"stat": STAT % (34816, 900)}, "stopped job of the terminal"),
         ({"groups": {"system.slice/gw.service/cgroup.events": "populated 1\nfrozen 1\n"}}, "frozen (/system.slice"),
+        (
+            {"cgroup": "1:name=systemd:/\n0::/box\n", "groups": {"unified/box/cgroup.events": "frozen 1\n"}},
+            "frozen (/box)",
+        ),
         (
             {"cgroup": "4:freezer:/box\n0::/box\n", "groups": {"freezer/box/freezer.state": "FROZEN\n"}},
             "frozen (/box)",

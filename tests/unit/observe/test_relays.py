@@ -7,7 +7,7 @@ import socket
 from contextlib import ExitStack
 
 from ansible.module_utils.ib_gateway.observe import processes
-from ansible.module_utils.ib_gateway.observe.unix_relays import parse
+from ansible.module_utils.ib_gateway.observe.relays import parse
 
 TABLE = """\
 Num       RefCount Protocol Flags    Type St Inode Path

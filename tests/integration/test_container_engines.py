@@ -1,4 +1,4 @@
-"""Two gateways in one container, through the playbooks: on podman and docker, root's and an account's own."""
+"""What holds on each engine, through the playbooks: podman and docker, root's and an account's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import ExitStack
 import pytest
 
 from integration.container_accounts import ROOTLESS_DOCKER, account
-from integration.container_looks import codes, look
+from integration.container_looks import codes, look, without_container
 from integration.containers import Container, Make, public_folder
 from integration.desk import Desk, alive, until
 from integration.test_container_repairs import host, planned, starts, told
@@ -59,6 +59,7 @@ ENGINES = [
 ]
 
 
+@pytest.mark.timeout(400)  # four runs, and the time that a container without a gateway has to bring one
 @pytest.mark.parametrize("kept", ENGINES, indirect=True)
 def test_of_two_gateways_in_a_container_one_that_serves_keeps_it_and_two_that_have_ended_are_brought_back_at_once(
     kept: Kept, desk: Desk
@@ -97,3 +98,28 @@ def test_of_two_gateways_in_a_container_one_that_serves_keeps_it_and_two_that_ha
     again = desk.play("remediate.yml", inventory=host(*entries))
     assert again.rc == 0 and again.recap()["changed"] == 0, again.output
     assert starts(both, well) == [2, 1]
+
+
+@pytest.mark.parametrize("kept", ENGINES, indirect=True)
+def test_which_of_several_containers_has_the_port_of_an_entry_is_told_without_its_container(
+    kept: Kept, desk: Desk
+) -> None:
+    """It is judged, and left alone when it is broken."""
+    broken, well = kept().run(), kept().run()
+    entries = [
+        without_container(each, name=name, start_timeout=1, user=None)
+        for name, each in (("broken", broken), ("well", well))
+    ]
+    found = look(*entries)["gateways"]
+    assert [(each["status"], [one["pid"] for one in each["processes"]]) for each in found] == [
+        ("healthy", [broken.java()]),
+        ("healthy", [well.java()]),
+    ]
+    broken.end(broken.java())
+    until(lambda: "container_link_down" in codes(look(*entries)["gateways"][0]))
+    run = desk.play("remediate.yml", inventory=host(*entries))
+    assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+    found = told(run)
+    # Who starts gateways elsewhere on this machine may be told beside it.
+    assert "container_link_down" in found["broken"][1] and found["well"] == ("healthy", [])
+    assert starts(broken, well) == [1, 1]
