@@ -15,7 +15,7 @@ from ansible.module_utils.ib_audit.analysis.effort import Effort
 from ansible.module_utils.ib_audit.reading.model import Script, Source
 from ansible.module_utils.ib_audit.rules import problems
 from ansible.module_utils.ib_audit.rules.audit import audit
-from ansible.module_utils.ib_audit.rules.ignores import Ignore
+from ansible.module_utils.ib_audit.rules.ignores import Ignore, comments
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -227,7 +227,6 @@ def test_four_times_as_many_uses_of_one_name_take_about_four_times_the_work(line
 
 def test_a_script_s_lines_are_split_once_however_much_is_found_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     read: List[str] = []
-    comments = problems.comments
 
     def counted(script: Script) -> List[Ignore]:
         read.append(script.path)
