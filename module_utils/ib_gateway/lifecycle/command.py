@@ -9,6 +9,7 @@ import subprocess
 import time
 from typing import List, Mapping, NamedTuple, Optional, Sequence
 
+from ..base.classify import gateway_kind
 from ..base.spec import GatewaySpec
 from . import detach, environment, output, program
 from .accounts import Account, account_of, cannot_enter, may_become
@@ -24,7 +25,8 @@ class CommandFacts(NamedTuple):
 
     program: None where it was not looked at. folder_obstacle: why it cannot be run where it is to be. display_given:
     whether it gets a DISPLAY. ran_without: whether the gateway that runs now has none, so that none is needed.
-    ends_with_login: whether systemd would end it when this run logs out.
+    ends_with_login: whether systemd would end it when this run logs out. contradiction: what its command line says
+    otherwise than the entry.
     """
 
     user: str
@@ -36,6 +38,7 @@ class CommandFacts(NamedTuple):
     display_given: bool = False
     ran_without: bool = False
     ends_with_login: bool = False
+    contradiction: Optional[str] = None
 
 
 def blocker(facts: CommandFacts) -> Optional[str]:
@@ -47,6 +50,8 @@ def blocker(facts: CommandFacts) -> Optional[str]:
     found = facts.program
     if found is not None and found.obstacle:
         return "start_command cannot be run: its program %s %s" % (found.name, found.obstacle)
+    if facts.contradiction:
+        return "start_command would start another gateway than the entry's: it says %s" % facts.contradiction
     if facts.folder_obstacle:
         return "its config_dir %s, and start_command runs there: mend the folder" % facts.folder_obstacle
     if found is not None and found.display == program.NEEDS and not (facts.display_given or facts.ran_without):
@@ -59,6 +64,23 @@ def blocker(facts: CommandFacts) -> Optional[str]:
             facts.user,
             facts.user,
         )
+    return None
+
+
+def contradiction(spec: GatewaySpec, folder: str) -> Optional[str]:
+    """What a start_command that is a gateway's own command line says otherwise than its entry: such a gateway would log
+    in and be nobody's. None where nothing differs, or nothing can be read out of it. folder: where it is run."""
+    kind = gateway_kind(spec.start_command)
+    if kind is None:
+        return None
+    if kind.product != spec.product:
+        return "product %s, the entry %s" % (kind.product, spec.product)
+    if kind.trading_mode not in (None, spec.trading_mode):
+        return "trading_mode %s, the entry %s" % (kind.trading_mode, spec.trading_mode)
+    if kind.config_dir and spec.config_dir:
+        path = os.path.join(folder, kind.config_dir)
+        if os.path.realpath(path) != os.path.realpath(spec.config_dir):
+            return "config_dir %s, the entry %s" % (path, spec.config_dir)
     return None
 
 
@@ -139,6 +161,7 @@ def _facts(one: Asked) -> CommandFacts:
         folder_obstacle="%s %s" % (folder, obstacle) if obstacle else None,
         display_given="DISPLAY" in given,
         ends_with_login=detach.ends_with_login(account),
+        contradiction=contradiction(spec, folder),
         ran_without=_runs_without_display(environment.known(spec.name, account, pid)),
     )
 

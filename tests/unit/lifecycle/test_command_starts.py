@@ -60,6 +60,10 @@ def start_check(*command: str, **more: Any) -> StartCheck:
         ),
         (FINE._replace(folder_obstacle="/srv/live is closed to account trader"), "/srv/live is closed"),
         (FINE._replace(program=Program("/opt/x", None, NEEDS)), "give DISPLAY in the entry's start_environment"),
+        (
+            FINE._replace(contradiction="trading_mode paper, the entry live"),
+            "it says trading_mode paper, the entry live",
+        ),
         (FINE._replace(ends_with_login=True), "it would end when trader logs out (KillUserProcesses=yes): loginctl"),
     ],
 )
@@ -80,6 +84,45 @@ def test_a_start_that_must_fail_is_told_with_its_cure(found: CommandFacts, says:
 )
 def test_nothing_speaks_against_any_other_command(found: CommandFacts) -> None:
     assert blocker(found) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["-DjtsConfigDir={other}", "ibgateway.GWClient"], "config_dir {other}, the entry {own}"),
+        (["-DjtsConfigDir=other", "ibgateway.GWClient"], "config_dir {own}/other, the entry {own}"),
+        (["ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini", "PAPER"], "trading_mode paper, the entry live"),
+        (["ibcalpha.ibc.IbcTws", "/opt/ibc/config.ini", "live"], "product tws, the entry gateway"),
+        (["-DjtsConfigDir={own}", "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini", "live"], None),
+        (["-DjtsConfigDir={link}", "ibgateway.GWClient"], None),
+        (["-DjtsConfigDir=${{installer:jtsConfigDir}}", "ibgateway.GWClient"], None),
+        (["ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini", "trader", "hunter2"], None),
+    ],
+)
+def test_a_command_line_of_another_gateway_than_the_entry_s_is_told_before_anything_ends(
+    tmp_path: Path, words: list[str], says: str | None
+) -> None:
+    """It would log in, and then be no entry's: the next run would start one more."""
+    own, other, link = (tmp_path / name for name in ("live", "paper", "link"))
+    own.mkdir()
+    link.symlink_to(own)
+    places_ = {"own": own, "other": other, "link": link}
+    java = tmp_path / "java"
+    java.write_text("#!/bin/sh\n")
+    java.chmod(0o755)
+    command = [str(java), "-cp", "jars/*", *(word.format(**places_) for word in words)]
+    told = start_check(
+        *command, trading_mode="live", config_dir=str(own), start_environment=(("DISPLAY", ":1"),)
+    ).blocker
+    if says is None:
+        assert told is None
+    else:
+        assert told is not None and says.format(**places_) in told and CANARY not in told
+
+
+def test_a_script_that_starts_a_gateway_says_nothing_of_it(tmp_path: Path) -> None:
+    path = script(tmp_path, "#!/bin/sh\nexport DISPLAY=:1\nexec java ibgateway.GWClient\n")
+    assert start_check(path, "paper", config_dir=str(tmp_path)).blocker is None
 
 
 # --- programs --------------------------------------------------------------------------------------------------------
