@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,8 +13,9 @@ from typing import Any
 
 import psutil
 import pytest
+from simulator.launch import connect_once
 
-from integration.desk import PROJECT, Desk, local, until
+from integration.desk import PROJECT, Desk, alive, local, until
 
 
 def records(desk: Desk) -> list[dict[str, Any]]:
@@ -71,3 +73,50 @@ def test_after_a_run_that_was_killed_while_it_started_a_gateway_the_next_finishe
     assert any(taken in str(each.get("reason")) for each in records(desk)) is (whom == "controller")
     told = [(each["kind"], each.get("result")) for each in records(desk) if each.get("action") == "start"]
     assert told[0][0] == "intent" and ("outcome", "unknown") in told and told[-1] == ("outcome", "done")
+
+
+def taken(desk: Desk) -> list[str]:
+    """The steps that are on disk as done."""
+    return [each["action"] for each in records(desk) if each["kind"] == "outcome"]
+
+
+#: The steps of the seed's incident: its script, two gateways that are too many, and the restart of the one that stays.
+STEPS = ["stop_client", "stop_gateway", "stop_gateway", "restart"]
+
+
+@pytest.mark.parametrize("steps", range(len(STEPS) + 1))
+def test_a_repair_whose_run_is_killed_between_any_two_of_its_steps_is_finished_by_the_next(
+    desk: Desk, steps: int
+) -> None:
+    """By SIGKILL, the controller and its modules: before the first step, behind each, and behind the last."""
+    gateways = [desk.gateway("close-listener-on-second"), desk.gateway("no-listener"), desk.gateway("no-listener")]
+    script = desk.script()
+    connect_once(desk.port, client_id=9)
+    until(lambda: not desk.listening())
+    inventory = desk.folder / "first.json"
+    inventory.write_text(json.dumps({"trading_hosts": {"hosts": {"desk": local(ib_gateways=[desk.entry()])}}}))
+    settings = json.dumps({"ib_report_dir": str(desk.folder / "reports"), **desk.settings})
+    with subprocess.Popen(
+        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "remediate.yml", "-e", settings],
+        cwd=PROJECT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as run:
+        until(lambda: bool(records(desk)) and len(taken(desk)) >= steps, 120)
+        below = psutil.Process(run.pid).children(recursive=True)
+        os.killpg(run.pid, signal.SIGKILL)
+        for each in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(signal.SIGKILL)
+        run.wait(30)
+    done = taken(desk)
+    assert done == STEPS[: len(done)] and len(done) in (steps, steps + 1), "it was killed elsewhere"
+    after = desk.play("remediate.yml", "-e", "ib_gateway_repair_backoff=0")
+    assert after.rc == 0 and len(desk.listening()) == 1, after.output
+    assert not alive(script.pid) and not any(alive(each.pid) for each in gateways)
+    begun_ = sum(each["kind"] == "intent" for each in records(desk))
+    assert begun_ == sum(each["kind"] == "outcome" for each in records(desk)), "what was left undone is told"
+    again = desk.play("remediate.yml")
+    assert again.rc == 0 and again.recap()["changed"] == 0, again.output
