@@ -36,6 +36,12 @@ def test_a_port_that_no_entry_declares_is_told_and_called_no_contradiction(befor
     assert problems(CODE, script(port, before), specs=[spec("live")]) == []
 
 
+@pytest.mark.parametrize("port", ["0", "-1", "65536"])
+def test_a_number_that_is_no_port_is_not_held_against_the_inventory(port: str) -> None:
+    text = "def go(port=%s):\n    IB().connect('127.0.0.1', port or find(), clientId=1)" % port
+    assert problems("undeclared_port", script(4001, text), specs=[spec("live")]) == []
+
+
 def test_leaving_the_port_out_is_the_paper_port_of_the_workstation() -> None:
     both = [spec("live", client_patterns=("bot\\.py",)), spec("paper")]
     (found,) = problems(CODE, "from ib_insync import IB\nIB().connect(clientId=1)", specs=both)

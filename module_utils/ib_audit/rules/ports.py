@@ -209,6 +209,8 @@ def undeclared_port(case: Case, table: Table) -> Iterator[Found]:
         values = case.numbers(connection, "port")
         if not declared or case.is_elsewhere(connection) or len(values) != 1 or values[0].constant in declared:
             continue
+        if not 0 < values[0].constant < 65536:  # no port: it stands for one that is chosen later
+            continue
         summary = "port %d is not among the ports declared for this host (%s)" % (
             values[0].constant,
             ", ".join(str(port) for port in sorted(declared)),
