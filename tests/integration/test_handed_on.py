@@ -45,7 +45,8 @@ _CHILD = (
     _PUMP
     + """
 both(socket.socket(fileno=0), socket.create_connection(("127.0.0.1", gateway)))
-threading.Event().wait()
+for each in threading.enumerate()[1:]:  # nobody ends it but who ends its connections
+    each.join()
 """
 )
 #: A script that hands on for others and has an API connection for itself.
