@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import shutil
 import subprocess
@@ -109,6 +110,23 @@ def first(found: dict[str, Any]) -> dict[str, Any]:
     return gateway
 
 
+def test_a_container_of_another_account_s_docker_with_the_same_address_is_not_taken_for_it(docker: Docker) -> None:
+    """Every daemon begins with the same address; the older of the two namespaces is met first."""
+    elsewhere = "ip link set lo up && ip address add 172.17.0.2/16 dev lo && echo && exec sleep 300"
+    command = ["unshare", "--user", "--map-root-user", "--net", "sh", "-c", elsewhere]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"\n"
+            inside = docker.container()
+            unnamed = {**inside.entry(), "config_dir": str(inside.gateways["live"].config_dir)}
+            del unnamed["container"]
+            gateway = first(docker.module("ib_gateway_health", unnamed))
+        finally:
+            other.kill()
+    assert gateway["status"] == "healthy" and gateway["api"]["ok"], json.dumps(gateway, indent=1)
+
+
 def test_docker_s_proxy_leads_to_the_gateway_and_its_engine_restarts_a_relay_that_is_gone(docker: Docker) -> None:
     inside = docker.container()
     entry = inside.entry()
@@ -116,7 +134,7 @@ def test_docker_s_proxy_leads_to_the_gateway_and_its_engine_restarts_a_relay_tha
     del unnamed["container"]
     for each in (entry, unnamed):
         gateway = first(docker.module("ib_gateway_health", each))
-        assert gateway["status"] == "healthy" and gateway["api"]["ok"], gateway
+        assert gateway["status"] == "healthy" and gateway["api"]["ok"], json.dumps(gateway, indent=1)
     inside.end(inside.socat())
     found = first(docker.module("ib_gateway_health", entry))
     assert found["findings"][0]["evidence"]["link"] == "relay"

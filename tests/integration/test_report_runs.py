@@ -55,6 +55,12 @@ def empty(desk: Desk) -> Path:
     return folder
 
 
+def down_entry(desk: Desk) -> dict[str, Any]:
+    """An entry whose gateway has never run."""
+    start = desk.prepared(config_dir=empty(desk)).command()
+    return desk.entry(config_dir=str(empty(desk)), start_command=start)
+
+
 def test_the_report_of_a_sweep_over_a_healthy_a_broken_an_unreachable_and_an_unjudged_host(desk: Desk) -> None:
     desk.gateway()
     away = {"ansible_host": "127.0.0.1", "ansible_port": free_port(), "ansible_connection": "ssh"}
@@ -167,7 +173,7 @@ def test_without_a_terminal_progress_and_the_end_come_as_plain_lines(
 ) -> None:
     monkeypatch.setenv("ANSIBLE_CALLBACK_PLUGINS", str(PROJECT / "callback_plugins"))
     monkeypatch.setenv("ANSIBLE_CALLBACKS_ENABLED", "ib_fleet_progress")
-    down = {**desk.entry(), "config_dir": str(empty(desk))}
+    down = down_entry(desk)
     run = desk.play(SWEEP, "-v", inventory=hosts(**{f"desk{each}": local(ib_gateways=[down]) for each in range(5)}))
     lines = run.output.splitlines()
     assert "look: 5 of 5 hosts done, 5 not healthy" in lines
@@ -181,7 +187,7 @@ def test_without_a_terminal_progress_and_the_end_come_as_plain_lines(
 
 
 def test_on_a_terminal_a_bar_is_drawn_and_nothing_else_is_lost_or_broken(desk: Desk) -> None:
-    down = {**desk.entry(), "config_dir": str(empty(desk))}
+    down = down_entry(desk)
     names = [f"desk{each}" for each in range(6)]
     (desk.folder / "inventory.json").write_text(
         json.dumps(hosts(**{name: local(ib_gateways=[down]) for name in names}))

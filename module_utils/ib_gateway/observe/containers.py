@@ -118,7 +118,10 @@ def _behind(proxy: Process, inner: Optional[Sequence[str]], known: _Namespaces) 
             if netns is not None:
                 return netns, child
     elif proxy.relay == "docker-proxy" and proxy.user == "root":
-        return _at(_option(proxy.argv, "-container-ip"), known, None)
+        address = _option(proxy.argv, "-container-ip")
+        own = {processes.user_namespace(str(proxy.pid))}
+        # Where the daemon remaps users they are in another one.
+        return _at(address, known, own) or _at(address, known, None)
     elif inner is not None:
         # Every account's docker has the same network inside: its containers are those of its own user namespace.
         own = {processes.user_namespace(str(child)) for child in processes.children(proxy.pid) or ()}
@@ -134,13 +137,17 @@ def _behind(proxy: Process, inner: Optional[Sequence[str]], known: _Namespaces) 
 def _at(
     address: Optional[str], known: _Namespaces, users: Optional[Collection[Optional[str]]]
 ) -> Optional[Tuple[str, int]]:
-    """The network namespace that has an address. users: the user namespaces of its processes; None for any."""
-    for netns, pids in known.others().items() if address else ():
-        if users is not None and processes.user_namespace(str(pids[0])) not in users:
-            continue
-        if address in namespaces.addresses(pids[0]):
-            return netns, pids[0]
-    return None
+    """The only network namespace that has an address: each daemon gives its containers the same ones.
+
+    users: the user namespaces of its processes; None for any.
+    """
+    found = [
+        (netns, pids[0])
+        for netns, pids in (known.others().items() if address else ())
+        if (users is None or processes.user_namespace(str(pids[0])) in users)
+        and address in namespaces.addresses(pids[0])
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _named(path: str) -> Optional[str]:
