@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,19 +139,28 @@ def test_what_a_person_has_to_see_to_is_looked_at_again(desk: Desk) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A folder that will be another account's, in none that is a third one's."""
+    folder = Path(tempfile.mkdtemp(prefix="ordinary-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become others")
-def test_what_an_ordinary_account_does_not_see_root_looks_at(theirs: Desk) -> None:
+def test_what_an_ordinary_account_does_not_see_root_looks_at(theirs: Desk, home: Path) -> None:
     test_ordinary_account.gateway(theirs)
-    home = theirs.folder / OTHER
-    home.mkdir()
     # su, because not every host has sudo.
     host = local(
         ib_gateways=[theirs.entry(user=OWNER, start_command=None)],
         ansible_python_interpreter=python(),
         ansible_remote_tmp=str(home / "remote"),
         ansible_become_method="su",
+        # Nobody trusts a folder in which another account may write.
+        ib_repair_state_dir="{{ lookup('env', 'HOME') }}/ib-state-of-nobody",
     )
+    del theirs.settings["ib_repair_state_dir"]
     inventory, reports = home / "inventory.json", home / "reports"
     inventory.write_text(json.dumps({"trading_hosts": {"hosts": {"desk": host}}}))
     own(theirs)

@@ -9,7 +9,20 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Collection, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import (
+    Callable,
+    Collection,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+)
 
 from ..base.classify import CONTAINER_PROXIES, relay_name
 from ..base.container import Published
@@ -118,14 +131,14 @@ def _behind(proxy: Process, inner: Optional[Sequence[str]], known: _Namespaces) 
             if netns is not None:
                 return netns, child
     elif proxy.relay == "docker-proxy" and proxy.user == "root":
-        address = _option(proxy.argv, "-container-ip")
-        own = {processes.user_namespace(str(proxy.pid))}
-        # Where the daemon remaps users they are in another one.
-        return _at(address, known, own) or _at(address, known, None)
+        address, here = _option(proxy.argv, "-container-ip"), known.other(proxy.pid)
+        return _at(address, known, lambda pids: any(known.other(each) == here for each in _parents(pids)))
     elif inner is not None:
         # Every account's docker has the same network inside: its containers are those of its own user namespace.
         own = {processes.user_namespace(str(child)) for child in processes.children(proxy.pid) or ()}
-        return _at(_option(inner, "-container-ip"), known, own - {None, processes.user_namespace("self")})
+        own -= {None, processes.user_namespace("self")}
+        address = _option(inner, "-container-ip")
+        return _at(address, known, lambda pids: processes.user_namespace(str(pids[0])) in own)
     elif proxy.relay == "pasta":
         for word in proxy.argv[1:]:
             netns = _named(word)
@@ -135,19 +148,24 @@ def _behind(proxy: Process, inner: Optional[Sequence[str]], known: _Namespaces) 
 
 
 def _at(
-    address: Optional[str], known: _Namespaces, users: Optional[Collection[Optional[str]]]
+    address: Optional[str], known: _Namespaces, of_daemon: Callable[[Sequence[int]], bool]
 ) -> Optional[Tuple[str, int]]:
-    """The only network namespace that has an address: each daemon gives its containers the same ones.
-
-    users: the user namespaces of its processes; None for any.
-    """
+    """The only network namespace that has an address and is of the daemon whose proxy names it: each daemon gives its
+    containers the same ones. of_daemon: told by the processes of one."""
     found = [
         (netns, pids[0])
         for netns, pids in (known.others().items() if address else ())
-        if (users is None or processes.user_namespace(str(pids[0])) in users)
-        and address in namespaces.addresses(pids[0])
+        if of_daemon(pids) and address in namespaces.addresses(pids[0])
     ]
     return found[0] if len(found) == 1 else None
+
+
+def _parents(pids: Iterable[int]) -> Iterator[int]:
+    """Who has started these: a container's first process its shim, which lives where the daemon and its proxies do."""
+    for pid in pids:
+        stat = processes.read_stat(pid)
+        if stat is not None:
+            yield stat.ppid
 
 
 def _named(path: str) -> Optional[str]:
