@@ -80,8 +80,9 @@ def taken(desk: Desk) -> list[str]:
     return [each["action"] for each in records(desk) if each["kind"] == "outcome"]
 
 
-#: The steps of the seed's incident: its script, two gateways that are too many, and the restart of the one that stays.
-STEPS = ["stop_client", "stop_gateway", "stop_gateway", "restart"]
+#: The steps of the seed's incident: its script, three gateways of which none serves, and one that is started anew. What
+#: is of one kind is done by one module, so that a kill between two of them may come behind the second.
+STEPS = ["stop_client", "stop_gateway", "stop_gateway", "stop_gateway", "start"]
 
 
 @pytest.mark.parametrize("steps", range(len(STEPS) + 1))
@@ -112,7 +113,7 @@ def test_a_repair_whose_run_is_killed_between_any_two_of_its_steps_is_finished_b
                 each.send_signal(signal.SIGKILL)
         run.wait(30)
     done = taken(desk)
-    assert done == STEPS[: len(done)] and len(done) in (steps, steps + 1), "it was killed elsewhere"
+    assert done == STEPS[: len(done)] and len(done) >= steps, "it was killed elsewhere"
     after = desk.play("remediate.yml", "-e", "ib_gateway_repair_backoff=0")
     assert after.rc == 0 and len(desk.listening()) == 1, after.output
     assert not alive(script.pid) and not any(alive(each.pid) for each in gateways)
