@@ -17,6 +17,8 @@ import psutil
 from integration.desk import until
 
 ROOTLESS_DOCKER = "/usr/share/docker.io/contrib/dockerd-rootless.sh"
+#: Two of these at once fail on each other's locks; tests run side by side.
+_ALONE = ("flock", "/etc/login.defs")
 _PREFIX = "ibtest"
 _CONFIGURATION = """[containers]
 default_ulimits = ["nofile=1024:1024", "nproc=10000:10000"]
@@ -71,7 +73,7 @@ def account(home: Path) -> Iterator[Account]:
     """Adds an account with a home there, and takes it away with all of its processes. home: must not exist."""
     _remove_leftovers()
     name = f"{_PREFIX}{os.getpid()}"
-    subprocess.run(["useradd", "--create-home", "--home-dir", str(home), "--no-log-init", name], check=True)
+    subprocess.run([*_ALONE, "useradd", "--create-home", "--home-dir", str(home), "--no-log-init", name], check=True)
     try:
         found = Account(name, pwd.getpwnam(name).pw_uid, home)
         settings = home / ".config" / "containers" / "containers.conf"
@@ -104,7 +106,7 @@ def _remove(name: str) -> None:
                 process.send_signal(signal.SIGKILL)
                 process.wait(10)
     shutil.rmtree(f"/run/user/{uid}", ignore_errors=True)
-    subprocess.run(["userdel", "--remove", name], check=True, capture_output=True)
+    subprocess.run([*_ALONE, "userdel", "--remove", name], check=True, capture_output=True)
 
 
 def _subordinate(name: str) -> range:
