@@ -28,21 +28,25 @@ def begun(desk: Desk) -> bool:
     return [each["kind"] for each in records(desk) if each["kind"] in ("intent", "outcome")] == ["intent"]
 
 
-def killed_while_it_starts(desk: Desk, entry: dict[str, Any], whom: str) -> None:
-    """Runs a repair and kills it with SIGKILL while it starts the gateway: the module alone, or all of the run."""
-    inventory = {"trading_hosts": {"hosts": {"desk": local(ib_gateways=[entry])}}}
+def repairing(desk: Desk, entry: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """A repair under way, in a session of its own."""
     path = desk.folder / "first.json"
-    path.write_text(json.dumps(inventory))
+    path.write_text(json.dumps({"trading_hosts": {"hosts": {"desk": local(ib_gateways=[entry])}}}))
     program = str(Path(sys.executable).parent / "ansible-playbook")
     settings = json.dumps({"ib_report_dir": str(desk.folder / "reports"), **desk.settings})
-    with subprocess.Popen(
+    return subprocess.Popen(
         [program, "-i", str(path), "remediate.yml", "-e", settings],
         cwd=PROJECT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
-    ) as run:
+    )
+
+
+def killed_while_it_starts(desk: Desk, entry: dict[str, Any], whom: str) -> None:
+    """Runs a repair and kills it with SIGKILL while it starts the gateway: the module alone, or all of the run."""
+    with repairing(desk, entry) as run:
         until(lambda: begun(desk) or run.poll() is not None, 90)
         assert begun(desk), "the repair never came to its start"
         # A module comes to its interpreter through a pipe: an interpreter without any argument.
@@ -94,17 +98,7 @@ def test_a_repair_whose_run_is_killed_between_any_two_of_its_steps_is_finished_b
     script = desk.script()
     connect_once(desk.port, client_id=9)
     until(lambda: not desk.listening())
-    inventory = desk.folder / "first.json"
-    inventory.write_text(json.dumps({"trading_hosts": {"hosts": {"desk": local(ib_gateways=[desk.entry()])}}}))
-    settings = json.dumps({"ib_report_dir": str(desk.folder / "reports"), **desk.settings})
-    with subprocess.Popen(
-        [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), "remediate.yml", "-e", settings],
-        cwd=PROJECT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as run:
+    with repairing(desk, desk.entry()) as run:
         until(lambda: bool(records(desk)) and len(taken(desk)) >= steps, 120)
         below = psutil.Process(run.pid).children(recursive=True)
         os.killpg(run.pid, signal.SIGKILL)
@@ -117,7 +111,7 @@ def test_a_repair_whose_run_is_killed_between_any_two_of_its_steps_is_finished_b
     after = desk.play("remediate.yml", "-e", "ib_gateway_repair_backoff=0")
     assert after.rc == 0 and len(desk.listening()) == 1, after.output
     assert not alive(script.pid) and not any(alive(each.pid) for each in gateways)
-    begun_ = sum(each["kind"] == "intent" for each in records(desk))
-    assert begun_ == sum(each["kind"] == "outcome" for each in records(desk)), "what was left undone is told"
+    meant = sum(each["kind"] == "intent" for each in records(desk))
+    assert meant == sum(each["kind"] == "outcome" for each in records(desk)), "what was left undone is told"
     again = desk.play("remediate.yml")
     assert again.rc == 0 and again.recap()["changed"] == 0, again.output
