@@ -12,13 +12,13 @@ from ansible.module_utils.ib_gateway.observe import processes
 
 
 @pytest.fixture
-def child() -> Iterator["subprocess.Popen[bytes]"]:
+def child() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["sleep", "60"]) as process:
         yield process
         process.kill()
 
 
-def named(process: "subprocess.Popen[bytes]") -> Target:
+def named(process: subprocess.Popen[bytes]) -> Target:
     identity = held_process.identity_of(process.pid)
     assert identity is not None
     return Target(process.pid, *identity)
@@ -26,7 +26,7 @@ def named(process: "subprocess.Popen[bytes]") -> Target:
 
 @pytest.mark.parametrize("answer", [PermissionError("denied"), "no control group\n"], ids=["closed", "unknown form"])
 def test_one_whose_control_group_cannot_be_read_is_told_nothing(
-    child: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch, answer: "str | Exception"
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, answer: str | Exception
 ) -> None:
     target = named(child)
     held_process.prove_going(target)
@@ -43,7 +43,7 @@ def test_one_whose_control_group_cannot_be_read_is_told_nothing(
 
 
 def test_one_that_ends_while_its_control_group_is_read_has_ended(
-    child: "subprocess.Popen[bytes]", monkeypatch: pytest.MonkeyPatch
+    child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     target = named(child)
 
