@@ -32,9 +32,18 @@ def connect_not_awaited(case: Case, table: Table) -> Iterator[Found]:
             continue
         if not isinstance(called, ast.Attribute) or called.attr != "connectAsync":
             continue
-        if isinstance(table.parents.get(connection.call), ast.Expr):
+        if _is_dropped(table, connection.call):
             summary = "connectAsync() is called and not awaited: nothing connects"
             yield found("connect_not_awaited", table, connection.call, summary)
+
+
+def _is_dropped(table: Table, call: ast.Call) -> bool:
+    """Whether nothing is done with what a call returns: it is a statement, or given a name that is never read."""
+    parent = table.parents.get(call)
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1 and isinstance(parent.targets[0], ast.Name):
+        name = parent.targets[0].id
+        return not any(getattr(each, "id", "") == name for each in table.loads)
+    return isinstance(parent, ast.Expr)
 
 
 def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:

@@ -6,7 +6,7 @@ import ast
 from typing import Iterator, List, Optional, Set, Tuple
 
 from ..analysis import flow
-from ..analysis.connections import Connection, client_classes
+from ..analysis.connections import Connection, client_classes, is_managed
 from ..analysis.scopes import ELEMENT, OPAQUE, Table
 from ..analysis.values import CONSTANT
 from ..reading.model import OFFICIAL, Found
@@ -26,6 +26,7 @@ _OF_PYTHON = (
     "urllib",
     "http",
 )
+_WITHOUT_END = ("run", "run_forever")
 _SLEEPS = ("sleep", "wait", "wait_for", "waitOnUpdate")
 #: (the script and the connect, the call in the loop that leads to it, the loop)
 Turn = Tuple[Connection, ast.Call, flow.Loop]
@@ -87,7 +88,12 @@ def connect_each_turn(case: Case, table: Table) -> Iterator[Found]:
     for connection, call, loop in turns(case, table):
         if loop in seen or connection.library == OFFICIAL or ends(loop) or not _is_new(case, connection, loop):
             continue
-        if _is_kept(connection) or _closes(case, table, loop) or _stays(case, connection, loop):
+        if (
+            is_managed(case.project, connection)
+            or _is_kept(connection)
+            or _closes(case, table, loop)
+            or _stays(case, connection, loop)
+        ):
             continue
         seen.add(loop)
         summary = "each turn of the loop opens another connection, and none is closed before the next"
@@ -161,7 +167,7 @@ def _is_of_python(case: Case, table: Table, node: ast.AST) -> bool:
 
 
 def _stays(case: Case, connection: Connection, loop: flow.Loop) -> bool:
-    """Whether a turn goes on until its connection is over: while x.isConnected() in the loop, or where it connects."""
+    """Whether a turn, or what connects in it, goes on until its connection is over: while x.isConnected(), x.run()."""
     around = connection.table.function(connection.call)
 
     def answer(place: ast.AST) -> bool:
@@ -171,9 +177,11 @@ def _stays(case: Case, connection: Connection, loop: flow.Loop) -> bool:
 
 
 def _waits_for_the_end(place: ast.AST) -> bool:
-    """Whether a loop inside of a node goes on while there is a connection."""
-    inner = (each for each in ast.walk(place) if each is not place and isinstance(each, ast.While))
-    return any(_asks(each) and not _denies(each) for each in inner)
+    """Whether a loop inside of a node goes on while there is a connection, or the event loop is run without an end."""
+    inner = [each for each in ast.walk(place) if each is not place]
+    loops = (each for each in inner if isinstance(each, ast.While))
+    runs = (getattr(each.func, "attr", "") for each in inner if isinstance(each, ast.Call) and not each.args)
+    return any(_asks(each) and not _denies(each) for each in loops) or any(name in _WITHOUT_END for name in runs)
 
 
 def _denies(loop: ast.While) -> bool:
