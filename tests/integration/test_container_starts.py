@@ -24,6 +24,7 @@ _FILES = 1000
         ("paused", "podman unpause"),
         ("no such container", "has no container"),
         ("its engine cannot be asked", "docker"),
+        ("being stopped", "is being stopped by somebody: wait until it has stopped"),
     ],
 )
 def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
@@ -31,7 +32,9 @@ def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
 ) -> None:
     """A run in check mode says the same as one in earnest, and both fail."""
     label = ["--label=PODMAN_SYSTEMD_UNIT=gone.service"] if told == "systemd" else []
-    inside = container(settings={"event": "hang"}).run(*label)
+    inside = container(settings={"event": "hang"})
+    inside.before = "trap '' TERM"
+    inside.run(*label)
     entry, began, java = inside.entry(start_timeout=1), inside.started_at, inside.java()
     wedge(inside)
     if reason == "paused":
@@ -40,6 +43,9 @@ def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
         entry["container"] = {"engine": "podman", "name": inside.name + "-old"}
     elif reason == "its engine cannot be asked":
         entry["container"] = {"engine": "docker", "name": inside.name}
+    elif reason == "being stopped":
+        desk.bystander(str(shutil.which("podman", path=PATH)), "stop", "--time", "300", inside.name)
+        until(lambda: inside.shown()["State"]["Status"] == "stopping")
     try:
         runs = [desk.play("remediate.yml", *options, inventory=host(entry)) for options in (["--check"], [])]
         assert (inside.started_at, inside.java()) == (began, java)
