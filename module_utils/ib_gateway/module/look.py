@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Callable, Collection, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
-from ..base.findings import HEALTHY
+from ..base.findings import GATEWAY_NOT_RUNNING, HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.login import STOPPED
 from ..base.plan import Diagnosis, Entry
@@ -210,7 +210,7 @@ def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> Li
 
     told = foresee(found, snapshot)
     kept = snapshot.keepers or _keepers(snapshot, [each.entry.spec for each in found])
-    told = [each._replace(entry=_carried(each.entry, kept)) for each in told]
+    told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
     if sys.platform.startswith("linux"):
         from ..observe.processes import pid_inside
         from .command_servers import with_command_servers
@@ -226,6 +226,16 @@ def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> Li
 def _carried(entry: Entry, keepers: Sequence[Keeper]) -> Entry:
     pids = {process.pid for process in entry.processes}
     return entry._replace(carriers=tuple(each for each in keepers if each.gateways & pids))
+
+
+def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
+    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
+    if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
+        return entry
+    from ..observe.signs_of_life import last_written
+
+    written = last_written(entry.spec)
+    return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
 
 
 def watch(
