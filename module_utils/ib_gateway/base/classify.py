@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
-from .command_line import basename, is_interpreter, is_java, is_shell, program_name, run_of
+from .command_line import is_interpreter, is_shell, run_of
 from .host import GatewayKind
 from .spec import GATEWAY, LIVE, PAPER, TWS
+from .words import basename, is_java, program_name
 
 # Main class: (product, launcher).
 MAIN_CLASSES = {

@@ -10,7 +10,8 @@ import re
 from typing import Dict, List, Match, Optional, Sequence, Tuple
 
 from .classify import MAIN_CLASSES, java_line
-from .command_line import basename, is_interpreter, is_java, run_of
+from .command_line import is_interpreter, run_of
+from .words import basename, is_java
 
 #: Stands for one argument, or for an option's value.
 HIDDEN = "***"

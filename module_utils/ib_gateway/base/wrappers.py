@@ -9,7 +9,7 @@ import functools
 import re
 from typing import Dict, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
-from .command_line import Run, basename, is_java, jar
+from .words import Run, basename, is_java, jar
 
 
 class _Options(NamedTuple):
