@@ -111,9 +111,9 @@ from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, 
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.module import assess
-from ansible.module_utils.ib_gateway.module.look import await_listener
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
+from ansible.module_utils.ib_gateway.module.waiting import await_listener
 
 ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,

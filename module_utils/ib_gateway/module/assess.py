@@ -12,7 +12,7 @@ from ..base.plan import Diagnosis, Plan
 from ..base.probe import FULL, QUICK, Probe
 from ..base.spec import GatewaySpec
 from . import result
-from .look import Hints, Prober, await_listener, examine, watch
+from .look import Hints, Prober, examine, watch
 from .runner import GatewayModule
 
 #: What an assessment can be told.
@@ -125,6 +125,8 @@ def after_acts(
     found: Dict[str, Any] = {"health": None, "waited": []}
     try:
         if started and not module.check_mode:
+            from .waiting import await_listener
+
             answers = await_listener(specs, started, None)
             found["waited"] = [{"name": name, "answer": answer} for name, answer in answers.items()]
         elif acted and not module.check_mode:

@@ -32,7 +32,7 @@ every_entry = pytest.mark.parametrize("entry", CATALOGUE.values(), ids=list(CATA
 every_found = pytest.mark.parametrize("entry", FOUND, ids=[entry.code for entry in FOUND])
 #: Words that are codes as well, and mean something else where they stand.
 OTHER_MEANINGS = {
-    "module/look.py": {"not_listening"},  # what ib_gateway_wait answers when the time is up
+    "module/waiting.py": {"not_listening"},  # what ib_gateway_wait answers when the time is up
 }
 
 
