@@ -1,7 +1,6 @@
 """What single words of a command line say, and how a JVM's is told. Pure."""
 
-from __future__ import annotations
-
+# Annotations are evaluated here: NamedTuple would compile each one that is only text.
 from typing import NamedTuple, Optional, Sequence, Tuple
 
 

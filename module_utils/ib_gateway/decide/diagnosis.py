@@ -46,7 +46,7 @@ def _by_weight(context: RuleContext) -> List[Finding]:
 
 def _rules(context: RuleContext) -> Tuple[Rule, ...]:
     """Every rule that can find something in this entry. Most looks find a gateway that serves: what tells of any other
-    state, of a handshake, a login or a container is loaded where there is one.
+    state, of clients, a handshake, a login or a container is loaded where there is one.
     """
     rules = rules_host.RULES
     served = bool(context.entry.owners())
@@ -54,6 +54,10 @@ def _rules(context: RuleContext) -> Tuple[Rule, ...]:
         from . import rules_unserved, rules_waiting
 
         rules += rules_unserved.RULES + rules_waiting.RULES
+    if context.entry.clients:
+        from . import rules_clients
+
+        rules += rules_clients.RULES
     if not served or context.probe is not None:
         from . import rules_api
 

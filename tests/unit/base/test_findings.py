@@ -15,13 +15,14 @@ from ansible.module_utils.ib_gateway.base.findings import CATALOGUE, PLANNED, Fi
 from ansible.module_utils.ib_gateway.decide import (
     diagnosis,
     rules_api,
+    rules_clients,
     rules_host,
     rules_login,
     rules_unserved,
     rules_waiting,
 )
 from ansible.module_utils.ib_gateway.decide.context import RuleContext
-from unit.facts import SECOND, entry, gateway, judged, listener, probe, snapshot, spec
+from unit.facts import SCRIPT, SECOND, connection, entry, gateway, judged, listener, probe, script, snapshot, spec
 from unit.module_runs import PROJECT
 
 DECIDE = PROJECT / "module_utils" / "ib_gateway" / "decide"
@@ -82,14 +83,21 @@ def test_every_entry_is_found_by_a_rule_or_planned() -> None:
 
 def test_every_rule_is_applied() -> None:
     down, up = snapshot(gateway()), snapshot(gateway(), listener())
+    used = snapshot(gateway(), listener(), script(), connection(SCRIPT))
     applied = {
         where: set(diagnosis._rules(RuleContext(entry(spec(), look), look, shaken)))
-        for where, look, shaken in (("down", down, None), ("up", up, None), ("shaken", up, probe()))
+        for where, look, shaken in (
+            ("down", down, None),
+            ("up", up, None),
+            ("used", used, None),
+            ("shaken", up, probe()),
+        )
     }
     for file, where in (
-        (rules_host, {"down", "up", "shaken"}),
+        (rules_host, {"down", "up", "used", "shaken"}),
         (rules_unserved, {"down"}),
         (rules_waiting, {"down"}),
+        (rules_clients, {"used"}),
         (rules_api, {"down", "shaken"}),
         (rules_login, set()),  # loaded where there is a login to tell of
     ):

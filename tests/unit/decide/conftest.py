@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.decide import diagnosis, rules_api, rules_unserved, rules_waiting
+from ansible.module_utils.ib_gateway.decide import diagnosis, rules_api, rules_clients, rules_unserved, rules_waiting
 from ansible.module_utils.ib_gateway.decide.context import Rule, RuleContext
 
 
@@ -16,7 +16,7 @@ def no_rule_is_left_out_that_finds_something(monkeypatch: pytest.MonkeyPatch) ->
 
     def checked(context: RuleContext) -> Tuple[Rule, ...]:
         rules = applied(context)
-        for rule in rules_unserved.RULES + rules_waiting.RULES + rules_api.RULES:
+        for rule in rules_unserved.RULES + rules_waiting.RULES + rules_clients.RULES + rules_api.RULES:
             assert rule in rules or not tuple(rule(context)), rule.__name__
         return rules
 
