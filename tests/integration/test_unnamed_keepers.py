@@ -6,10 +6,12 @@ What it was seen to carry is the evidence. Nothing is started beside it before i
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from typing import Any
 
 import psutil
@@ -184,3 +186,22 @@ def test_a_loop_that_a_signal_has_stopped_is_told_with_what_lets_it_go_on(desk: 
     keeper.send_signal(signal.SIGSTOP)
     until(lambda: psutil.Process(keeper.pid).status() == psutil.STATUS_STOPPED)
     assert "`kill -CONT %d` lets it go on" % keeper.pid in look(desk.entry())["findings"][0]["summary"]
+
+
+def test_what_brings_the_next_gateway_unseen_gets_its_time_from_when_the_last_one_wrote(desk: Desk) -> None:
+    """Nothing names the keeper, no run has seen its gateway, and its gap is longer than the look after the first."""
+    assert _waited_for(desk) == 30
+    written = desk.config_dir / "jts.ini"
+    written.touch()
+    assert 30 < _waited_for(desk) <= 120
+    moment = time.time() - 3600
+    os.utime(written, (moment, moment))
+    assert _waited_for(desk) == 30
+
+
+def _waited_for(desk: Desk) -> int:
+    """Seconds that the plan waits for the missing gateway of a desk before it starts one."""
+    wait, start = look(desk.entry())["plan"]["steps"]
+    assert (wait["action"], start["action"], start["only_if_persists"]) == ("wait", "start", True)
+    seconds: int = wait["target"]["timeout"]
+    return seconds

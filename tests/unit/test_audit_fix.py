@@ -10,7 +10,24 @@ from ansible.module_utils.ib_audit.reading.model import Source
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.audited import PATH, spec
-from unit.rewritten import CLIENT_IDS, STAYS, whole
+from unit.rewritten import (
+    CALLS_DESK,
+    CLIENT_IDS,
+    COMMENTED_LOOP,
+    HAS_KIT,
+    LINE_ENDS,
+    LONG,
+    LONG_HEAD,
+    MONEY,
+    OFFICIAL,
+    READS,
+    STAYS,
+    TELLS,
+    TWO_STARTS,
+    Rewritten,
+    everything,
+    whole,
+)
 
 pytest.importorskip("libcst", reason="LibCST is not installed: rewrites cannot be tested")
 BOTH = (spec("live", client_patterns=("bot\\.py",)), spec("paper"))
@@ -23,18 +40,14 @@ def mended(text: str, specs: object = BOTH, kit: bool = True, path: str = PATH, 
     return repair.mend(sources, specs, lambda _path: None, repair.FIXABLE, kit)  # type: ignore[arg-type]
 
 
-def after(text: str, **options: object) -> str:
-    """The text after a rewrite, after which there is nothing left to rewrite."""
-    outcome = mended(text, **options)  # type: ignore[arg-type]
+def after(text: str, specs: object = BOTH, **named: str) -> str:
+    """The text after a rewrite, after which there is nothing left to rewrite. It is one of those that are run."""
+    assert Rewritten(text, named) in everything()
+    outcome = mended(text, specs, **named)  # type: ignore[arg-type]
     assert len(outcome.changes) == 1, outcome.left
     found = outcome.changes[0].after.decode()
-    assert mended(found, **options).changes == ()  # type: ignore[arg-type]
+    assert mended(found, specs, **named).changes == ()  # type: ignore[arg-type]
     return found
-
-
-def after_of(text: str, **named: str) -> bool:
-    """Whether a text is rewritten beside these files."""
-    return bool(mended(text, **named).changes)  # type: ignore[arg-type]
 
 
 def reasons(text: str, **options: object) -> str:
@@ -47,15 +60,7 @@ def reasons(text: str, **options: object) -> str:
 # --- money -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "LIVE_PORT = 4002\nIB().connect('127.0.0.1', LIVE_PORT, 15)\n",
-        "PAPER_PORT = 4001\nIB().connect('127.0.0.1', PAPER_PORT, 15)\n",
-        "TRADING_MODE = 'live'\nIB().connect('127.0.0.1', 7497, 15, account='DU1234567')\n",
-        "IB().connect('10.0.0.9', 4002, 15)\n",
-    ],
-)
+@pytest.mark.parametrize("text", MONEY)
 @pytest.mark.parametrize("specs", [(), (spec("live"),), (spec("paper"),), BOTH])
 def test_no_port_host_account_or_mode_is_ever_rewritten(text: str, specs: object) -> None:
     text = "from ib_insync import IB\n" + text
@@ -133,22 +138,14 @@ def test_a_connection_that_stays_among_the_scripts_may_have_another_id(text: str
 
 
 def test_an_app_of_the_official_library_that_hears_of_its_orders_keeps_its_id() -> None:
-    text = (
-        "from ibapi.client import EClient\nfrom ibapi.wrapper import EWrapper\nclass A(EWrapper, EClient):\n"
-        "    def __init__(self):\n        EClient.__init__(self, self)\n"
-        "    def %s(self, *given):\n        print(given)\n"
-        "a = A()\na.connect('h', 4001, 15)\na.run()\n"
-    )
-    assert "hears of its orders" in reasons(text % "orderStatus")
-    assert "ib_connect.client_id()" in after(text % "position")
+    assert "hears of its orders" in reasons(OFFICIAL % "orderStatus")
+    assert "ib_connect.client_id()" in after(OFFICIAL % "position")
 
 
 def test_a_line_that_would_become_too_long_is_wrapped() -> None:
-    head = "from ib_insync import IB\n\n\ndef main():\n    ib = IB()\n    "
-    text = head + "ib.connect('127.0.0.1', 4001, clientId=15, timeout=20, readonly=True)\n\n\nmain()\n"
     wrapped = "ib.connect(\n        '127.0.0.1',\n        4001,\n        clientId=ib_connect.client_id(),\n"
     wrapped += "        timeout=20,\n        readonly=True,\n    )\n\n\nmain()\n"
-    assert after(text) == "import ib_connect\n" + head + wrapped
+    assert after(LONG) == "import ib_connect\n" + LONG_HEAD + wrapped
 
 
 def test_without_the_kit_no_client_id_is_rewritten() -> None:
@@ -165,36 +162,19 @@ def test_a_script_that_another_one_imports_or_whose_number_another_one_holds_is_
 
 
 def test_a_script_whose_module_places_orders_keeps_its_id() -> None:
-    text = "from ib_insync import IB\nimport desk\nib = IB()\nib.connect('h', 4001, 15)\ndesk.trade(ib)"
-    assert "must stay the same" in reasons(text, desk="def trade(ib):\n    ib.placeOrder(1, 2)\n")
-    assert after_of(text, desk="def trade(ib):\n    print(ib.positions())\n")
+    assert "must stay the same" in reasons(CALLS_DESK, desk="def trade(ib):\n    ib.placeOrder(1, 2)\n")
+    assert "ib_connect.client_id()" in after(CALLS_DESK, desk=READS)
 
 
 def test_an_import_of_the_kit_that_is_there_is_not_repeated() -> None:
-    text = (
-        "from __future__ import annotations\nimport ib_connect\nfrom ib_insync import IB\nIB().connect('h', 4001, 15)\n"
-    )
-    assert after(text).count("import ib_connect") == 1
+    assert after(HAS_KIT).count("import ib_connect") == 1
 
 
 # --- the event loop --------------------------------------------------------------------------------------------------
 
 
 def test_a_loop_goes_from_a_function_to_the_main_guard_with_its_comments() -> None:
-    text = """\
-    from ib_insync import IB, util
-
-    def main():
-        '''Runs.'''
-        # notebooks need this
-        util.startLoop()  # really
-        print(IB())
-
-    if __name__ == "__main__":
-        # start
-        main()
-    """
-    assert after(text) == textwrap.dedent(
+    assert after(COMMENTED_LOOP) == textwrap.dedent(
         """\
         from ib_insync import IB, util
 
@@ -212,9 +192,8 @@ def test_a_loop_goes_from_a_function_to_the_main_guard_with_its_comments() -> No
 
 
 def test_of_two_starts_in_a_row_one_goes_and_what_a_person_wrote_beside_it_stays() -> None:
-    text = "from ib_insync import util\nif __name__ == '__main__':\n    util.startLoop()\n    util.startLoop()%s\n"
-    assert after(text % "") == text.replace("    util.startLoop()%s\n", "")
-    assert after(text % "  # why") == text.replace("util.startLoop()%s", "pass  # why")
+    assert after(TWO_STARTS % "") == TWO_STARTS.replace("    util.startLoop()%s\n", "")
+    assert after(TWO_STARTS % "  # why") == TWO_STARTS.replace("util.startLoop()%s", "pass  # why")
 
 
 @pytest.mark.parametrize(
@@ -258,7 +237,7 @@ def test_an_ignored_problem_is_not_rewritten() -> None:
 
 
 def test_line_ends_stay_and_a_file_with_a_byte_order_mark_or_another_encoding_is_left() -> None:
-    text = b"from ib_insync import IB\r\nIB().connect('h', 4001, 15)\r\n"
+    text = LINE_ENDS.encode()
     outcome = repair.mend([Source(PATH, text)], BOTH, lambda _path: None, repair.FIXABLE, True)
     assert outcome.changes[0].after.count(b"\r\n") == 3 == outcome.changes[0].after.count(b"\n")
     for data in (b"\xef\xbb\xbf" + text, b"# coding: latin-1\n# \xe4\n" + text):
@@ -267,7 +246,7 @@ def test_line_ends_stay_and_a_file_with_a_byte_order_mark_or_another_encoding_is
 
 
 def test_a_diff_shows_no_password() -> None:
-    outcome = mended("from ib_insync import IB\npassword = 'two words'\nIB().connect('h', 4001, 15)\n")
+    outcome = mended(TELLS)
     assert "+import ib_connect" in outcome.diffs()[0]["prepared"]
     assert "words" not in outcome.diffs()[0]["prepared"]
 

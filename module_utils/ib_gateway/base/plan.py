@@ -109,6 +109,8 @@ class Entry(NamedTuple):
     way: Optional["Way"] = None
     #: Those of its processes, by pid, that live in a pid namespace below this run's: asked where something is wrong.
     contained: FrozenSet[int] = frozenset()
+    #: Of one that is missing: seconds since a gateway last wrote to its settings folder; None where nothing tells.
+    written_ago: Optional[float] = None
 
     @property
     def maybe(self) -> Tuple[Process, ...]:

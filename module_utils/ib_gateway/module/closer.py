@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import List, Sequence, Tuple
 
+from ..base.findings import GATEWAY_NOT_RUNNING
 from ..base.host import Keeper, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.spec import GatewaySpec
@@ -42,7 +43,7 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
 
     told = foresee(found, snapshot)
     kept = snapshot.keepers or keepers.keepers_of(snapshot, [each.entry.spec for each in found])
-    told = [each._replace(entry=_carried(each.entry, kept)) for each in told]
+    told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
     if sys.platform.startswith("linux"):
         from ..observe.processes import pid_inside
         from .command_servers import with_command_servers
@@ -58,3 +59,13 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
 def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
     pids = {process.pid for process in entry.processes}
     return entry._replace(carriers=tuple(each for each in kept if each.gateways & pids))
+
+
+def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
+    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
+    if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
+        return entry
+    from ..observe.signs_of_life import last_written
+
+    written = last_written(entry.spec)
+    return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)

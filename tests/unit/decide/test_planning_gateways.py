@@ -77,6 +77,23 @@ def test_a_script_that_starts_a_gateway_once_is_waited_for_only_while_it_is_youn
     assert ("start" in [each.action for each in planning.plan(found).steps]) is (verdict == "gateway_not_running")
 
 
+@pytest.mark.parametrize(
+    ("written_ago", "seconds"), [(None, 30), (900.0, 30), (95.0, 30), (40.0, 80), (0.5, 120), (-3600.0, 120)]
+)
+def test_where_the_last_gateway_has_just_gone_whatever_brings_the_next_one_gets_its_time(
+    written_ago: Optional[float], seconds: int
+) -> None:
+    """A gap of up to 90 s is waited for, also where a clock was set back, and never for longer than two minutes."""
+    first, second = planned(snapshot(), COMMAND, written_ago=written_ago).steps
+    assert (first.action, first.target["timeout"], second.action) == ("wait", seconds, "start")
+    assert ("wrote to its settings folder" in first.reason) is (seconds > 30)
+
+
+def test_a_unit_that_says_it_brings_nothing_is_started_at_once_however_new_its_gateway_s_files_are() -> None:
+    found = planned(snapshot(), written_ago=1.0, unit_state=UnitState(UNIT, active="inactive"))
+    assert [each.action for each in found.steps] == ["start"]
+
+
 def test_a_gateway_that_a_script_has_started_once_is_restarted_since_nothing_brings_the_next_one() -> None:
     once = LOOP._replace(again=False)
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(once,)).steps
