@@ -211,6 +211,10 @@ options:
         description: Seconds for each session.
         type: float
         default: 5.0
+      probe_patience:
+        description: Seconds until a gateway that has opened no session is called deaf, where that is more.
+        type: float
+        default: 0.0
       reset_window:
         description: The broker's reset window that this moment lies in, in words. Empty outside of any.
         type: str

@@ -41,6 +41,10 @@ options:
     description: Seconds for each session.
     type: float
     default: 5.0
+  probe_patience:
+    description: As M(ib_gateway_health) has it.
+    type: float
+    default: 0.0
   reset_window:
     description: The broker's reset window that this moment lies in, in words. Empty outside of any.
     type: str
@@ -197,7 +201,7 @@ from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.survey import survey
 
-_TOLD = ("probe", "probe_timeout", "reset_window", "login_reset")
+_TOLD = ("probe", "probe_timeout", "probe_patience", "reset_window", "login_reset")
 ARGUMENTS = {
     "gateways": dict(GATEWAYS_OPTION, required=False),
     "ports": {"type": "list", "elements": "int", "default": []},
@@ -220,7 +224,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
 
 
 def _waits(params: Dict[str, Any]) -> float:
-    return abs(float(params["probe_timeout"])) * _MOST_SESSIONS
+    return max(abs(float(params[name])) for name in ("probe_timeout", "probe_patience")) * _MOST_SESSIONS
 
 
 def main() -> None:

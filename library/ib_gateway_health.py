@@ -38,6 +38,12 @@ options:
     description: Seconds for each session, whatever its depth.
     type: float
     default: 5.0
+  probe_patience:
+    description:
+      - Seconds until a gateway that has opened no session is called deaf, where that is more than O(probe_timeout).
+      - One that opens it later than scripts wait is told as C(session_slow), and is not restarted for it.
+    type: float
+    default: 0.0
   reset_window:
     description:
       - The broker's reset window that this moment lies in, in words. Empty outside of any.

@@ -18,7 +18,7 @@ from integration.desk import Desk, alive, until
 from integration.modules import run_module
 
 
-def look(desk: Desk, probe: str = "auto", **entry: Any) -> dict[str, Any]:
+def look(desk: Desk, probe: str = "auto", patience: float = 0.0, **entry: Any) -> dict[str, Any]:
     """What ib_gateway_health says of the desk's gateway."""
     entry = {"start_timeout": 1, **entry}
     result = run_module(
@@ -26,6 +26,7 @@ def look(desk: Desk, probe: str = "auto", **entry: Any) -> dict[str, Any]:
         gateways=[desk.entry(**entry)],
         probe=probe,
         probe_timeout=1.0,
+        probe_patience=patience,
         known_served=desk.known_served,
     )
     assert "gateways" in result, result
@@ -81,6 +82,16 @@ def test_each_fault_of_the_handshake_has_its_own_finding(
     assert codes(found) == {code}
     assert found["verdict"] == code
     assert actions(found) == planned
+
+
+def test_a_gateway_that_answers_late_is_told_as_slow_and_not_restarted_since_the_next_one_would_be_as_late(
+    desk: Desk,
+) -> None:
+    desk.gateway(settings={"answer-after": 4.5})
+    assert codes(look(desk)) == {"handshake_silent"}
+    found = look(desk, patience=60.0)
+    assert (codes(found), actions(found), found["status"]) == ({"session_slow"}, [], "degraded")
+    assert found["plan"]["withheld"] == []
 
 
 def test_a_gateway_that_runs_and_never_listened_is_starting_then_its_login_is_pending_and_both_are_waited_for(

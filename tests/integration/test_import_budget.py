@@ -82,7 +82,7 @@ STARTS = (
     "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.environment lifecycle.lifecycles "
     "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
     "lifecycle.unit_facts lifecycle.user_unit base.installation module.command_servers observe.command_port "
-    "observe.process_handles observe.way_out"
+    "observe.process_handles observe.signs_of_life observe.way_out"
 )
 
 #: What each step of a plan costs, which gateway is one too many, and the step that keeps the login.

@@ -79,6 +79,7 @@ OPTIONS: Dict[str, Tuple[Convert, str]] = {
     "fault": (values.one_of(FAULTS), "one of FAULTS; may be given several times"),
     "quirk": (values.one_of(QUIRKS), "one of QUIRKS; may be given several times"),
     "listen-after": (values.seconds, "seconds a start takes until the port opens, the second factor apart"),
+    "answer-after": (values.seconds, "seconds until a client that has said hello gets the server version"),
     "second-factor": (values.seconds, "seconds until the second factor is confirmed; not asked for with -Drestart="),
     "second-factor-limit": (values.seconds, "seconds after which an unconfirmed second factor is asked for again"),
     "token-expired": (values.yes, "yes: the second factor is asked for with -Drestart= as well"),
@@ -126,6 +127,7 @@ class Options:
     faults: FrozenSet[str] = frozenset()
     quirks: FrozenSet[str] = frozenset()
     listen_after: float = 0.0
+    answer_after: float = 0.0
     second_factor: float = 0.0
     second_factor_limit: float = 180.0
     token_expired: bool = False

@@ -131,6 +131,8 @@ class Session(asyncio.Protocol):
             for code in FARMS_OK:
                 self._send(messages.encode(TEXT_ONLY_VERSION, messages.error(TEXT_ONLY_VERSION, -1, code)))
             asyncio.get_running_loop().call_later(EARLY_FRAMES_AHEAD, self._agree, hello)
+        elif self._options.answer_after:
+            asyncio.get_running_loop().call_later(self._options.answer_after, self._agree, hello)
         else:
             self._agree(hello)
 

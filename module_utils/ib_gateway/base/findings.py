@@ -251,8 +251,8 @@ COMPETING_CLIENTS = _entry(
 SESSION_SLOW = _entry(
     "session_slow",
     DEGRADED,
-    "The session opens in full, and a part of what scripts read as they connect does not come in time.",
-    "The report names the requests; nothing is restarted, because the gateway still answers.",
+    "The session opens, but later than scripts wait for it, or a part of what they read as they connect is late.",
+    "The report says what was late; nothing is restarted, because the gateway still answers.",
 )
 CLIENT_ID_HELD = _entry(
     "client_id_held",

@@ -6,7 +6,7 @@ from typing import Any, Dict, Iterator, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
-from ..base.probe import Probe
+from ..base.probe import STAGES, Probe
 from .context import Rule, RuleContext, client_info
 
 #: Codes by which the gateway says that its own link to the broker is gone, and that it is back.
@@ -16,6 +16,10 @@ _DISCLAIMER = 10141
 #: The request that IB.connect fails without; it goes on without the others.
 _NEEDED = "executions"
 _MOST_NAMED = 5
+#: Seconds that IB.connect waits for all of it, unless the script says otherwise.
+_USUAL_TIMEOUT = 4.0
+
+_UNTIL_READY = STAGES[: STAGES.index("ready") + 1]
 
 _HANDSHAKES = {
     "refused": (findings.HANDSHAKE_REFUSED, "port %(port)d listens, but a connection to it fails: %(error)s"),
@@ -74,10 +78,20 @@ def disclaimer_pending(context: RuleContext) -> Iterator[Finding]:
 
 
 def session_slow(context: RuleContext) -> Iterator[Finding]:
-    """A session that is ready has answered only a part of what a script asks for as it connects."""
+    """A session is ready, and that took longer than scripts wait, or only a part of what they ask for was answered."""
     probe = context.probe
-    late = [name for name, took in probe.sync.items() if took is None] if probe and probe.outcome == "ready" else []
-    if probe is None or not late:
+    if probe is None or probe.outcome != "ready":
+        return
+    took = sum(probe.timings_ms.get(stage, 0.0) for stage in _UNTIL_READY) / 1000
+    if took > _USUAL_TIMEOUT:
+        yield findings.SESSION_SLOW.found(
+            "the session was ready only after %.1f s: `IB.connect`, which waits %d s unless it is given another "
+            "timeout, ends in TimeoutError" % (took, _USUAL_TIMEOUT),
+            _handshake_evidence(probe),
+        )
+        return
+    late = [name for name, each in probe.sync.items() if each is None]
+    if not late:
         return
     needed = _NEEDED in late
     yield findings.SESSION_SLOW.found(

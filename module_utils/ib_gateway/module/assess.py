@@ -20,6 +20,7 @@ OPTIONS: Dict[str, Any] = {
     "probe": {"type": "str", "choices": ["auto", "always", "never"], "default": "auto"},
     "probe_depth": {"type": "str", "choices": [QUICK, FULL], "default": QUICK},
     "probe_timeout": {"type": "float", "default": 5.0},
+    "probe_patience": {"type": "float", "default": 0.0},
     "known_served": {
         "type": "list",
         "elements": "dict",
@@ -62,8 +63,9 @@ def assess(
     began = time.monotonic()
     known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
     hints = Hints(known_served, options["reset_window"], options["login_reset"], [*options["stopped"], *stopped])
+    timeout = _longest(options)
     taken = watch(
-        lambda: examine(specs, options["probe"], options["probe_timeout"], prober, hints, options["probe_depth"]),
+        lambda: examine(specs, options["probe"], timeout, prober, hints, options["probe_depth"]),
         looks,
         soak,
     )
@@ -141,11 +143,18 @@ def check(module: GatewayModule, options: Optional[Mapping[str, Any]]) -> None:
     """Ends the module when an assessment's options cannot be right."""
     if options is not None:
         module.seconds("probe_timeout", LONGEST_SESSION, options)
+        if options["probe_patience"]:
+            module.seconds("probe_patience", LONGEST_SESSION, options)
+
+
+def _longest(options: Mapping[str, Any]) -> float:
+    """Seconds that one session may take. One that answers takes as long as it takes, so that only a deaf one costs."""
+    return float(max(abs(options["probe_timeout"]), abs(options["probe_patience"])))
 
 
 def session_seconds(params: Mapping[str, Any], options: Optional[Mapping[str, Any]]) -> float:
     """Seconds that the sessions of one look may take."""
-    return len(params["gateways"] or ()) * abs(options["probe_timeout"]) if options else 0.0
+    return len(params["gateways"] or ()) * _longest(options) if options else 0.0
 
 
 def waits(own: Callable[[Dict[str, Any]], float], starts: bool = False) -> Callable[[Dict[str, Any]], float]:

@@ -104,6 +104,18 @@ def test_a_session_that_lacks_what_scripts_need_is_degraded_and_no_step_is_taken
     assert planned(FINE, shaken=shaken) == Plan()
 
 
+@pytest.mark.parametrize(("took", "codes"), [(8000.0, ("session_slow",)), (3900.0, ())])
+def test_a_session_that_is_ready_later_than_scripts_wait_is_degraded_and_no_step_is_taken(
+    took: float, codes: Tuple[str, ...]
+) -> None:
+    """A host short of processor time makes it late; a new gateway would be as late, at the cost of a login."""
+    shaken = probe(timings_ms={"tcp": 1.0, "server_version": took, "start_api": 1.0, "ready": 1.0, "sync": 9000.0})
+    diagnosis = judged(FINE, shaken=shaken)
+    assert tuple(each.code for each in diagnosis.findings) == codes
+    assert diagnosis.status == ("degraded" if codes else "healthy")
+    assert planned(FINE, shaken=shaken) == Plan()
+
+
 def test_a_session_that_lacks_what_scripts_go_on_without_is_healthy_and_says_so() -> None:
     diagnosis = judged(FINE, shaken=probe(sync={"completed_orders": None, "executions": 3.0}))
     assert (diagnosis.status, diagnosis.findings[0].code) == ("healthy", "session_slow")

@@ -129,7 +129,10 @@ def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds:
 
 
 def test_a_call_may_take_what_it_waits_for_and_what_its_look_may_take() -> None:
-    params = {"gateways": [{"start_timeout": 120}, {"start_timeout": 30}], "then_look": {"probe_timeout": 5.0}}
+    params = {
+        "gateways": [{"start_timeout": 120}, {"start_timeout": 30}],
+        "then_look": {"probe_timeout": 1.0, "probe_patience": 5.0},
+    }
     assert assess.waits(lambda _params: 10.0)(params) == 20.0
     assert assess.waits(lambda _params: 10.0, starts=True)(params) == 140.0
     assert assess.waits(lambda _params: 10.0, starts=True)({**params, "then_look": None}) == 10.0
