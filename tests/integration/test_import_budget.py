@@ -59,7 +59,7 @@ LOOKS = {
     "ib_gateway_info": f"{SHARED} {ASSIGN} observe.snapshot",
     "ib_client_info": f"{SHARED} {ASSIGN} observe.snapshot",
     "ib_listener_info": f"{SHARED} observe.snapshot",
-    "ib_gateway_wait": f"{SHARED} {RULES} {STEPS} module.assess module.steps module.waiting",
+    "ib_gateway_wait": f"{SHARED} {RULES} {STEPS} module.assess module.steps module.then_look module.waiting",
     "ib_api_probe": (
         f"{SHARED} api.client_ids api.dialogue api.farms api.handshake api.lazy_import api.messages api.protobuf "
         "api.requests api.session api.sync api.wire"
