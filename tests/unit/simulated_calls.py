@@ -150,6 +150,14 @@ def _stat(host: SimHost, pid: int) -> Optional[processes.Stat]:
     return processes.Stat("S", one.ppid, one.ticks) if one else None
 
 
+def _text(host: SimHost, pid: int, _name: str) -> str:
+    """A process's control groups: the first one, which nobody can freeze."""
+    host.touch()
+    if pid not in host.processes:
+        raise ProcessLookupError(3, "No such process")
+    return "0::/\n"
+
+
 def _about(host: SimHost, answer: Callable[[Any], Any], gone: Any) -> Callable[[int], Any]:
     def call(pid: int) -> Any:
         host.touch()
@@ -232,6 +240,7 @@ def in_place(host: SimHost) -> Iterator[None]:
         systemctl: {"_systemctl": host.systemctl},
         processes: {
             "read_stat": functools.partial(_stat, host),
+            "read_text": functools.partial(_text, host),
             "read_argv": _about(host, lambda one: one.argv, ()),
             "read_real_uid": _about(host, lambda _one: 0, None),
             "read_unit": _about(host, lambda one: one.unit, None),
