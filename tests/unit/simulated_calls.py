@@ -17,7 +17,7 @@ from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, unit
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Patience, StartCheck, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
-from ansible.module_utils.ib_gateway.module import assess, look
+from ansible.module_utils.ib_gateway.module import assess, look, then_look, waiting
 from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, processes, settings, snapshot
 from ansible.module_utils.ib_gateway.state import journal, state_folder
 from unit.facts import probe
@@ -224,7 +224,9 @@ def in_place(host: SimHost) -> Iterator[None]:
             "_capabilities": lambda: -1 if host.privileged else 0,
         },
         snapshot: {"time": clocks, "reader": lambda: functools.partial(read, host)},
-        look: {"time": clocks, "_keepers": lambda *_: (), "_localhost": lambda *_: ()},
+        look: {"time": clocks, "_localhost": lambda *_: ()},
+        waiting: {"time": clocks},
+        then_look: {"time": clocks},
         # A made-up pid may be a real one here as well, whose files are none of the host's.
         settings: {"folders": lambda _paths: {}, "read_as": lambda *_: None},
         ibc_log: {"read": lambda *_: None},
@@ -233,7 +235,7 @@ def in_place(host: SimHost) -> Iterator[None]:
         assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},
         Command: {"start": _start(host), "start_checks": staticmethod(_startable)},
-        environment: {"keep": lambda *_: None},
+        environment: {"keep": lambda *_: None, "parents_of_ended": lambda _name: ()},
         unit: {"_may_manage": lambda: host.privileged},
         systemctl: {"_systemctl": host.systemctl},
         processes: {
