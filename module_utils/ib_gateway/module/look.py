@@ -161,20 +161,21 @@ def examine(
         else:
             found.append(passive)
     if any(each.codes for each in found):
-        snapshot, found = _with_relays(specs, snapshot, found, hints.reset_window)
+        snapshot, found = _told_apart(specs, snapshot, found, hints.reset_window)
     return snapshot, _with_starts(found, snapshot, hints), undeclared
 
 
-def _with_relays(
+def _told_apart(
     specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
 ) -> Tuple[Snapshot, List[Diagnosis]]:
-    """The same with the relays before API ports told apart from scripts: nobody may end them."""
-    used = any(client.connection for each in found for client in each.entry.clients)
-    if not used or not sys.platform.startswith("linux"):
+    """The same with relays before API ports, and what carries a gateway, told apart from scripts: nobody may end
+    them."""
+    if not any(each.entry.clients for each in found) or not sys.platform.startswith("linux"):
         return snapshot, found
-    from ..observe.relays import with_relays  # most looks find nothing, and do not load it
+    from ..observe.carriers import with_carriers  # most looks find nothing, and do not load them
+    from ..observe.relays import with_relays
 
-    told = with_relays(snapshot)
+    told = with_carriers(with_relays(snapshot))
     if told is snapshot:
         return snapshot, found
     clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
