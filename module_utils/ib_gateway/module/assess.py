@@ -152,7 +152,8 @@ def _patience(options: Mapping[str, Any]) -> float:
 
 def session_seconds(params: Mapping[str, Any], options: Optional[Mapping[str, Any]]) -> float:
     """Seconds that the sessions of one look may take."""
-    return len(params["gateways"] or ()) * abs(options["probe_timeout"]) + _patience(options) if options else 0.0
+    each = abs(float(options["probe_timeout"])) if options else 0.0
+    return len(params["gateways"] or ()) * each + (_patience(options) if options else 0.0)
 
 
 def waits(own: Callable[[Dict[str, Any]], float], starts: bool = False) -> Callable[[Dict[str, Any]], float]:
