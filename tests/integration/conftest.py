@@ -23,8 +23,8 @@ from integration.pages import browser, show
 
 __all__ = ["browser", "container", "desk", "fixable", "folder", "show"]
 
-#: They count what a look costs or sees on the whole machine.
-_ALONE = ("test_syscall_budget", "test_import_budget", "test_look_agreement")
+#: What the files are called whose tests start containers.
+_ENGINE = ("test_container", "test_docker", "test_inside_containers", "test_without_pidfd")
 
 
 @pytest.fixture
@@ -56,5 +56,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "integration" in item.path.parts:
             item.add_marker(pytest.mark.integration)
-        if item.path.stem in _ALONE:
-            item.add_marker(pytest.mark.alone)
+        if item.path.stem.startswith(_ENGINE):
+            item.add_marker(pytest.mark.engine)

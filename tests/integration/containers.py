@@ -33,7 +33,7 @@ from integration.desk import PROJECT, until
 #: A container is known by this label, whose text is the pid of the test run that it belongs to.
 LABEL = "ib-gateway-test"
 #: Debian's packages, which `make integration` installs as root.
-_PROGRAMS = ("podman", "runc", "socat", "iptables", "ip", "slirp4netns", "newuidmap", "systemctl", "bash")
+_PROGRAMS = ("podman", "runc", "socat", "iptables", "ip", "slirp4netns", "newuidmap", "systemctl", "bash", "strace")
 _LIFETIME = 300
 _RELAYED = {"live": (4001, 4003), "paper": (4002, 4004)}
 

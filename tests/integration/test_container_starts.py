@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -10,11 +12,8 @@ import pytest
 from ansible.module_utils.ib_gateway.lifecycle.accounts import PATH
 
 from integration.containers import Container, Make, podman
-from integration.desk import Desk, until
+from integration.desk import Desk
 from integration.test_container_repairs import host, wedge
-
-#: As many as an engine needs some milliseconds for, to remove them.
-_FILES = 1000
 
 
 @pytest.mark.parametrize(
@@ -24,6 +23,7 @@ _FILES = 1000
         ("paused", "podman unpause"),
         ("no such container", "has no container"),
         ("its engine cannot be asked", "docker"),
+        ("being stopped", "is being stopped by somebody: wait until it has stopped"),
     ],
 )
 def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
@@ -31,7 +31,9 @@ def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
 ) -> None:
     """A run in check mode says the same as one in earnest, and both fail."""
     label = ["--label=PODMAN_SYSTEMD_UNIT=gone.service"] if told == "systemd" else []
-    inside = container(settings={"event": "hang"}).run(*label)
+    inside = container(settings={"event": "hang"})
+    inside.before = "trap '' TERM"
+    inside.run(*label)
     entry, began, java = inside.entry(start_timeout=1), inside.started_at, inside.java()
     wedge(inside)
     if reason == "paused":
@@ -40,6 +42,9 @@ def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
         entry["container"] = {"engine": "podman", "name": inside.name + "-old"}
     elif reason == "its engine cannot be asked":
         entry["container"] = {"engine": "docker", "name": inside.name}
+    elif reason == "being stopped":
+        desk.bystander(str(shutil.which("podman", path=PATH)), "stop", "--time", "300", inside.name)
+        until(lambda: inside.shown()["State"]["Status"] == "stopping")
     try:
         runs = [desk.play("remediate.yml", *options, inventory=host(entry)) for options in (["--check"], [])]
         assert (inside.started_at, inside.java()) == (began, java)
@@ -72,17 +77,15 @@ def test_a_container_whose_removal_was_broken_off_is_not_started_and_how_to_go_o
 
 
 def removal_broken_off(inside: Container) -> None:
-    """Kills an engine while it removes a container's files."""
+    """Kills an engine at the moment at which it removes the first of a container's files."""
     podman("stop", "--time", "0", inside.name)
     files = Path(inside.shown()["GraphDriver"]["Data"]["UpperDir"], "files")
     files.mkdir()
-    for number in range(_FILES):
-        (files / str(number)).touch()
-    removal = subprocess.Popen([str(shutil.which("podman", path=PATH)), "rm", inside.name], stdout=subprocess.DEVNULL)
-    until(lambda: len(list(files.iterdir())) < _FILES)
-    removal.kill()
-    removal.wait()
-    assert listed(inside) == "removing"
+    (files / "first").touch()
+    at_the_first = ("-f", "-qq", "-o", os.devnull, "-P", str(files), "-e", "inject=unlinkat:signal=KILL")
+    removal = [str(shutil.which("podman", path=PATH)), "rm", inside.name]
+    done = subprocess.run(["strace", *at_the_first, *removal], capture_output=True, timeout=60, check=False)
+    assert (done.returncode, listed(inside)) == (-signal.SIGKILL, "removing"), done.stderr
 
 
 def listed(inside: Container) -> str:

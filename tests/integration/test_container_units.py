@@ -68,3 +68,52 @@ def test_a_quadlet_s_gateway_is_judged_and_its_unit_restarts_it_whether_the_entr
         again = desk.play("remediate.yml", inventory=hosts)
         assert again.rc == 0 and again.recap()["changed"] == 0, again.output
         assert host.carried(UNIT) == second
+
+
+#: Nobody is behind the sockets of its systemd any more.
+MUTE = """
+import os, socket
+for door in ("/run/systemd/private", "/run/dbus/system_bus_socket"):
+    if os.path.exists(door):
+        os.unlink(door)
+        socket.socket(socket.AF_UNIX).bind(door)
+"""
+
+
+@pytest.mark.parametrize(
+    ("stops", "told"),
+    [
+        (True, f"{UNIT}.service is being stopped by somebody: wait until it has stopped"),
+        (False, f"systemd cannot be asked about {UNIT}.service: systemctl show"),
+    ],
+    ids=["being stopped", "no answer"],
+)
+def test_a_gateway_whose_unit_is_being_stopped_or_whose_systemd_does_not_answer_is_left_as_it_is(
+    container: Make, desk: Desk, monkeypatch: pytest.MonkeyPatch, stops: bool, told: str
+) -> None:
+    """By a run in check mode and by one in earnest, for the same reason."""
+    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(PROJECT / "tests/integration/connection"))
+    image = container(public=True, settings={"event": "hang"})
+    with ExitStack() as stack:
+        host = UnitHost(public_folder(stack), stack, image.folder)
+        hanging = host.root / f"etc/systemd/system/{UNIT}.service.d/stop.conf"
+        hanging.parent.mkdir()
+        hanging.write_text("[Service]\nExecStop=\nExecStop=/bin/sleep 300\nTimeoutStopSec=infinity\n")
+        host.quadlet(UNIT, image)
+        until(lambda: java(image), 30)
+        until(lambda: str(image.ports["live"]) in host.says("ss", "-ltn"))
+        old, carried = java(image), host.carried(UNIT)
+        os.kill(old, signal.SIGUSR1)
+        if stops:
+            host.says("systemctl", "--no-block", "stop", UNIT)
+            until(lambda: host.says("systemctl", "is-active", UNIT) == "deactivating")
+        else:
+            host.says("/usr/bin/python3", "-c", MUTE)
+        hosts = inventory(host, image, container={"engine": "podman", "name": f"systemd-{UNIT}"})
+        for options in (["--check"], []):
+            run = desk.play("remediate.yml", *options, inventory=hosts)
+            (gateway,) = run.host()["before"]["gateways"]
+            assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+            assert run.codes() == {"handshake_silent"} and gateway["plan"]["steps"] == [], gateway
+            assert told in " ".join(gateway["plan"]["withheld"]), gateway
+            assert (java(image), host.carried(UNIT)) == (old, carried)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible.module_utils.ib_fleet.document import next_commands
+from simulator.launch import free_port
 
 from integration import test_next_commands, test_ordinary_account
 from integration.desk import PROJECT, Desk, alive, local, until
@@ -139,6 +141,26 @@ def test_what_a_person_has_to_see_to_is_looked_at_again(desk: Desk) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_where_a_session_was_lost_that_no_step_had_named_it_is_shown_who_has_one_now(desk: Desk) -> None:
+    """A start script that ends a bot of another gateway, as one does that kills whatever is left over."""
+    paper = free_port()
+    folder = desk.folder / "paper"
+    gateway = desk.gateway(mode="paper", port=paper, config_dir=folder)
+    bot, other = desk.script(paper), desk.script(paper, client_id=16)
+    start = desk.folder / "start.sh"
+    start.write_text("#!/bin/sh\nkill -9 %d\nexec %s\n" % (bot.pid, shlex.join(desk.prepared().command())))
+    start.chmod(0o755)
+    second = {"trading_mode": "paper", "port": paper, "config_dir": str(folder), "max_api_clients": None}
+    entries = [desk.entry(start_command=[str(start)]), desk.entry(name="paper", **second)]
+    run = desk.play("remediate.yml", inventory={"trading_hosts": {"hosts": {"desk": local(ib_gateways=entries)}}})
+    assert (run.rc, run.host()["status"], run.host()["lost"][0]["planned"]) == (2, "healthy", False), run.output
+    assert whys(run) == ["see who has a session now"]
+    done = follow(run)
+    shown = " ".join(done.stdout.split())
+    assert done.returncode == 0 and f"in use by pid {other.pid} (" in shown and f"pid {bot.pid} (" not in shown, shown
+    assert alive(gateway.pid)
+
+
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder that will be another account's, in none that is a third one's."""
@@ -198,8 +220,7 @@ def test_what_an_ordinary_account_does_not_see_root_looks_at(theirs: Desk, home:
     assert again.returncode == 0 and "healthy" in again.stdout, again.stdout
 
 
-#: Every kind, with the test that runs its command. Who has a session now is asked where a repair ended healthy and one
-#: was lost on the way; tests/unit/fleet has that, since no repair of a desk can be made to end so.
+#: Every kind, with the test that runs its command.
 KINDS = {
     "look at this machine itself, without ssh (in the inventory: ansible_connection: local)": "this_machine",
     "see why the host is not reached": "of_a_host",
@@ -218,7 +239,7 @@ KINDS = {
     "repair it: %s in its entry, then run" % next_commands.ALLOW: "a_plan_that_is_only_shown",
     "look again after the wait that is planned": "a_wait_that_nobody",
     "look again as root, who sees everything": "what_an_ordinary_account",
-    "see who has a session now": "",
+    "see who has a session now": "where_a_session_was_lost",
     "see what a repair would do, once its entry has service or start_command": "an_entry_without_a_start",
     "look again, when the cause was seen to": "what_a_person",
 }

@@ -226,7 +226,6 @@ def test_a_hidden_gateway_is_unknown_and_never_called_not_running(desk: Desk, ui
     assert "hidepid" in gateway["summary"] and gateway["plan"]["steps"] == []
 
 
-@pytest.mark.alone  # another test's launcher, of the same account, would be about to bring it
 @pytest.mark.parametrize("place", [stay, hide_processes, leave_network, without_netlink])
 @pytest.mark.parametrize("uid", [0, NOBODY])
 def test_a_gateway_that_does_not_run_is_only_missed_by_who_would_see_it(

@@ -91,6 +91,19 @@ def test_the_official_library_s_connect_does_not_raise() -> None:
     assert found("connect_without_error_handling", text % "other", OFFICIAL) == []
 
 
+@pytest.mark.parametrize(
+    ("decorator", "expected"),
+    [
+        ("import tenacity\n@tenacity.retry(stop=tenacity.stop_after_delay(600))\n", []),
+        ("from backoff import on_exception, expo\n@on_exception(expo, OSError)\n", []),
+        ("import functools\n@functools.lru_cache\n", ["warning"]),
+    ],
+)
+def test_a_decorator_that_calls_again_catches_the_error(decorator: str, expected: list[str]) -> None:
+    text = decorator + "def go():\n    ib.connect()\ngo()"
+    assert found("connect_without_error_handling", text) == expected
+
+
 def test_whether_a_function_that_only_others_call_is_handled_is_for_them_to_say() -> None:
     assert found("connect_without_error_handling", "def go():\n    ib.connect()") == []
 
@@ -100,12 +113,25 @@ def test_whether_a_function_that_only_others_call_is_handled_is_for_them_to_say(
     [
         ("try:\n    ib.connect()\nexcept Exception:\n    pass\nib.reqPositions()", ["note"]),
         ("try:\n    ib.connect()\nexcept:\n    ...\nib.reqPositions()", ["note"]),
-        ("import contextlib\nwith contextlib.suppress(OSError):\n    ib.connect()", ["note"]),
-        ("import contextlib\nwith contextlib.suppress(KeyError):\n    ib.connect()", []),
-        ("try:\n    ib.connect()\nexcept (OSError, asyncio.TimeoutError):\n    pass", ["note"]),
-        ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)", []),
-        ("try:\n    ib.connect()\nexcept OSError:\n    raise SystemExit(1)", []),
-        ("try:\n    ib.connect()\nexcept ValueError:\n    pass", []),
+        ("import contextlib\nwith contextlib.suppress(OSError):\n    ib.connect()\nib.positions()", ["note"]),
+        ("import contextlib\nwith contextlib.suppress(KeyError):\n    ib.connect()\nprint(ib)", []),
+        ("try:\n    ib.connect()\nexcept (OSError, asyncio.TimeoutError):\n    pass\nprint(ib)", ["note"]),
+        (
+            "def up():\n    try:\n        ib.connect()\n    except OSError:\n        pass\nup()\nib.positions()",
+            ["note"],
+        ),
+        # who goes on knows whether it is connected, or nobody goes on
+        ("ok = 0\ntry:\n    ib.connect()\n    ok = 1\nexcept OSError:\n    pass\nif ok:\n    ib.positions()", []),
+        ("try:\n    ib.connect()\nexcept OSError:\n    pass\nelse:\n    print('up')\nprint(ib)", []),
+        (
+            "def up():\n    try:\n        ib.connect()\n        return 1\n    except OSError:\n        pass\n"
+            "print(up(), ib)",
+            [],
+        ),
+        ("try:\n    ib.connect()\n    print(ib.positions())\nexcept OSError:\n    pass", []),
+        ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)\nprint(ib)", []),
+        ("try:\n    ib.connect()\nexcept OSError:\n    raise SystemExit(1)\nprint(ib)", []),
+        ("try:\n    ib.connect()\nexcept ValueError:\n    pass\nprint(ib)", []),
         ("try:\n    ib.connect()\nexcept OSError:\n    pass\nif not ib.isConnected():\n    raise SystemExit(1)", []),
     ],
 )

@@ -59,6 +59,32 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
         ("connection_in_other_loop", "ib.connect()\nasync def f():\n    await asyncio.sleep(1)\nasyncio.run(f())", []),
         ("connection_in_other_loop", "ib.connect()\nasyncio.run(ib.reqPositionsAsync())", ["note"]),
         ("connection_in_other_loop", "asyncio.run(ib.connectAsync())", []),
+        # the client is handed on, and on
+        (
+            "connection_in_other_loop",
+            "async def ask(c):\n    await c.reqPositionsAsync()\nasync def main(x, *, c):\n"
+            "    await asyncio.gather(asyncio.create_task(ask(c)))\nib.connect()\nasyncio.run(main(1, c=ib))",
+            ["note"],
+        ),
+        (
+            "connection_in_other_loop",
+            "async def ask(c):\n    await c.connectAsync()\n    await c.reqPositionsAsync()\nasync def main(c):\n"
+            "    await ask(c)\nib.connect()\nasyncio.run(main(ib))",
+            [],
+        ),
+        (
+            "connection_in_other_loop",
+            "async def ask(c):\n    await main(c)\n    print(c.positions())\nasync def main(c):\n"
+            "    await ask(c)\nib.connect()\nasyncio.run(main(ib))",
+            [],
+        ),
+        # asyncio.run() is patched alone: it uses the loop that is there
+        (
+            "connection_in_other_loop",
+            "import nest_asyncio\nnest_asyncio._patch_asyncio()\nasync def f():\n    await ib.reqPositionsAsync()\n"
+            "ib.connect()\nasyncio.run(f())",
+            [],
+        ),
         ("connection_in_other_loop", "ib.connect()\nasyncio.run(ib.disconnectAsync())", []),
         (
             "connection_in_other_loop",
@@ -135,6 +161,35 @@ def found(code: str, body: str, head: str = HEAD) -> List[str]:
         ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    print(x.positions())", ["note"]),
         ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    x.disconnect()", []),
         ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    keep.append(x)", []),
+        # what is closed is something else, or the turn lasts as long as the connection
+        (
+            "connect_each_turn",
+            "import socket\nwhile True:\n    s = socket.socket()\n    s.close()\n    x = IB()\n    x.connect()",
+            ["note"],
+        ),
+        (
+            "connect_each_turn",
+            "import socket\ndef up():\n    s = socket.socket()\n    try:\n        s.connect(('', 4001))\n"
+            "    finally:\n        s.close()\nwhile True:\n    up()\n    x = IB()\n    x.connect()",
+            ["note"],
+        ),
+        ("connect_each_turn", "import desk\nwhile True:\n    x = IB()\n    x.connect()\n    desk.all().close()", []),
+        (
+            "connect_each_turn",
+            "while True:\n    x = IB()\n    x.connect()\n    while x.isConnected():\n        x.sleep(1)",
+            [],
+        ),
+        (
+            "connect_each_turn",
+            "def f():\n    x = IB()\n    x.connect()\n    while x.isConnected():\n        x.sleep(1)\n"
+            "while True:\n    f()",
+            [],
+        ),
+        (
+            "connect_each_turn",
+            "while True:\n    x = IB()\n    x.connect()\n    while not x.isConnected():\n        time.sleep(1)",
+            ["note"],
+        ),
         ("connect_each_turn", "def f():\n    x = IB()\n    x.connect()\n    return x\nwhile True:\n    f()", []),
         (
             "connect_each_turn",

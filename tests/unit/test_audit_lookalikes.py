@@ -104,6 +104,13 @@ def test_a_question_before_anything_runs_holds_nothing_up(body: str, expected: L
          "            if not self.isConnected():\n                await super().connectAsync()", []),
         ("connect_each_turn", "def shared():\n    return ib\nwhile True:\n    x = shared()\n    x.connect()", []),
         ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()", ["note"]),
+        # closed by its with statement, or never over
+        ("connect_each_turn", "while True:\n    with IB() as x:\n        x.connect()\n        print(x)", []),
+        ("connect_each_turn", "while True:\n    with IB().connect() as x:\n        print(x.positions())", []),
+        ("connect_each_turn", "async def f():\n    while True:\n        with await IB().connectAsync() as x:\n"
+         "            print(x)", []),
+        ("connect_each_turn", "while True:\n    x = IB()\n    with open('log') as log:\n        x.connect()", ["note"]),
+        ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    x.run()", []),
         # a job of a queue, and a schedule
         ("retry_without_backoff", "jobs = queue.Queue()\ndef fetch(name):\n    try:\n        ib.connect()\n"
          "    except OSError:\n        raise\nwhile True:\n    name = jobs.get()\n    try:\n        fetch(name)\n"
@@ -135,6 +142,38 @@ AGAIN = "async def again():\n    await ib.connectAsync()\nib.disconnectedEvent +
 )
 def test_a_price_that_is_asked_for_when_it_is_needed_is_no_subscription(body: str, expected: List[str]) -> None:
     assert severities("lost_subscriptions", AGAIN + body) == expected
+
+
+@pytest.mark.parametrize(
+    ("handler", "expected"),
+    [
+        ("def again():\n    ib.connect()", ["note"]),
+        ("def again():\n    ib.sleep(5)\n    print('again')\n    ib.connect()", ["note"]),
+        # what it calls may subscribe
+        ("def again():\n    ib.connect()\n    for each in hooks:\n        each()", []),
+        ("def again(then=print):\n    ib.connect()\n    then()", []),
+        ("import desk\ndef again():\n    ib.connect()\n    desk.start(ib)", []),
+        ("class A:\n    def again(self):\n        ib.connect()\n        self.then()\nagain = A().again", []),
+    ],
+)
+def test_a_handler_that_calls_what_cannot_be_followed_may_subscribe(handler: str, expected: List[str]) -> None:
+    text = "hooks = []\n" + handler + "\nib.disconnectedEvent += again\nib.reqMktData(Stock('A'))"
+    assert severities("lost_subscriptions", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("ib.connectAsync()", ["note"]),
+        ("x = ib.connectAsync()\nprint(ib)", ["note"]),
+        ("_ = ib.connectAsync()", ["note"]),
+        ("x = ib.connectAsync()\nutil.run(x)", []),
+        ("x = y = ib.connectAsync()\nutil.run(y)", []),
+        ("xs = [ib.connectAsync()]\nutil.run(*xs)", []),
+    ],
+)
+def test_a_coroutine_that_is_never_read_never_runs(body: str, expected: List[str]) -> None:
+    assert severities("connect_not_awaited", body) == expected
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,24 @@ def client_classes(project: Project, table: Table, node: ast.AST) -> FrozenSet[s
     return frozenset(found)
 
 
+def is_managed(project: Project, connection: Connection) -> bool:
+    """Whether a with statement ends the connection: with IB() as ib, with ib.connect(...)."""
+    table, function = connection.table, connection.call.func
+    if connection.library == OFFICIAL:
+        return False
+    inner: ast.AST = connection.call
+    for outer in table.ancestors(connection.call):
+        items = outer.items if isinstance(outer, (ast.With, ast.AsyncWith)) else []
+        if any(inner is item or client_classes(project, table, item.context_expr) for item in items):
+            return True
+        if not isinstance(inner, ast.withitem):  # what is entered: IB().connect(...), also where it is awaited
+            inner = outer if isinstance(outer, (ast.Await, ast.withitem)) else connection.call
+    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
+        bindings = table.lookup(function.value.id, function.value)
+        return bool(bindings) and all(isinstance(each.node, ast.withitem) for each in bindings)
+    return False
+
+
 def _connection(
     project: Project, values: Values, table: Table, call: ast.Call, libraries: AbstractSet[str]
 ) -> Optional[Connection]:

@@ -12,6 +12,8 @@ Call = Tuple[Table, ast.Call]
 Loop = Union[ast.While, ast.For, ast.AsyncFor]
 #: ast.TryStar came with Python 3.11.
 TRIES: Tuple[Any, ...] = tuple(getattr(ast, name) for name in ("Try", "TryStar") if hasattr(ast, name))
+#: Libraries whose decorators catch what a function raises and call it again.
+_REPEATING = ("tenacity", "backoff", "retrying", "retry", "stamina")
 _CALLERS_DEEP = 6
 #: Calls of a module that only prepare what it defines.
 _SETTING_UP = (
@@ -117,12 +119,23 @@ def handled(project: Project, table: Table, node: ast.AST, depth: int = 0) -> bo
     function = table.function(node)
     if function is None or depth >= _CALLERS_DEEP:
         return False
+    if is_repeated(project, table, function):
+        return True
 
     def everywhere() -> bool:
         sites = callers(project, table, node)
         return bool(sites) and all(handled(project, *site, depth=depth + 1) for site in sites)
 
     return project.questions.answer(("handled", function), everywhere, False)
+
+
+def is_repeated(project: Project, table: Table, function: ast.AST) -> bool:
+    """Whether a decorator catches what a function raises and calls it again."""
+    return any(
+        name.split(".")[0] in _REPEATING
+        for decorator in getattr(function, "decorator_list", ())
+        for name in project.dotted(table, getattr(decorator, "func", decorator))
+    )
 
 
 def callers(project: Project, table: Table, node: ast.AST) -> List[Call]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple, Union
 
 from ..analysis import flow
 from ..analysis.connections import client_classes
@@ -15,6 +15,11 @@ from .blocking import functions, is_patched
 from .case import Case, found
 
 _CLASSES = frozenset("%s.IB" % name for name in (INSYNC, ASYNC))
+#: Patches asyncio.run() alone, which then uses the loop that is there.
+_ONE_LOOP = "nest_asyncio._patch_asyncio"
+_Def = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+#: So many functions a client is followed through.
+_DEEPEST = 4
 #: Who calls one of these gives a thread its own loop, or hands work over to the right one.
 _BRIDGES = ("set_event_loop", "new_event_loop", "run_coroutine_threadsafe", "call_soon_threadsafe", "asyncio.run")
 
@@ -27,15 +32,24 @@ def connect_not_awaited(case: Case, table: Table) -> Iterator[Found]:
             continue
         if not isinstance(called, ast.Attribute) or called.attr != "connectAsync":
             continue
-        if isinstance(table.parents.get(connection.call), ast.Expr):
+        if _is_dropped(table, connection.call):
             summary = "connectAsync() is called and not awaited: nothing connects"
             yield found("connect_not_awaited", table, connection.call, summary)
+
+
+def _is_dropped(table: Table, call: ast.Call) -> bool:
+    """Whether nothing is done with what a call returns: it is a statement, or given a name that is never read."""
+    parent = table.parents.get(call)
+    if isinstance(parent, ast.Assign) and len(parent.targets) == 1 and isinstance(parent.targets[0], ast.Name):
+        name = parent.targets[0].id
+        return not any(getattr(each, "id", "") == name for each in table.loads)
+    return isinstance(parent, ast.Expr)
 
 
 def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:
     """A connection that the blocking connect() opened, used in the loop that asyncio.run() makes."""
     receivers = _receivers(case, table)
-    if not receivers or is_patched(case, table):
+    if not receivers or is_patched(case, table) or _has_one_loop(case, table):
         return
     opened = _Opened(_of_module(table, receivers), _of_classes(table, receivers))
     for call in table.calls:
@@ -47,7 +61,8 @@ def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:
         names = [_asked_at_once(case, table, started, opened)]
         for home, function in case.project.called(table, started):
             if home is table:
-                names.extend((_uses(case, home, function, opened), _handed_on(table, function, started, receivers)))
+                names.append(_uses(case, home, function, opened))
+                names.append(_handed_on(case, table, function, started, receivers))
         name = next(filter(None, names), None)
         if name:
             summary = "asyncio.run() makes a loop of its own, and %s was connected in another one: " % name
@@ -69,6 +84,16 @@ def connection_in_thread(case: Case, table: Table) -> Iterator[Found]:
                 if name:
                     summary = "a thread without an event loop uses %s, which was connected outside of it" % name
                     yield found("connection_in_other_loop", table, call, summary)
+
+
+def _has_one_loop(case: Case, table: Table) -> bool:
+    """Whether asyncio.run() makes no loop of its own."""
+    return any(
+        _ONE_LOOP in case.project.dotted(one, call.func)
+        for one in case.project.of_one_process(table)
+        if _ONE_LOOP.rpartition(".")[2] in one.script.text
+        for call in one.calls
+    )
 
 
 class _Opened(NamedTuple):
@@ -133,32 +158,59 @@ def _opened_as(case: Case, table: Table, node: ast.expr, opened: _Opened) -> Opt
     return name if name and client_classes(case.project, table, node) & _CLASSES else None
 
 
-def _handed_on(table: Table, function: ast.AST, started: ast.Call, handed: List[ast.expr]) -> Optional[str]:
+def _handed_on(case: Case, table: Table, function: ast.AST, started: ast.Call, handed: List[ast.expr]) -> Optional[str]:
     """The name of such a client that asyncio.run(function(client)) hands on, where the function asks it something."""
     if not isinstance(function, ast.AsyncFunctionDef):
         return None
-    placed = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
-    for parameter, _default in parameters(function):
-        index = placed.index(parameter.arg) if parameter.arg in placed else None
-        given = argument_of(started, parameter.arg, index)
-        if not isinstance(given, ast.Name):
-            continue
+    for parameter, given in _given_names(function, started):
         bindings = table.lookup(given.id, given)
         same = any(isinstance(each, ast.Name) and table.lookup(each.id, each) is bindings for each in handed)
-        if same and _asks(function, parameter.arg):
+        if same and _asks(case, table, function, parameter):
             return given.id
     return None
 
 
-def _asks(function: ast.AsyncFunctionDef, name: str) -> bool:
+def _given_names(function: _Def, call: ast.Call) -> Iterator[Tuple[str, ast.Name]]:
+    """(parameter, what is given for it) of a call, for what is given by a name."""
+    placed = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    for parameter, _default in parameters(function):
+        index = placed.index(parameter.arg) if parameter.arg in placed else None
+        given = argument_of(call, parameter.arg, index)
+        if isinstance(given, ast.Name):
+            yield parameter.arg, given
+
+
+def _asks(case: Case, table: Table, function: _Def, name: str) -> bool:
     """Whether a function requests something of the client that a parameter of it is, and does not connect it itself."""
-    methods = [
-        call.func.attr
-        for call in flow.calls_of(function)
-        if isinstance(call.func, ast.Attribute) and getattr(call.func.value, "id", "") == name
-    ]
+    methods = _methods(case, table, function, name, 0)
     connects = any(each.startswith("connect") for each in methods)
     return not connects and any(each in BLOCKING or each.endswith("Async") for each in methods)
+
+
+def _methods(case: Case, table: Table, function: _Def, name: str, depth: int) -> FrozenSet[str]:
+    """The methods that a function calls of what a parameter of it is, also through functions it hands it on to."""
+
+    def answer() -> FrozenSet[str]:
+        found_names: Set[str] = set()
+        for call in flow.calls_of(function):
+            method = call.func
+            if isinstance(method, ast.Attribute) and getattr(method.value, "id", "") == name:
+                found_names.add(method.attr)
+            if depth == _DEEPEST or not any(getattr(each, "id", "") == name for each in _arguments(call)):
+                continue
+            for home, callee in case.project.called(table, call):
+                if home is table and isinstance(callee, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                    for parameter, given in _given_names(callee, call):
+                        if given.id == name:
+                            found_names |= _methods(case, table, callee, parameter, depth + 1)
+        return frozenset(found_names)
+
+    nothing: FrozenSet[str] = frozenset()
+    return case.project.questions.answer(("methods of", function, name, depth), answer, nothing)
+
+
+def _arguments(call: ast.Call) -> List[ast.expr]:
+    return [*call.args, *[keyword.value for keyword in call.keywords]]
 
 
 def _uses(case: Case, table: Table, function: ast.AST, opened: _Opened, coroutines: bool = True) -> Optional[str]:

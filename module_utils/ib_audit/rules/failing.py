@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Iterator, List, Optional, Sequence, Union
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..analysis import flow
 from ..analysis.connections import Connection
@@ -13,6 +13,7 @@ from ..reading.model import ERROR, OFFICIAL, Found
 from .case import Case, at, found
 
 _LIMITS = frozenset(["asyncio.wait_for", "asyncio.timeout", "asyncio.timeout_at", "async_timeout.timeout"])
+_NO_LINES: Dict[str, Tuple[int, int]] = {}
 _WIDE = ("Exception", "BaseException", "OSError", "ConnectionError", "ConnectionRefusedError", "TimeoutError")
 
 
@@ -90,12 +91,42 @@ def connect_error_swallowed(case: Case, table: Table) -> Iterator[Found]:
     passed_over = []
     for connection in case.of(table):
         if connection.library != OFFICIAL and connection.direct and flow.loop(table, connection.call) is None:
-            silent = _silent(flow.handler(case.project, table, connection.call))
-            passed_over += [(connection.call, silent.lineno)] if silent is not None else []
+            around = flow.handler(case.project, table, connection.call)
+            silent = _silent(around)
+            if silent is not None and around is not None and _goes_on_without(case, table, connection.call, around):
+                passed_over.append((connection.call, silent.lineno))
     if passed_over and not _asks_again(table):
         for call, line in passed_over:
             summary = "a failed connect is ignored in silence (line %d), and the script goes on" % line
             yield found("connect_error_swallowed", table, call, summary)
+
+
+def _goes_on_without(case: Case, table: Table, call: ast.Call, around: ast.AST) -> bool:
+    """Whether what follows a try uses its client and cannot know whether the connect in it came about.
+
+    What is assigned, returned or left behind the connect, and an else, may say so.
+    """
+    body: List[ast.stmt] = getattr(around, "body", [])
+    after = [each for each in body if each.lineno > call.lineno]
+    if getattr(around, "orelse", None) or not all(isinstance(each, ast.Expr) for each in after):
+        return False
+    receiver = getattr(call.func, "value", None)
+    name = getattr(receiver, "attr", getattr(receiver, "id", ""))
+    first, last = case.project.questions.answer(("lines", table.script.path), lambda: _lines(table), _NO_LINES).get(
+        name, (0, 0)
+    )
+    before = isinstance(receiver, ast.Attribute) and first < getattr(around, "lineno", 0)  # in another method
+    return before or last > (getattr(around, "end_lineno", None) or 0)
+
+
+def _lines(table: Table) -> Dict[str, Tuple[int, int]]:
+    """By name, of variables and attributes: the first and the last line on which it is read."""
+    found_lines: Dict[str, Tuple[int, int]] = {}
+    for each in table.loads:
+        name, line = str(getattr(each, "attr", getattr(each, "id", ""))), int(getattr(each, "lineno", 0))
+        first, last = found_lines.get(name, (line, line))
+        found_lines[name] = (min(first, line), max(last, line))
+    return found_lines
 
 
 def _silent(around: Optional[ast.AST]) -> Union[ast.ExceptHandler, ast.expr, None]:

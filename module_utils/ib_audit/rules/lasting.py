@@ -9,7 +9,7 @@ from typing import Dict, Iterator, List, Optional
 from ..analysis import flow
 from ..analysis.connections import client_classes
 from ..analysis.library import SUBSCRIBING
-from ..analysis.scopes import FUNCTIONS, Function, Table
+from ..analysis.scopes import ELEMENT, FUNCTIONS, OPAQUE, PARAMETER, VALUE, Function, Table
 from ..reading.model import ASYNC, INSYNC, KIT, OFFICIAL, Found
 from .blocking import functions, registered
 from .case import Case, found
@@ -118,6 +118,9 @@ def lost_subscriptions(case: Case, table: Table) -> Iterator[Found]:
     def subscribes(home: Table, call: ast.Call) -> bool:
         return _subscribes(case, home, call)
 
+    def unknown(home: Table, call: ast.Call) -> bool:
+        return _is_unknown(case, home, call)
+
     handlers = [
         (event, home, node)
         for event, handler in registered(case, table)
@@ -133,7 +136,7 @@ def lost_subscriptions(case: Case, table: Table) -> Iterator[Found]:
     if again:
         return
     for event, home, node in handlers:
-        if event != "disconnectedEvent":
+        if event != "disconnectedEvent" or flow.in_function(case.project, home, node, "unknown", unknown):
             continue
         first = next(iter(flow.in_function(case.project, home, node, "connect", connects)), None)
         if first is not None:
@@ -144,6 +147,21 @@ def lost_subscriptions(case: Case, table: Table) -> Iterator[Found]:
             )
             place: ast.AST = first[1] if first[0] is table else node
             yield found("lost_subscriptions", table, place, summary)
+
+
+def _is_unknown(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether a call runs what the script was given or keeps, such as a callback: it may subscribe."""
+    function = call.func
+    if case.project.called(table, call):
+        return False
+    if any(client_classes(case.project, table, each) for each in call.args):
+        return True
+    if isinstance(function, ast.Name):
+        return any(each.kind in (ELEMENT, PARAMETER, OPAQUE, VALUE) for each in table.lookup(function.id, function))
+    if not isinstance(function, ast.Attribute):
+        return True
+    own = isinstance(function.value, ast.Name) and table.owner(function.value) is not None
+    return own and not client_classes(case.project, table, function.value)
 
 
 def _subscriptions(case: Case, table: Table) -> List[ast.Call]:

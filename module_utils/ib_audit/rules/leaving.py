@@ -7,7 +7,7 @@ import re
 from typing import Dict, Iterator, List, Optional
 
 from ..analysis import flow
-from ..analysis.connections import Connection, client_classes
+from ..analysis.connections import Connection, client_classes, is_managed
 from ..analysis.scopes import FUNCTIONS, Table
 from ..reading.model import OFFICIAL, Found
 from .case import Case, found
@@ -31,14 +31,20 @@ _QUIET = ("WARNING", "WARN", "ERROR", "CRITICAL", "FATAL")
 def no_disconnect(case: Case, table: Table) -> Iterator[Found]:
     """No disconnect that runs whatever happens: in a finally, at exit, by a context manager."""
     connections = [each for each in case.of(table) if each.direct]
-    if table.script.notebook or not connections or all(_managed(case, connection) for connection in connections):
+    if (
+        table.script.notebook
+        or not connections
+        or all(is_managed(case.project, connection) for connection in connections)
+    ):
         return
     leaving = list(_disconnects(case, table))
     if any(_on_the_way_out(case, table, node) for node in leaving):
         return
     if flow.is_library(case.project, table):
         return  # who imports the file has to end it
-    open_ended = [each for each in connections if not _managed(case, each) and not _ended_at_once(table, each)]
+    open_ended = [
+        each for each in connections if not is_managed(case.project, each) and not _ended_at_once(table, each)
+    ]
     if not open_ended:
         return
     first = open_ended[0]
@@ -58,21 +64,6 @@ def _ended_at_once(table: Table, connection: Connection) -> bool:
             after = block[block.index(statement) + 1 :][:1]
             calls = [call for each in after if isinstance(each, ast.Expr) for call in flow.calls_in(each)]
             return any(getattr(call.func, "attr", "") == "disconnect" for call in calls)
-    return False
-
-
-def _managed(case: Case, connection: Connection) -> bool:
-    """Whether a with statement ends the connection: with IB() as ib, with ib.connect(...)."""
-    table, function = connection.table, connection.call.func
-    if connection.library == OFFICIAL:
-        return False
-    for outer in table.ancestors(connection.call):
-        items = outer.items if isinstance(outer, (ast.With, ast.AsyncWith)) else []
-        if any(client_classes(case.project, table, item.context_expr) for item in items):
-            return True
-    if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name):
-        bindings = table.lookup(function.value.id, function.value)
-        return bool(bindings) and all(isinstance(each.node, ast.withitem) for each in bindings)
     return False
 
 

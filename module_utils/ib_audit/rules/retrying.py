@@ -6,7 +6,7 @@ import ast
 from typing import Iterator, List, Optional, Set, Tuple
 
 from ..analysis import flow
-from ..analysis.connections import Connection, client_classes
+from ..analysis.connections import Connection, client_classes, is_managed
 from ..analysis.scopes import ELEMENT, OPAQUE, Table
 from ..analysis.values import CONSTANT
 from ..reading.model import OFFICIAL, Found
@@ -14,6 +14,19 @@ from .case import Case, found
 
 #: Seconds: a script that waits so long between two attempts is in no hurry, and the gateway has time to come back.
 _LONG = 300.0
+#: What makes objects that are closed or stopped as well: open(), and modules of Python.
+_OF_PYTHON = (
+    "builtins",
+    "socket",
+    "sqlite3",
+    "subprocess",
+    "multiprocessing",
+    "threading",
+    "tempfile",
+    "urllib",
+    "http",
+)
+_WITHOUT_END = ("run", "run_forever")
 _SLEEPS = ("sleep", "wait", "wait_for", "waitOnUpdate")
 #: (the script and the connect, the call in the loop that leads to it, the loop)
 Turn = Tuple[Connection, ast.Call, flow.Loop]
@@ -75,7 +88,12 @@ def connect_each_turn(case: Case, table: Table) -> Iterator[Found]:
     for connection, call, loop in turns(case, table):
         if loop in seen or connection.library == OFFICIAL or ends(loop) or not _is_new(case, connection, loop):
             continue
-        if _is_kept(connection) or _closes(case, table, loop):
+        if (
+            is_managed(case.project, connection)
+            or _is_kept(connection)
+            or _closes(case, table, loop)
+            or _stays(case, connection, loop)
+        ):
             continue
         seen.add(loop)
         summary = "each turn of the loop opens another connection, and none is closed before the next"
@@ -128,14 +146,47 @@ def _is_kept(connection: Connection) -> bool:
 
 
 def _closes(case: Case, table: Table, loop: flow.Loop) -> bool:
-    def disconnects(_home: Table, call: ast.Call) -> bool:
-        return getattr(call.func, "attr", "") in ("disconnect", "disconnectAsync", "close", "stop")
+    def disconnects(home: Table, call: ast.Call) -> bool:
+        name = getattr(call.func, "attr", "")
+        if name in ("close", "stop") and isinstance(call.func, ast.Attribute):  # also of wrappers, not of a socket
+            return not _is_of_python(case, home, call.func.value)
+        return name in ("disconnect", "disconnectAsync")
 
     return any(
         flow.reached(case.project, table, call, "disconnect", disconnects)
         for statement in loop.body
         for call in flow.calls_in(statement)
     )
+
+
+def _is_of_python(case: Case, table: Table, node: ast.AST) -> bool:
+    """Whether an expression is known to be an object of Python itself, like a file or a socket."""
+    types = case.project.types(table, node)
+    modules = ("open" if each.dotted == "builtins.open" else each.dotted.split(".")[0] for each in types)
+    return bool(types) and all(module in _OF_PYTHON for module in modules)
+
+
+def _stays(case: Case, connection: Connection, loop: flow.Loop) -> bool:
+    """Whether a turn, or what connects in it, goes on until its connection is over: while x.isConnected(), x.run()."""
+    around = connection.table.function(connection.call)
+
+    def answer(place: ast.AST) -> bool:
+        return case.project.questions.answer(("stays", place), lambda: _waits_for_the_end(place), False)
+
+    return answer(loop) or (around is not None and answer(around))
+
+
+def _waits_for_the_end(place: ast.AST) -> bool:
+    """Whether a loop inside of a node goes on while there is a connection, or the event loop is run without an end."""
+    inner = [each for each in ast.walk(place) if each is not place]
+    loops = (each for each in inner if isinstance(each, ast.While))
+    runs = (getattr(each.func, "attr", "") for each in inner if isinstance(each, ast.Call) and not each.args)
+    return any(_asks(each) and not _denies(each) for each in loops) or any(name in _WITHOUT_END for name in runs)
+
+
+def _denies(loop: ast.While) -> bool:
+    """Whether a loop goes on while there is no connection: while not x.isConnected()."""
+    return any(isinstance(each, ast.UnaryOp) and isinstance(each.op, ast.Not) for each in ast.walk(loop.test))
 
 
 # --- what a failure leads to -----------------------------------------------------------------------------------------

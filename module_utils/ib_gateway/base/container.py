@@ -58,14 +58,15 @@ class ContainerState(NamedTuple):
 
     @property
     def running(self) -> bool:
-        """Whether it has processes."""
-        return self.status in ("running", "paused") and self.pid > 0
+        """Whether it has processes; so has one that is being stopped, as long as they last."""
+        return self.status in ("running", "paused", "stopping") and self.pid > 0
 
     @property
     def comes_back(self) -> bool:
         """Whether its engine is about to start it again by itself; podman has no word for that but stopped."""
         finished = self.policy == "on-failure" and self.status == "stopped" and not self.exit_code
-        ending = self.status in ("stopping", "stopped") and self.policy in _BRINGS_BACK and not finished
+        ended = self.status in ("stopping", "stopped") and not self.running
+        ending = ended and self.policy in _BRINGS_BACK and not finished
         begun = self.status == "initialized" and self.policy in _BRINGS_BACK and self.restarts > 0
         return self.status == "restarting" or ending or begun
 
@@ -73,6 +74,8 @@ class ContainerState(NamedTuple):
         """The same as a unit's state, in which rules and plans think. carries: whether a gateway lives in it."""
         if self.comes_back:
             active, sub = "activating", "auto-restart"
+        elif self.status == "stopping":
+            active, sub = "deactivating", "stop"
         elif self.running:
             active, sub = "active", "running" if carries else "exited"
         elif self.status in _AT_REST and self.exists:

@@ -123,6 +123,8 @@ def _blocker(state: ContainerState) -> Optional[str]:
         return state.error
     if state.status == "paused":
         return "the %s is paused: `%s unpause %s` lets it go on" % (state.label, state.engine, state.name)
+    if state.status == "stopping":
+        return "the %s is being stopped by somebody: wait until it has stopped" % state.label
     if state.status in ("removing", "dead"):
         removal = "`%s rm --force %s` ends it" % (state.engine, state.name)
         rest = "its removal is under way or was broken off; %s, then create it anew" % removal

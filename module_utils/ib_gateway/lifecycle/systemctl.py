@@ -28,10 +28,11 @@ _PROPERTIES = (
     ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStart", "ExecSearchPath"),
 )
+_UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"
 
 
 class UnitError(Exception):
-    """systemctl did not do as told; the message says what it said. pending: systemd is still at it."""
+    """systemctl did not do as told; the message says what it said. pending: systemd is at it, or has not answered."""
 
     def __init__(self, text: str, pending: bool = False) -> None:
         super().__init__(text)
@@ -115,8 +116,8 @@ def _systemctl(*arguments: str, seconds: float = _PATIENCE, account: Optional[Ac
         said = plain_text(error.stderr.decode("utf-8", "backslashreplace"))
         raise UnitError("%s failed: %s" % (told, said or "status %d" % error.returncode)) from None
     except subprocess.TimeoutExpired:
-        text = "%s has not come to an end within %g s; systemd goes on with it" % (told, seconds)
-        raise UnitError(text, pending=True) from None
+        text = "%s was not answered within %g s" if "show" in arguments else _UNFINISHED
+        raise UnitError(text % (told, seconds), pending=True) from None
     except OSError as error:
         raise UnitError("%s failed: %s" % (told, error.strerror or type(error).__name__)) from None
     except subprocess.SubprocessError:

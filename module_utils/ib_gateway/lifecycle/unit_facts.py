@@ -94,14 +94,15 @@ def _unusable(facts: UnitFacts) -> Optional[str]:
 def show_each(units: Sequence[str], show: Callable[[Sequence[str]], List[Dict[str, str]]]) -> Dict[str, Dict[str, str]]:
     """By unit, what systemd says of it; {"error": why} where it says nothing.
 
-    Where it refuses to speak of one of them, as of a name that is none, the others are asked alone.
+    Where it refuses to speak of one of them, as of a name that is none, the others are asked alone; where it does not
+    answer in time, nobody is asked again.
     """
     names = list(dict.fromkeys(units))
     try:
         return dict(zip(names, show(names)))
     except systemctl.UnitError as error:
-        if len(names) == 1:
-            return {names[0]: {"error": str(error)}}
+        if len(names) == 1 or error.pending:
+            return {name: {"error": str(error)} for name in names}
     return {name: show_each([name], show)[name] for name in names}
 
 

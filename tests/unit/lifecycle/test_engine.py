@@ -75,6 +75,12 @@ def test_a_container_that_its_engine_is_about_to_start_again_is_coming_back(
     assert state.comes_back is back and state.as_unit(False).comes_back is back
 
 
+@pytest.mark.parametrize("policy", ["no", "always"])
+def test_a_container_that_is_being_stopped_has_its_processes_as_long_as_they_last(policy: str) -> None:
+    state = ContainerState("podman", "ib", status="stopping", policy=policy, pid=7)
+    assert state.running and not state.comes_back and state.as_unit(True).active == "deactivating"
+
+
 def service(name: str, **labels: str) -> Dict[str, Any]:
     """A container of a compose service."""
     return {**DOCKER, "Name": "/" + name, "Config": {"Labels": labels}}

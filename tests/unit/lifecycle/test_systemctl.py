@@ -45,3 +45,18 @@ def test_a_failure_without_words_is_told_by_its_status(tmp_path: Path, monkeypat
     put_systemctl(tmp_path, monkeypatch, "", 3)
     with pytest.raises(systemctl.UnitError, match="failed: status 3"):
         systemctl.start("ibgateway.service", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("verb", "says"),
+    [("show", "show was not answered within 0.2 s"), ("start", "start has not come to an end within 0.2 s; systemd")],
+)
+def test_a_systemctl_that_hangs_is_told_and_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, says: str
+) -> None:
+    (tmp_path / "systemctl").write_text("#!/bin/sh\nexec sleep 60\n", encoding="utf-8")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(systemctl.UnitError, match=says) as failed:
+        systemctl._systemctl(verb, seconds=0.2)
+    assert failed.value.pending

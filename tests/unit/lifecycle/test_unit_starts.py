@@ -145,6 +145,7 @@ class Systemd:
         self.shown = {**SHOWN, **shown}
         self.told: List[str] = []
         self.fails: Dict[str, Dict[str, str]] = {}
+        self.silent = False
         monkeypatch.setattr(systemctl, "_systemctl", self.call)
         monkeypatch.setattr(unit, "_may_manage", lambda: True)
 
@@ -152,6 +153,8 @@ class Systemd:
         verb = next(each for each in arguments if not each.startswith("-"))
         units: Sequence[str] = arguments[arguments.index("--") + 1 :]
         self.told.append(verb)
+        if self.silent:
+            raise systemctl.UnitError("systemctl show was not answered within 20 s", pending=True)
         if "no name" in units:
             raise systemctl.UnitError("systemctl show failed: Unit name no name is not valid.")
         if verb in self.fails:
@@ -174,6 +177,16 @@ def test_a_name_that_is_no_unit_s_does_not_keep_the_others_from_being_asked_abou
     monkeypatch.setattr(type(spec()), "any_unit", property(lambda each: "no name" if each.name == "paper" else UNIT))
     fine, wrong = start_checks([Asked(spec()), Asked(spec(name="paper"))])
     assert fine.blocker is None and wrong.blocker is not None and "is not valid" in wrong.blocker
+
+
+def test_a_systemd_that_does_not_answer_in_time_is_not_asked_about_each_unit_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    systemd = Systemd(monkeypatch)
+    systemd.silent = True
+    found = start_checks([Asked(spec()), Asked(spec(name="paper", service="paper"))])
+    assert systemd.told == ["show"]
+    assert ["cannot be asked about" in (each.blocker or "") for each in found] == [True, True]
 
 
 def test_what_a_unit_carries_now_it_can_carry_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
