@@ -147,7 +147,7 @@ def check(module: GatewayModule, options: Optional[Mapping[str, Any]]) -> None:
 
 def _patience(options: Mapping[str, Any]) -> float:
     """Seconds that the sessions of one look may take beyond their timeouts, all together: a plan must not age by it."""
-    return max(0.0, abs(options["probe_patience"]) - abs(options["probe_timeout"]))
+    return max(0.0, abs(float(options["probe_patience"])) - abs(float(options["probe_timeout"])))
 
 
 def session_seconds(params: Mapping[str, Any], options: Optional[Mapping[str, Any]]) -> float:
