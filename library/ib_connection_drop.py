@@ -159,7 +159,7 @@ from ansible.module_utils.ib_gateway.base.actions import DROP_CONNECTION
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, REFUSED, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
-from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
@@ -169,7 +169,7 @@ ARGUMENTS: Dict[str, Any] = {
     "connections": {"type": "list", "elements": "dict"},
     "gateways": action_session.OPTIONAL_GATEWAYS,
     "authorization": AUTHORIZATION_OPTION,
-    "then_look": assess.AFTER_OPTION,
+    "then_look": then_look.OPTION,
 }
 _RESULTS = {
     drop_connection.DROPPED: DONE,
@@ -181,7 +181,7 @@ _RESULTS = {
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Cuts the connections, and returns what became of each."""
-    assess.check(module, module.params["then_look"])
+    then_look.check(module)
     rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in drop_connection.RESULTS}
     with ActionSession(module) as session:
         steps = _steps(module)
@@ -192,7 +192,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         found = {**session.returned(), **rows}
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, rows[drop_connection.DROPPED])), "after": ""}
-    return {**found, **assess.after_acts(module, session.specs, found["changed"])}
+    return {**found, **then_look.after_acts(module, session.specs, found["changed"])}
 
 
 def _steps(module: GatewayModule) -> List[Step]:
@@ -262,7 +262,7 @@ def main() -> None:
         mutually_exclusive=[["steps", "connections"]],
         supports_check_mode=True,
     )
-    run(module, work, assess.waits(lambda _params: 0.0))
+    run(module, work, then_look.waits(lambda _params: 0.0))
 
 
 if __name__ == "__main__":

@@ -381,9 +381,8 @@ taken_at: {description: When the look was taken., type: str, returned: success, 
 elapsed_ms: {description: 'How long it took, the soak included.', type: float, returned: success, sample: 12.3}
 """
 
-from typing import Any, Collection, Dict, Optional
+from typing import Any, Dict
 
-from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.lifecycle import places
 from ansible.module_utils.ib_gateway.module import assess
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
@@ -405,41 +404,19 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     options = module.params
     assess.check(module, options)
     looks, soak = module.number("looks", 1, _MOST_LOOKS), module.number("soak", 0, _LONGEST_SOAK)
-    engine = _Engine(options["engine"])
     places.use(options["state_dir"] or "")
     specs = [module.with_command(spec) for spec in module.specs()]
-    found = assess.assess(specs, options, engine.probe, looks, soak)
+    if options["engine"] == "ib_insync":
+        from ansible.module_utils.ib_gateway.module.proof import Library
+
+        library = Library()
+        found = assess.assess(specs, options, library.probe, looks, soak)
+        proof = library.proof()
+    else:
+        found = assess.assess(specs, options, looks=looks, soak=soak)
+        proof = {"wanted": "socket", "used": "socket", "missing": None}
     repairs = None if options["state_dir"] is None else _repairs(options["state_dir"])
-    return {**found, "proof": engine.proof(), "repairs": repairs}
-
-
-class _Engine:
-    """Opens sessions with the engine asked for, or with the socket engine where that one is not to be had."""
-
-    def __init__(self, wanted: str) -> None:
-        self._wanted = wanted
-        self._library: Optional[str] = None
-        self._missing: Optional[str] = None
-        if wanted == "ib_insync":
-            from ansible.module_utils.ib_gateway.api import session
-
-            self._library = session.available()
-            self._missing = session.how_to_add() if self._library is None else None
-
-    def probe(self, host: str, port: int, timeout: float, depth: str, avoid: Collection[int]) -> Probe:
-        """One session."""
-        if self._library:
-            from ansible.module_utils.ib_gateway.api import session
-
-            try:
-                return session.probe(host, port, timeout=timeout, depth=depth, avoid=avoid)
-            except session.SessionUnavailable as error:
-                self._library, self._missing = None, str(error)
-        return assess.by_socket(host, port, timeout, depth, avoid)
-
-    def proof(self) -> Dict[str, Any]:
-        """Which engine was asked for, which one was used, and what is missing for the one asked for."""
-        return {"wanted": self._wanted, "used": self._library or "socket", "missing": self._missing}
+    return {**found, "proof": proof, "repairs": repairs}
 
 
 def _repairs(state_dir: str) -> Dict[str, Any]:

@@ -186,7 +186,7 @@ from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle
-from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import of_entry, outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
@@ -198,7 +198,7 @@ ARGUMENTS: Dict[str, Any] = {
     "timeout": {"type": "float", "default": 180.0},
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "authorization": AUTHORIZATION_OPTION,
-    "then_look": assess.AFTER_OPTION,
+    "then_look": then_look.OPTION,
 }
 _LONGEST_GRACE = 600.0
 _LONGEST_TIMEOUT = 3600.0
@@ -207,7 +207,7 @@ _LONGEST_TIMEOUT = 3600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Restarts the gateways one after the other, and returns what became of each."""
     options = module.params
-    assess.check(module, options["then_look"])
+    then_look.check(module)
     way = restart_gateway.Way(
         module.seconds("grace_period", _LONGEST_GRACE),
         module.seconds("timeout", _LONGEST_TIMEOUT),
@@ -236,7 +236,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     _tell_failures(module, result)
     names = [row["name"] for row in rows[restart_gateway.RESTARTED]]
     ended = [row["name"] for row in rows[restart_gateway.NOT_RESTARTED] if row["ended"]]
-    return {**result, **assess.after_acts(module, session.specs, acted, names, ended)}
+    return {**result, **then_look.after_acts(module, session.specs, acted, names, ended)}
 
 
 def _specs(module: GatewayModule, session: ActionSession, steps: List[Step]) -> Dict[str, GatewaySpec]:
@@ -326,7 +326,7 @@ def _waits(params: Dict[str, Any]) -> float:
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, assess.waits(_waits, starts=True))
+    run(module, work, then_look.waits(_waits, starts=True))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ from ansible.module_utils.ib_gateway.base.actions import RESUME
 from ansible.module_utils.ib_gateway.base.outcome import DONE, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
-from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
@@ -127,7 +127,7 @@ ARGUMENTS: Dict[str, Any] = {
     "steps": dict(STEPS_OPTION, required=True),
     "settle": {"type": "float", "default": 5.0},
     "authorization": AUTHORIZATION_OPTION,
-    "then_look": assess.AFTER_OPTION,
+    "then_look": then_look.OPTION,
 }
 _LONGEST_SETTLE = 600.0
 
@@ -135,7 +135,7 @@ _LONGEST_SETTLE = 600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Lets the gateways go on one after the other, and returns what became of each."""
     settle = module.number("settle", 0, _LONGEST_SETTLE)
-    assess.check(module, module.params["then_look"])
+    then_look.check(module)
     with ActionSession(module) as session:
         steps = action_session.steps_of_entries(module, session, steps_of(module, RESUME))
         for step in session.admit(steps):
@@ -145,7 +145,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         result = session.returned()
     if sent and module.params["then_look"] is not None:
         time.sleep(settle)
-    return {**result, **assess.after_acts(module, session.specs, sent)}
+    return {**result, **then_look.after_acts(module, session.specs, sent)}
 
 
 def _resume(module: GatewayModule, session: ActionSession, step: Step) -> None:
@@ -167,7 +167,7 @@ def _waits(params: Dict[str, Any]) -> float:
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, assess.waits(_waits))
+    run(module, work, then_look.waits(_waits))
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN, 
 from ansible.module_utils.ib_gateway.base.outcome import DONE, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
-from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
@@ -126,13 +126,13 @@ ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,
     "steps": dict(STEPS_OPTION, required=True),
     "authorization": AUTHORIZATION_OPTION,
-    "then_look": assess.AFTER_OPTION,
+    "then_look": then_look.OPTION,
 }
 
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Restarts the gateways one after the other, and returns what became of each."""
-    assess.check(module, module.params["then_look"])
+    then_look.check(module)
     with ActionSession(module) as session:
         steps = action_session.steps_of_entries(module, session, steps_of(module, SOFT_RESTART))
         for step in session.admit(steps):
@@ -141,7 +141,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         came = [each for each in session.outcomes if each.ended]
         done = [each.gateway for each in session.outcomes if each.result == DONE]
         result = session.returned(bool(came) or None)
-    return {**result, **assess.after_acts(module, session.specs, bool(came), done)}
+    return {**result, **then_look.after_acts(module, session.specs, bool(came), done)}
 
 
 def _restart(module: GatewayModule, session: ActionSession, step: Step) -> None:
@@ -166,7 +166,7 @@ def _waits(params: Dict[str, Any]) -> float:
 def main() -> None:
     """Runs the module."""
     module = GatewayModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run(module, work, assess.waits(_waits, starts=True))
+    run(module, work, then_look.waits(_waits, starts=True))
 
 
 if __name__ == "__main__":

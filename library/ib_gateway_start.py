@@ -177,7 +177,7 @@ from ansible.module_utils.ib_gateway.base.plan import Entry, Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
-from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import of_entry, outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
@@ -189,7 +189,7 @@ ARGUMENTS: Dict[str, Any] = {
     "assume_stopped": {"type": "list", "elements": "int", "default": []},
     "timeout": {"type": "float", "default": 180.0},
     "authorization": AUTHORIZATION_OPTION,
-    "then_look": assess.AFTER_OPTION,
+    "then_look": then_look.OPTION,
 }
 _LONGEST_TIMEOUT = 3600.0
 
@@ -197,7 +197,7 @@ _LONGEST_TIMEOUT = 3600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Starts what is not running, one after the other."""
     module.seconds("timeout", _LONGEST_TIMEOUT)
-    assess.check(module, module.params["then_look"])
+    then_look.check(module)
     rows: Dict[str, List[Dict[str, Any]]] = {"started": [], "already_running": [], "not_started": []}
     with ActionSession(module) as session:
         for step in session.admit(_steps(module, session)):
@@ -215,7 +215,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     for failure in failures:
         module.warn(failure)
     names = [row["name"] for row in rows["started"]]
-    return {**found, **assess.after_acts(module, session.specs, acted, names)}
+    return {**found, **then_look.after_acts(module, session.specs, acted, names)}
 
 
 def _steps(module: GatewayModule, session: ActionSession) -> List[Step]:
@@ -293,7 +293,7 @@ def main() -> None:
         mutually_exclusive=[["steps", "only"]],
         supports_check_mode=True,
     )
-    run(module, work, assess.waits(_waits, starts=True))
+    run(module, work, then_look.waits(_waits, starts=True))
 
 
 if __name__ == "__main__":

@@ -110,10 +110,10 @@ from ansible.module_utils.ib_gateway.base.actions import WAIT
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
-from ansible.module_utils.ib_gateway.module import assess
-from ansible.module_utils.ib_gateway.module.look import await_listener
+from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
+from ansible.module_utils.ib_gateway.module.waiting import await_listener
 
 ARGUMENTS: Dict[str, Any] = {
     "gateways": GATEWAYS_OPTION,
@@ -121,7 +121,7 @@ ARGUMENTS: Dict[str, Any] = {
     "only": {"type": "list", "elements": "str"},
     "timeout": {"type": "float"},
     "upstream_wait": {"type": "float", "default": 30.0},
-    "then_look": assess.AFTER_OPTION,
+    "then_look": then_look.OPTION,
 }
 _LONGEST_WAIT = 3600.0
 
@@ -129,7 +129,7 @@ _LONGEST_WAIT = 3600.0
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Waits, and returns how it went; in check mode it only looks who listens already."""
     began = time.monotonic()
-    assess.check(module, module.params["then_look"])
+    then_look.check(module)
     specs = module.specs()
     steps = _steps(module)
     for step in steps:
@@ -146,7 +146,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         "outcomes": [_outcome(module, step, answers.get(step.gateway, "")).as_dict() for step in steps],
         "waited": round(time.monotonic() - began, 1),
     }
-    after = assess.after_acts(module, specs, False)
+    after = then_look.after_acts(module, specs, False)
     return {**found, **({"health": after["health"]} if after else {})}
 
 
@@ -193,7 +193,7 @@ def main() -> None:
         mutually_exclusive=[["steps", "only"]],
         supports_check_mode=True,
     )
-    run(module, work, assess.waits(_waits))
+    run(module, work, then_look.waits(_waits))
 
 
 if __name__ == "__main__":

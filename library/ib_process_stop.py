@@ -211,7 +211,7 @@ from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
-from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
 from ansible.module_utils.ib_gateway.state.authorization import AUTHORIZATION_OPTION
@@ -238,7 +238,7 @@ ARGUMENTS: Dict[str, Any] = {
     "force": {"type": "bool", "default": False},
     "gateways": action_session.OPTIONAL_GATEWAYS,
     "authorization": AUTHORIZATION_OPTION,
-    "then_look": assess.AFTER_OPTION,
+    "then_look": then_look.OPTION,
 }
 
 _LONGEST_GRACE = 600.0
@@ -250,9 +250,8 @@ Named = Tuple[Step, Target]
 
 def work(module: GatewayModule) -> Dict[str, Any]:
     """Stops the processes, and returns what became of each."""
-    options = module.params
     module.seconds("grace_period", _LONGEST_GRACE)
-    assess.check(module, options["then_look"])
+    then_look.check(module)
     with ActionSession(module) as session:
         named = _named(module, session)
         admitted = session.admit([step for step, _target in named])
@@ -261,7 +260,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     if module._diff:
         found["diff"] = {"before": "".join(map(_line, rows["stopped"])), "after": ""}
     ended = [row["gateway"] for row in rows["stopped"] if row["gateway"]]
-    return {**found, **assess.after_acts(module, session.specs, found["changed"], stopped=ended)}
+    return {**found, **then_look.after_acts(module, session.specs, found["changed"], stopped=ended)}
 
 
 def _named(module: GatewayModule, session: ActionSession) -> List[Named]:
@@ -362,7 +361,7 @@ def main() -> None:
         mutually_exclusive=[["steps", "processes"]],
         supports_check_mode=True,
     )
-    run(module, work, assess.waits(_waits))
+    run(module, work, then_look.waits(_waits))
 
 
 if __name__ == "__main__":

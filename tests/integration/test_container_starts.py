@@ -12,7 +12,7 @@ import pytest
 from ansible.module_utils.ib_gateway.lifecycle.accounts import PATH
 
 from integration.containers import Container, Make, podman
-from integration.desk import Desk
+from integration.desk import Desk, until
 from integration.test_container_repairs import host, wedge
 
 

@@ -41,7 +41,7 @@ STANDARD = {"ib_client_audit": {"difflib", "glob", "heapq", "_heapq"}}  # shows 
 #: keys has the inventory's keys, findings the catalogue; unit and login are shapes that an entry holds.
 _BASE = (
     "base.classify base.command_line base.findings base.host base.inventory base.keys base.login base.plan base.probe "
-    "base.redaction base.spec base.unit"
+    "base.redaction base.spec base.unit base.words"
 )
 #: Which gateway is whose, by which of its ports, and who uses it.
 ASSIGN = "decide.assign decide.clients decide.ports"
@@ -50,8 +50,8 @@ SHARED = f"{_BASE} decide.fingerprint module.result module.runner"
 STEPS = "base.actions base.command_line base.outcome base.steps"
 #: localhost and settings: what a look has to know of the address that scripts use, and of whose a settings folder is.
 RULES = (
-    f"{ASSIGN} decide.context decide.diagnosis decide.rules_api decide.rules_host decide.rules_waiting module.look "
-    "observe.localhost observe.settings observe.snapshot"
+    f"{ASSIGN} decide.context decide.diagnosis decide.rules_host module.look observe.localhost observe.settings "
+    "observe.snapshot"
 )
 #: What modules that look may load of the project: tables and rules, nothing that opens a session or acts.
 LOOKS = {
@@ -59,7 +59,7 @@ LOOKS = {
     "ib_gateway_info": f"{SHARED} {ASSIGN} observe.snapshot",
     "ib_client_info": f"{SHARED} {ASSIGN} observe.snapshot",
     "ib_listener_info": f"{SHARED} observe.snapshot",
-    "ib_gateway_wait": f"{SHARED} {RULES} {STEPS} module.assess module.steps",
+    "ib_gateway_wait": f"{SHARED} {RULES} {STEPS} module.assess module.steps module.then_look module.waiting",
     "ib_api_probe": (
         f"{SHARED} api.client_ids api.dialogue api.farms api.handshake api.lazy_import api.messages api.protobuf "
         "api.requests api.session api.sync api.wire"
@@ -70,9 +70,11 @@ READERS = (
     "base.process_digest observe.addresses observe.freezer observe.holders observe.host_key observe.linux "
     "observe.process_table observe.processes observe.sockets"
 )
-#: Where a gateway does not listen: IBC's log tells how its login goes, and what is about to bring it is searched for.
+#: Where a gateway does not listen: rules of its own tell of it, the log of IBC how its login goes, and what is about to
+#: bring it is searched for.
 DOWN = (
-    "base.ibc_words base.launchers base.parents decide.login module.logins observe.ibc_log observe.keepers "
+    "base.ibc_words base.launchers base.parents decide.login decide.rules_api decide.rules_unserved "
+    "decide.rules_waiting module.closer module.keepers module.logins observe.ibc_log observe.keepers "
     "observe.named_files observe.parents"
 )
 #: Where it may be started: whether that can succeed is found out before anything is stopped.
@@ -197,7 +199,8 @@ def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more(
     entry: dict[str, Any] = {"name": "live", "trading_mode": "live", "user": "root", "config_dir": "/nonexistent"}
     entry.update({"start_command": start} if start else {})
     names = loaded("ib_gateway_health", gateways=[entry], probe="never")
-    assert own(names) - {*LOOKS["ib_gateway_health"].split(), *READERS.split()} == {
+    # Wrappers are told apart where another process of this machine has to be looked at.
+    assert own(names) - {*LOOKS["ib_gateway_health"].split(), *READERS.split(), "base.wrappers"} == {
         "decide.eviction",
         "decide.gateway_steps",
         "decide.planning",

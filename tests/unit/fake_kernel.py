@@ -70,6 +70,12 @@ class FakeKernel:
 
         return call
 
+    def read_text(self, pid: int, _name: str) -> str:
+        """Its control groups: the first one, which nobody can freeze."""
+        if pid != self.pid or not self._call().alive:
+            raise ProcessLookupError(3, "No such process")
+        return "0::/\n"
+
     def pidfd_open(self, pid: int) -> int:
         """A pipe's end that can be read when the process has ended, as a pidfd can."""
         now = self._call()
@@ -98,6 +104,7 @@ class FakeKernel:
         with contextlib.ExitStack() as stack:
             for target, name, answer in (
                 (processes, "read_stat", stat),
+                (processes, "read_text", self.read_text),
                 (processes, "read_argv", self._about(lambda one: one.argv, ())),
                 (processes, "read_real_uid", self._about(lambda _one: 0, None)),
                 (processes, "read_unit", self._about(lambda _one: unit, None)),

@@ -43,6 +43,12 @@ CLIENT_IDS = [
         "def go():\n    number = ib_connect.client_id()\n    IB().connect('h', 4001, number)\ngo()",
     ),
     (
+        "from typing import Final\nID: Final[int] = 15\nib = IB()\nib.connect('h', 4001, clientId=ID)\n"
+        "print(ib.client.clientId)",
+        "from typing import Final\nID: Final[int] = ib_connect.client_id()\nib = IB()\n"
+        "ib.connect('h', 4001, clientId=ID)\nprint(ib.client.clientId)",
+    ),
+    (
         "import logging\nID = 15\nIB().connect('h', 4001, clientId=ID)\nlogging.info(f'as {ID}')",
         "import logging\nID = ib_connect.client_id()\nIB().connect('h', 4001, clientId=ID)\nlogging.info(f'as {ID}')",
     ),

@@ -17,7 +17,7 @@ from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, unit
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Patience, StartCheck, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
-from ansible.module_utils.ib_gateway.module import assess, look
+from ansible.module_utils.ib_gateway.module import assess, look, then_look, waiting
 from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, processes, settings, snapshot
 from ansible.module_utils.ib_gateway.state import journal, state_folder
 from unit.facts import probe
@@ -150,6 +150,14 @@ def _stat(host: SimHost, pid: int) -> Optional[processes.Stat]:
     return processes.Stat("S", one.ppid, one.ticks) if one else None
 
 
+def _text(host: SimHost, pid: int, _name: str) -> str:
+    """A process's control groups: the first one, which nobody can freeze."""
+    host.touch()
+    if pid not in host.processes:
+        raise ProcessLookupError(3, "No such process")
+    return "0::/\n"
+
+
 def _about(host: SimHost, answer: Callable[[Any], Any], gone: Any) -> Callable[[int], Any]:
     def call(pid: int) -> Any:
         host.touch()
@@ -216,7 +224,9 @@ def in_place(host: SimHost) -> Iterator[None]:
             "_capabilities": lambda: -1 if host.privileged else 0,
         },
         snapshot: {"time": clocks, "reader": lambda: functools.partial(read, host)},
-        look: {"time": clocks, "_keepers": lambda *_: (), "_localhost": lambda *_: ()},
+        look: {"time": clocks, "_localhost": lambda *_: ()},
+        waiting: {"time": clocks},
+        then_look: {"time": clocks},
         # A made-up pid may be a real one here as well, whose files are none of the host's.
         settings: {"folders": lambda _paths: {}, "read_as": lambda *_: None},
         ibc_log: {"read": lambda *_: None},
@@ -225,11 +235,12 @@ def in_place(host: SimHost) -> Iterator[None]:
         assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},
         Command: {"start": _start(host), "start_checks": staticmethod(_startable)},
-        environment: {"keep": lambda *_: None},
+        environment: {"keep": lambda *_: None, "parents_of_ended": lambda _name: ()},
         unit: {"_may_manage": lambda: host.privileged},
         systemctl: {"_systemctl": host.systemctl},
         processes: {
             "read_stat": functools.partial(_stat, host),
+            "read_text": functools.partial(_text, host),
             "read_argv": _about(host, lambda one: one.argv, ()),
             "read_real_uid": _about(host, lambda _one: 0, None),
             "read_unit": _about(host, lambda one: one.unit, None),

@@ -236,3 +236,18 @@ def test_a_script_s_lines_are_split_once_however_much_is_found_in_it(monkeypatch
     found = audit([Source("/a.py", (HEAD + "ib.connect('', 4002, clientId=1)\n" * 20).encode())], ())
     assert len(found.problems) >= 20
     assert read == ["/a.py"]
+
+
+def test_what_may_be_shown_of_a_line_is_made_once_however_many_problems_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: List[str] = []
+    whole = problems.snippet
+
+    def counted(line: str) -> str:
+        made.append(line)
+        return whole(line)
+
+    monkeypatch.setattr(problems, "snippet", counted)
+    calls = ", ".join("ib.connect('', 4002, clientId=%d)" % number for number in range(50))
+    found = audit([Source("/srv/a.py", ("from ib_insync import IB\nib = IB()\nx = [%s]\n" % calls).encode())]).problems
+    assert len(found) > 100 and len(made) == 1
+    assert {each.column for each in found if each.code == "hardcoded_client_id"} >= {calls.index("clientId=0") + 15}

@@ -94,6 +94,8 @@ GO = "def go():\n    IB().connect('h', 4001, 15)\n"
         ("class A:\n    number = 15\nIB().connect('h', 4001, A.number)", "kept in an object"),
         ("import random\nIB().connect('h', 4001, random.randint(1, 99))", "import would be left"),
         ("IB().connect('h', 4001, 15)\nprint('connected as client 15')", "tells the number"),
+        ("ib = IB()\nib.connect('h', 4001, 15)\nassert ib.client.clientId == 15", "read from the client, at line 4"),
+        ("from typing import Literal\nID: Literal[15] = 15\nIB().connect('h', 4001, ID)", "annotation says more"),
         # the gateway keeps orders for the id that made them
         ("ib = IB()\nib.connect('h', 4001, 15)\nib.placeOrder(1, 2)", "must stay the same"),
         ("ib = IB()\nib.connect('h', 4001, 15)\nfor t in ib.openTrades():\n    ib.cancelOrder(t.order)", "must stay"),

@@ -176,6 +176,41 @@ def test_a_coroutine_that_is_never_read_never_runs(body: str, expected: List[str
     assert severities("connect_not_awaited", body) == expected
 
 
+FEED = "t = ib.reqMktData(Stock('A'))\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("while True:\n    print(t.last)\n    time.sleep(1)", ["warning"]),
+        ("for n in range(9):\n    time.sleep(1)\n    if t.bid > t.ask:\n        break", ["warning"]),
+        ("while True:\n    print(t.last)\n    ib.sleep(1)", []),
+        ("while True:\n    ib.sleep(5)\n    print(t.last)\n    time.sleep(1)", []),
+        ("while True:\n    print(1)\n    time.sleep(1)", []),
+        ("while True:\n    t.updateEvent += print\n    time.sleep(1)", []),
+        ("threading.Thread(target=ib.run).start()\nwhile True:\n    print(t.last)\n    time.sleep(1)", []),
+    ],
+)
+def test_a_price_is_not_received_while_a_loop_that_reads_it_sleeps(body: str, expected: List[str]) -> None:
+    head = "import time\nfrom ib_insync import IB, Stock\nib = IB()\n" + FEED
+    head = "import threading\n" + head if "threading" in body else head
+    assert [each.severity for each in problems("blocking_sleep", head + body)] == expected
+
+
+@pytest.mark.parametrize(
+    ("log", "expected"),
+    [
+        ("print(P, C)", []),
+        ("logger.info('{} {}', P, C)", []),
+        ("logger.info('%s', P)", ["note"]),
+        ("logger.info('%s %s', P, H)", ["note"]),
+    ],
+)
+def test_a_log_of_the_very_names_that_are_given_tells_them(log: str, expected: List[str]) -> None:
+    text = "from loguru import logger\nH, P, C = '', 4001, 8\nib.connect(H, P, clientId=C)\n" + log
+    assert severities("connection_not_logged", text) == expected
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

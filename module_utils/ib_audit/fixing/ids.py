@@ -55,6 +55,7 @@ def decide(case: Case, connection: Connection, problem: Problem) -> Decision:
         or _of_script(case, table)
         or _not_once(case, table, connection.call)
         or _told_elsewhere(case, connection)
+        or _read_back(case, table)
     )
     if reason:
         return reason
@@ -157,6 +158,15 @@ def _told_elsewhere(case: Case, connection: Connection) -> str:
     return ""
 
 
+def _read_back(case: Case, table: Table) -> str:
+    """What the client says its id is: who compares it with a number, or keeps something by it, counts on the number."""
+    for one in connected(case, table):
+        for load in one.loads:
+            if isinstance(load, ast.Attribute) and load.attr == "clientId" and not _is_shown(one, load):
+                return "the id is read from the client, at line %d" % load.lineno
+    return ""
+
+
 def _too_long(table: Table, edit: Edit) -> bool:
     if edit.start[0] != edit.end[0]:
         return False
@@ -203,6 +213,8 @@ def _edit(case: Case, connection: Connection, problem: Problem) -> Decision:
         other = _other_read(case, table, given.expression, connection)
         if other:
             return "its name is read elsewhere as well, at line %d" % other
+        if _is_typed(table.parents.get(written)):
+            return "its annotation says more than that it is a number"
     elif isinstance(given.expression, (ast.Attribute, ast.Subscript)):
         return "the number is kept in an object that others may read"
     if written is None or _leaves_unused(table, written):
@@ -229,6 +241,14 @@ def _only_assignment(table: Table, node: ast.Name) -> Optional[ast.expr]:
     )
     same = table.function(statement) in (None, table.function(node))
     return expression if single and in_order and same and not isinstance(expression, ast.Name) else None
+
+
+def _is_typed(statement: Optional[ast.AST]) -> bool:
+    """Whether an assignment has another annotation than int, Final and Final[int], such as Literal[15]."""
+    annotation = getattr(statement, "annotation", None)
+    names = {getattr(each, "id", getattr(each, "attr", "")) for each in ast.walk(annotation or ast.Pass())}
+    constants = annotation is not None and any(isinstance(each, ast.Constant) for each in ast.walk(annotation))
+    return constants or not names <= {"", "int", "Final", "typing", "ClassVar"}
 
 
 def _other_read(case: Case, table: Table, node: ast.Name, connection: Connection) -> int:

@@ -8,15 +8,12 @@ from typing import Dict, FrozenSet, Iterator, List, Set, Tuple
 
 from ..analysis import flow
 from ..analysis.connections import client_classes
-from ..analysis.library import BLOCKING, CALLBACKS, CALM_EVENTS, PATCHES, READING
+from ..analysis.library import BLOCKING, CALLBACKS, CALM_EVENTS, PATCHES
 from ..analysis.scopes import FUNCTIONS, Function, Table
-from ..reading.model import ASYNC, INSYNC, Found
+from ..reading.model import Found
 from .case import Case, found, where
+from .polling import SYNC_CLASSES, runs_loop, sleeping_loops
 
-#: Sleeps of the library. They run the loop meanwhile, which cannot be done again while it runs.
-_LOOP_SLEEPS = frozenset("%s.%s" % (name, sleep) for name in (INSYNC, ASYNC) for sleep in ("util.sleep", "IB.sleep"))
-#: Methods of the client that run the loop until something happens: like its sleep, they cannot be nested.
-_RUNNING = ("sleep", "waitOnUpdate", "waitUntil")
 _BLOCKING_CALLS = frozenset(
     ["requests.%s" % name for name in ("get", "post", "put", "delete", "patch", "head", "request")]
     + ["subprocess.%s" % name for name in ("run", "call", "check_call", "check_output", "getoutput")]
@@ -24,7 +21,6 @@ _BLOCKING_CALLS = frozenset(
 )
 #: What starts the event loop with the coroutine it is given.
 _STARTS = ("run", "run_until_complete")
-_SYNC_CLASSES = frozenset("%s.IB" % name for name in (INSYNC, ASYNC))
 
 
 def sync_connect_in_coroutine(case: Case, table: Table) -> Iterator[Found]:
@@ -52,7 +48,7 @@ def sync_request(case: Case, table: Table) -> Iterator[Found]:
             and function.attr in BLOCKING
             and not isinstance(home.parents.get(call), ast.Await)
             and not _is_second_choice(home, call)
-            and bool(client_classes(case.project, home, function.value) & _SYNC_CLASSES)
+            and bool(client_classes(case.project, home, function.value) & SYNC_CLASSES)
         )
 
     for node in _coroutines(table):
@@ -82,7 +78,7 @@ def blocking_sleep(case: Case, table: Table) -> Iterator[Found]:
     nested = not is_patched(case, table)
 
     def sleeps(home: Table, call: ast.Call) -> bool:
-        return "time.sleep" in case.project.dotted(home, call.func) or (nested and _runs_loop(case, home, call))
+        return "time.sleep" in case.project.dotted(home, call.func) or (nested and runs_loop(case, home, call))
 
     for node, what in _running(case, table):
         for home, call, first in _run_by(case, table, node, "sleep", sleeps):
@@ -92,43 +88,7 @@ def blocking_sleep(case: Case, table: Table) -> Iterator[Found]:
             if call is not first:
                 summary += "; the sleep is at %s" % where(home, call)
             yield found("blocking_sleep", table, first, summary)
-    yield from _sleeping_loops(case, table)
-
-
-def _sleeping_loops(case: Case, table: Table) -> Iterator[Found]:
-    """time.sleep in a loop that reads what the client has received: while it sleeps nothing is received."""
-    for call in table.calls:
-        if "time.sleep" not in case.project.dotted(table, call.func):
-            continue
-        loop = flow.loop(table, call)
-        if loop is None or isinstance(table.function(call), ast.AsyncFunctionDef) or _in_handler(table, call, loop):
-            continue
-        if _reads(case, table, loop):
-            summary = "the loop reads what the client has received, and time.sleep() keeps it from receiving"
-            yield found("blocking_sleep", table, call, summary + ": use ib.sleep()")
-
-
-def _in_handler(table: Table, node: ast.AST, loop: ast.AST) -> bool:
-    for outer in table.ancestors(node):
-        if outer is loop:
-            return False
-        if isinstance(outer, ast.ExceptHandler):
-            return True
-    return False
-
-
-def _reads(case: Case, table: Table, loop: flow.Loop) -> bool:
-    def answer() -> bool:
-        for statement in loop.body:
-            for call in flow.calls_in(statement):
-                function = call.func
-                if not isinstance(function, ast.Attribute) or function.attr not in READING:
-                    continue
-                if client_classes(case.project, table, function.value) & _SYNC_CLASSES:
-                    return True
-        return False
-
-    return case.project.questions.answer(("reads", loop), answer, False)
+    yield from sleeping_loops(case, table)
 
 
 def blocking_call(case: Case, table: Table) -> Iterator[Found]:
@@ -286,16 +246,6 @@ def _first_await(node: ast.AsyncFunctionDef) -> Tuple[int, int]:
         if isinstance(each, (ast.Await, ast.AsyncFor, ast.AsyncWith))
     ]
     return min(places, default=(sys.maxsize, 0))
-
-
-def _runs_loop(case: Case, table: Table, call: ast.Call) -> bool:
-    """Whether a call waits by running the event loop: a sleep of the library, or a method of its client that waits."""
-    if case.project.dotted(table, call.func) & _LOOP_SLEEPS:
-        return True
-    function = call.func
-    if not isinstance(function, ast.Attribute) or function.attr not in _RUNNING:
-        return False
-    return bool(client_classes(case.project, table, function.value))
 
 
 def _name(call: ast.Call) -> str:

@@ -23,6 +23,8 @@ _LIBRARY_SETUP = tuple(
 )
 #: Where a node of a logging call's arguments keeps its word.
 _WORDED = ("id", "attr", "arg", "value")
+#: Of so many connections of a script it is asked whether their arguments are logged.
+_MOST_CONNECTIONS = 10
 _PORT = re.compile(r"port|\b(?:4001|4002|7496|7497)\b")
 _NO_LOADS: Dict[str, List[ast.AST]] = {}
 _QUIET = ("WARNING", "WARN", "ERROR", "CRITICAL", "FATAL")
@@ -202,9 +204,20 @@ def connection_not_logged(case: Case, table: Table) -> Iterator[Found]:
     if flow.is_library(case.project, table) and not case.project.is_imported(table):
         return  # who imports it sets up the log
     official = connections[0].library == OFFICIAL
+    if any(_named(table, each) for each in connections[:_MOST_CONNECTIONS]):
+        return
     if not any(_logged(case, each, official) for each in [table, *case.project.neighbours(table)]):
         summary = "no log says with which host, port and client id the script connects"
         yield found("connection_not_logged", table, connections[0].call, summary)
+
+
+def _named(table: Table, connection: Connection) -> bool:
+    """Whether a call logs or prints the very names that are given for port and client id, whatever they are."""
+    given = (connection.arguments.get(name) for name in ("port", "clientId"))
+    names = [
+        str(getattr(each.expression, "attr", getattr(each.expression, "id", ""))) if each else "" for each in given
+    ]
+    return all(names) and any(set(names) <= set(_words(call)) for call in table.calls if _is_shown(call))
 
 
 def _logged(case: Case, table: Table, official: bool) -> bool:
@@ -216,16 +229,22 @@ def _logged(case: Case, table: Table, official: bool) -> bool:
 
 def _tells(call: ast.Call) -> bool:
     """Whether a call logs or prints a port and a client id, by what its arguments are named or say."""
+    words = "".join(_words(call)).lower() if _is_shown(call) else ""
+    return bool(_PORT.search(words)) and ("client" in words or "cid" in words)
+
+
+def _is_shown(call: ast.Call) -> bool:
+    """Whether a call logs or prints."""
     function = call.func
     prints = isinstance(function, ast.Name) and function.id == "print"
-    if not prints and not (isinstance(function, ast.Attribute) and function.attr in _LEVELS):
-        return False
-    words = "".join(
-        str(next((getattr(node, name) for name in _WORDED if getattr(node, name, None)), ""))
-        for argument in (*call.args, *call.keywords)
-        for node in ast.walk(argument)
-    ).lower()
-    return bool(_PORT.search(words)) and ("client" in words or "cid" in words)
+    return prints or (isinstance(function, ast.Attribute) and function.attr in _LEVELS)
+
+
+def _words(call: ast.Call) -> Iterator[str]:
+    """The names and texts in a call's arguments."""
+    for argument in (*call.args, *call.keywords):
+        for node in ast.walk(argument):
+            yield str(next((getattr(node, name) for name in _WORDED if getattr(node, name, None)), ""))
 
 
 def _turns_on(case: Case, table: Table, call: ast.Call) -> bool:

@@ -61,6 +61,8 @@ class _Text:
     def __init__(self, script: Script) -> None:
         self._script = script
         self._lines = script.text.split("\n")
+        #: By line: what may be shown of it. A line may have thousands of problems.
+        self._shown: Dict[int, str] = {}
         self.comments = comments(script)
         self._ignores = Ignores(script, self.comments)
         #: By line: the lines of the simple statement that covers it.
@@ -86,10 +88,14 @@ class _Text:
         line = line or getattr(found.place.node, "lineno", 1)
         text = self._lines[line - 1] if line <= len(self._lines) else ""
         offset = getattr(found.place.node, "col_offset", 0)
+        if not column and text.isascii():
+            column = offset + 1
         column = column or len(text.encode("utf-8", "replace")[:offset].decode("utf-8", "replace")) + 1
         summary = printable(plain_text(found.summary, _SUMMARY))
         path = printable(self._script.path)
-        shown = snippet(text) if rule.shows_line else ""
+        if line not in self._shown:
+            self._shown[line] = snippet(text)
+        shown = self._shown[line] if rule.shows_line else ""
         return Problem(found.code, found.severity or rule.severity, path, line, column, shown, summary, rule.remedy)
 
 

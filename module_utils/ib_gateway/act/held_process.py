@@ -133,7 +133,8 @@ def prove(target: Target) -> None:
 def prove_going(target: Target) -> None:
     """As prove(), and that no signal, debugger or freezer keeps it stopped. Raises Gone or Refused.
 
-    A stopped process keeps what it is told waiting: it would end by it whenever somebody lets it go on.
+    A stopped process keeps what it is told waiting: it would end by it whenever somebody lets it go on. Refused as well
+    where nothing tells whether its control group is frozen.
     """
     prove(target)
     state = stopped.state_of(target.pid)
@@ -144,7 +145,9 @@ def prove_going(target: Target) -> None:
     try:
         held = freezer.held_frozen(processes.read_text(target.pid, "cgroup"))
     except (OSError, ValueError):
-        return
+        prove(target)  # its file goes with it
+        why = "is in a control group that cannot be read, so that nobody knows whether it is frozen"
+        raise Refused("pid %d %s: it is told nothing" % (target.pid, why)) from None
     if held:
         raise Refused("pid %d %s, and would end only when it goes on" % (target.pid, held))
 

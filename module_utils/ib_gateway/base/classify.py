@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
-from .command_line import basename, is_interpreter, is_java, is_shell, program_name, run_of
+from .command_line import is_interpreter, is_shell, run_of
 from .host import GatewayKind
 from .spec import GATEWAY, LIVE, PAPER, TWS
+from .words import basename, is_java, program_name
 
 # Main class: (product, launcher).
 MAIN_CLASSES = {
@@ -74,18 +75,16 @@ _VALUED = frozenset(
     )
 )
 _CLASS_PATH = ("-cp", "-classpath", "--class-path")
-_IN_PACKAGE = re.compile(r"^(?:[a-z_]\w*\.)+[A-Z]\w*$")
+_IN_PACKAGE = r"^(?:[a-z_]\w*\.)+[A-Z]\w*$"
 _CLASS_NAME = re.compile(r"^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$")
 #: What runs another system's programs, or a program through its loader: the program's path is among its arguments.
-_EMULATOR = re.compile(
-    r"^(?:rosetta|box64|box86|qemu-(?:x86_64|i386|aarch64)(?:-static)?|FEX\w*|ld-[\w.-]+\.so[.\d]*)$"
-)
+_EMULATOR = r"^(?:rosetta|box64|box86|qemu-(?:x86_64|i386|aarch64)(?:-static)?|FEX\w*|ld-[\w.-]+\.so[.\d]*)$"
 #: Jars that TWS and the gateway share, and nobody else has.
-_OWN_JAR = re.compile(r"(?:^|/)(?:jts4launch|twslaunch|twslaunch-install4j)-[\w.-]+\.jar$")
-_OWN_FOLDER = re.compile(r"(?:^|/)(?:ibgateway|IB Gateway[^/]*)(?:/[\w.]+)?/jars/(?:\*|[^/]+\.jar)$")
+_OWN_JAR = r"(?:^|/)(?:jts4launch|twslaunch|twslaunch-install4j)-[\w.-]+\.jar$"
+_OWN_FOLDER = r"(?:^|/)(?:ibgateway|IB Gateway[^/]*)(?:/[\w.]+)?/jars/(?:\*|[^/]+\.jar)$"
 #: Java's and the installer's own tools, which run on the same class path.
-_TOOL_CLASS = re.compile(r"^(?:com\.install4j|com\.exe4j|sun|jdk|com\.sun)\.")
-_MAC_APP = re.compile(r"/(IB Gateway|Trader Workstation)[^/]*\.app/Contents/MacOS/JavaApplicationStub$")
+_TOOL_CLASS = r"^(?:com\.install4j|com\.exe4j|sun|jdk|com\.sun)\."
+_MAC_APP = r"/(IB Gateway|Trader Workstation)[^/]*\.app/Contents/MacOS/JavaApplicationStub$"
 _WINDOWS = {"ibgateway.exe": GATEWAY, "tws.exe": TWS}
 
 
@@ -140,7 +139,7 @@ def java_line(argv: Sequence[str], exe: Optional[str] = None) -> Optional[JavaLi
 def _java_index(argv: Sequence[str], exe: Optional[str]) -> Optional[int]:
     if is_java(argv[0]):
         return 0
-    if _EMULATOR.match(basename(argv[0])):
+    if re.match(_EMULATOR, basename(argv[0])):
         found = next((index for index, word in enumerate(argv[1:8], start=1) if is_java(word)), None)
         # With binfmt's flag P the emulator gets the path and then the program's own argv[0].
         return found + 1 if found is not None and is_java("".join(argv[found + 1 : found + 2])) else found
@@ -205,7 +204,7 @@ def gateway_kind(argv: Sequence[str], exe: Optional[str] = None) -> Optional[Gat
         ini=next(iter(arguments), None) if launcher in ("ibc", "ibcontroller") else None,
         restarted=line.property("restart") is not None,
         fix_login=launcher == "ibc" and len(_positional(arguments)) in (5, 6),
-        executable=None if exe is None else is_java(_without_mark(exe)) or bool(_EMULATOR.match(_base(exe))),
+        executable=None if exe is None else is_java(_without_mark(exe)) or bool(re.match(_EMULATOR, _base(exe))),
     )
 
 
@@ -227,7 +226,7 @@ _MARKS = re.compile(
 def _without_java(argv: Sequence[str], exe: Optional[str]) -> Optional[GatewayKind]:
     """The launchers of other systems load the JVM into themselves, so that only their path tells what they are."""
     for path in (argv[0] if argv else "", exe or ""):
-        app = _MAC_APP.search(path)
+        app = re.search(_MAC_APP, path)
         if app:
             return GatewayKind(GATEWAY if app.group(1) == "IB Gateway" else TWS, "native", "")
         product = _WINDOWS.get(path.replace("\\", "/").rpartition("/")[2].lower())
@@ -239,10 +238,12 @@ def _without_java(argv: Sequence[str], exe: Optional[str]) -> Optional[GatewayKi
 def _own_main_class(line: JavaLine, name: str) -> Optional[GatewayKind]:
     """A JVM with the gateway's own jars and somebody's main class, which may run the gateway within itself."""
     paths = [path.replace("\\", "/") for path in line.class_path()]
-    if _TOOL_CLASS.match(name) or not any(_OWN_JAR.search(path) or _OWN_FOLDER.search(path) for path in paths):
+    if re.match(_TOOL_CLASS, name) or not any(
+        re.search(_OWN_JAR, path) or re.search(_OWN_FOLDER, path) for path in paths
+    ):
         return None
     # A word in the class's place may be an unknown option's value, and so a secret; in a package it is a class.
-    shown = name[:80] if _IN_PACKAGE.match(name) else ""
+    shown = name[:80] if re.match(_IN_PACKAGE, name) else ""
     product = GATEWAY if any(re.search("ibgateway|IB Gateway", path) for path in paths) else TWS
     return GatewayKind(
         product=product,

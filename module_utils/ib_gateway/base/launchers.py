@@ -20,9 +20,10 @@ from .classify import (
     mode_word,
     relay_name,
 )
-from .command_line import basename, is_java, is_shell, program_name, run_of
+from .command_line import is_shell, run_of
 from .redaction import redact_argv
 from .spec import GATEWAY, TWS
+from .words import basename, is_java, program_name
 
 LAUNCHER, RESTARTER, SUPERVISOR, DISPLAY = "launcher", "restarter", "supervisor", "display"
 #: What role_of can say besides.

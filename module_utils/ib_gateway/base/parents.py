@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Optional, Sequence
 
-from .command_line import basename, is_shell, program_name, run_of
+from .command_line import is_shell, run_of
 from .launchers import MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, repeats
 from .redaction import redact_argv
+from .words import basename, program_name
 
 #: Are the parents of whatever somebody starts by hand, by a click, or in a container, and bring none of it back.
 _EVERYBODY_S = frozenset(

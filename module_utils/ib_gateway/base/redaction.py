@@ -7,36 +7,39 @@ listed options, and values of listed options that look as they should. A list of
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Match, Optional, Pattern, Sequence, Tuple
+from typing import Dict, List, Match, Optional, Sequence, Tuple
 
 from .classify import MAIN_CLASSES, java_line
-from .command_line import basename, is_interpreter, is_java, run_of
+from .command_line import is_interpreter, run_of
+from .words import basename, is_java
 
 #: Stands for one argument, or for an option's value.
 HIDDEN = "***"
 
+# Patterns are texts: `re` compiles one when it is first used and keeps it, and most command lines need few of them.
+
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 _SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth|bearer)"  # noqa: S105 - names, no secret
-_WORD = re.compile(r"\S+")
+_WORD = r"\S+"
 # An advisor's number may end in an A, which stands for all of its accounts. In lower case a number has to stand alone,
 # since hashes and names hold such signs too.
-_ACCOUNT = re.compile(
+_ACCOUNT = (
     r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(-?\d{4,})(?!\d)"
     r"|(?<![A-Za-z0-9])([dD][a-zA-Z]{1,2}|[uUfFiI])(-?\d{5,})(?=[aA]?(?![A-Za-z0-9]))"
 )
 # Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
-_INLINE_SECRET = re.compile(
+_INLINE_SECRET = (
     r"""(?i)(%s[\w.-]{0,40}["']?(?:\s{0,4}[=:]\s{0,4}(?:bearer\s{1,4}|basic\s{1,4})?|\s{1,4}))("[^"]*"|'[^']*'|\S+)"""
     % _SECRET_WORD
 )
 # Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 def mask_account(account: str) -> str:
     """An account number with its letters and last two digits: DU1234567 becomes DU*****67. Anything else unchanged."""
-    found = _ACCOUNT.match(account)
+    found = re.match(_ACCOUNT, account)
     return _masked(found) if found and found.end() == len(account) else account
 
 
@@ -48,8 +51,8 @@ def _masked(found: Match[str]) -> str:
 
 def mask_text(text: str) -> str:
     """The text with every account number masked and credentials in URLs hidden."""
-    text = _ACCOUNT.sub(_masked, text)
-    return _WORD.sub(_without_credentials, text) if "://" in text else text
+    text = re.sub(_ACCOUNT, _masked, text)
+    return re.sub(_WORD, _without_credentials, text) if "://" in text else text
 
 
 def _without_credentials(found: Match[str]) -> str:
@@ -64,33 +67,33 @@ def _without_credentials(found: Match[str]) -> str:
 
 def plain_text(text: str, limit: int = 300) -> str:
     """A stranger's text made fit for one line of output: control characters out, secrets hidden, cut to `limit`."""
-    text = _CONTROL.sub(" ", text)
-    text = _INLINE_SECRET.sub(lambda found: found.group(1) + HIDDEN, text)
+    text = re.sub(_CONTROL, " ", text)
+    text = re.sub(_INLINE_SECRET, lambda found: found.group(1) + HIDDEN, text)
     return mask_text(text)[:limit]
 
 
 # --- command lines: what may be shown --------------------------------------------------------------------------------
 
-_ADDRESS = re.compile(r"^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?)$")
-_PORT = re.compile(r"^\d{1,5}$")
-_CLIENT_ID = re.compile(r"^\d{1,6}$")
-_AMOUNT = re.compile(r"^\d{1,6}(?:\.\d{1,6})?(?:ms|[smhd])?$")
-_MODE = re.compile(r"^(?:live|paper)$", re.IGNORECASE)
-_LEVEL = re.compile(r"^(?:debug|info|warning|warn|error|critical)$", re.IGNORECASE)
-_LIBRARY = re.compile(r"^(?:ib_insync|ib_async|ibapi|socket)$")
-_FOLLOW_UP = re.compile(r"^(?:exit|restart)$")
-_YES_NO = re.compile(r"^(?:yes|no|true|false|on|off|0|1)$", re.IGNORECASE)
+_ADDRESS = r"^(?:localhost|\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F]{0,4}(?::[0-9a-fA-F]{0,4}){2,7}\]?)$"
+_PORT = r"^\d{1,5}$"
+_CLIENT_ID = r"^\d{1,6}$"
+_AMOUNT = r"^\d{1,6}(?:\.\d{1,6})?(?:ms|[smhd])?$"
+_MODE = r"(?i)^(?:live|paper)$"
+_LEVEL = r"(?i)^(?:debug|info|warning|warn|error|critical)$"
+_LIBRARY = r"^(?:ib_insync|ib_async|ibapi|socket)$"
+_FOLLOW_UP = r"^(?:exit|restart)$"
+_YES_NO = r"(?i)^(?:yes|no|true|false|on|off|0|1)$"
 #: A file or folder as launchers are told of it; no blanks, nothing that an address or an assignment needs.
-_PATH = re.compile(r"^(?:~?/|\./|\.\./|[A-Za-z]:[\\/])[\w./\\+~-]*$")
-_INI = re.compile(r"^[\w./\\:~ +-]*\.ini\w*$")
-_NAME_OR_PATH = re.compile(r"^(?:[A-Za-z]:)?[\w./\\+~-]+:?$")
+_PATH = r"^(?:~?/|\./|\.\./|[A-Za-z]:[\\/])[\w./\\+~-]*$"
+_INI = r"^[\w./\\:~ +-]*\.ini\w*$"
+_NAME_OR_PATH = r"^(?:[A-Za-z]:)?[\w./\\+~-]+:?$"
 #: What only a file that an interpreter runs is called.
-_SCRIPT_NAME = re.compile(r"^[\w./\\: +~-]+\.(?:py|pyz|pyc|js|mjs|cjs|ts|sh|bash|R|r|rb|pl|php|jl|jar)$")
+_SCRIPT_NAME = r"^[\w./\\: +~-]+\.(?:py|pyz|pyc|js|mjs|cjs|ts|sh|bash|R|r|rb|pl|php|jl|jar)$"
 #: Programs whose installation folder may have blanks in its name.
-_KNOWN_PROGRAM = re.compile(r"^(?:/|[A-Za-z]:\\)[\w ./\\+~()-]*[/\\](?:JavaApplicationStub|javaw?(?:\.exe)?|\w+\.exe)$")
+_KNOWN_PROGRAM = r"^(?:/|[A-Za-z]:\\)[\w ./\\+~()-]*[/\\](?:JavaApplicationStub|javaw?(?:\.exe)?|\w+\.exe)$"
 
 #: Options by their names without dashes, and what their value has to look like to be shown; None: it never is.
-_OPTIONS: Dict[str, Optional[Pattern[str]]] = {
+_OPTIONS: Dict[str, Optional[str]] = {
     **dict.fromkeys(("host", "ip", "ib-host", "tws-host", "gateway-host"), _ADDRESS),
     **dict.fromkeys(("port", "api-port", "ib-port", "tws-port", "gateway-port"), _PORT),
     **dict.fromkeys(("client-id", "clientid", "client_id", "clientId", "ib-client-id", "cid"), _CLIENT_ID),
@@ -120,25 +123,25 @@ _OPTIONS: Dict[str, Optional[Pattern[str]]] = {
     **dict.fromkeys(("add-opens", "add-exports", "add-reads", "auto-servernum", "no-capture-output", "pid", "run")),
 }
 #: System properties of a JVM that recognition reads, or that tell one installation from another.
-_PROPERTIES: Dict[str, Optional[Pattern[str]]] = {
+_PROPERTIES: Dict[str, Optional[str]] = {
     **dict.fromkeys(("jtsConfigDir", "installDir", "exe4j.moduleName", "vmOptionsPath", "java.library.path"), _PATH),
     **dict.fromkeys(("exe4j.isInstall4j", "java.awt.headless", "java.net.preferIPv4Stack"), _YES_NO),
-    "install4jType": re.compile("^standalone$"),
-    "channel": re.compile("^(?:latest|stable|beta)$"),
+    "install4jType": "^standalone$",
+    "channel": "^(?:latest|stable|beta)$",
     **dict.fromkeys(("restart", "ibcsessionid", "jxBrowserKey", "installer.uuid", "IbPassword", "IbLoginId")),
     **dict.fromkeys(("FIXPassword", "FIXLoginId", "twslaunch.autoupdate.serviceImpl", "productName")),
 }
-_JVM_SIZE = re.compile(r"^-X(?:mx|ms|mn|ss)\d{1,8}[kKmMgG]?$")
-_JVM_SWITCH = re.compile(
+_JVM_SIZE = r"^-X(?:mx|ms|mn|ss)\d{1,8}[kKmMgG]?$"
+_JVM_SWITCH = (
     r"^-XX:(?:[+-]Use(?:G1|Serial|Parallel|ConcMarkSweep|Z|Shenandoah)GC|(?:MaxGCPauseMillis|ParallelGCThreads|"
     r"ConcGCThreads|InitiatingHeapOccupancyPercent|MaxRAMPercentage)=\d{1,6}|Max(?:Perm|Metaspace)Size=\d{1,8}[kKmMgG]?)$"
 )
-_PLACEHOLDER = re.compile(r"^\$\{installer:(?:jtsConfigDir|cmdLineArgs)\}$")
+_PLACEHOLDER = r"^\$\{installer:(?:jtsConfigDir|cmdLineArgs)\}$"
 _PLAIN_WORDS = ("live", "paper", "--", "-", "run", "restarter", "launch", HIDDEN, "-" + HIDDEN, "--" + HIDDEN)
-_SHORT_OPTION = re.compile(r"^-[A-Za-z]$")
+_SHORT_OPTION = r"^-[A-Za-z]$"
 #: Python's and the shells' switches, in one word.
-_SWITCHES = re.compile(r"^-(?:[uBEIsSOvx]{1,3}|l?c|i)$")
-_OPTION = re.compile(r"^(--?)([A-Za-z][A-Za-z0-9_-]{0,29})$")
+_SWITCHES = r"^-(?:[uBEIsSOvx]{1,3}|l?c|i)$"
+_OPTION = r"^(--?)([A-Za-z][A-Za-z0-9_-]{0,29})$"
 
 
 def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
@@ -152,7 +155,8 @@ def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
     shown = _Shown(argv)
     # Cut before and after: patterns are slow on a megabyte, and an account may stand where it is cut.
     return tuple(
-        word if word == HIDDEN else mask_text(_CONTROL.sub(" ", word[: limit + 64]))[:limit] for word in shown.words()
+        word if word == HIDDEN else mask_text(re.sub(_CONTROL, " ", word[: limit + 64]))[:limit]
+        for word in shown.words()
     )
 
 
@@ -174,7 +178,7 @@ class _Shown:
     def _is_program(self, index: int) -> bool:
         """Whether a word after a wrapper is surely a program's name, and not the value of an option of the wrapper."""
         word, before = self._argv[index], self._argv[index - 1]
-        known = is_java(word) or is_interpreter(basename(word)) or _SCRIPT_NAME.match(word)
+        known = is_java(word) or is_interpreter(basename(word)) or re.match(_SCRIPT_NAME, word)
         return bool(known) or (word.startswith("/") and not before.startswith("-"))
 
     def _is_script(self, index: int) -> bool:
@@ -182,14 +186,14 @@ class _Shown:
         word, before = self._argv[index], self._argv[index - 1]
         if re.search("://|[=@]", word):  # an address or an assignment, which a wrapper that is not known was given
             return False
-        plain = not before.startswith("-") or before in ("--", "-jar") or bool(_SWITCHES.match(before))
-        return plain or self._run.module is not None or bool(_SCRIPT_NAME.match(word))
+        plain = not before.startswith("-") or before in ("--", "-jar") or bool(re.match(_SWITCHES, before))
+        return plain or self._run.module is not None or bool(re.match(_SCRIPT_NAME, word))
 
     def words(self) -> List[str]:
         found: List[str] = []
-        kind: Optional[Pattern[str]] = None
+        kind: Optional[str] = None
         for index, word in enumerate(self._argv):
-            fits = kind is not None and bool(kind.match(word))
+            fits = kind is not None and bool(re.match(kind, word))
             kind = None
             if index in self._programs:
                 found.append(_program(word))
@@ -208,36 +212,36 @@ class _Shown:
         """Whether it is the settings file that IBC is given first."""
         if self._main is None or index != self._main + 1 or MAIN_CLASSES[self._argv[self._main]][1] == "native":
             return False
-        return bool(_INI.match(self._argv[index]))
+        return bool(re.match(_INI, self._argv[index]))
 
 
 def _program(word: str) -> str:
     """The program's path; of a title that a process gives itself the first word."""
-    if _NAME_OR_PATH.match(word) or _KNOWN_PROGRAM.match(word) or word in ("", HIDDEN):
+    if re.match(_NAME_OR_PATH, word) or re.match(_KNOWN_PROGRAM, word) or word in ("", HIDDEN):
         return word
     name, _blank, _rest = word.partition(" ")
-    return "%s %s" % (name, HIDDEN) if _NAME_OR_PATH.match(name) else HIDDEN
+    return "%s %s" % (name, HIDDEN) if re.match(_NAME_OR_PATH, name) else HIDDEN
 
 
-def _argument(word: str) -> Tuple[str, Optional[Pattern[str]]]:
+def _argument(word: str) -> Tuple[str, Optional[str]]:
     """(the word as it may be shown; what the next word has to look like to be shown as this option's value)."""
-    if word in _PLAIN_WORDS or _MODE.match(word) or _PLACEHOLDER.match(word) or _SWITCHES.match(word):
+    if word in _PLAIN_WORDS or re.match(_MODE, word) or re.match(_PLACEHOLDER, word) or re.match(_SWITCHES, word):
         return word, None
     if not word.startswith("-"):
         return (HIDDEN if word else ""), None
-    if _JVM_SIZE.match(word) or _JVM_SWITCH.match(word) or _SHORT_OPTION.match(word):
+    if re.match(_JVM_SIZE, word) or re.match(_JVM_SWITCH, word) or re.match(_SHORT_OPTION, word):
         return word, None
     name, equals, value = word.partition("=")
     if name.startswith("-D") and name[2:] in _PROPERTIES:
         kind = _PROPERTIES[name[2:]]
     else:
-        option = _OPTION.match(name)
+        option = re.match(_OPTION, name)
         if option is None or option.group(2) not in _OPTIONS:
             return ("--" if word.startswith("--") else "-") + HIDDEN, None
         kind = _OPTIONS[option.group(2)]
         if not equals:
             return word, kind
-    fits = not value or _PLACEHOLDER.match(value) or (kind is not None and kind.match(value))
+    fits = not value or re.match(_PLACEHOLDER, value) or (kind is not None and re.match(kind, value))
     return (word if fits else name + equals + HIDDEN), None
 
 

@@ -11,10 +11,10 @@ import posixpath
 from typing import Any, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.host import Folder, Keeper, Process, Snapshot
-from ..base.plan import Differing, Entry
+from ..base.plan import Differing, Entry, Relay
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .clients import clients_of
-from .ports import agent_ports, relay_before
+from .ports import agent_ports
 
 #: What a gateway is to an entry: not its own, its own, or one whose folder or account nothing proves.
 NOT, OWN, UNPLACED, CLAIMS = "not", "own", "unplaced", "claims"
@@ -114,7 +114,6 @@ def _entry(
     ]
     claimants = [process for process in host.gateways if claims[process.pid] == CLAIMS and not owners[process.pid]]
     pids = {process.pid for process in (*processes, *elsewhere)}
-    ports = {process.pid: host.ports[process.pid] for process in elsewhere}
     return Entry(
         spec=spec,
         processes=tuple(processes),
@@ -126,10 +125,19 @@ def _entry(
         claimants=tuple(claimants),
         unit_age=_age_without(processes, spec, snapshot),
         keepers=_keepers(spec, specs, host, snapshot),
-        relay=None if processes else relay_before(spec.port, elsewhere, ports, snapshot),
+        relay=None if processes else _relay(spec, elsewhere, host, snapshot),
         seen_whole=snapshot.visibility.privileged or spec.user == host.looked_as,
         way=snapshot.ways.get(spec.name),
     )
+
+
+def _relay(spec: GatewaySpec, elsewhere: Sequence[Process], host: Host, snapshot: Snapshot) -> Optional[Relay]:
+    """What has the entry's port and leads to one of its gateways that serve another port."""
+    if not elsewhere:
+        return None
+    from .relays import relay_before  # most hosts never need it
+
+    return relay_before(spec.port, elsewhere, {each.pid: host.ports[each.pid] for each in elsewhere}, snapshot)
 
 
 def _age_without(processes: Sequence[Process], spec: GatewaySpec, snapshot: Snapshot) -> Optional[float]:

@@ -1,8 +1,8 @@
 """Applies the rules: what was seen of an entry becomes its Diagnosis. Pure: no I/O, no clock.
 
-A rule is a function from a RuleContext to the findings it makes; each file of rules lists its own in RULES. Findings
-stand in the order of their weight in the catalogue, and the first one of the worst severity is the verdict. While
-something is not seen, no rule is applied.
+A rule is a function from a RuleContext to the findings it makes; each file of rules lists its own in RULES, and
+_rules() says when these apply. Findings stand in the order of their weight in the catalogue, and the first one of the
+worst severity is the verdict. While something is not seen, no rule is applied.
 """
 
 from __future__ import annotations
@@ -14,11 +14,9 @@ from ..base.findings import HEALTHY, INFO, SEVERITIES, Finding
 from ..base.host import Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import Probe
-from . import rules_api, rules_host, rules_waiting
+from . import rules_host
 from .context import Rule, RuleContext, hangs
 from .rules_host import claimed_by_another_account
-
-RULES: Tuple[Rule, ...] = rules_host.RULES + rules_waiting.RULES + rules_api.RULES
 
 
 def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, reset_window: str = "") -> Diagnosis:
@@ -47,8 +45,23 @@ def _by_weight(context: RuleContext) -> List[Finding]:
 
 
 def _rules(context: RuleContext) -> Tuple[Rule, ...]:
-    """Every rule; those on logins and containers are loaded where there is one, since most looks find none."""
-    rules = RULES
+    """Every rule that can find something in this entry. Most looks find a gateway that serves: what tells of any other
+    state, of clients, a handshake, a login or a container is loaded where there is one.
+    """
+    rules = rules_host.RULES
+    served = bool(context.entry.owners())
+    if not served:
+        from . import rules_unserved, rules_waiting
+
+        rules += rules_unserved.RULES + rules_waiting.RULES
+    if context.entry.clients:
+        from . import rules_clients
+
+        rules += rules_clients.RULES
+    if not served or context.probe is not None:
+        from . import rules_api
+
+        rules += rules_api.RULES
     if context.entry.way is not None:
         from . import rules_container
 

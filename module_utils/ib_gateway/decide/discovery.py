@@ -11,7 +11,7 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from ..base import inventory
+from ..base import conflicts
 from ..base.host import Keeper, Process
 from ..base.proposal import Evidence, Left, Proposal, UnitFile, unit_key
 from ..base.spec import (
@@ -85,7 +85,7 @@ def propose(
         known = [*declared, *(each.spec for each in found)]
         # No port is made up for one in a container: whether its way is whole would be judged by it.
         proposal = _named(draft if draft.spec.container else _with_free_port(draft, known), known)
-        problem = next(iter(inventory.conflicts([*known, proposal.spec])), None)
+        problem = next(iter(conflicts.conflicts([*known, proposal.spec])), None)
         if problem is None:
             found.append(proposal)
         else:

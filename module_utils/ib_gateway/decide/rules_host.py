@@ -2,76 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, Sequence, Tuple
+from typing import Iterator, Sequence, Tuple
 
 from ..base import findings
-from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import Finding
-from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client, Listener, Process
-from ..base.plan import Differing
-from .context import Rule, RuleContext, client_info, hangs, lost, process_info
-from .ports import publishes, stray_ports
+from ..base.host import Listener, Process
+from .context import Rule, RuleContext, client_info, process_info
 
 #: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
 _LEAST_FREE = 1 << 20
-
-
-def port_taken(context: RuleContext) -> Iterator[Finding]:
-    """Somebody who is no gateway of the entry listens on its port."""
-    if context.entry.owners() or context.entry.relay:
-        return  # others on the same port, on another address, are told by claimed_by_another_account
-    for listener in context.entry.listeners:
-        if listener.port != context.spec.port:
-            continue
-        owners = [context.snapshot.processes[pid] for pid in sorted(listener.pids) if pid in context.snapshot.processes]
-        if not owners:
-            continue
-        owner = owners[0]
-        if owner.relay in CONTAINER_PROXIES and context.container_returns:
-            continue  # it holds the port until its container is there again
-        what = "the relay %s" % owner.relay if owner.relay else "another gateway" if owner.gateway else "no gateway"
-        yield findings.PORT_TAKEN.found(
-            "port %d belongs to pid %d of %s, which is %s" % (context.spec.port, owner.pid, owner.user, what),
-            {
-                "port": context.spec.port,
-                "address": listener.address,
-                "relay": owner.relay,
-                "is_gateway": owner.gateway is not None,
-                "owners": [process_info(process) for process in owners],
-            },
-        )
-
-
-def port_relayed(context: RuleContext) -> Iterator[Finding]:
-    """A relay publishes the gateway's own port on the entry's.
-
-    Worth knowing only, where it is shown to lead to the gateway or a session through it has opened.
-    """
-    relay, probe = context.entry.relay, context.probe
-    if relay is None:
-        return
-    leads = relay.leads_there or (probe is not None and probe.ok)
-    works = probe.ok if probe is not None else leads
-    yield findings.PORT_RELAYED.found(
-        "port %d belongs to %s (pid %d of %s)%s port %d, on which gateway pid %d of %s itself listens"
-        % (
-            context.spec.port,
-            relay.name,
-            relay.process.pid,
-            relay.process.user,
-            ", which leads to" if leads else "; nothing shows yet that it leads to",
-            relay.port,
-            relay.gateway.pid,
-            context.spec.name,
-        ),
-        {
-            "port": context.spec.port,
-            "leads_to": relay.port if leads else None,
-            "relay": process_info(relay.process),
-            "gateway": dict(process_info(relay.gateway), listening=list(context.entry.listening(relay.gateway))),
-        },
-        findings.INFO if works else None,
-    )
 
 
 def claimed_by_another_account(context: RuleContext) -> Iterator[Finding]:
@@ -86,7 +25,7 @@ def claimed_by_another_account(context: RuleContext) -> Iterator[Finding]:
         for pid in sorted(listener.pids)
         if pid in context.snapshot.processes and context.snapshot.processes[pid].user not in own
     ]
-    sharing = [each for each in others if not publishes(each, owners, spec.port, context.snapshot)]
+    sharing = _not_relays(others, context)
     found = list(dict.fromkeys([process.pid for process in (*entry.claimants, *sharing)]))
     if found:
         yield findings.CLAIMED_BY_ANOTHER_ACCOUNT.found(
@@ -96,6 +35,16 @@ def claimed_by_another_account(context: RuleContext) -> Iterator[Finding]:
                 "gateways": [process_info(each) for each in entry.processes],
             },
         )
+
+
+def _not_relays(others: Sequence[Process], context: RuleContext) -> Sequence[Process]:
+    """Without the relays that lead to the entry's own gateway."""
+    if not others:
+        return ()
+    from .relays import publishes  # most hosts never need it
+
+    owners = context.entry.owners()
+    return [each for each in others if not publishes(each, owners, context.spec.port, context.snapshot)]
 
 
 def _claiming(context: RuleContext) -> Iterator[str]:
@@ -127,37 +76,6 @@ def _accounts(several: Sequence[Process]) -> str:
     return " and ".join("pid %d of account %s" % (each.pid, each.user) for each in several)
 
 
-def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
-    """No process of the entry runs, and nothing is about to bring one."""
-    brought = context.unit_brings_it or (context.entry.keepers and not context.finished)
-    if not context.absent or context.unit_is_starting or context.told or brought:
-        return
-    if context.entry.way is not None and context.entry.way.state is None:
-        return  # a container has its port: rules_container tells what is wrong there
-    spec, unit_age = context.spec, context.entry.unit_age
-    expected = {"user": spec.user, "config_dir": spec.config_dir, "port": spec.port}
-    summary = "no gateway process for %s is running" % spec.name
-    if unit_age is not None:
-        summary += ", although its %s has been up for %d s" % (spec.carrier, unit_age)
-    summary += "".join("; " + each for each in _near_misses(context.entry.differing))
-    evidence: Dict[str, Any] = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
-    if context.entry.differing:
-        evidence["differing"] = [
-            dict(process_info(near.process), keys=[key for key, _has, _says in near.keys])
-            for near in context.entry.differing
-        ]
-    yield findings.GATEWAY_NOT_RUNNING.found(summary, evidence)
-
-
-def _near_misses(differing: Sequence[Differing]) -> Iterator[str]:
-    """In words, those that differ alike together."""
-    for keys in dict.fromkeys(near.keys for near in differing):
-        pids = [str(near.process.pid) for near in differing if near.keys == keys]
-        told = " and in ".join("key %s: it has %s, the entry says %s" % each for each in keys)
-        verbs = "runs and differs" if len(pids) == 1 else "run and differ"
-        yield "gateway pid %s %s in %s" % (", ".join(pids), verbs, told)
-
-
 def disk_full(context: RuleContext) -> Iterator[Finding]:
     """Nothing can be written where the gateway keeps its settings and logs."""
     folder = context.snapshot.folders.get(context.spec.config_dir) if context.spec.config_dir else None
@@ -168,6 +86,24 @@ def disk_full(context: RuleContext) -> Iterator[Finding]:
             % (folder.path, folder.free // 1024),
             {"folder": folder.path, "free_bytes": folder.free},
             findings.INFO if serving else None,
+        )
+
+
+def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
+    """A signal or a debugger has stopped the process; nothing it is asked for is answered until it goes on."""
+    state = context.entry.way.state if context.entry.way else None
+    if state is not None and state.status == "paused":
+        yield findings.GATEWAY_FROZEN.found(
+            "the %s of %s is paused: it answers nothing until it goes on" % (state.label, context.spec.name),
+            {"container": state.label, "status": state.status},
+        )
+        return
+    for process in context.frozen:
+        by = {"t": "a debugger", "T": "a signal"}.get(process.state, "the freezer of its control group")
+        yield findings.GATEWAY_FROZEN.found(
+            "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
+            % (process.pid, context.spec.name, by),
+            dict(process_info(process), state=process.state, kept_stopped=process.kept_stopped or None),
         )
 
 
@@ -203,63 +139,6 @@ def duplicate_gateways(context: RuleContext) -> Iterator[Finding]:
         )
 
 
-def wrong_port(context: RuleContext) -> Iterator[Finding]:
-    """A gateway of the entry serves another port, and none serves the entry's."""
-    entry = context.entry
-    for process in () if entry.owners() or entry.relay else (*entry.elsewhere, *context.astray):
-        ports = entry.serving(process) or stray_ports(entry, process)
-        there = [each for each in entry.clients if each.connection and process.pid in each.connection.gateway_pids]
-        here = [each for each in entry.clients if each.connection and each.connection.port == context.spec.port]
-        yield findings.WRONG_PORT.found(
-            "gateway pid %d of account %s serves port %s, and %s is declared on port %d: %s on port %s, %s on port %d"
-            % (
-                process.pid,
-                process.user,
-                _ports(ports),
-                context.spec.name,
-                context.spec.port,
-                _connections(len(there)),
-                _ports(ports),
-                _connections(len(here)),
-                context.spec.port,
-            ),
-            dict(
-                process_info(process),
-                expected_port=context.spec.port,
-                listening=list(ports),
-                clients_there=[client_info(client) for client in there],
-                clients_here=[client_info(client) for client in here],
-            ),
-        )
-
-
-def _ports(ports: Tuple[int, ...]) -> str:
-    return ", ".join(map(str, ports)) or "none"
-
-
-def _connections(count: int) -> str:
-    return "1 client" if count == 1 else "%d clients" % count
-
-
-def not_listening(context: RuleContext) -> Iterator[Finding]:
-    """A gateway that should be up by now, or has served before, listens nowhere."""
-    silent = context.silent
-    if silent:
-        holders = [client for client in context.entry.clients if client.connection is not None]
-        yield findings.NOT_LISTENING.found(
-            "%s runs (pid %s) but nothing listens on port %d"
-            % (context.spec.name, ", ".join(str(process.pid) for process in silent), context.spec.port),
-            {
-                "port": context.spec.port,
-                "processes": [
-                    dict(process_info(p), age=round(p.age, 1), served_before=context.entry.has_served(p))
-                    for p in silent
-                ],
-                "connections": [client_info(client) for client in holders],
-            },
-        )
-
-
 def accept_queue_full(context: RuleContext) -> Iterator[Finding]:
     """Connections wait in every sample of the listen queue."""
     samples = context.snapshot.accept_queue_samples.get(context.spec.port, ())
@@ -275,102 +154,6 @@ def accept_queue_full(context: RuleContext) -> Iterator[Finding]:
                 ),
                 "waiting": [client_info(client) for client in waiting],
             },
-        )
-
-
-def stale_connections(context: RuleContext) -> Iterator[Finding]:
-    """The gateway holds connections whose client has gone."""
-    stale = [
-        client
-        for client in context.entry.clients
-        if client.connection is not None and client.connection.state == CLOSE_WAIT and client.connection.accepted
-    ]
-    if not stale:
-        return
-    probe = context.probe
-    blocked = probe is not None and probe.outcome not in ("ready", "unsupported")
-    severity = findings.UNHEALTHY if blocked else findings.INFO if probe else findings.DEGRADED
-    yield findings.STALE_CONNECTIONS.found(
-        "the gateway still holds %d connection%s whose client has gone%s"
-        % (len(stale), "" if len(stale) == 1 else "s", "; the API slot stays blocked" if blocked else ""),
-        {"connections": [client_info(client) for client in stale], "slot_blocked": blocked if probe else None},
-        severity,
-    )
-
-
-def competing_clients(context: RuleContext) -> Iterator[Finding]:
-    """More connections are open than the entry allows, or a pattern names a running script.
-
-    Without a limit working sessions never compete: a gateway serves 32.
-    """
-    limit = context.spec.max_api_clients
-    holding = [client for client in context.entry.clients if client.open]
-    named = [client for client in context.entry.clients if client.matches_pattern and client.stoppable]
-    count = len(context.entry.open_connections())
-    evidence = {
-        "open_connections": count,
-        "max_api_clients": limit,
-        "clients": [client_info(client) for client in context.entry.clients],
-    }
-    if limit is not None and count > limit:
-        summary = "%d API connections are open on %s, and its max_api_clients is %d" % (count, context.spec.name, limit)
-        yield findings.COMPETING_CLIENTS.found(summary, evidence)
-    elif named:
-        summary = "%s that client_patterns names as competing: %s" % (
-            "1 script runs" if len(named) == 1 else "%d scripts run" % len(named),
-            ", ".join("pid %d" % client.process.pid for client in named if client.process),
-        )
-        yield findings.COMPETING_CLIENTS.found(summary, evidence, findings.DEGRADED)
-    elif limit is not None and count == limit and holding and all(_silent_for(each) for each in holding):
-        summary = "all %d API connections that %s may have are open, and nothing has passed on them for %d minutes" % (
-            limit,
-            context.spec.name,
-            min(client.connection.idle or 0 for client in holding if client.connection) // 60,
-        )
-        yield findings.COMPETING_CLIENTS.found(summary, evidence, findings.INFO)
-
-
-def _silent_for(client: Client) -> bool:
-    idle = client.connection.idle if client.connection else None
-    return not client.protected and idle is not None and idle >= FORGOTTEN_AFTER
-
-
-def stale_remote_session(context: RuleContext) -> Iterator[Finding]:
-    """A session of a client on another host on which nothing passes any more."""
-    open_remote = [
-        each for each in context.entry.clients if each.open and each.connection and each.connection.remote_host
-    ]
-    gone = [each for each in open_remote if lost(each)]
-    quiet = [each for each in open_remote if each not in gone and _silent_for(each)]
-    if gone:
-        yield findings.STALE_REMOTE_SESSION.found(
-            "%s no longer answers: data was sent to it again and again and has been waiting for %d s"
-            % (_hosts(gone), max(each.connection.lost_for or 0 for each in gone if each.connection)),
-            {"connections": [client_info(each) for each in gone]},
-        )
-    if quiet:
-        yield findings.STALE_REMOTE_SESSION.found(
-            "nothing has passed on the session of %s for %d minutes"
-            % (_hosts(quiet), min(each.connection.idle or 0 for each in quiet if each.connection) // 60),
-            {"connections": [client_info(each) for each in quiet]},
-            findings.INFO,
-        )
-
-
-def _hosts(clients: Sequence[Client]) -> str:
-    return ", ".join(
-        sorted({each.connection.remote_host for each in clients if each.connection and each.connection.remote_host})
-    )
-
-
-def client_id_held(context: RuleContext) -> Iterator[Finding]:
-    """A script on this host hangs and keeps its session, and with it its client id."""
-    hung = [client for client in context.entry.clients if client.open and hangs(client)]
-    if hung:
-        yield findings.CLIENT_ID_HELD.found(
-            "%s hangs and keeps its API session: a copy that is started with the same client id gets error 326"
-            % ", ".join("script pid %d" % client.process.pid for client in hung if client.process),
-            {"clients": [client_info(client) for client in hung]},
         )
 
 
@@ -399,18 +182,10 @@ def _hears(listener: Listener, address: str) -> bool:
 
 
 RULES: Tuple[Rule, ...] = (
-    port_taken,
-    port_relayed,
     claimed_by_another_account,
-    gateway_not_running,
     disk_full,
+    gateway_frozen,
     duplicate_gateways,
-    wrong_port,
-    not_listening,
     accept_queue_full,
-    stale_connections,
-    competing_clients,
-    stale_remote_session,
-    client_id_held,
     localhost_family,
 )

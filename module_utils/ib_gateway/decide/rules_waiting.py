@@ -14,24 +14,6 @@ from ..base.host import Keeper, Process
 from .context import Rule, RuleContext, process_info, span
 
 
-def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
-    """A signal or a debugger has stopped the process; nothing it is asked for is answered until it goes on."""
-    state = context.entry.way.state if context.entry.way else None
-    if state is not None and state.status == "paused":
-        yield findings.GATEWAY_FROZEN.found(
-            "the %s of %s is paused: it answers nothing until it goes on" % (state.label, context.spec.name),
-            {"container": state.label, "status": state.status},
-        )
-        return
-    for process in context.frozen:
-        by = {"t": "a debugger", "T": "a signal"}.get(process.state, "the freezer of its control group")
-        yield findings.GATEWAY_FROZEN.found(
-            "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
-            % (process.pid, context.spec.name, by),
-            dict(process_info(process), state=process.state, kept_stopped=process.kept_stopped or None),
-        )
-
-
 def no_broker_route(context: RuleContext) -> Iterator[Finding]:
     """A gateway that does not listen tries to connect, and nobody answers."""
     for process in context.unrouted:
@@ -166,7 +148,6 @@ def _aged(process: Process) -> dict:  # type: ignore[type-arg]  # evidence: name
 
 
 RULES: Tuple[Rule, ...] = (
-    gateway_frozen,
     no_broker_route,
     gateway_starting,
     login_pending,

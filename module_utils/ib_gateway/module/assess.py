@@ -1,18 +1,15 @@
-"""One assessment of a host, as ib_gateway_health returns it: looks, judges, plans.
-
-Modules that act make one too when they are done, so that a run need not send another module to see what came of it.
-"""
+"""One assessment of a host, as ib_gateway_health returns it: looks, judges, plans."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 from ..base.plan import Diagnosis, Plan
 from ..base.probe import FULL, QUICK, Probe
 from ..base.spec import GatewaySpec
 from . import result
-from .look import Hints, Prober, await_listener, examine, watch
+from .look import Hints, Prober, examine, watch
 from .runner import GatewayModule
 
 #: What an assessment can be told.
@@ -31,12 +28,8 @@ OPTIONS: Dict[str, Any] = {
     "login_reset": {"type": "float", "default": 0.0},
     "stopped": {"type": "list", "elements": "str", "default": []},
 }
-#: The option `then_look` of every module that acts.
-AFTER_OPTION: Dict[str, Any] = {"type": "dict", "options": OPTIONS}
 #: client_ids.MAX_TIMEOUT; most looks of a sweep open no session, and what opens one is imported when it is needed.
 LONGEST_SESSION = 3600.0
-#: Seconds in which the others notice what was done: a gateway that a connection has ended, a unit that its process has.
-_NOTICE = 0.1
 
 
 def by_socket(host: str, port: int, timeout: float, depth: str, avoid: Collection[int]) -> Probe:
@@ -108,35 +101,6 @@ def _together(looks: List[List[Diagnosis]]) -> List[Diagnosis]:
     return settled(looks)
 
 
-def after_acts(
-    module: GatewayModule,
-    specs: Sequence[GatewaySpec],
-    acted: bool,
-    started: Sequence[str] = (),
-    stopped: Sequence[str] = (),
-) -> Dict[str, Any]:
-    """{health, waited}: what came of a module's acts; nothing without the option then_look.
-
-    acted: whether anything was done. started: the names of entries that should come up; each has its own start_timeout
-    for it. stopped: of those whose gateway it has ended. A look that fails leaves health None and is told as a warning:
-    what was done is done.
-    """
-    options: Optional[Mapping[str, Any]] = module.params["then_look"]
-    if options is None:
-        return {}
-    found: Dict[str, Any] = {"health": None, "waited": []}
-    try:
-        if started and not module.check_mode:
-            answers = await_listener(specs, started, None)
-            found["waited"] = [{"name": name, "answer": answer} for name, answer in answers.items()]
-        elif acted and not module.check_mode:
-            time.sleep(_NOTICE)
-        found["health"] = assess([module.with_command(spec) for spec in specs], options, stopped=stopped)
-    except OSError as error:
-        module.warn("what came of it could not be seen: %s" % error)
-    return found
-
-
 def check(module: GatewayModule, options: Optional[Mapping[str, Any]]) -> None:
     """Ends the module when an assessment's options cannot be right."""
     if options is not None:
@@ -154,15 +118,3 @@ def session_seconds(params: Mapping[str, Any], options: Optional[Mapping[str, An
     """Seconds that the sessions of one look may take."""
     each = abs(float(options["probe_timeout"])) if options else 0.0
     return len(params["gateways"] or ()) * each + (_patience(options) if options else 0.0)
-
-
-def waits(own: Callable[[Dict[str, Any]], float], starts: bool = False) -> Callable[[Dict[str, Any]], float]:
-    """The seconds an acting module may wait on purpose: its own, and those of its look after."""
-
-    def seconds(params: Dict[str, Any]) -> float:
-        after = session_seconds(params, params["then_look"])
-        if starts and params["then_look"]:
-            after += max((abs(int(each.get("start_timeout") or 0)) for each in params["gateways"] or ()), default=0)
-        return own(params) + after
-
-    return seconds

@@ -6,10 +6,10 @@ import re
 import sys
 import time
 from dataclasses import replace
-from typing import Callable, Collection, Dict, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Collection, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
-from ..base.findings import GATEWAY_NOT_RUNNING, HEALTHY
+from ..base.findings import HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.login import STOPPED
 from ..base.plan import Diagnosis, Entry
@@ -24,9 +24,6 @@ from ..observe.snapshot import look
 Prober = Callable[[str, int, float, str, Collection[int]], Probe]
 #: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
 _PROBE_ID = re.compile(r"(?<![0-9])9[0-9]{8}(?![0-9])")
-_POLL_INTERVAL = 0.25
-#: Seconds in which the next keeper or gateway is there, where one hands over to the other.
-_ABANDONED = 5.0
 
 
 class Hints(NamedTuple):
@@ -62,7 +59,11 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     owned = {path for path, folder in folders.items() if folder.owner}
     tied = all(spec.user or spec.config_dir in owned for spec in specs) or not sys.platform.startswith("linux")
     # Asked only where a port is not served; of one that is served, only when something is wrong with it.
-    brought = () if all(spec.port in served for spec in specs) else _keepers(found, specs)
+    brought: Tuple[Keeper, ...] = ()
+    if not all(spec.port in served for spec in specs):
+        from .keepers import keepers_of
+
+        brought = keepers_of(found, specs)
     return found._replace(
         folders=folders,
         localhost=_localhost(specs, found),
@@ -87,25 +88,6 @@ def _leads_into_containers(specs: Sequence[GatewaySpec], found: Snapshot) -> boo
     ports = {spec.port for spec in specs}
     holding = {pid for each in found.listeners if each.port in ports for pid in each.pids} & found.processes.keys()
     return any(found.processes[pid].relay in CONTAINER_PROXIES for pid in holding)
-
-
-def _keepers(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...]:
-    """What brings gateways, on a system that can be asked."""
-    if not sys.platform.startswith("linux"):
-        return ()
-    from ..observe.keepers import keepers
-
-    gateways = [process.pid for process in found.processes.values() if process.gateway]
-    return keepers(gateways, _ended([spec.name for spec in specs if spec.startable]))
-
-
-def _ended(names: Sequence[str]) -> Dict[str, Tuple[Tuple[int, int], ...]]:
-    """By entry, what its gateway ran below when a repair ended that."""
-    if not names:
-        return {}
-    from ..lifecycle.environment import parents_of_ended
-
-    return {name: parents_of_ended(name) for name in names}
 
 
 def _with_logins(entries: Sequence[Entry], snapshot: Snapshot, stopped: Collection[str]) -> Sequence[Entry]:
@@ -161,26 +143,11 @@ def examine(
         else:
             found.append(passive)
     if any(each.codes for each in found):
-        snapshot, found = _told_apart(specs, snapshot, found, hints.reset_window)
-    return snapshot, _with_starts(found, snapshot, hints), undeclared
+        from . import closer  # most looks find nothing, and do not load it
 
-
-def _told_apart(
-    specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
-) -> Tuple[Snapshot, List[Diagnosis]]:
-    """The same with relays before API ports, and what carries a gateway, told apart from scripts: nobody may end
-    them."""
-    if not any(each.entry.clients for each in found) or not sys.platform.startswith("linux"):
-        return snapshot, found
-    from ..observe.carriers import with_carriers  # most looks find nothing, and do not load them
-    from ..observe.relays import with_relays
-
-    told = with_carriers(with_relays(snapshot))
-    if told is snapshot:
-        return snapshot, found
-    clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
-    entries = [each.entry._replace(clients=clients[each.entry.spec.name]) for each in found]
-    return told, [diagnose(entry, told, each.probe, reset_window) for entry, each in zip(entries, found)]
+        snapshot, found = closer.told_apart(specs, snapshot, found, hints.reset_window)
+        found = closer.with_starts(found, snapshot, hints.reset_window, hints.login_reset)
+    return snapshot, found, undeclared
 
 
 def _probed(
@@ -204,43 +171,6 @@ def _ids_in_use(snapshot: Snapshot) -> Set[int]:
     """Client ids of the range of handshakes that stand in some process's argv."""
     words = (word for process in snapshot.processes.values() for word in process.argv)
     return {int(number) for word in words for number in _PROBE_ID.findall(word)}
-
-
-def _with_starts(found: List[Diagnosis], snapshot: Snapshot, hints: Hints) -> List[Diagnosis]:
-    """The diagnoses; where something is wrong, made anew with what their units say and whether a start can succeed."""
-    unsure = not snapshot.visibility.privileged
-    if not any(each.codes and (unsure or each.entry.spec.startable) for each in found):
-        return found
-    from ..lifecycle.start_check import foresee  # most looks find nothing, and do not load it
-
-    told = foresee(found, snapshot)
-    kept = snapshot.keepers or _keepers(snapshot, [each.entry.spec for each in found])
-    told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
-    if sys.platform.startswith("linux"):
-        from ..observe.processes import pid_inside
-        from .command_servers import with_command_servers
-
-        for index, each in enumerate(told):
-            below = frozenset(p.pid for p in each.entry.processes if each.codes and pid_inside(p.pid) is not None)
-            told[index] = each._replace(entry=each.entry._replace(contained=below)) if below else each
-
-        told = with_command_servers(told, hints.login_reset)
-    return [diagnose(each.entry, snapshot, each.probe, hints.reset_window) for each in told]
-
-
-def _carried(entry: Entry, keepers: Sequence[Keeper]) -> Entry:
-    pids = {process.pid for process in entry.processes}
-    return entry._replace(carriers=tuple(each for each in keepers if each.gateways & pids))
-
-
-def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
-    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
-    if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
-        return entry
-    from ..observe.signs_of_life import last_written
-
-    written = last_written(entry.spec)
-    return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
 
 
 def watch(
@@ -271,42 +201,3 @@ def _address(entry: Entry) -> str:
             return "127.0.0.1" if "ipv4" in listener.families else "::1"
         return listener.address
     return "127.0.0.1"
-
-
-def await_listener(specs: Sequence[GatewaySpec], names: Sequence[str], timeout: Optional[float]) -> Dict[str, str]:
-    """Waits until a gateway of each named entry owns its port, and says how it went, by entry name.
-
-    Reads the socket table; never connects. timeout: seconds for all; None for each entry's own start_timeout. The
-    answers are listening, not_listening (the time is up, or what could have brought it has gone) and ended (a gateway
-    was there and has gone).
-    """
-    began = time.monotonic()
-    answers: Dict[str, str] = {}
-    seen: Set[str] = set()
-    kept: Dict[str, float] = {}  # when what may bring one was last there
-    while True:
-        # All entries are looked at together, since which gateway is whose depends on the others.
-        for entry in entries_of(specs, look_for(specs))[0]:
-            name = entry.spec.name
-            if name not in names or name in answers:
-                continue
-            limit = timeout if timeout is not None else entry.spec.start_timeout
-            if entry.owners():
-                answers[name] = "listening"
-            elif name in seen and not entry.processes:
-                answers[name] = "ended"
-            elif time.monotonic() - began >= limit or _abandoned(entry, kept):
-                answers[name] = "not_listening"
-            if entry.processes:
-                seen.add(name)
-        if len(answers) == len(set(names)):
-            return answers
-        time.sleep(_POLL_INTERVAL)
-
-
-def _abandoned(entry: Entry, kept: Dict[str, float]) -> bool:
-    """Whether what could have brought the gateway has ended, and for some seconds nothing else has come."""
-    name, now = entry.spec.name, time.monotonic()
-    if entry.keepers or entry.processes:
-        kept[name] = now
-    return name in kept and now - kept[name] >= _ABANDONED

@@ -1,7 +1,6 @@
 """What every source of TCP sockets shares: a socket's shape, its states, its addresses in the form that is compared."""
 
-from __future__ import annotations
-
+# Annotations are evaluated here: NamedTuple would compile each one that is only text.
 import socket
 from typing import NamedTuple, Optional
 

@@ -10,8 +10,9 @@ import os
 import re
 from typing import Collection, List, NamedTuple, Optional, Sequence, Tuple
 
-from ..base.command_line import is_interpreter, program_name, run_of
+from ..base.command_line import is_interpreter, run_of
 from ..base.redaction import redact_argv
+from ..base.words import program_name
 from . import processes, settings
 
 _IMPORTS = re.compile(r"(?m)^\s*(?:from|import)\s+(ib_insync|ib_async|ibapi|ib_connect)\b")

@@ -11,10 +11,11 @@ import re
 from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from ..base.classify import gateway_kind
-from ..base.command_line import is_shell, program_name, run_of
+from ..base.command_line import is_shell, run_of
 from ..base.host import STOPPED_STATES, Keeper
 from ..base.launchers import IBC_LOOP, MULTIPLEXERS, SUPERVISOR, TERMINALS, Launcher, launcher_of, repeats
 from ..base.redaction import redact_argv
+from ..base.words import program_name
 from . import processes
 from .named_files import keeper_by_files, named_by_script
 from .parents import SOURCES, above, script_run_by, text_of, unnamed

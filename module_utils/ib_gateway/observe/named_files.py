@@ -11,9 +11,10 @@ import os
 import re
 from typing import Optional, Sequence
 
-from ..base.command_line import is_interpreter, is_java, program_name
+from ..base.command_line import is_interpreter
 from ..base.launchers import SUPERVISOR, Launcher
 from ..base.redaction import redact_argv
+from ..base.words import is_java, program_name
 from . import processes, settings
 
 #: A gateway's program: not only something about a gateway.

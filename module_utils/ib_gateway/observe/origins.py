@@ -6,13 +6,14 @@ import os
 import re
 from typing import Dict, FrozenSet, Iterable, List, Optional, Tuple
 
-from ..base.command_line import is_shell, program_name, run_of
+from ..base.command_line import is_shell, run_of
 from ..base.host import Process
 from ..base.installation import parse_ibc_ini
 from ..base.launchers import LAUNCHER, launcher_of
 from ..base.proposal import Starter
 from ..base.redaction import redact_argv, short
 from ..base.spec import Container
+from ..base.words import program_name
 from . import processes, settings, sockets
 
 _PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"

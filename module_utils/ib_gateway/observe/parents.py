@@ -9,9 +9,10 @@ import os
 import re
 from typing import Optional, Sequence, Tuple
 
-from ..base.command_line import is_interpreter, program_name, run_of
+from ..base.command_line import is_interpreter, run_of
 from ..base.launchers import Launcher, launcher_of
 from ..base.parents import unnamed_keeper
+from ..base.words import program_name
 from . import processes, settings
 
 #: A line of a shell's script that runs another file in the same shell.

@@ -16,11 +16,12 @@ import stat
 from typing import Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..base.classify import gateway_kind, mode_word
-from ..base.command_line import is_shell, program_name, run_of
+from ..base.command_line import is_shell, run_of
 from ..base.launchers import LAUNCHER, Launcher, is_ibc_script, launcher_of, runs_unknown, started_by
 from ..base.proposal import UnitFile
 from ..base.redaction import redact_argv
 from ..base.spec import SYSTEM_SCOPE, USER_SCOPE
+from ..base.words import program_name
 
 #: Where administrators and packages put units, the first one wins as it does for systemd.
 _FOLDERS = ("/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system")

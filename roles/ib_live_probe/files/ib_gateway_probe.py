@@ -191,28 +191,30 @@ def cut_id(payload: bytes) -> Tuple[int, bytes]:
 #: Stands for one argument, or for an option's value.
 HIDDEN = "***"
 
+# Patterns are texts: `re` compiles one when it is first used and keeps it, and most command lines need few of them.
+
 # --- texts -----------------------------------------------------------------------------------------------------------
 
 _SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth|bearer)"  # noqa: S105 - names, no secret
-_WORD = re.compile(r"\S+")
+_WORD = r"\S+"
 # An advisor's number may end in an A, which stands for all of its accounts. In lower case a number has to stand alone,
 # since hashes and names hold such signs too.
-_redaction_ACCOUNT = re.compile(
+_redaction_ACCOUNT = (
     r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(-?\d{4,})(?!\d)"
     r"|(?<![A-Za-z0-9])([dD][a-zA-Z]{1,2}|[uUfFiI])(-?\d{5,})(?=[aA]?(?![A-Za-z0-9]))"
 )
 # Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
-_INLINE_SECRET = re.compile(
+_INLINE_SECRET = (
     r"""(?i)(%s[\w.-]{0,40}["']?(?:\s{0,4}[=:]\s{0,4}(?:bearer\s{1,4}|basic\s{1,4})?|\s{1,4}))("[^"]*"|'[^']*'|\S+)"""
     % _SECRET_WORD
 )
 # Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 def mask_account(account: str) -> str:
     """An account number with its letters and last two digits: DU1234567 becomes DU*****67. Anything else unchanged."""
-    found = _redaction_ACCOUNT.match(account)
+    found = re.match(_redaction_ACCOUNT, account)
     return _redaction_masked(found) if found and found.end() == len(account) else account
 
 
@@ -224,8 +226,8 @@ def _redaction_masked(found: Match[str]) -> str:
 
 def mask_text(text: str) -> str:
     """The text with every account number masked and credentials in URLs hidden."""
-    text = _redaction_ACCOUNT.sub(_redaction_masked, text)
-    return _WORD.sub(_without_credentials, text) if "://" in text else text
+    text = re.sub(_redaction_ACCOUNT, _redaction_masked, text)
+    return re.sub(_WORD, _without_credentials, text) if "://" in text else text
 
 
 def _without_credentials(found: Match[str]) -> str:
@@ -240,8 +242,8 @@ def _without_credentials(found: Match[str]) -> str:
 
 def plain_text(text: str, limit: int = 300) -> str:
     """A stranger's text made fit for one line of output: control characters out, secrets hidden, cut to `limit`."""
-    text = _CONTROL.sub(" ", text)
-    text = _INLINE_SECRET.sub(lambda found: found.group(1) + HIDDEN, text)
+    text = re.sub(_CONTROL, " ", text)
+    text = re.sub(_INLINE_SECRET, lambda found: found.group(1) + HIDDEN, text)
     return mask_text(text)[:limit]
 
 

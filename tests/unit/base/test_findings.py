@@ -12,8 +12,17 @@ import pytest
 from ansible.module_utils.ib_fleet.render.junit import CHECKS
 from ansible.module_utils.ib_gateway.base import findings
 from ansible.module_utils.ib_gateway.base.findings import CATALOGUE, PLANNED, FindingType
-from ansible.module_utils.ib_gateway.decide import diagnosis, rules_api, rules_host, rules_login, rules_waiting
-from unit.facts import SECOND, gateway, judged, snapshot
+from ansible.module_utils.ib_gateway.decide import (
+    diagnosis,
+    rules_api,
+    rules_clients,
+    rules_host,
+    rules_login,
+    rules_unserved,
+    rules_waiting,
+)
+from ansible.module_utils.ib_gateway.decide.context import RuleContext
+from unit.facts import SCRIPT, SECOND, connection, entry, gateway, judged, listener, probe, script, snapshot, spec
 from unit.module_runs import PROJECT
 
 DECIDE = PROJECT / "module_utils" / "ib_gateway" / "decide"
@@ -24,7 +33,7 @@ every_entry = pytest.mark.parametrize("entry", CATALOGUE.values(), ids=list(CATA
 every_found = pytest.mark.parametrize("entry", FOUND, ids=[entry.code for entry in FOUND])
 #: Words that are codes as well, and mean something else where they stand.
 OTHER_MEANINGS = {
-    "module/look.py": {"not_listening"},  # what ib_gateway_wait answers when the time is up
+    "module/waiting.py": {"not_listening"},  # what ib_gateway_wait answers when the time is up
 }
 
 
@@ -73,11 +82,28 @@ def test_every_entry_is_found_by_a_rule_or_planned() -> None:
 
 
 def test_every_rule_is_applied() -> None:
-    for file in (rules_host, rules_waiting, rules_api, rules_login):
+    down, up = snapshot(gateway()), snapshot(gateway(), listener())
+    used = snapshot(gateway(), listener(), script(), connection(SCRIPT))
+    applied = {
+        where: set(diagnosis._rules(RuleContext(entry(spec(), look), look, shaken)))
+        for where, look, shaken in (
+            ("down", down, None),
+            ("up", up, None),
+            ("used", used, None),
+            ("shaken", up, probe()),
+        )
+    }
+    for file, where in (
+        (rules_host, {"down", "up", "used", "shaken"}),
+        (rules_unserved, {"down"}),
+        (rules_waiting, {"down"}),
+        (rules_clients, {"used"}),
+        (rules_api, {"down", "shaken"}),
+        (rules_login, set()),  # loaded where there is a login to tell of
+    ):
         here = [each for _, each in inspect.getmembers(file, inspect.isfunction) if each.__module__ == file.__name__]
         assert {each for each in here if not each.__name__.startswith("_")} == set(file.RULES)
-        # Rules on logins are loaded where there is one to tell of.
-        assert file is rules_login or set(file.RULES) <= set(diagnosis.RULES)
+        assert {each for each, rules in applied.items() if set(file.RULES) <= rules} == where
 
 
 def test_nobody_spells_a_code_or_makes_a_finding_without_the_catalogue() -> None:
@@ -95,7 +121,8 @@ def test_nobody_spells_a_code_or_makes_a_finding_without_the_catalogue() -> None
 def test_the_order_of_the_rules_decides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     look = snapshot(gateway(), gateway(SECOND))
     before = judged(look)
-    monkeypatch.setattr(diagnosis, "RULES", tuple(reversed(diagnosis.RULES)))
+    in_order = diagnosis._rules
+    monkeypatch.setattr(diagnosis, "_rules", lambda context: tuple(reversed(in_order(context))))
     assert len(before.findings) > 1 and judged(look) == before
     assert before.verdict == "duplicate_gateways"
 

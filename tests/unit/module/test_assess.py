@@ -6,13 +6,13 @@ from typing import Any, Dict, List, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.base.probe import Probe
-from ansible.module_utils.ib_gateway.module import assess
+from ansible.module_utils.ib_gateway.module import assess, then_look
 from unit.simulated_calls import in_place
 from unit.simulated_host import SimHost
 from unit.simulated_repair import HEALTH, Module, entry
 
 ENTRIES = [entry("live"), entry("paper")]
-ARGUMENTS = {"gateways": HEALTH.ARGUMENTS["gateways"], "then_look": assess.AFTER_OPTION}
+ARGUMENTS = {"gateways": HEALTH.ARGUMENTS["gateways"], "then_look": then_look.OPTION}
 
 
 def module(then_look: Optional[Dict[str, Any]], check_mode: bool = False) -> Module:
@@ -24,7 +24,7 @@ def module(then_look: Optional[Dict[str, Any]], check_mode: bool = False) -> Mod
 
 def after(host: SimHost, asked: Module, acted: bool = True, started: Optional[List[str]] = None) -> Dict[str, Any]:
     with in_place(host):
-        return assess.after_acts(asked, asked.specs(), acted, started or [])
+        return then_look.after_acts(asked, asked.specs(), acted, started or [])
 
 
 def statuses(found: Dict[str, Any]) -> Dict[str, str]:
@@ -144,7 +144,7 @@ def test_several_deaf_gateways_share_the_patience_so_that_a_plan_is_not_old_when
 def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds: float) -> None:
     asked = module({"probe_timeout": seconds})
     with pytest.raises(Exception, match=r"probe_timeout is .*; give a number of seconds above 0, at most 3600"):
-        assess.check(asked, asked.params["then_look"])
+        then_look.check(asked)
 
 
 def test_a_call_may_take_what_it_waits_for_and_what_its_look_may_take() -> None:
@@ -152,6 +152,6 @@ def test_a_call_may_take_what_it_waits_for_and_what_its_look_may_take() -> None:
         "gateways": [{"start_timeout": 120}, {"start_timeout": 30}],
         "then_look": {"probe_timeout": 3.0, "probe_patience": 7.0},
     }
-    assert assess.waits(lambda _params: 10.0)(params) == 20.0
-    assert assess.waits(lambda _params: 10.0, starts=True)(params) == 140.0
-    assert assess.waits(lambda _params: 10.0, starts=True)({**params, "then_look": None}) == 10.0
+    assert then_look.waits(lambda _params: 10.0)(params) == 20.0
+    assert then_look.waits(lambda _params: 10.0, starts=True)(params) == 140.0
+    assert then_look.waits(lambda _params: 10.0, starts=True)({**params, "then_look": None}) == 10.0

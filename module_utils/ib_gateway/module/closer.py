@@ -1,0 +1,72 @@
+"""Looks closer at a host on which something is wrong: who may not be ended, and whether a start can succeed."""
+
+from __future__ import annotations
+
+import sys
+from typing import List, Sequence, Tuple
+
+from ..base.findings import GATEWAY_NOT_RUNNING
+from ..base.host import Keeper, Snapshot
+from ..base.plan import Diagnosis, Entry
+from ..base.spec import GatewaySpec
+from ..decide.assign import entries_of
+from ..decide.diagnosis import diagnose
+from . import keepers
+
+
+def told_apart(
+    specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
+) -> Tuple[Snapshot, List[Diagnosis]]:
+    """The same with relays before API ports, and what carries a gateway, told apart from scripts: nobody may end
+    them."""
+    if not any(each.entry.clients for each in found) or not sys.platform.startswith("linux"):
+        return snapshot, found
+    from ..observe.carriers import with_carriers
+    from ..observe.relays import with_relays
+
+    told = with_carriers(with_relays(snapshot))
+    if told is snapshot:
+        return snapshot, found
+    clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
+    entries = [each.entry._replace(clients=clients[each.entry.spec.name]) for each in found]
+    return told, [diagnose(entry, told, each.probe, reset_window) for entry, each in zip(entries, found)]
+
+
+def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, login_reset: float) -> List[Diagnosis]:
+    """The diagnoses; where something is wrong, made anew with what their units say and whether a start can succeed.
+
+    reset_window, login_reset: as look.Hints has them.
+    """
+    unsure = not snapshot.visibility.privileged
+    if not any(each.codes and (unsure or each.entry.spec.startable) for each in found):
+        return found
+    from ..lifecycle.start_check import foresee
+
+    told = foresee(found, snapshot)
+    kept = snapshot.keepers or keepers.keepers_of(snapshot, [each.entry.spec for each in found])
+    told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
+    if sys.platform.startswith("linux"):
+        from ..observe.processes import pid_inside
+        from .command_servers import with_command_servers
+
+        for index, each in enumerate(told):
+            below = frozenset(p.pid for p in each.entry.processes if each.codes and pid_inside(p.pid) is not None)
+            told[index] = each._replace(entry=each.entry._replace(contained=below)) if below else each
+
+        told = with_command_servers(told, login_reset)
+    return [diagnose(each.entry, snapshot, each.probe, reset_window) for each in told]
+
+
+def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
+    pids = {process.pid for process in entry.processes}
+    return entry._replace(carriers=tuple(each for each in kept if each.gateways & pids))
+
+
+def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
+    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
+    if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
+        return entry
+    from ..observe.signs_of_life import last_written
+
+    written = last_written(entry.spec)
+    return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
