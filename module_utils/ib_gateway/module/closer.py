@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import List, Sequence, Tuple
 
 from ..base.findings import GATEWAY_NOT_RUNNING
@@ -21,15 +22,26 @@ def told_apart(
     them."""
     if not any(each.entry.clients for each in found) or not sys.platform.startswith("linux"):
         return snapshot, found
-    from ..observe.carriers import with_carriers
     from ..observe.relays import with_relays
 
-    told = with_carriers(with_relays(snapshot))
+    told = _with_carriers(with_relays(snapshot))
     if told is snapshot:
         return snapshot, found
     clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
     entries = [each.entry._replace(clients=clients[each.entry.spec.name]) for each in found]
     return told, [diagnose(entry, told, each.probe, reset_window) for entry, each in zip(entries, found)]
+
+
+def _with_carriers(snapshot: Snapshot) -> Snapshot:
+    """The same with what a gateway runs below: a bot that started it, as ib_insync's Watchdog does."""
+    from ..observe.processes import ancestors
+
+    above = {pid for each in snapshot.processes.values() if each.gateway for pid in ancestors(each.pid) - {1}}
+    found = {pid: each for pid, each in snapshot.processes.items() if pid in above and not each.gateway}
+    if not found:
+        return snapshot
+    told = {pid: replace(each, carries=True) for pid, each in found.items()}
+    return snapshot._replace(processes={**snapshot.processes, **told})
 
 
 def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, login_reset: float) -> List[Diagnosis]:
