@@ -129,6 +129,8 @@ def test_whether_a_function_that_only_others_call_is_handled_is_for_them_to_say(
             [],
         ),
         ("try:\n    ib.connect()\n    print(ib.positions())\nexcept OSError:\n    pass", []),
+        ("try:\n    ib.connect()\n    print(ib.positions())\nexcept OSError:\n    pass\nib.disconnect()", []),
+        ("try:\n    ib.connect()\nexcept OSError:\n    pass\nif ib.client.isReady():\n    print(ib)", []),
         ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)\nprint(ib)", []),
         ("try:\n    ib.connect()\nexcept OSError:\n    raise SystemExit(1)\nprint(ib)", []),
         ("try:\n    ib.connect()\nexcept ValueError:\n    pass\nprint(ib)", []),

@@ -120,9 +120,11 @@ def _goes_on_without(case: Case, table: Table, call: ast.Call, around: ast.AST) 
 
 
 def _lines(table: Table) -> Dict[str, Tuple[int, int]]:
-    """By name, of variables and attributes: the first and the last line on which it is read."""
+    """By name, of variables and attributes: the first and the last line on which it is read, but to disconnect it."""
     found_lines: Dict[str, Tuple[int, int]] = {}
     for each in table.loads:
+        if getattr(table.parents.get(each), "attr", "") == "disconnect":
+            continue
         name, line = str(getattr(each, "attr", getattr(each, "id", ""))), int(getattr(each, "lineno", 0))
         first, last = found_lines.get(name, (line, line))
         found_lines[name] = (min(first, line), max(last, line))
@@ -151,7 +153,7 @@ def _is_silent(handler: ast.ExceptHandler) -> bool:
 
 def _asks_again(table: Table) -> bool:
     """Whether the script asks somewhere whether it is connected."""
-    return any(isinstance(each, ast.Attribute) and each.attr == "isConnected" for each in table.loads)
+    return any(isinstance(each, ast.Attribute) and each.attr in ("isConnected", "isReady") for each in table.loads)
 
 
 RULES = (connect_without_timeout, connect_without_error_handling, connect_error_swallowed)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from typing import FrozenSet, Iterator, Sequence
+from typing import FrozenSet, Iterator
 
 from ..analysis import flow
 from ..analysis.connections import client_classes
-from ..analysis.library import READING, SUBSCRIBING
+from ..analysis.library import BLOCKING, READING, SUBSCRIBING
 from ..analysis.scopes import Table
 from ..reading.model import ASYNC, INSYNC, Found
 from .case import Case, found
@@ -55,9 +55,7 @@ def _in_handler(table: Table, node: ast.AST, loop: ast.AST) -> bool:
 def _reads(case: Case, table: Table, loop: flow.Loop) -> bool:
     def answer() -> bool:
         calls = [call for statement in loop.body for call in flow.calls_in(statement)]
-        return any(_is_of_client(case, table, call, READING) for call in calls) or _reads_prices(
-            case, table, loop, calls
-        )
+        return any(_is_of_client(case, table, call, READING) for call in calls) or _reads_prices(case, table, loop)
 
     return case.project.questions.answer(("reads", loop), answer, False)
 
@@ -70,18 +68,28 @@ def _is_of_client(case: Case, table: Table, call: ast.AST, methods: FrozenSet[st
     return bool(client_classes(case.project, table, function.value) & SYNC_CLASSES)
 
 
-def _reads_prices(case: Case, table: Table, loop: flow.Loop, calls: Sequence[ast.Call]) -> bool:
+def _is_known(attribute: str) -> bool:
+    """Whether an attribute of what a subscription returned is there without anything received."""
+    return attribute == "contract" or attribute.endswith("Event")
+
+
+def _receives(case: Case, table: Table, call: ast.Call) -> bool:
+    """Whether the client receives while a call runs: the library's sleeps, and requests that wait."""
+    return runs_loop(case, table, call) or _is_of_client(case, table, call, BLOCKING)
+
+
+def _reads_prices(case: Case, table: Table, loop: flow.Loop) -> bool:
     """Whether a loop reads attributes of what a subscription returned, and nothing in it receives.
 
     Where the script has threads, one of them may receive.
     """
-    if "hread" in table.script.text or any(runs_loop(case, table, call) for call in calls):
+    if "hread" in table.script.text or any(_receives(case, table, call) for call in flow.calls_in(loop)):
         return False
     return any(
         _is_of_client(case, table, binding.expression, SUBSCRIBING)
         for statement in loop.body
         for each in flow.below(statement)
-        if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and not each.attr.endswith("Event")
+        if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name) and not _is_known(each.attr)
         for binding in table.lookup(each.value.id, each.value)
         if binding.expression is not None
     )
