@@ -1,8 +1,11 @@
-"""Looks closer where a port is not served or something is wrong: what brings gateways, relays, reasons not to start."""
+"""Looks closer where a port is not served or something is wrong: what brings gateways, who may not be ended, whether
+a start can succeed.
+"""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
 from ..base.findings import GATEWAY_NOT_RUNNING
@@ -32,21 +35,33 @@ def _ended(names: Sequence[str]) -> Dict[str, Tuple[Tuple[int, int], ...]]:
     return {name: parents_of_ended(name) for name in names}
 
 
-def with_relays(
+def told_apart(
     specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
 ) -> Tuple[Snapshot, List[Diagnosis]]:
-    """The same with the relays before API ports told apart from scripts: nobody may end them."""
-    used = any(client.connection for each in found for client in each.entry.clients)
-    if not used or not sys.platform.startswith("linux"):
+    """The same with relays before API ports, and what carries a gateway, told apart from scripts: nobody may end
+    them."""
+    if not any(each.entry.clients for each in found) or not sys.platform.startswith("linux"):
         return snapshot, found
     from ..observe.relays import with_relays
 
-    told = with_relays(snapshot)
+    told = _with_carriers(with_relays(snapshot))
     if told is snapshot:
         return snapshot, found
     clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
     entries = [each.entry._replace(clients=clients[each.entry.spec.name]) for each in found]
     return told, [diagnose(entry, told, each.probe, reset_window) for entry, each in zip(entries, found)]
+
+
+def _with_carriers(snapshot: Snapshot) -> Snapshot:
+    """The same with what a gateway runs below: a bot that started it, as ib_insync's Watchdog does."""
+    from ..observe.processes import ancestors
+
+    above = {pid for each in snapshot.processes.values() if each.gateway for pid in ancestors(each.pid) - {1}}
+    found = {pid: each for pid, each in snapshot.processes.items() if pid in above and not each.gateway}
+    if not found:
+        return snapshot
+    told = {pid: replace(each, carries=True) for pid, each in found.items()}
+    return snapshot._replace(processes={**snapshot.processes, **told})
 
 
 def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, login_reset: float) -> List[Diagnosis]:
