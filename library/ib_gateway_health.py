@@ -41,6 +41,7 @@ options:
   probe_patience:
     description:
       - Seconds until a gateway that has opened no session is called deaf, where that is more than O(probe_timeout).
+        What it is more is shared by all gateways of the host, so that a plan is not old when it is made.
       - One that opens it later than scripts wait is told as C(session_slow), and is not restarted for it.
     type: float
     default: 0.0

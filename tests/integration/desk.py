@@ -68,6 +68,7 @@ class Desk:
             "ib_gateway_verify_soak": 0.4,
             # What a deaf gateway is given beyond the timeout has tests of its own.
             "ib_gateway_diagnose_probe_patience": 0,
+            "ib_gateway_repair_probe_patience": 0,
             "ib_repair_state_dir": str(folder / "state"),
         }
         stack.callback(self._end_leftovers)

@@ -116,6 +116,8 @@ class Process:
     state: str = ""
     #: Whether it has a listener of its own and holds a connection made to that for each of its API connections.
     pairs: bool = False
+    #: Whether a gateway of this host runs below it: asked where something is wrong.
+    carries: bool = False
     #: How many connections of its own the kernel still tries to make: SYN_SENT, nobody has answered yet.
     unanswered: int = 0
     #: Of a gateway that does not run: what speaks against letting it go on, in words that follow its pid.
@@ -280,11 +282,13 @@ class Client(NamedTuple):
     def stoppable(self) -> bool:
         """Whether it is a process of this host that may be stopped at all.
 
-        Nothing protected, no relay, no gateway, not this run, nobody who was only handed the connection, and no system
-        service of another account unless a pattern names it.
+        Nothing protected, no relay, no gateway and nothing below which one runs, not this run, nobody who was only
+        handed the connection, and no system service of another account unless a pattern names it.
         """
         process = self.process
-        if process is None or self.protected or self.relay or self.parked or process.gateway or process.own_run:
+        if process is None or self.protected or self.relay or self.parked:
+            return False
+        if process.gateway or process.carries or process.own_run:
             return False
         return self.matches_pattern or not self.service
 

@@ -281,6 +281,8 @@ def _kind(client: Client, process: Process) -> str:
         return "protected"
     if client.relay:
         return "the relay %s" % process.relay if process.relay else "others are connected to it, as to a relay"
+    if process.carries:
+        return "a gateway runs below it, which may end with it"
     if client.parked:
         return "it did not open the connection it holds"
     if client.service:

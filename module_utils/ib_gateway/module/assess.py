@@ -56,9 +56,9 @@ def assess(
     began = time.monotonic()
     known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
     hints = Hints(known_served, options["reset_window"], options["login_reset"], [*options["stopped"], *stopped])
-    timeout = _longest(options)
+    timeout, more = abs(options["probe_timeout"]), _patience(options)
     taken = watch(
-        lambda: examine(specs, options["probe"], timeout, prober, hints, options["probe_depth"]),
+        lambda: examine(specs, options["probe"], timeout, prober, hints, options["probe_depth"], more),
         looks,
         soak,
     )
@@ -109,11 +109,12 @@ def check(module: GatewayModule, options: Optional[Mapping[str, Any]]) -> None:
             module.seconds("probe_patience", LONGEST_SESSION, options)
 
 
-def _longest(options: Mapping[str, Any]) -> float:
-    """Seconds that one session may take. One that answers takes as long as it takes, so that only a deaf one costs."""
-    return float(max(abs(options["probe_timeout"]), abs(options["probe_patience"])))
+def _patience(options: Mapping[str, Any]) -> float:
+    """Seconds that the sessions of one look may take beyond their timeouts, all together: a plan must not age by it."""
+    return max(0.0, abs(float(options["probe_patience"])) - abs(float(options["probe_timeout"])))
 
 
 def session_seconds(params: Mapping[str, Any], options: Optional[Mapping[str, Any]]) -> float:
     """Seconds that the sessions of one look may take."""
-    return len(params["gateways"] or ()) * _longest(options) if options else 0.0
+    each = abs(float(options["probe_timeout"])) if options else 0.0
+    return len(params["gateways"] or ()) * each + (_patience(options) if options else 0.0)

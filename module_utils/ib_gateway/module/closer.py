@@ -1,9 +1,12 @@
-"""Looks closer at a host on which something is wrong: who is a relay, and whether a start can succeed."""
+"""Looks closer where a port is not served or something is wrong: what brings gateways, who may not be ended, whether
+a start can succeed.
+"""
 
 from __future__ import annotations
 
 import sys
-from typing import List, Sequence, Tuple
+from dataclasses import replace
+from typing import Dict, List, Sequence, Tuple
 
 from ..base.findings import GATEWAY_NOT_RUNNING
 from ..base.host import Keeper, Snapshot
@@ -11,24 +14,54 @@ from ..base.plan import Diagnosis, Entry
 from ..base.spec import GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose
-from . import keepers
 
 
-def with_relays(
+def keepers_of(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...]:
+    """What brings gateways, on a system that can be asked."""
+    if not sys.platform.startswith("linux"):
+        return ()
+    from ..observe.keepers import keepers
+
+    gateways = [process.pid for process in found.processes.values() if process.gateway]
+    return keepers(gateways, _ended([spec.name for spec in specs if spec.startable]))
+
+
+def _ended(names: Sequence[str]) -> Dict[str, Tuple[Tuple[int, int], ...]]:
+    """By entry, what its gateway ran below when a repair ended that."""
+    if not names:
+        return {}
+    from ..lifecycle.environment import parents_of_ended  # only a gateway that can be started was ended by a repair
+
+    return {name: parents_of_ended(name) for name in names}
+
+
+def told_apart(
     specs: Sequence[GatewaySpec], snapshot: Snapshot, found: List[Diagnosis], reset_window: str
 ) -> Tuple[Snapshot, List[Diagnosis]]:
-    """The same with the relays before API ports told apart from scripts: nobody may end them."""
-    used = any(client.connection for each in found for client in each.entry.clients)
-    if not used or not sys.platform.startswith("linux"):
+    """The same with relays before API ports, and what carries a gateway, told apart from scripts: nobody may end
+    them."""
+    if not any(each.entry.clients for each in found) or not sys.platform.startswith("linux"):
         return snapshot, found
     from ..observe.relays import with_relays
 
-    told = with_relays(snapshot)
+    told = _with_carriers(with_relays(snapshot))
     if told is snapshot:
         return snapshot, found
     clients = {entry.spec.name: entry.clients for entry in entries_of(specs, told)[0]}
     entries = [each.entry._replace(clients=clients[each.entry.spec.name]) for each in found]
     return told, [diagnose(entry, told, each.probe, reset_window) for entry, each in zip(entries, found)]
+
+
+def _with_carriers(snapshot: Snapshot) -> Snapshot:
+    """The same with what a gateway runs below: a bot that started it, as ib_insync's Watchdog does."""
+    from ..observe.processes import ancestors
+
+    above = {pid for each in snapshot.processes.values() if each.gateway for pid in ancestors(each.pid) - {1}}
+    found = {pid: each for pid, each in snapshot.processes.items() if pid in above and not each.gateway}
+    if not found:
+        return snapshot
+    told = {pid: replace(each, carries=True) for pid, each in found.items()}
+    return snapshot._replace(processes={**snapshot.processes, **told})
 
 
 def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, login_reset: float) -> List[Diagnosis]:
@@ -42,7 +75,7 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
     from ..lifecycle.start_check import foresee
 
     told = foresee(found, snapshot)
-    kept = snapshot.keepers or keepers.keepers_of(snapshot, [each.entry.spec for each in found])
+    kept = snapshot.keepers or keepers_of(snapshot, [each.entry.spec for each in found])
     told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
     if sys.platform.startswith("linux"):
         from ..observe.processes import pid_inside

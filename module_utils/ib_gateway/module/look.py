@@ -61,7 +61,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     # Asked only where a port is not served; of one that is served, only when something is wrong with it.
     brought: Tuple[Keeper, ...] = ()
     if not all(spec.port in served for spec in specs):
-        from .keepers import keepers_of
+        from .closer import keepers_of
 
         brought = keepers_of(found, specs)
     return found._replace(
@@ -122,11 +122,13 @@ def examine(
     prober: Prober,
     hints: Hints = _NO_HINTS,
     depth: str = QUICK,
+    patience: float = 0.0,
 ) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
     """(the snapshot, a Diagnosis for each entry, the gateways that fit no entry).
 
     policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake; depth: probe.QUICK or
-    FULL. Raises OSError when the host's tables cannot be read at all.
+    FULL; patience: seconds that all handshakes together may take beyond that. Raises OSError when the host's tables
+    cannot be read at all.
     """
     snapshot = _remember(look_for(specs), hints.known_served)
     entries, undeclared = entries_of(specs, snapshot)
@@ -134,14 +136,16 @@ def examine(
     for entry in _with_logins(entries, snapshot, hints.stopped):
         passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
         if may_probe(passive, policy):
-            entry, probe = _probed(entry, snapshot, prober, timeout, depth)
+            began = time.monotonic()
+            entry, probe = _probed(entry, snapshot, prober, timeout + patience, depth)
+            patience = max(0.0, patience - max(0.0, time.monotonic() - began - timeout))
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
     if any(each.codes for each in found):
         from . import closer  # most looks find nothing, and do not load it
 
-        snapshot, found = closer.with_relays(specs, snapshot, found, hints.reset_window)
+        snapshot, found = closer.told_apart(specs, snapshot, found, hints.reset_window)
         found = closer.with_starts(found, snapshot, hints.reset_window, hints.login_reset)
     return snapshot, found, undeclared
 

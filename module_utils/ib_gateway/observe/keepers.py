@@ -35,6 +35,9 @@ _RUNS_PROGRAMS = re.compile(
 )
 #: And what it runs: the program itself, not only a gateway that is talked to.
 _GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway1?[\"']")
+#: A script that has its library start IBC, and what has that started again and again.
+_BY_LIBRARY = re.compile(r"(?s)\bib_(?:insync|async)\b.*\bIB(?:C|Controller)\s*\(")
+_WATCHDOG = re.compile(r"\bWatchdog\s*\(")
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 #: In the command line of every Ansible module: another run's start of a gateway is no keeper of one.
 _MODULE = b"AnsiballZ_"
@@ -133,6 +136,7 @@ def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], argv: S
         return _by_named_files(pid, script, text, argv) if shell or _RUNS_PROGRAMS.search(text) else None
     # What takes its commands from another file may take a loop from there as well.
     again = repeats(text, shell) or (not names_gateway and SOURCES.search(text) is not None)
+    again = again or (not shell and _WATCHDOG.search(text) is not None)
     if known is not None:
         return known._replace(again=again)
     return Launcher("launcher", redact_argv([os.path.basename(script)])[0], again=again)
@@ -147,4 +151,5 @@ def _by_named_files(pid: int, script: str, text: str, argv: Sequence[str]) -> Op
 
 
 def _runs_gateway(text: str) -> bool:
-    return bool(_RUNS_PROGRAMS.search(text) and _GATEWAY_PROGRAM.search(text))
+    """Whether a script that no shell runs starts a gateway, itself or by its library."""
+    return bool((_RUNS_PROGRAMS.search(text) and _GATEWAY_PROGRAM.search(text)) or _BY_LIBRARY.search(text))

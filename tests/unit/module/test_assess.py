@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 import pytest
+from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.module import assess, then_look
 from unit.simulated_calls import in_place
 from unit.simulated_host import SimHost
@@ -121,6 +122,24 @@ def test_looks_over_a_soak_are_judged_together(monkeypatch: pytest.MonkeyPatch) 
     assert [each["status"] for each in found["looks"]] == ["unhealthy", "unhealthy"]  # paper does not run in either
 
 
+def test_several_deaf_gateways_share_the_patience_so_that_a_plan_is_not_old_when_it_is_made() -> None:
+    host = SimHost()
+    for name, port in (("live", 4001), ("paper", 4002)):
+        host.add_gateway(name, port)
+    host.pass_time(600)
+    given: List[float] = []
+
+    def deaf(_host: str, _port: int, timeout: float, *_more: Any) -> Probe:
+        given.append(timeout)
+        host.pass_time(timeout)
+        return Probe("silent", "server_version", False)
+
+    options = {**module({"probe": "always"}).params["then_look"], "probe_timeout": 0.125, "probe_patience": 0.375}
+    with in_place(host):
+        assess.assess(module(None).specs(), options, deaf)
+    assert given == [0.375, 0.125]
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 3601.0, float("nan")])
 def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds: float) -> None:
     asked = module({"probe_timeout": seconds})
@@ -131,7 +150,7 @@ def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds:
 def test_a_call_may_take_what_it_waits_for_and_what_its_look_may_take() -> None:
     params = {
         "gateways": [{"start_timeout": 120}, {"start_timeout": 30}],
-        "then_look": {"probe_timeout": 1.0, "probe_patience": 5.0},
+        "then_look": {"probe_timeout": 3.0, "probe_patience": 7.0},
     }
     assert then_look.waits(lambda _params: 10.0)(params) == 20.0
     assert then_look.waits(lambda _params: 10.0, starts=True)(params) == 140.0

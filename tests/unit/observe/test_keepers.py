@@ -16,6 +16,12 @@ BOT = READY + "import subprocess\n# connects to IB Gateway under ibc\nsubprocess
 VIEWER = READY + "print('GWClient')\n"
 
 
+#: Its library starts IBC's script, and so it is in neither text nor command line.
+BY_LIBRARY = READY + "from ib_insync import *\nwatchdog = Watchdog(IBC(1030, gateway=True), IB())\nwatchdog.start()\n"
+ONCE_BY_LIBRARY = READY + "from ib_async import IB, IBC\nIBC(1030, gateway=True).start()\n"
+CLIENT = READY + "from ib_insync import IB\n# IBC keeps the gateway\nIB().connect()\n"
+
+
 @pytest.fixture
 def started() -> Iterator[List[subprocess.Popen[bytes]]]:
     processes: List[subprocess.Popen[bytes]] = []
@@ -72,8 +78,16 @@ def test_a_shell_script_brings_the_next_gateway_if_something_in_it_repeats(
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 @pytest.mark.parametrize(
     ("text", "kept"),
-    [(KEEPER, [True]), (ONCE, [False]), (BOT, []), (VIEWER, [])],
-    ids=["keeper", "once", "bot", "viewer"],
+    [
+        (KEEPER, [True]),
+        (ONCE, [False]),
+        (BOT, []),
+        (VIEWER, []),
+        (BY_LIBRARY, [True]),
+        (ONCE_BY_LIBRARY, [False]),
+        (CLIENT, []),
+    ],
+    ids=["keeper", "once", "bot", "viewer", "by its library", "once by its library", "client"],
 )
 def test_a_script_in_python_keeps_a_gateway_if_it_runs_the_gateway_s_program(
     text: str, kept: List[bool], tmp_path: Path, started: List[subprocess.Popen[bytes]]
