@@ -11,6 +11,7 @@ from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from . import soft_restart, surplus, targets
 from .gateway_steps import start, wait
+from .ports import stray_ports
 from .refusals import UNNAMED, blockers, refusal
 
 #: States that end by themselves or by a person: what is waited for, and why nothing else is done.
@@ -88,6 +89,10 @@ def _why_left(entry: Entry, process: Process) -> str:
         return "is stopped by a signal, and is not the only gateway that is or may be the entry's"
     if process.pid == 1 or process.own_run:
         return "is stopped by a signal, and this run's container may end with it"
+    ports = stray_ports(entry, process)
+    if ports and entry.spec.port not in ports and not entry.has_served(process):
+        told = ", ".join(map(str, ports))
+        return "is stopped by a signal, and listens on port %s: it may be another gateway than the entry's" % told
     return process.kept_stopped
 
 

@@ -267,6 +267,13 @@ def test_a_frozen_gateway_that_others_may_want_so_is_told_and_sent_nothing(facts
     assert plan.steps == () and "kill -CONT" in plan.withheld[0] and str(GW) in plan.withheld[0]
 
 
+def test_a_frozen_gateway_that_listens_elsewhere_is_let_go_on_where_it_was_seen_to_serve_the_entry_s_port() -> None:
+    elsewhere = listener(4010)
+    assert "port 4010" in only(snapshot(process(GW, *OURS.argv, state="T"), elsewhere)).withheld[0]
+    plan = only(snapshot(process(GW, *OURS.argv, state="T", served_before=True), elsewhere))
+    assert [each.action for each in plan.steps] == ["resume"]
+
+
 def test_a_gateway_in_a_frozen_control_group_is_told_whatever_its_state_s_letter_is() -> None:
     frozen = process(GW, *OURS.argv, state="S", kept_stopped="is in a control group that is frozen (/gw)")
     found = judged(snapshot(frozen, listener(), script(BOT), connection(BOT)), LIVE, probe("silent"))

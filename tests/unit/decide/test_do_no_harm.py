@@ -264,7 +264,8 @@ def may_be_of(one: Process, entry: GatewaySpec, look: Snapshot) -> bool:
     if stranger and (entry.user or entry.config_dir):
         return False
     served = [port for port in listening(look, one) if port not in (7462, 7463, 7464, 7465, 4444)]
-    if served and entry.port not in served:
+    # One that was seen to serve the entry's port is its gateway; what it listens on now may be an agent's.
+    if served and entry.port not in served and not one.served_before:
         return False
     told = kind.config_dir or None
     by_unit = entry.unit is not None and one.unit == entry.unit
