@@ -74,7 +74,7 @@ READERS = (
 #: bring it is searched for.
 DOWN = (
     "base.ibc_words base.launchers base.parents decide.login decide.rules_api decide.rules_unserved "
-    "decide.rules_waiting module.closer module.keepers module.logins observe.ibc_log observe.keepers "
+    "decide.rules_waiting module.closer module.logins observe.ibc_log observe.keepers "
     "observe.named_files observe.parents"
 )
 #: Where it may be started: whether that can succeed is found out before anything is stopped.

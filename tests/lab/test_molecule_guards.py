@@ -204,6 +204,30 @@ def test_the_doctor_is_asked_about_each_cause_that_the_lab_stages() -> None:
     assert staged - asked == set(NOT_ASKED)
 
 
+#: Hosts on which the doctor is not asked, by scenario, and where it is asked about the same state, or why it is not.
+NOT_ASKED_ON = {
+    "auto_restart": {
+        "gap_2": "gap_80: the same gap, over before three accounts have asked",
+        "gap_20": "gap_80: the same gap, over before three accounts have asked",
+        "loop_20": "long_loop",
+        "unit_20": "long_unit",
+    },
+    "host_runtime": {"desk": "it has no Python runtime yet"},
+    "remote_clients": dict.fromkeys(("desk", "laptop", "office"), NOT_ASKED["stale_remote_session"]),
+    "trixie": {"well": "the disk has to be as it was, and Ansible makes an account that it becomes a folder here"},
+    "self_heal": dict.fromkeys(("desk", "puller", "boxed"), "the host repairs itself: nobody looks from here"),
+}
+
+
+def test_the_doctor_is_asked_on_each_host_of_the_lab_but_for_those_with_a_reason() -> None:
+    left_out: Dict[str, set[str]] = {}
+    for scenario in SCENARIOS:
+        for name, variables in hosts(scenario):
+            if "lab_doctor" not in variables:
+                left_out.setdefault(scenario, set()).add(name)
+    assert left_out == {scenario: set(names) for scenario, names in NOT_ASKED_ON.items()}
+
+
 @every_scenario
 def test_what_the_doctor_is_to_say_has_known_words(scenario: str) -> None:
     for name, variables in hosts(scenario):

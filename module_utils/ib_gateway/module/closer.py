@@ -1,10 +1,12 @@
-"""Looks closer at a host on which something is wrong: who may not be ended, and whether a start can succeed."""
+"""Looks closer where a port is not served or something is wrong: what brings gateways, who may not be ended, whether
+a start can succeed.
+"""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from ..base.findings import GATEWAY_NOT_RUNNING
 from ..base.host import Keeper, Snapshot
@@ -12,7 +14,25 @@ from ..base.plan import Diagnosis, Entry
 from ..base.spec import GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose
-from . import keepers
+
+
+def keepers_of(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...]:
+    """What brings gateways, on a system that can be asked."""
+    if not sys.platform.startswith("linux"):
+        return ()
+    from ..observe.keepers import keepers
+
+    gateways = [process.pid for process in found.processes.values() if process.gateway]
+    return keepers(gateways, _ended([spec.name for spec in specs if spec.startable]))
+
+
+def _ended(names: Sequence[str]) -> Dict[str, Tuple[Tuple[int, int], ...]]:
+    """By entry, what its gateway ran below when a repair ended that."""
+    if not names:
+        return {}
+    from ..lifecycle.environment import parents_of_ended  # only a gateway that can be started was ended by a repair
+
+    return {name: parents_of_ended(name) for name in names}
 
 
 def told_apart(
@@ -55,7 +75,7 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
     from ..lifecycle.start_check import foresee
 
     told = foresee(found, snapshot)
-    kept = snapshot.keepers or keepers.keepers_of(snapshot, [each.entry.spec for each in found])
+    kept = snapshot.keepers or keepers_of(snapshot, [each.entry.spec for each in found])
     told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
     if sys.platform.startswith("linux"):
         from ..observe.processes import pid_inside

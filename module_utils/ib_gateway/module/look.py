@@ -61,7 +61,7 @@ def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
     # Asked only where a port is not served; of one that is served, only when something is wrong with it.
     brought: Tuple[Keeper, ...] = ()
     if not all(spec.port in served for spec in specs):
-        from .keepers import keepers_of
+        from .closer import keepers_of
 
         brought = keepers_of(found, specs)
     return found._replace(
