@@ -14,9 +14,11 @@ from ...ib_gateway.base.actions import (
     STOP_GATEWAY,
     WAIT,
 )
+from ...ib_gateway.base.findings import GATEWAY_COMING_UP
 from ...ib_gateway.base.outcome import WOULD
 
 Health = Mapping[str, Any]
+_COMING_UP = GATEWAY_COMING_UP.code
 
 
 def steps(health: Optional[Health]) -> List[Dict[str, Any]]:
@@ -65,7 +67,8 @@ def next_step(
     }
     every = steps(health)
     acted_on = {step["gateway"] for step in every if step["action"] != WAIT}
-    past = {**now, "waiting": {step["gateway"] for step in every} - acted_on}
+    kept = {step["gateway"] for step in every if step["action"] == WAIT and step.get("finding") == _COMING_UP}
+    past = {**now, "waiting": ({step["gateway"] for step in every} - acted_on) | kept}
     possible = [step for step in every if _may_be_taken(step, past)]
     above = _above(now["taken"])
     action = next((each for each in above if any(step["action"] == each for step in possible)), None)

@@ -120,6 +120,13 @@ def test_after_a_gateway_was_ended_what_keeps_it_gets_the_time_to_bring_the_next
     assert escalation.next_step(raw(stop(1, False)), taken("stop_client", "stop_gateway", "wait"))["action"] is None
 
 
+def test_what_may_bring_the_next_gateway_gets_its_time_before_one_is_started_beside_it() -> None:
+    """A supervisor, or a parent that nothing names: the plan starts one only if that has brought none."""
+    look = raw({**step("wait"), "finding": "gateway_coming_up"}, step("start"))
+    assert escalation.next_step(look, taken("stop_gateway"))["action"] == "wait"
+    assert escalation.next_step(look, taken("stop_gateway", "wait"))["action"] == "start"
+
+
 def test_a_gateway_that_nothing_keeps_is_started_at_once_after_its_duplicates_were_ended() -> None:
     assert escalation.next_step(raw(step("wait"), step("start")), taken("stop_gateway"))["action"] == "start"
 
