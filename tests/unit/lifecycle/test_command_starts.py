@@ -217,9 +217,11 @@ def test_an_ended_gateway_s_environment_is_what_the_next_one_gets(
     kept = state_dir / "environment" / "live.environment.json"
     assert kept.stat().st_mode & 0o777 == 0o600 and CANARY not in kept.read_text()
     out = tmp_path / "out"
+    os.mkfifo(out)
     entry = named(path, start_environment=(("EXTRA", "more"), ("OUT", str(out))))
-    lifecycle(entry).start(Patience(5.0))
-    assert out.read_text() == ":77  more\n"
+    with subprocess.Popen(["cat", str(out)], stdout=subprocess.PIPE, text=True) as reader:
+        lifecycle(entry).start(Patience(5.0))
+        assert reader.communicate(timeout=30)[0] == ":77  more\n"
 
 
 @pytest.mark.parametrize("change", [{"boot_id": "another"}, {"uid": 1 << 30}, "not json", {"environment": 3}], ids=str)
