@@ -113,14 +113,15 @@ promtool:
 	  mv "$$folder/usr/bin/promtool" $(PROMTOOL) || echo 'no promtool: the alert rules are not tested with it' >&2; \
 	  rm -rf "$$folder"; }
 
-# What lives in an engine's containers is seen by the whole machine. Everything else has a host of its own for each worker.
+# Containers are seen by the whole machine, and only it has a network. Everything else has a host of its own, for each
+# worker.
 INTEGRATION := tests/integration tests/simulator tests/hostile/test_attacker.py
 OWN_HOSTS = --dist load --tx "$$(nproc)*popen//python=tests/own_host $(BIN)/python"
 ## make integration  real processes, sockets and playbooks
 integration: $(DEV_STAMP) programs promtool
-	@echo '$(BIN)/pytest -m "not engine" $(INTEGRATION), on hosts of their own; then -m engine'; \
-	  $(BIN)/pytest -q $(OWN_HOSTS) --durations=10 -m 'not engine' $(INTEGRATION) || failed=yes; \
-	  $(BIN)/pytest -q -n auto --durations=10 -m engine $(INTEGRATION) || failed=yes; \
+	@echo '$(BIN)/pytest -m "not machine" $(INTEGRATION), on hosts of their own; then -m machine'; \
+	  $(BIN)/pytest -q $(OWN_HOSTS) --durations=10 -m 'not machine' $(INTEGRATION) || failed=yes; \
+	  $(BIN)/pytest -q -n auto --durations=10 -m machine $(INTEGRATION) || failed=yes; \
 	  [ -z "$$failed" ]
 
 include molecule/molecule.mk

@@ -23,8 +23,8 @@ from integration.pages import browser, show
 
 __all__ = ["browser", "container", "desk", "fixable", "folder", "show"]
 
-#: What the files are called whose tests start containers.
-_ENGINE = ("test_container", "test_docker", "test_inside_containers", "test_without_pidfd")
+#: What the files are called whose tests start containers, or fetch from an index what is not there yet.
+_MACHINE = ("test_container", "test_docker", "test_inside_containers", "test_without_pidfd", "test_oldest_core")
 
 
 @pytest.fixture
@@ -56,5 +56,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "integration" in item.path.parts:
             item.add_marker(pytest.mark.integration)
-        if item.path.stem.startswith(_ENGINE):
-            item.add_marker(pytest.mark.engine)
+        if item.path.stem.startswith(_MACHINE):
+            item.add_marker(pytest.mark.machine)
