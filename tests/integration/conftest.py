@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.module_utils.ib_gateway.base.host import Keeper
+from ansible.module_utils.ib_gateway.observe import keepers
 
 from integration.audited_scripts import fixable, folder
 from integration.containers import (
@@ -40,8 +42,16 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]
     engine_needed()
     monkeypatch.setenv("CONTAINERS_CONF", str(configuration(tmp_path)))
     remove_leftovers()
+    everybody = keepers.keepers
     with ExitStack() as stack:
         made: list[Container] = []
+
+        def own(*arguments: Any) -> tuple[Keeper, ...]:
+            """A launcher in a container of a test that runs beside this one is nobody's here."""
+            inside = {pid for each in made for pid in each.pids()}
+            return tuple(each for each in everybody(*arguments) if each.pid in inside)
+
+        monkeypatch.setattr(keepers, "keepers", own)
 
         def make(**options: Any) -> Container:
             folder = public_folder(stack) if options.get("public") else tmp_path

@@ -28,7 +28,7 @@ from ansible.module_utils.ib_gateway.lifecycle.accounts import PATH
 from simulator.launch import SimulatedGateway, free_port
 
 from integration.container_accounts import Account
-from integration.desk import PROJECT, until
+from integration.desk import PROJECT, alive, until
 
 #: A container is known by this label, whose text is the pid of the test run that it belongs to.
 LABEL = "ib-gateway-test"
@@ -253,8 +253,8 @@ class Container:
 
     @property
     def pid(self) -> int:
-        """The host's number of its first process; 0 where it does not run."""
-        return int(self.shown()["State"]["Pid"])
+        """The host's number of its first process; 0 where it does not run, or is not there."""
+        return int(self.ask("container", "inspect", "--format", "{{.State.Pid}}", self.name, check=False).strip() or 0)
 
     def shown(self) -> dict[str, Any]:
         """What the engine says of it."""
@@ -287,9 +287,8 @@ class Container:
     def end(self, pid: int, how: signal.Signals = signal.SIGKILL) -> None:
         """Ends one of its processes."""
         assert pid in self.pids() and pid != self.pid
-        process = psutil.Process(pid)
-        process.send_signal(how)
-        until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+        os.kill(pid, how)
+        until(lambda: not alive(pid))
 
     def unpublish(self) -> None:
         """Takes the engine's translation of its live port out of the host's firewall, as a reload of that does."""

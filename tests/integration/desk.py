@@ -203,7 +203,10 @@ def until(condition: Callable[[], object], seconds: float = 10) -> None:
 
 def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits for its parent does not."""
-    return psutil.pid_exists(pid) and _alive(psutil.Process(pid))
+    try:
+        return _alive(psutil.Process(pid))
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _alive(process: psutil.Process) -> bool:
