@@ -114,16 +114,22 @@ def _drop(
 ) -> Optional[Step]:
     """The step that cuts a connection; None where it does not help or would meet anybody who is to stay.
 
-    Who is named by client_patterns is stopped at once instead: asked to end, it can close its session cleanly.
+    Who is named by client_patterns is stopped at once instead: asked to end, it can close its session cleanly. One that
+    a signal has stopped cannot, so its connection is cut.
     """
     holders = _holders(entry, connection)
     found = (ending.get((each.process.pid, connection)) for each in holders if each.process)
     leaving = [each for each in found if each is not None]
     if connection.cookie is None or len(leaving) < len(holders) or not all(each.open for each in holders):
         return None
-    if any(client.matches_pattern or not client.stoppable for client in holders):
+    if any(_closes_cleanly(client) or not client.stoppable for client in holders):
         return None
     return _cut(entry, connection, holders, leaving[0].code, leaving[0].why)
+
+
+def _closes_cleanly(client: Client) -> bool:
+    """Whether it is named, and can end when it is told to: a process that a signal has stopped takes no other."""
+    return client.matches_pattern and client.process is not None and not client.process.frozen
 
 
 def _drop_lost(entry: Entry, chosen: Chosen) -> Optional[Step]:

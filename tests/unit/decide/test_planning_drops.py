@@ -88,6 +88,15 @@ def test_a_script_that_the_inventory_names_is_stopped_at_once() -> None:
     assert steps(plan) == [("stop_client", False), ("stop_client", False)]
 
 
+@pytest.mark.parametrize("shaken", [probe("stalled"), None], ids=["it blocks the API", "the API was not asked"])
+def test_the_connection_of_a_named_script_that_a_signal_has_stopped_is_cut_since_it_cannot_be_told_to_end(
+    shaken: Any,
+) -> None:
+    plan = planned(look((script(FIRST, state="T"), {"idle": 9.0})), spec(client_patterns=("bot",)), shaken)
+    assert steps(plan)[:2] == [("drop_connection", False), ("stop_client", True)]
+    assert cut(plan) == [FIRST * 10]
+
+
 def test_a_forgotten_connection_is_cut_before_its_script_is_stopped_and_the_gateway_restarted() -> None:
     plan = planned(look((script(FIRST), {"idle": 600.0})), spec(max_api_clients=2), probe("stalled"))
     assert steps(plan) == [("drop_connection", False), ("stop_client", True), ("restart", True)]
