@@ -236,7 +236,8 @@ class Client(NamedTuple):
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
     named. orphaned: its parent has gone (it belongs to init) and no unit started it; that says nothing about whether
     somebody wants it. service: it belongs to a system service of another account than the gateway's.
-    shields: it is a relay, and a process that is protected may be connected to it: nothing tells who is.
+    shields: it may be one that is protected, and nothing tells: it is a relay, to which such a process may be
+    connected, or a process of this host that this run cannot see.
     """
 
     process: Optional[Process]
@@ -246,6 +247,11 @@ class Client(NamedTuple):
     protected: bool = False
     service: bool = False
     shields: bool = False
+
+    @property
+    def unseen(self) -> bool:
+        """Whether it is on this host and its process cannot be seen, as another account's without root."""
+        return self.process is None and self.connection is not None and self.connection.remote_host is None
 
     @property
     def open(self) -> bool:

@@ -66,7 +66,7 @@ def _clients(
     found: List[Client] = []
     for connection in connections:
         if not connection.client_pids:
-            found.append(Client(process=None, connection=connection))
+            found.append(_client(None, connection, False, names))
         for pid in sorted(connection.client_pids):
             process = snapshot.processes.get(pid)
             named = process is not None and any(matches_client(each, process.argv) for each in names.competing)
@@ -101,4 +101,5 @@ def _client(process: Optional[Process], connection: Optional[ApiConnection], nam
             and process.user not in names.accounts
         ),
     )
-    return found._replace(shields=True) if names.protected and found.relay and not found.protected else found
+    may_hide_one = found.relay or found.unseen
+    return found._replace(shields=True) if names.protected and may_hide_one and not found.protected else found

@@ -6,7 +6,7 @@ from typing import Dict, Optional, Sequence, Tuple
 
 from ..base import findings
 from ..base.actions import RESTART, RESUME, STOP_CLIENT, STOP_GATEWAY, WAIT
-from ..base.host import Process
+from ..base.host import Client, Process
 from ..base.plan import Diagnosis, Entry, Relay, Step
 from . import targets
 from .eviction import HANDSHAKE_FAULTS, untouchable
@@ -32,6 +32,7 @@ _BEFORE_IT = (
     "a restart does not help: the gateway listens and has room for connections, so that something before it refuses "
     "them, as a packet filter of this host does: `nft list ruleset` or `iptables -S` shows its rules"
 )
+_BEHIND = "%s, behind which a script may be that protected_clients names"
 #: How a connection to an address of this host fails where a packet filter has a say, and no listener has.
 _FILTERED = ("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EPERM")
 UNNAMED = "its entry does not say which container that is; give it container, with engine and name"
@@ -168,21 +169,28 @@ def _through_unit(entry: Entry) -> bool:
 def blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tuple[str, ...]:
     """The clients for whose sake the gateway is left alone: protected ones always, others while they may work.
 
-    A relay with a session counts as protected where somebody is: nothing tells who is behind it. Others do not count
-    where the entry allows a restart with clients.
+    A relay with a session counts as protected where somebody is, and so does who cannot be seen: nothing tells who that
+    is. Others do not count where the entry allows a restart with clients.
     """
-    leaving = {step.target.get("pid") for step in before}
+    leaving = {step.target.get("pid") for step in before} - {None}
+    cut = {(step.target.get("client"), step.target.get("client_port")) for step in before}
     found = []
     for client in entry.clients:
         pid = client.process.pid if client.process else None
-        if not client.open or pid in leaving:
+        if not client.open or pid in leaving or (pid is None and _ends(client) in cut):
             continue
         may_work = client.working and fault in _SPARES_LIVE_CLIENTS
         if client.shields and client.working:
-            found.append("%s, behind which a script may be that protected_clients names" % untouchable(client))
+            told = "%s, which protected_clients may name" if client.unseen else _BEHIND
+            found.append(told % untouchable(client))
         elif client.protected or (may_work and not entry.spec.allow_restart_with_clients):
             found.append("pid %d" % pid if pid else untouchable(client))
     return tuple(dict.fromkeys(found))
+
+
+def _ends(client: Client) -> Optional[Tuple[str, int]]:
+    """Where its connection comes from, as the target of a cut has it."""
+    return (client.connection.client, client.connection.client_port) if client.connection else None
 
 
 def mistyped(entry: Entry) -> Optional[str]:

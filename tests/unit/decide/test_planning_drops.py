@@ -212,3 +212,21 @@ def test_a_gateway_too_many_is_left_while_a_relay_that_may_serve_a_protected_scr
     facts: List[Fact] = [gateway(), gateway(SECOND), script(FIRST, "hands_on.py", pairs=True)]
     held = snapshot(*facts, connection(FIRST, server=SECOND, sent=5000))
     assert [step.action for step in planned(held, GUARDED).steps if step.action == "stop_gateway"] == []
+
+
+def test_an_unseen_session_of_this_host_keeps_a_restart_away_where_a_script_is_protected() -> None:
+    """An ordinary account cannot see which script of another account holds a session: it may be the protected one."""
+    look = snapshot(dataclasses.replace(OURS, served_before=True), connection(cookie=7, sent=900, received=400))
+    guarded = planned(look, spec(protected_clients=("router",)))
+    assert guarded.steps == ()
+    assert "a client that cannot be seen, which protected_clients may name" in " ".join(guarded.withheld)
+    assert [each.action for each in planned(look, spec()).steps] == ["restart"]
+
+
+def test_a_remote_session_keeps_a_restart_away_also_where_another_connection_is_cut_first() -> None:
+    forgotten = connection(FIRST, cookie=7, idle=900.0)
+    remote = connection(cookie=8, client="10.8.0.7", client_port=1, remote_host="10.8.0.7", sent=900, received=400)
+    look = snapshot(OURS, listener(), script(FIRST), forgotten, remote)
+    found = planned(look, spec(max_api_clients=None), probe("stalled"))
+    assert "restart" not in [each.action for each in found.steps]
+    assert "10.8.0.7" in " ".join(found.withheld)
