@@ -41,6 +41,10 @@ class Desk:
             given = {**clean, **(environment or {})}
             process = subprocess.Popen(argv, env=given, **{"stdout": file, "stderr": subprocess.DEVNULL, **more})
         self.started.append(process)
+        # The kernel lets the parent go on a moment before it tells the words of what was started.
+        deadline = time.monotonic() + 10
+        while not Path("/proc/%d/environ" % process.pid).read_bytes() and time.monotonic() < deadline:
+            time.sleep(0.001)
         return process.pid
 
 
