@@ -48,6 +48,7 @@ def test_a_number_that_is_no_port_is_not_held_against_the_inventory(port: str) -
         ("IB().connect('127.0.0.1', 7496, clientId=1)  # Paper trading port", "paper"),
         ("PORT = 4002  # live\nIB().connect('127.0.0.1', PORT)", "live"),
         ("IB().connect('127.0.0.1',\n    4001,  # TWS paper account\n    1)", "paper"),
+        ("PORT = 4001  # Paper trading port (7496 for live)\nIB().connect('127.0.0.1', PORT)", "paper"),
         ("PORTS_LIVE = {'tws': 7497}\nIB().connect('127.0.0.1', PORTS_LIVE['tws'])", "live"),
     ],
 )
@@ -61,6 +62,10 @@ def test_a_comment_behind_a_port_that_says_the_other_mode_and_nothing_else_is_to
     [
         "IB().connect('127.0.0.1', 7496, clientId=1)  # paper is 7497",
         "IB().connect('127.0.0.1', 7496, clientId=1)  # live or paper",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # paper (7497)",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # paper (7497), live (7496)",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # paper (7497 for paper, 7496 for live)",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # Paper: 7497 / 4002",
         "IB().connect('127.0.0.1', 7496, clientId=1)  # not paper",
         "IB().connect('127.0.0.1', 4002, clientId=1)  # real time bars",
         "IB().connect('127.0.0.1', 4002, clientId=1)  # live data",

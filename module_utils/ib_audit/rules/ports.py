@@ -108,17 +108,27 @@ def _named_mode(value: Value) -> Optional[Said]:
 
 
 def _remarked_mode(case: Case, value: Value) -> Optional[Said]:
-    """The mode that a comment behind a port says, where it says nothing else: 4002)  # live trading."""
+    """The mode that a comment behind a port says, where it says nothing else: 4002)  # live (4001 for paper)."""
     script, number, column = value.table.script, _end(value.node, "lineno"), _end(value.node, "col_offset")
     nothing: List[str] = []
     lines = case.project.questions.answer(("lines of", script.path), lambda: script.text.split("\n"), nothing)
     line = lines[number - 1] if 0 < number <= len(lines) else ""
     comment = _COMMENT.match(line.encode("utf-8")[column:].decode("utf-8", "replace")) if len(line) < _LONG else None
-    said = comment.group(1) if comment is not None else ""
+    said, _open, rest = (comment.group(1) if comment is not None else "").partition("(")
+    if rest and not (_mode_in(_DIGIT.sub(" ", said)) and _speaks_of_the_other(said, rest)):
+        return None
     if _DIGIT.search(said) or "/" in said:  # another port, or both modes
         return None
     mode = _mode_in(said)
     return (mode, "the comment behind it says %s" % mode, "comment") if mode else None
+
+
+def _speaks_of_the_other(said: str, rest: str) -> bool:
+    """Whether brackets behind a mode are about the other one alone: paper port (7496 is live)."""
+    told = {word.lower() for word in _WORDS.findall(rest)} & set(TRADING_MODES)
+    if rest.find(")") != len(rest.rstrip()) - 1:
+        return False
+    return len(told) == 1 and _mode_in(said) not in told
 
 
 def _end(node: ast.AST, what: str) -> int:
