@@ -205,7 +205,7 @@ def test_what_keeps_gateways_is_apart_where_it_surely_has_pids_and_ports_of_its_
     )
     started.append(process)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
-    (child,) = processes.children(process.pid) or ()
+    child = next(iter(processes.children(process.pid) or ()))
     if hidden:
         real = getattr(processes, hidden)
         monkeypatch.setattr(processes, hidden, lambda pid: real(pid) if pid == "self" else None)
