@@ -99,12 +99,19 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
 
 def _between_two_lives(entry: Entry, code: str) -> Step:
     """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone."""
-    ago = entry.written_ago
-    left = 0 if ago is None else _GAP - int(max(0.0, ago))
+    ago, left = entry.written_ago, left_of_gap(entry)
     if ago is None or left <= _SECOND_LOOK:
         return wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)
     reason = "it may be between two lives: a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))
     return wait(entry, "listener", reason, code, left)
+
+
+def left_of_gap(entry: Entry) -> int:
+    """Seconds that whatever brings the next gateway may still need; 0 where nothing shows when the last one was there.
+
+    A clock that was set back makes no more of it than a whole gap.
+    """
+    return 0 if entry.written_ago is None else max(0, _GAP - int(max(0.0, entry.written_ago)))
 
 
 def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[Step]:

@@ -8,12 +8,15 @@ import sys
 from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
-from ..base.findings import GATEWAY_NOT_RUNNING
+from ..base.findings import GATEWAY_COMING_UP, GATEWAY_NOT_RUNNING
 from ..base.host import Keeper, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.spec import GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose
+
+#: What an entry has whose gateway is missing.
+_MISSING = {GATEWAY_NOT_RUNNING.code, GATEWAY_COMING_UP.code}
 
 
 def keepers_of(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...]:
@@ -96,7 +99,7 @@ def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
 
 def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
     """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
-    if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
+    if not found.codes & _MISSING or not sys.platform.startswith("linux"):
         return entry
     from ..observe.signs_of_life import last_written
 

@@ -94,6 +94,18 @@ def test_a_unit_that_says_it_brings_nothing_is_started_at_once_however_new_its_g
     assert [each.action for each in found.steps] == ["start"]
 
 
+@pytest.mark.parametrize(("written_ago", "seconds"), [(1.0, 119), (95.0, 25), (110.0, 21), (None, 21)])
+def test_beside_a_supervisor_the_gap_of_what_nothing_names_is_waited_for_as_well(
+    written_ago: Optional[float], seconds: int
+) -> None:
+    """The supervisor may keep the bots alone, and be no evidence of what keeps the gateway."""
+    keeper = LOOP._replace(supervises=True, gateways=frozenset())
+    entry = replace(COMMAND, start_timeout=20)
+    found = planned(snapshot()._replace(keepers=(keeper,)), entry, written_ago=written_ago).steps
+    assert [each.action for each in found] == ["wait", "start"]
+    assert found[0].target["timeout"] == seconds
+
+
 def test_a_gateway_that_a_script_has_started_once_is_restarted_since_nothing_brings_the_next_one() -> None:
     once = LOOP._replace(again=False)
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(once,)).steps
