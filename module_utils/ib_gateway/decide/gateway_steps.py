@@ -18,6 +18,8 @@ _SECOND_LOOK = 30
 #: Seconds after the last that a gateway wrote, until which whatever brings it may be about to: gaps of 2 to 90 s were
 #: seen in nightly restarts.
 _GAP = 120
+#: Seconds within which what a unit's gateway wrote last counts as written before the unit ended.
+_LAST_WORDS = 15
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
 _RESTART_FAULTS = (
     findings.NOT_LISTENING.code,
@@ -87,7 +89,8 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     """
     code = findings.GATEWAY_NOT_RUNNING.code
     state = entry.unit_state
-    sure = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    ended = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    sure = ended and not _outlived(entry)
     first = [] if sure else [_between_two_lives(entry, code)]
     persists = persists or not sure
     if state is not None and state.holds_without_process:
@@ -95,6 +98,15 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
         return [*first, Step(RESTART, entry.spec.name, targets.to_restart(entry, None), reason, code, persists)]
     reason = "systemd has given its unit up" if state and state.start_limit_hit else "no gateway is running"
     return [*first, start(entry, reason, code, persists)]
+
+
+def _outlived(entry: Entry) -> bool:
+    """Whether a gateway has just written that the entry's unit did not carry: it had ended well before.
+
+    Such a gateway was started by hand or is kept by another program, of which the unit says nothing.
+    """
+    ended = entry.unit_state.ended_ago if entry.unit_state else None
+    return ended is not None and left_of_gap(entry) > 0 and (entry.written_ago or 0.0) + _LAST_WORDS < ended
 
 
 def _between_two_lives(entry: Entry, code: str) -> Step:

@@ -94,6 +94,27 @@ def test_a_unit_that_says_it_brings_nothing_is_started_at_once_however_new_its_g
     assert [each.action for each in found.steps] == ["start"]
 
 
+@pytest.mark.parametrize(
+    ("ended_ago", "written_ago", "expected"),
+    [
+        (3 * 86400.0, 1.0, ["wait", "start"]),
+        (20.0, 1.0, ["wait", "start"]),
+        (12.0, 1.0, ["start"]),
+        (3 * 86400.0, 600.0, ["start"]),
+        (3 * 86400.0, None, ["start"]),
+        (None, 1.0, ["start"]),
+    ],
+    ids=["days before", "just before", "with it", "long ago", "nothing tells when", "systemd does not say"],
+)
+def test_a_unit_says_nothing_of_a_gateway_that_wrote_after_the_unit_had_ended(
+    ended_ago: Optional[float], written_ago: Optional[float], expected: List[str]
+) -> None:
+    """It was started by hand, or something that nothing names keeps it and is about to bring the next one."""
+    state = UnitState(UNIT, active="inactive", ended_ago=ended_ago)
+    found = planned(snapshot(), written_ago=written_ago, unit_state=state)
+    assert [each.action for each in found.steps] == expected
+
+
 @pytest.mark.parametrize(("written_ago", "seconds"), [(1.0, 119), (95.0, 25), (110.0, 21), (None, 21)])
 def test_beside_a_supervisor_the_gap_of_what_nothing_names_is_waited_for_as_well(
     written_ago: Optional[float], seconds: int
