@@ -155,7 +155,7 @@ def kills_after(shown: Mapping[str, str]) -> Optional[float]:
 
 
 def _ended_ago(microseconds: str) -> Optional[float]:
-    """Seconds since a unit ended, by the clock of systemd. 0 stands for none that it knows of: it forgets units at rest."""
+    """Seconds since a unit ended, by systemd's clock. 0 stands for none that it knows of: it forgets units at rest."""
     return time.monotonic() - int(microseconds) / 1e6 if microseconds.isdigit() else None
 
 
