@@ -112,6 +112,9 @@ def _outlived(entry: Entry) -> bool:
 def _between_two_lives(entry: Entry, code: str) -> Step:
     """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone."""
     ago, left = entry.written_ago, left_of_gap(entry)
+    if entry.keepers_hidden:
+        reason = "it may be between two lives, and what would bring it may be hidden from this run"
+        return wait(entry, "listener", reason, code, _GAP)
     if ago is None or left <= _SECOND_LOOK:
         return wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)
     reason = "it may be between two lives: a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))

@@ -103,5 +103,6 @@ def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry
         return entry
     from ..observe.signs_of_life import last_written
 
+    entry = entry._replace(keepers_hidden=not snapshot.visibility.processes)
     written = last_written(entry.spec)
     return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)

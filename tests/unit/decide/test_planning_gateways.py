@@ -94,6 +94,16 @@ def test_a_unit_that_says_it_brings_nothing_is_started_at_once_however_new_its_g
     assert [each.action for each in found.steps] == ["start"]
 
 
+@pytest.mark.parametrize("written_ago", [None, 95.0, 900.0])
+def test_where_other_accounts_processes_are_hidden_what_may_bring_the_next_one_gets_its_whole_time(
+    written_ago: Optional[float],
+) -> None:
+    """A loop of root's that starts it as its account is not seen with hidepid."""
+    first, second = planned(snapshot(), COMMAND, written_ago=written_ago, keepers_hidden=True).steps
+    assert (first.action, first.target["timeout"], second.action) == ("wait", 120, "start")
+    assert "hidden" in first.reason
+
+
 @pytest.mark.parametrize(
     ("ended_ago", "written_ago", "expected"),
     [
