@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -89,7 +90,7 @@ def test_nothing_speaks_against_any_other_unit(found: UnitFacts) -> None:
 def test_when_a_unit_ended_is_read_by_the_clock_that_systemd_uses(
     monkeypatch: pytest.MonkeyPatch, shown: str, ago: Optional[float]
 ) -> None:
-    monkeypatch.setattr(unit_facts.time, "monotonic", lambda: 1000.0)
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
     state = unit_facts.state_of(UNIT, {**SHOWN, "InactiveEnterTimestampMonotonic": shown}, None)
     assert state is not None and state.ended_ago == ago
 
