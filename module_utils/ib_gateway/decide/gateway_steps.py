@@ -103,8 +103,11 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
 def _outlived(entry: Entry) -> bool:
     """Whether a gateway has just written that the entry's unit did not carry: it had ended well before.
 
-    Such a gateway was started by hand or is kept by another program, of which the unit says nothing.
+    Such a gateway was started by hand or is kept by another program, of which the unit says nothing. Where others that
+    run share the folder, live and paper in ~/Jts say, it was most likely they who wrote.
     """
+    if entry.folder_shared:
+        return False
     ended = entry.unit_state.ended_ago if entry.unit_state else None
     return ended is not None and left_of_gap(entry) > 0 and (entry.written_ago or 0.0) + _LAST_WORDS < ended
 

@@ -101,8 +101,15 @@ def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry
     """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
     if not found.codes & _MISSING or not sys.platform.startswith("linux"):
         return entry
-    from ..observe.signs_of_life import last_written
+    from ..observe.signs_of_life import last_written, settings_folder
 
     entry = entry._replace(keepers_hidden=not snapshot.visibility.processes)
-    written = last_written(entry.spec)
-    return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
+    folder = settings_folder(entry.spec)
+    written = last_written(folder) if folder else None
+    if folder is None or written is None:
+        return entry
+    shared = any(
+        each.gateway and (each.folder == folder or (each.folder is None and entry.spec.user in (None, each.user)))
+        for each in snapshot.processes.values()
+    )
+    return entry._replace(written_ago=snapshot.taken_at - written, folder_shared=shared)

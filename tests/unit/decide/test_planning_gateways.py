@@ -125,6 +125,13 @@ def test_a_unit_says_nothing_of_a_gateway_that_wrote_after_the_unit_had_ended(
     assert [each.action for each in found.steps] == expected
 
 
+def test_what_another_gateway_that_runs_may_have_written_speaks_for_nothing_against_the_unit() -> None:
+    """Live and paper in one ~/Jts: the paper one writes all day while the live one's unit has failed."""
+    state = UnitState(UNIT, active="failed", ended_ago=600.0)
+    found = planned(snapshot(), written_ago=1.0, unit_state=state, folder_shared=True)
+    assert [each.action for each in found.steps] == ["start"]
+
+
 @pytest.mark.parametrize(("written_ago", "seconds"), [(1.0, 119), (95.0, 25), (110.0, 21), (None, 21)])
 def test_beside_a_supervisor_the_gap_of_what_nothing_names_is_waited_for_as_well(
     written_ago: Optional[float], seconds: int
