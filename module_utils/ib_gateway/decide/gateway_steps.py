@@ -88,6 +88,7 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     code = findings.GATEWAY_NOT_RUNNING.code
     state = entry.unit_state
     sure = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    sure = sure and not (entry.cron is not None and entry.cron.soon)
     first = [] if sure else [_between_two_lives(entry, code)]
     persists = persists or not sure
     if state is not None and state.holds_without_process:
@@ -98,13 +99,16 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
 
 
 def _between_two_lives(entry: Entry, code: str) -> Step:
-    """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone."""
-    ago = entry.written_ago
-    left = 0 if ago is None else _GAP - int(max(0.0, ago))
-    if ago is None or left <= _SECOND_LOOK:
-        return wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)
-    reason = "it may be between two lives: a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))
-    return wait(entry, "listener", reason, code, left)
+    """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone, and
+    until after cron has started one where that is soon."""
+    ago, cron = entry.written_ago, entry.cron
+    seconds, reason = _SECOND_LOOK, "it may be between two lives"
+    if ago is not None and _GAP - int(max(0.0, ago)) > seconds:
+        seconds = _GAP - int(max(0.0, ago))
+        reason += ": a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))
+    if cron is not None and cron.soon:
+        seconds, reason = max(seconds, cron.seconds), "cron starts it in %s by %s" % (span(cron.within), cron.label)
+    return wait(entry, "listener", reason, code, seconds)
 
 
 def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[Step]:

@@ -95,10 +95,18 @@ def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
 
 
 def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
-    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
+    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder, and when cron starts
+    the next."""
     if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
         return entry
     from ..observe.signs_of_life import last_written
 
     written = last_written(entry.spec)
-    return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
+    told = entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
+    if not entry.spec.startable or entry.spec.container is not None:
+        return told
+    from ..observe.crontabs import next_start
+
+    folder = snapshot.folders.get(entry.spec.config_dir or "")
+    account = entry.spec.user or (folder and folder.owner) or snapshot.visibility.user
+    return told._replace(cron=next_start(entry.spec, account, snapshot.taken_at))
