@@ -70,7 +70,7 @@ class Search:
 
     def command_in(self, text: str) -> Optional[Sequence[str]]:
         """The command of a shell's text that starts the gateway; None where none is known to."""
-        return self._starting(text, self._home, None, 0)
+        return self._starting(text, self._home, None, 0) if "\0" not in text else None  # which no path has
 
     def _starting(self, text: str, folder: str, script: Optional[str], depth: int) -> Optional[Sequence[str]]:
         """script: the path of the one whose text it is; folder: where it runs."""

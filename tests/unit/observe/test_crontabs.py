@@ -58,7 +58,7 @@ def cron(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cron]:
 
     def start(
         name: str = "cron", *arguments: str, zone: str = "UTC", spaces: Sequence[str] = ()
-    ) -> "subprocess.Popen[bytes]":
+    ) -> subprocess.Popen[bytes]:
         program = tmp_path / "bin" / name
         program.parent.mkdir(exist_ok=True)
         program.symlink_to("/bin/sh")
