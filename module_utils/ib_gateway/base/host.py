@@ -135,6 +135,10 @@ class Process:
         return self.state in STOPPED_STATES or bool(self.kept_stopped)
 
 
+#: Bytes below which a file system counts as full: a JVM writes its settings and logs all the time, and soon cannot.
+LEAST_FREE = 1 << 20
+
+
 class Folder(NamedTuple):
     """A folder that an entry names: its path without symbolic links, and the account that owns it, None for nobody.
 

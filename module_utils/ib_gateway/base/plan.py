@@ -114,6 +114,10 @@ class Entry(NamedTuple):
     written_ago: Optional[float] = None
     #: Of one that is missing: the line of a cron table that starts it next; None where none is known to.
     cron: Optional["CronStart"] = None
+    #: Of one that is missing: whether another gateway runs that may have written there.
+    folder_shared: bool = False
+    #: Of one that is missing: whether other accounts' processes are hidden, among which what brings it may be.
+    keepers_hidden: bool = False
 
     @property
     def maybe(self) -> Tuple[Process, ...]:

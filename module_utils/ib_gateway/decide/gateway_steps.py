@@ -18,6 +18,8 @@ _SECOND_LOOK = 30
 #: Seconds after the last that a gateway wrote, until which whatever brings it may be about to: gaps of 2 to 90 s were
 #: seen in nightly restarts.
 _GAP = 120
+#: Seconds within which what a unit's gateway wrote last counts as written before the unit ended.
+_LAST_WORDS = 15
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
 _RESTART_FAULTS = (
     findings.NOT_LISTENING.code,
@@ -87,8 +89,8 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     """
     code = findings.GATEWAY_NOT_RUNNING.code
     state = entry.unit_state
-    sure = state is not None and state.active in ("inactive", "failed") and not state.comes_back
-    sure = sure and not (entry.cron is not None and entry.cron.soon)
+    ended = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    sure = ended and not _outlived(entry) and not until_cron(entry)[0]
     first = [] if sure else [_between_two_lives(entry, code)]
     persists = persists or not sure
     if state is not None and state.holds_without_process:
@@ -98,17 +100,47 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     return [*first, start(entry, reason, code, persists)]
 
 
+def _outlived(entry: Entry) -> bool:
+    """Whether a gateway has just written that the entry's unit did not carry: it had ended well before.
+
+    Such a gateway was started by hand or is kept by another program, of which the unit says nothing. Where others that
+    run share the folder, live and paper in ~/Jts say, it was most likely they who wrote.
+    """
+    if entry.folder_shared:
+        return False
+    ended = entry.unit_state.ended_ago if entry.unit_state else None
+    return ended is not None and left_of_gap(entry) > 0 and (entry.written_ago or 0.0) + _LAST_WORDS < ended
+
+
 def _between_two_lives(entry: Entry, code: str) -> Step:
     """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone, and
     until after cron has started one where that is soon."""
-    ago, cron = entry.written_ago, entry.cron
     seconds, reason = _SECOND_LOOK, "it may be between two lives"
-    if ago is not None and _GAP - int(max(0.0, ago)) > seconds:
-        seconds = _GAP - int(max(0.0, ago))
-        reason += ": a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))
-    if cron is not None and cron.soon:
-        seconds, reason = max(seconds, cron.seconds), "cron starts it in %s by %s" % (span(cron.within), cron.label)
+    if entry.keepers_hidden:
+        seconds, reason = _GAP, reason + ", and what would bring it may be hidden from this run"
+    elif left_of_gap(entry) > seconds:
+        ago = span(max(0.0, entry.written_ago or 0.0))
+        seconds, reason = left_of_gap(entry), "%s: a gateway wrote to its settings folder %s ago" % (reason, ago)
+    started, by = until_cron(entry)
+    if started:
+        seconds, reason = max(seconds, started), by
     return wait(entry, "listener", reason, code, seconds)
+
+
+def until_cron(entry: Entry) -> Tuple[int, str]:
+    """(seconds until shortly after cron has started the next gateway, how it does); 0 where that is not soon."""
+    cron = entry.cron
+    if cron is None or not cron.soon:
+        return 0, ""
+    return cron.seconds, "cron starts it in %s by %s" % (span(cron.within), cron.label)
+
+
+def left_of_gap(entry: Entry) -> int:
+    """Seconds that whatever brings the next gateway may still need; 0 where nothing shows when the last one was there.
+
+    A clock that was set back makes no more of it than a whole gap.
+    """
+    return 0 if entry.written_ago is None else max(0, _GAP - int(max(0.0, entry.written_ago)))
 
 
 def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[Step]:

@@ -8,12 +8,15 @@ import sys
 from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
-from ..base.findings import GATEWAY_NOT_RUNNING
+from ..base.findings import GATEWAY_COMING_UP, GATEWAY_NOT_RUNNING
 from ..base.host import Keeper, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.spec import GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose
+
+#: What an entry has whose gateway is missing.
+_MISSING = {GATEWAY_NOT_RUNNING.code, GATEWAY_COMING_UP.code}
 
 
 def keepers_of(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...]:
@@ -77,6 +80,7 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
     told = foresee(found, snapshot)
     kept = snapshot.keepers or keepers_of(snapshot, [each.entry.spec for each in found])
     told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
+    told = [each._replace(entry=_with_cron(each.entry, each, snapshot)) for each in told]
     if sys.platform.startswith("linux"):
         from ..observe.processes import pid_inside
         from .command_servers import with_command_servers
@@ -95,18 +99,31 @@ def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
 
 
 def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
-    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder, and when cron starts
-    the next."""
-    if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
+    """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
+    if not found.codes & _MISSING or not sys.platform.startswith("linux"):
         return entry
-    from ..observe.signs_of_life import last_written
+    from ..observe.signs_of_life import last_written, settings_folder
 
-    written = last_written(entry.spec)
-    told = entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
-    if not entry.spec.startable or entry.spec.container is not None:
-        return told
+    entry = entry._replace(keepers_hidden=not snapshot.visibility.processes)
+    folder = settings_folder(entry.spec)
+    written = last_written(folder) if folder else None
+    if folder is None or written is None:
+        return entry
+    shared = any(
+        each.gateway and (each.folder == folder or (each.folder is None and entry.spec.user in (None, each.user)))
+        for each in snapshot.processes.values()
+    )
+    return entry._replace(written_ago=snapshot.taken_at - written, folder_shared=shared)
+
+
+def _with_cron(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
+    """The entry; of one whose gateway is missing and could be started, with the line of a cron table that starts it."""
+    spec = entry.spec
+    apart = not spec.startable or spec.container is not None
+    if apart or not found.codes & _MISSING or not sys.platform.startswith("linux"):
+        return entry
     from ..observe.crontabs import next_start
 
-    folder = snapshot.folders.get(entry.spec.config_dir or "")
-    account = entry.spec.user or (folder and folder.owner) or snapshot.visibility.user
-    return told._replace(cron=next_start(entry.spec, account, snapshot.taken_at))
+    folder = snapshot.folders.get(spec.config_dir or "")
+    account = spec.user or (folder and folder.owner) or snapshot.visibility.user
+    return entry._replace(cron=next_start(spec, account, snapshot.taken_at, snapshot.visibility.processes))

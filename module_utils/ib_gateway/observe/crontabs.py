@@ -34,10 +34,11 @@ _HORIZON = 86400.0
 _PATIENCE = 5.0
 
 
-def next_start(spec: GatewaySpec, account: Optional[str], now: float) -> Optional[CronStart]:
+def next_start(spec: GatewaySpec, account: Optional[str], now: float, all_seen: bool = True) -> Optional[CronStart]:
     """The line that starts a gateway of the entry next, within a day; None where none does, or no cron runs.
 
-    account: the entry's, as a name or a number. now: seconds since the epoch.
+    account: the entry's, as a name or a number. now: seconds since the epoch. all_seen: whether this run sees the
+    processes of other accounts, among which cron is.
     """
     whose = [each for each in (_account(account) if account else None, _account(_ROOT)) if each is not None]
     found: List[Tuple[float, CronStart, bool]] = []
@@ -50,10 +51,10 @@ def next_start(spec: GatewaySpec, account: Optional[str], now: float) -> Optiona
                 shown = CronStart(table, line.number, line.times, short(redact_argv(command)), due - now)
                 found.append((due, shown, line.schedule.every_hour))
     zone = _zone_of_cron() if found else None
-    if zone is None:
+    if zone is None and all_seen:
         return None
     # In a zone that is not this run's its hours are not known here, and each minute of all of them is.
-    same = zone == os.environ.get("TZ", "")
+    same = (zone or "") == os.environ.get("TZ", "")
     return next((start for _due, start, every_hour in sorted(found) if same or every_hour), None)
 
 

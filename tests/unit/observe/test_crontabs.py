@@ -97,6 +97,13 @@ def test_the_line_of_the_account_s_own_table_is_told_with_its_next_time(tables: 
     assert found.soon
 
 
+@pytest.mark.usefixtures("cron")
+def test_where_other_accounts_processes_are_hidden_cron_may_well_run(tables: Path) -> None:
+    (tables / "spool" / ME).write_text("*/5 * * * * %s\n" % START)
+    found = [crontabs.next_start(spec(service=None), ME, NOW, all_seen=seen) for seen in (True, False)]
+    assert [each is not None for each in found] == [False, True]
+
+
 def test_the_line_that_is_due_first_is_told(tables: Path, cron: Cron) -> None:
     (tables / "spool" / ME).write_text("0 9 * * * %s\n*/10 * * * * %s\n@reboot %s\n" % (START, START, START))
     cron()
