@@ -53,4 +53,4 @@ class Importer:
 
 def install(files: Files) -> None:
     """Has Python ask for the modules of this table before it looks anywhere else."""
-    sys.meta_path.insert(0, Importer(files))  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Importer(files))

@@ -51,15 +51,17 @@ def test_check_mode_says_what_would_be_done_and_does_nothing(desk: Desk) -> None
     assert [step["action"] for step in run.host()["before"]["gateways"][0]["plan"]["steps"]] == ["restart"]
 
 
-#: A module that tells what of ours it has loaded, and fails in it where that is asked for.
+#: A module that tells what of ours it has loaded, and where it is asked to, fails in it or ends its process.
 _MODULE = """
-import sys
+import os, sys
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.ib_gateway.base import words
 def main():
-    module = AnsibleModule({"fail": {"type": "bool", "default": False}})
+    module = AnsibleModule({"fail": {"type": "bool"}, "end": {"type": "bool"}})
     if module.params["fail"]:
         words.basename(0)
+    if module.params["end"]:
+        os._exit(3)
     module.exit_json(loaded=sorted(each for each in sys.modules if each.startswith("ansible.module_utils.ib_")))
 main()
 """
@@ -100,3 +102,10 @@ def test_a_host_imports_only_what_a_module_needs(tmp_path: Path, monkeypatch: py
 def test_a_failure_names_the_file_and_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told = json.dumps(_told(tmp_path, monkeypatch, fail=True))
     assert re.search(r"module_utils/ib_gateway/base/words\.py\W+, line \d+, in basename", told), told
+
+
+def test_a_module_that_ends_its_process_ends_nothing_else_on_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What was told is written by another module, in mitogen's interpreter.
+    assert _told(tmp_path, monkeypatch, end=True)["failed"]

@@ -12,7 +12,6 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from ansible import constants
 from ansible.module_utils.ib_fleet.run import mitogen
 from unit.module_runs import MODULES, PROJECT
 
@@ -33,7 +32,7 @@ print(json.dumps(sorted(each for each in sys.modules if each.startswith("ansible
 @pytest.fixture(autouse=True)
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The temporary folder of a run."""
-    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    monkeypatch.setattr("ansible.constants.DEFAULT_LOCAL_TMP", str(tmp_path))
     return tmp_path
 
 
