@@ -270,7 +270,7 @@ def _is_of_loop(table: Table, node: ast.AST, loop: flow.Loop) -> bool:
     for each in ast.walk(node):
         if isinstance(each, ast.Name):
             for binding in table.lookup(each.id, each):
-                if binding.kind == ELEMENT and binding.node is loop:
+                if binding.kind in (ELEMENT, OPAQUE) and binding.node is loop:  # also one of several: for port, name in
                     return True
                 counted = binding.kind == OPAQUE and isinstance(binding.node, ast.AugAssign)
                 if counted and loop in set(table.ancestors(binding.node)):
