@@ -15,7 +15,7 @@ from ansible.module_utils.ib_fleet.store.history import Point
 from ansible.module_utils.ib_gateway.base.findings import CATALOGUE
 from unit import fleets
 
-DOWN, STARTING = "not_listening: restart", "gateway_starting: wait"
+DOWN, STARTING = "not_listening: restart after a second look", "gateway_starting: wait"
 NOW = "2026-11-22T09:00:00Z"
 
 
@@ -66,7 +66,7 @@ def planned(*steps: Dict[str, Any], withheld: Sequence[str] = (), **more: Any) -
     return look
 
 
-RESTART = fleets.looks()[DOWN]["gateways"][0]["plan"]["steps"][0]
+RESTART = {**fleets.looks()[DOWN]["gateways"][0]["plan"]["steps"][-1], "only_if_persists": False}
 
 
 def test_of_one_gateway_it_is_told_what_its_own_plan_does_or_why_that_does_nothing() -> None:
