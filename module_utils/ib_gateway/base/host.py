@@ -135,6 +135,10 @@ class Process:
         return self.state in STOPPED_STATES or bool(self.kept_stopped)
 
 
+#: Bytes below which a file system counts as full: a JVM writes its settings and logs all the time, and soon cannot.
+LEAST_FREE = 1 << 20
+
+
 class Folder(NamedTuple):
     """A folder that an entry names: its path without symbolic links, and the account that owns it, None for nobody.
 
@@ -306,7 +310,8 @@ class Keeper(NamedTuple):
     gateways: pids of the gateways that it carries now. supervises: whether it may keep more than one. age: seconds.
     again: whether it may start the next gateway when one has ended; without that it only starts one while it is young.
     last_of: names of the entries whose gateway it carried when a repair ended that. unnamed: whether nothing but what
-    it carries, or carried, shows that it keeps anything. stopped: whether a signal or a debugger has stopped it.
+    it carries, or carried, shows that it keeps anything. stopped: whether a signal or a debugger has stopped it. apart:
+    whether it is surely in a container with ports of its own; False where nothing tells.
     """
 
     pid: int
@@ -322,6 +327,7 @@ class Keeper(NamedTuple):
     last_of: FrozenSet[str] = frozenset()
     unnamed: bool = False
     stopped: bool = False
+    apart: bool = False
 
 
 class Visibility(NamedTuple):

@@ -111,6 +111,10 @@ class Entry(NamedTuple):
     contained: FrozenSet[int] = frozenset()
     #: Of one that is missing: seconds since a gateway last wrote to its settings folder; None where nothing tells.
     written_ago: Optional[float] = None
+    #: Of one that is missing: whether another gateway runs that may have written there.
+    folder_shared: bool = False
+    #: Of one that is missing: whether other accounts' processes are hidden, among which what brings it may be.
+    keepers_hidden: bool = False
 
     @property
     def maybe(self) -> Tuple[Process, ...]:

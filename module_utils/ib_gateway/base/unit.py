@@ -29,6 +29,8 @@ class UnitState(NamedTuple):
     #: Who runs it, and what a name alone does not say it is: a container's state has the same shape.
     manager: str = "systemd"
     noun: str = "unit "
+    #: Seconds since it last ended, or since the host was started where systemd knows of no end; None where nobody says.
+    ended_ago: Optional[float] = None
 
     @property
     def title(self) -> str:

@@ -152,7 +152,8 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
 
     One that carries a gateway now keeps that one, and one in the unit of another entry that one's. A script of root may
     start the gateway of any account; a supervisor of root keeps the programs of many. A script that starts a gateway
-    once is about to do so only while it is young. What carried the entry's last gateway may bring its next one.
+    once is about to do so only while it is young. What carried the entry's last gateway may bring its next one. What
+    lives in a container with ports of its own brings none that serves a port of the host, unless that leads into one.
     """
     if spec.container is not None:
         inside = host.ways[spec.name].inhabitants if spec.name in host.ways else frozenset()
@@ -164,6 +165,7 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
         for each in snapshot.keepers
         if _may_bring(each, spec)
         and not any(each.pid in way.inhabitants for way in host.ways.values())
+        and not (each.apart and spec.name not in host.ways and spec.name not in each.last_of)
         and (
             not accounts
             or spec.name in each.last_of

@@ -19,6 +19,8 @@ _SECOND_LOOK = 30
 #: Seconds after the last that a gateway wrote, until which whatever brings it may be about to: gaps of 2 to 90 s were
 #: seen in nightly restarts.
 _GAP = 120
+#: Seconds within which what a unit's gateway wrote last counts as written before the unit ended.
+_LAST_WORDS = 15
 #: Faults that only a new gateway process ends, in the order in which the restart names its reason.
 _RESTART_FAULTS = (
     findings.NOT_LISTENING.code,
@@ -100,7 +102,8 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     """
     code = findings.GATEWAY_NOT_RUNNING.code
     state = entry.unit_state
-    sure = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    ended = state is not None and state.active in ("inactive", "failed") and not state.comes_back
+    sure = ended and not _outlived(entry)
     first = [] if sure else [_between_two_lives(entry, code)]
     persists = persists or not sure
     if state is not None and state.holds_without_process:
@@ -110,14 +113,36 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     return [*first, start(entry, reason, code, persists)]
 
 
+def _outlived(entry: Entry) -> bool:
+    """Whether a gateway has just written that the entry's unit did not carry: it had ended well before.
+
+    Such a gateway was started by hand or is kept by another program, of which the unit says nothing. Where others that
+    run share the folder, live and paper in ~/Jts say, it was most likely they who wrote.
+    """
+    if entry.folder_shared:
+        return False
+    ended = entry.unit_state.ended_ago if entry.unit_state else None
+    return ended is not None and left_of_gap(entry) > 0 and (entry.written_ago or 0.0) + _LAST_WORDS < ended
+
+
 def _between_two_lives(entry: Entry, code: str) -> Step:
     """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone."""
-    ago = entry.written_ago
-    left = 0 if ago is None else _GAP - int(max(0.0, ago))
+    ago, left = entry.written_ago, left_of_gap(entry)
+    if entry.keepers_hidden:
+        reason = "it may be between two lives, and what would bring it may be hidden from this run"
+        return wait(entry, "listener", reason, code, _GAP)
     if ago is None or left <= _SECOND_LOOK:
         return wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)
     reason = "it may be between two lives: a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))
     return wait(entry, "listener", reason, code, left)
+
+
+def left_of_gap(entry: Entry) -> int:
+    """Seconds that whatever brings the next gateway may still need; 0 where nothing shows when the last one was there.
+
+    A clock that was set back makes no more of it than a whole gap.
+    """
+    return 0 if entry.written_ago is None else max(0, _GAP - int(max(0.0, entry.written_ago)))
 
 
 def _renew(entry: Entry, process: Process, code: str, persists: bool) -> List[Step]:

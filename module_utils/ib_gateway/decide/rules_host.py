@@ -6,11 +6,8 @@ from typing import Iterator, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
-from ..base.host import Listener, Process
+from ..base.host import LEAST_FREE, Listener, Process
 from .context import Rule, RuleContext, client_info, process_info
-
-#: A JVM writes its settings and logs all the time; with less than this left it soon cannot.
-_LEAST_FREE = 1 << 20
 
 
 def claimed_by_another_account(context: RuleContext) -> Iterator[Finding]:
@@ -79,7 +76,7 @@ def _accounts(several: Sequence[Process]) -> str:
 def disk_full(context: RuleContext) -> Iterator[Finding]:
     """Nothing can be written where the gateway keeps its settings and logs."""
     folder = context.snapshot.folders.get(context.spec.config_dir) if context.spec.config_dir else None
-    if folder is not None and folder.free is not None and folder.free < _LEAST_FREE:
+    if folder is not None and folder.free is not None and folder.free < LEAST_FREE:
         serving = bool(context.entry.owners())
         yield findings.DISK_FULL.found(
             "the file system of %s has %d KiB left: a gateway that cannot write its settings does not start"

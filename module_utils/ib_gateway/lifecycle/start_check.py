@@ -6,12 +6,14 @@ A healthy host pays nothing for it.
 from __future__ import annotations
 
 import re
+import sys
 from typing import List, Optional, Sequence
 
 from ..base.classify import matches_any
 from ..base.findings import UNHEALTHY
 from ..base.host import Process, Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
+from ..base.redaction import plain_text
 from ..base.unit import UnitMember
 from ..observe.process_handles import can_hold
 from .base import Asked, StartCheck
@@ -33,7 +35,8 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
         if entry.spec.container is not None:
             entry = entry._replace(unit_members=tuple(_with_others(each, entry, found) for each in entry.unit_members))
         blind = blind_afterwards(entry, snapshot.visibility)
-        told[index] = told[index]._replace(entry=entry._replace(start_blocker=blind or start_check.blocker))
+        blocked = blind or start_check.blocker or _without_room(_running(entry))
+        told[index] = told[index]._replace(entry=entry._replace(start_blocker=blocked))
     return told
 
 
@@ -62,6 +65,17 @@ def _running(entry: Entry) -> Optional[Process]:
     if owners:
         return owners[0]
     return min(entry.processes, key=lambda process: process.age, default=None)
+
+
+def _without_room(running: Optional[Process]) -> Optional[str]:
+    """Why the next gateway could not write what the one that runs writes, as its log; None where it could."""
+    if running is None or not sys.platform.startswith("linux"):
+        return None
+    from ..observe.room import cannot_write
+
+    full = cannot_write(running.pid, running.started_ticks)
+    text = "the file system of %s, which pid %d writes, is full, and the next gateway may not start: make room there"
+    return text % (plain_text(full), running.pid) if full else None
 
 
 def informed(entry: Entry, start_check: StartCheck) -> Entry:

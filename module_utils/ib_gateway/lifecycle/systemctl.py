@@ -14,6 +14,7 @@ _PROPERTIES = (
     *("LoadState", "LoadError", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "CanStart"),
     *(
         "NRestarts",
+        "InactiveEnterTimestampMonotonic",
         "SendSIGKILL",
         "KillSignal",
         "RestartKillSignal",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..base.redaction import plain_text
@@ -124,6 +125,7 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         start_limit=_number(shown.get("StartLimitBurst", "")),
         account=account,
         kills_after=kills_after(shown),
+        ended_ago=_ended_ago(shown.get("InactiveEnterTimestampMonotonic", "")),
     )
 
 
@@ -150,6 +152,11 @@ def kills_after(shown: Mapping[str, str]) -> Optional[float]:
     if shown.get("SendSIGKILL") != "yes" or not span:
         return None
     return sum(float(count) * _SPANS[word] for count, word in span)
+
+
+def _ended_ago(microseconds: str) -> Optional[float]:
+    """Seconds since a unit ended, by systemd's clock. 0 stands for none that it knows of: it forgets units at rest."""
+    return time.monotonic() - int(microseconds) / 1e6 if microseconds.isdigit() else None
 
 
 def _number(text: str) -> int:

@@ -8,12 +8,15 @@ import sys
 from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
-from ..base.findings import GATEWAY_NOT_RUNNING
+from ..base.findings import GATEWAY_COMING_UP, GATEWAY_NOT_RUNNING
 from ..base.host import Keeper, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.spec import GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose
+
+#: What an entry has whose gateway is missing.
+_MISSING = {GATEWAY_NOT_RUNNING.code, GATEWAY_COMING_UP.code}
 
 
 def keepers_of(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, ...]:
@@ -96,9 +99,17 @@ def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
 
 def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
     """The entry; of one whose gateway is missing, with when one last wrote to its settings folder."""
-    if GATEWAY_NOT_RUNNING.code not in found.codes or not sys.platform.startswith("linux"):
+    if not found.codes & _MISSING or not sys.platform.startswith("linux"):
         return entry
-    from ..observe.signs_of_life import last_written
+    from ..observe.signs_of_life import last_written, settings_folder
 
-    written = last_written(entry.spec)
-    return entry if written is None else entry._replace(written_ago=snapshot.taken_at - written)
+    entry = entry._replace(keepers_hidden=not snapshot.visibility.processes)
+    folder = settings_folder(entry.spec)
+    written = last_written(folder) if folder else None
+    if folder is None or written is None:
+        return entry
+    shared = any(
+        each.gateway and (each.folder == folder or (each.folder is None and entry.spec.user in (None, each.user)))
+        for each in snapshot.processes.values()
+    )
+    return entry._replace(written_ago=snapshot.taken_at - written, folder_shared=shared)

@@ -96,9 +96,17 @@ def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[K
                 last_of=frozenset(name for name, ticks in names.items() if ticks == stat.started_ticks),
                 unnamed=not named,
                 stopped=stat.state in STOPPED_STATES,
+                apart=_apart(pid),
             )
         )
     return tuple(sorted(found))
+
+
+def _apart(pid: int) -> bool:
+    """Whether a process has both pids and ports of its own, as what runs in a container does that is not on the host's
+    network. One whose namespaces may not be read is not known to be."""
+    spaces = [(each("self"), each(str(pid))) for each in (processes.pid_namespace, processes.network_namespace)]
+    return all(own is not None and its is not None and own != its for own, its in spaces)
 
 
 def _last_of(ended: Parents) -> Dict[int, Dict[str, int]]:

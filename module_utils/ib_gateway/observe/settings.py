@@ -101,10 +101,11 @@ def _id(path: str) -> Optional[FolderId]:
 
 def folders(paths: Iterable[str]) -> Dict[str, Folder]:
     """What each of these folders really is, which account owns it, and how much room its file system has."""
-    return {path: Folder(resolved(path), _owner(path), _free(path), _id(path)) for path in paths}
+    return {path: Folder(resolved(path), _owner(path), free(path), _id(path)) for path in paths}
 
 
-def _free(path: str) -> Optional[int]:
+def free(path: str) -> Optional[int]:
+    """Bytes that a path's file system has left for others than root; None where that cannot be asked."""
     try:
         found = os.statvfs(path)
     except OSError:

@@ -22,15 +22,18 @@ _MOST_FILES = 512
 _MOST_FOLDERS = 64
 
 
-def last_written(spec: GatewaySpec) -> Optional[float]:
-    """When a file of an entry's settings folder, or of a folder in it, was last written; None where none is there.
+def settings_folder(spec: GatewaySpec) -> Optional[str]:
+    """Where an entry's gateway keeps its settings, symbolic links resolved; None where nothing tells."""
+    folder = spec.config_dir or _default_of(spec.user)
+    return None if folder is None or spec.container is not None else os.path.realpath(folder)
 
-    In seconds since the epoch, by the host's clock. Other gateways may share the folder, so that the entry's own may
+
+def last_written(folder: str) -> Optional[float]:
+    """When a file of a settings folder, or of a folder in it, was last written; None where none is there.
+
+    In seconds since the epoch, by the host's clock. Several gateways may share the folder, so that an entry's own may
     have been gone for longer.
     """
-    folder = spec.config_dir or _default_of(spec.user)
-    if folder is None or spec.container is not None:
-        return None
     below: List[str] = []
     found = list(_written(folder, below))
     for each in below[:_MOST_FOLDERS]:

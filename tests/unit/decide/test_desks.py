@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Set, Tuple
 
 import pytest
+from ansible.module_utils.ib_gateway.base.container import Way
 from ansible.module_utils.ib_gateway.base.host import Folder, Keeper, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
@@ -244,6 +245,14 @@ def test_a_gap_between_two_lives_is_waited_for_while_what_keeps_the_gateway_live
 def test_a_keeper_of_another_mode_or_account_brings_nothing_here() -> None:
     others = (Keeper(600, "trader", "ibcstart.sh", 9e4, trading_mode="paper"), Keeper(601, "bob", "ibcstart.sh", 9e4))
     assert done(snapshot()._replace(keepers=others)) == [("live", "wait"), ("live", "start")]
+
+
+def test_what_keeps_gateways_in_a_container_with_ports_of_its_own_brings_none_to_the_host() -> None:
+    inside = Keeper(600, "trader", "ibcstart.sh", 9e4, apart=True)
+    assert done(snapshot()._replace(keepers=(inside,))) == [("live", "wait"), ("live", "start")]
+    published = snapshot()._replace(keepers=(inside,), ways={"live": Way("a container")})
+    carried = snapshot()._replace(keepers=(inside._replace(last_of=frozenset({"live"})),))
+    assert done(published) == done(carried) == [("live", "wait")]
 
 
 def test_a_frozen_gateway_is_let_go_on_and_nothing_else_is_done() -> None:

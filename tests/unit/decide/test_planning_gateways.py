@@ -94,6 +94,56 @@ def test_a_unit_that_says_it_brings_nothing_is_started_at_once_however_new_its_g
     assert [each.action for each in found.steps] == ["start"]
 
 
+@pytest.mark.parametrize("written_ago", [None, 95.0, 900.0])
+def test_where_other_accounts_processes_are_hidden_what_may_bring_the_next_one_gets_its_whole_time(
+    written_ago: Optional[float],
+) -> None:
+    """A loop of root's that starts it as its account is not seen with hidepid."""
+    first, second = planned(snapshot(), COMMAND, written_ago=written_ago, keepers_hidden=True).steps
+    assert (first.action, first.target["timeout"], second.action) == ("wait", 120, "start")
+    assert "hidden" in first.reason
+
+
+@pytest.mark.parametrize(
+    ("ended_ago", "written_ago", "expected"),
+    [
+        (3 * 86400.0, 1.0, ["wait", "start"]),
+        (20.0, 1.0, ["wait", "start"]),
+        (12.0, 1.0, ["start"]),
+        (3 * 86400.0, 600.0, ["start"]),
+        (3 * 86400.0, None, ["start"]),
+        (None, 1.0, ["start"]),
+    ],
+    ids=["days before", "just before", "with it", "long ago", "nothing tells when", "systemd does not say"],
+)
+def test_a_unit_says_nothing_of_a_gateway_that_wrote_after_the_unit_had_ended(
+    ended_ago: Optional[float], written_ago: Optional[float], expected: List[str]
+) -> None:
+    """It was started by hand, or something that nothing names keeps it and is about to bring the next one."""
+    state = UnitState(UNIT, active="inactive", ended_ago=ended_ago)
+    found = planned(snapshot(), written_ago=written_ago, unit_state=state)
+    assert [each.action for each in found.steps] == expected
+
+
+def test_what_another_gateway_that_runs_may_have_written_speaks_for_nothing_against_the_unit() -> None:
+    """Live and paper in one ~/Jts: the paper one writes all day while the live one's unit has failed."""
+    state = UnitState(UNIT, active="failed", ended_ago=600.0)
+    found = planned(snapshot(), written_ago=1.0, unit_state=state, folder_shared=True)
+    assert [each.action for each in found.steps] == ["start"]
+
+
+@pytest.mark.parametrize(("written_ago", "seconds"), [(1.0, 119), (95.0, 25), (110.0, 21), (None, 21)])
+def test_beside_a_supervisor_the_gap_of_what_nothing_names_is_waited_for_as_well(
+    written_ago: Optional[float], seconds: int
+) -> None:
+    """The supervisor may keep the bots alone, and be no evidence of what keeps the gateway."""
+    keeper = LOOP._replace(supervises=True, gateways=frozenset())
+    entry = replace(COMMAND, start_timeout=20)
+    found = planned(snapshot()._replace(keepers=(keeper,)), entry, written_ago=written_ago).steps
+    assert [each.action for each in found] == ["wait", "start"]
+    assert found[0].target["timeout"] == seconds
+
+
 def test_a_gateway_that_a_script_has_started_once_is_restarted_since_nothing_brings_the_next_one() -> None:
     once = LOOP._replace(again=False)
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(once,)).steps

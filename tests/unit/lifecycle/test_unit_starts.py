@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
@@ -79,6 +80,19 @@ def test_a_start_that_must_fail_is_told_with_its_cure(found: UnitFacts, says: st
 )
 def test_nothing_speaks_against_any_other_unit(found: UnitFacts) -> None:
     assert blocker(found) is None
+
+
+@pytest.mark.parametrize(
+    ("shown", "ago"),
+    [("940000000", 60.0), ("0", 1000.0), ("", None)],
+    ids=["a minute ago", "none since the boot", "a systemd that does not say"],
+)
+def test_when_a_unit_ended_is_read_by_the_clock_that_systemd_uses(
+    monkeypatch: pytest.MonkeyPatch, shown: str, ago: Optional[float]
+) -> None:
+    monkeypatch.setattr(time, "monotonic", lambda: 1000.0)
+    state = unit_facts.state_of(UNIT, {**SHOWN, "InactiveEnterTimestampMonotonic": shown}, None)
+    assert state is not None and state.ended_ago == ago
 
 
 def test_a_start_limit_is_seen_also_where_systemd_keeps_the_result_of_the_failure_before() -> None:

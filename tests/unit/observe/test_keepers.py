@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Iterator, List, Optional, Tuple
 
 import pytest
+from ansible.module_utils.ib_gateway.observe import processes
 from ansible.module_utils.ib_gateway.observe.keepers import keepers
 
 READY = "import sys\nprint(flush=True)\nsys.stdin.read()\n"
@@ -174,3 +176,37 @@ def test_a_script_that_takes_its_commands_from_a_file_keeps_what_these_start(
     started.append(process)
     assert process.stdout is not None and process.stdout.readline()
     assert [each.again and each.supervises for each in keepers([]) if each.pid == process.pid] == [True] * keeps
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="needs root to make namespaces")
+@pytest.mark.parametrize(
+    ("spaces", "hidden", "apart"),
+    [
+        (("--pid", "--net"), "", True),
+        (("--pid",), "", False),
+        (("--net",), "", False),
+        (("--pid", "--net"), "network_namespace", False),
+        (("--pid", "--net"), "pid_namespace", False),
+    ],
+    ids=["a container", "on the host's network", "a network of its own", "network not seen", "pids not seen"],
+)
+def test_what_keeps_gateways_is_apart_where_it_surely_has_pids_and_ports_of_its_own(
+    spaces: Tuple[str, ...],
+    hidden: str,
+    apart: bool,
+    tmp_path: Path,
+    started: List[subprocess.Popen[bytes]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = tmp_path / "start_ibgateway.sh"
+    script.write_text("#!/bin/sh\necho ready\nwhile read -r _; do ibcstart.sh; done\n", encoding="utf-8")
+    process = subprocess.Popen(
+        ["unshare", *spaces, "--fork", "--kill-child", "sh", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    started.append(process)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    child = next(iter(processes.children(process.pid) or ()))
+    if hidden:
+        real = getattr(processes, hidden)
+        monkeypatch.setattr(processes, hidden, lambda pid: real(pid) if pid == "self" else None)
+    assert {each.pid: each.apart for each in keepers(())}.get(child) is apart

@@ -6,12 +6,12 @@ import os
 import pwd
 import sys
 from pathlib import Path
-from typing import Any, Dict
+from typing import Any, Dict, Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.base.spec import Container
+from ansible.module_utils.ib_gateway.base.spec import Container, GatewaySpec
 from ansible.module_utils.ib_gateway.observe import signs_of_life
-from ansible.module_utils.ib_gateway.observe.signs_of_life import last_written
+from ansible.module_utils.ib_gateway.observe.signs_of_life import last_written, settings_folder
 from unit.facts import spec
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads accounts")
@@ -24,12 +24,17 @@ def put(path: Path, at: float) -> Path:
     return path
 
 
+def written(entry: GatewaySpec) -> Optional[float]:
+    folder = settings_folder(entry)
+    return last_written(folder) if folder else None
+
+
 def test_the_newest_of_a_gateway_s_files_counts_also_in_the_folder_of_its_user_name(tmp_path: Path) -> None:
     put(tmp_path / "jts.ini", 1000.0)
     put(tmp_path / "launcher.log", 2000.0)
-    assert last_written(spec(config_dir=str(tmp_path))) == 2000.0
+    assert written(spec(config_dir=str(tmp_path))) == 2000.0
     put(tmp_path / "dkfhgh" / "ibgateway.log", 3000.0)
-    assert last_written(spec(config_dir=str(tmp_path))) == 3000.0
+    assert written(spec(config_dir=str(tmp_path))) == 3000.0
 
 
 def test_what_a_person_writes_is_no_sign_of_a_gateway_nor_is_a_link_or_a_folder(tmp_path: Path) -> None:
@@ -37,7 +42,7 @@ def test_what_a_person_writes_is_no_sign_of_a_gateway_nor_is_a_link_or_a_folder(
     elsewhere = put(tmp_path.parent / "elsewhere.log", 5000.0)
     (tmp_path / "here.log").symlink_to(elsewhere)
     (tmp_path / "empty").mkdir()
-    assert last_written(spec(config_dir=str(tmp_path))) is None
+    assert written(spec(config_dir=str(tmp_path))) is None
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ def test_what_a_person_writes_is_no_sign_of_a_gateway_nor_is_a_link_or_a_folder(
     ],
 )
 def test_nothing_tells_where_there_is_no_folder_of_the_host_s(changes: Dict[str, Any]) -> None:
-    assert last_written(spec(**changes)) is None
+    assert written(spec(**changes)) is None
 
 
 def test_without_a_folder_in_the_entry_the_default_one_of_its_account_counts(
@@ -60,7 +65,7 @@ def test_without_a_folder_in_the_entry_the_default_one_of_its_account_counts(
     home = pwd.struct_passwd((*found[:5], str(tmp_path), found.pw_shell))
     monkeypatch.setattr(pwd, "getpwnam", {found.pw_name: home}.__getitem__)
     put(tmp_path / "Jts" / "jts.ini", 1000.0)
-    assert last_written(spec(config_dir=None, user=found.pw_name)) == 1000.0
+    assert written(spec(config_dir=None, user=found.pw_name)) == 1000.0
 
 
 def test_a_folder_that_somebody_has_filled_is_read_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,4 +73,10 @@ def test_a_folder_that_somebody_has_filled_is_read_in_part(tmp_path: Path, monke
     names = [put(tmp_path / ("%d.log" % number), 1000.0 + number).name for number in range(8)]
     with os.scandir(tmp_path) as listed:
         first = next(listed).name
-    assert last_written(spec(config_dir=str(tmp_path))) == 1000.0 + names.index(first)
+    assert written(spec(config_dir=str(tmp_path))) == 1000.0 + names.index(first)
+
+
+def test_a_folder_behind_a_link_is_told_as_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert settings_folder(spec(config_dir=str(tmp_path / "link"))) == str(tmp_path / "real")
