@@ -22,7 +22,7 @@ _COMING_UP = GATEWAY_COMING_UP.code
 _NOT_RUNNING = GATEWAY_NOT_RUNNING.code
 _NOT_LISTENING = NOT_LISTENING.code
 #: What a run remembers of the actions before.
-_MEMORY = ("taken", "left_alone", "started", "waited", "changed", "cut", "log")
+_MEMORY = ("taken", "left_alone", "started", "waited", "reopened", "cut", "log")
 
 
 def steps(health: Optional[Health]) -> List[Dict[str, Any]]:
@@ -52,7 +52,7 @@ def next_step(
     blocked: what was not admitted since, [{gateway}]: nothing more is done to those entries in this run. result: what
     the module returned that was just run.
 
-    Returns {action, steps, taken, left_alone, started, waited, changed, cut, log}: the action, None when the repair is
+    Returns {action, steps, taken, left_alone, started, waited, reopened, cut, log}: the action, None when the repair is
     over; its steps; and what the run has to remember: the actions taken, the entries that were left alone and started,
     the [entry, finding] that were waited for, the entries whose closed port has not stayed so since it was waited for,
     the [pid, started_ticks], or [address, port, cookie] of another host's client, whose connection was to be cut, and
@@ -74,8 +74,8 @@ def next_step(
     }
     every = steps(health)
     closed = {step["gateway"] for step in every if step["action"] == WAIT and step.get("finding") == _NOT_LISTENING}
-    now["left_alone"] += [name for name in closed if name in _opened(taken, result) or name in last["changed"]]
-    now["changed"] = last["changed"] + [
+    now["left_alone"] += [name for name in closed if name in _opened(taken, result) or name in last["reopened"]]
+    now["reopened"] = last["reopened"] + [
         name for name, code in now["waited"] if code == _NOT_LISTENING and name not in closed
     ]
     acted_on = {step["gateway"] for step in every if step["action"] != WAIT}
@@ -89,9 +89,10 @@ def next_step(
 
 def _opened(taken: Sequence[Mapping[str, Any]], result: Optional[Mapping[str, Any]]) -> List[str]:
     """The entries whose closed port opened while it was waited for."""
-    answers = {each["name"]: each["answer"] for each in (result or {}).get("gateways", ())}
     waited = [each["gateway"] for each in taken if each["action"] == WAIT and each.get("finding") == _NOT_LISTENING]
-    return [name for name in waited if answers.get(name) == "listening"]
+    if not waited or result is None:
+        return []
+    return [each["name"] for each in result["gateways"] if each["name"] in waited and each.get("answer") == "listening"]
 
 
 def _entry(action: str, result: Mapping[str, Any]) -> Dict[str, Any]:

@@ -278,7 +278,10 @@ SECOND_LOOKS: Dict[str, Tuple[Snapshot, Optional[GatewaySpec]]] = {
     "several gateways": (snapshot(gateway(), gateway(SECOND, served_before=True)), None),
     "a named client": (snapshot(SERVED, script(), HOLDER), spec(client_patterns=("bot",))),
     "too many clients": (snapshot(OURS, script(), script(817), HOLDER, connection(817)), spec(max_api_clients=1)),
-    "one that may still start": (snapshot(gateway(served_before=True), gateway(SECOND, age=30.0), script(), HOLDER), None),
+    "one that may still start": (
+        snapshot(gateway(served_before=True), gateway(SECOND, age=30.0), script(), HOLDER),
+        None,
+    ),
 }
 
 
