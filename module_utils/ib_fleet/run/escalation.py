@@ -90,9 +90,8 @@ def next_step(
 def _opened(taken: Sequence[Mapping[str, Any]], result: Optional[Mapping[str, Any]]) -> List[str]:
     """The entries whose closed port opened while it was waited for."""
     waited = [each["gateway"] for each in taken if each["action"] == WAIT and each.get("finding") == _NOT_LISTENING]
-    if not waited or result is None:
-        return []
-    return [each["name"] for each in result["gateways"] if each["name"] in waited and each.get("answer") == "listening"]
+    answers = (result or {}).get("gateways", ()) if waited else ()
+    return [each["name"] for each in answers if each["name"] in waited and each["answer"] == "listening"]
 
 
 def _entry(action: str, result: Mapping[str, Any]) -> Dict[str, Any]:

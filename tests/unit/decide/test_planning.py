@@ -63,7 +63,7 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
         None,
         (("stop_gateway", SECOND),),
     ),
-    "not_listening: restart after a second look": (snapshot(SERVED), None, (("wait", None), *RESTART)),
+    "not_listening: restart": (snapshot(SERVED), None, (("wait", None), *RESTART)),
     "login_pending: wait, however long it has run": (snapshot(OURS), None, (("wait", None),)),
     "no_broker_route: wait": (snapshot(gateway(unit=UNIT, unanswered=2)), None, (("wait", None),)),
     "gateway_frozen: it is let go on": (
@@ -89,7 +89,7 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
         None,
         (),
     ),
-    "not_listening: after a second look stop what holds it, then restart": (
+    "not_listening: stop what holds it, then restart": (
         snapshot(OURS, script(), connection(SCRIPT, state="CLOSE_WAIT")),
         None,
         (("wait", None), ("stop_client", SCRIPT), ("restart", None)),

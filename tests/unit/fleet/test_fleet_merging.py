@@ -22,10 +22,7 @@ MOMENTS = ("2026-11-22T09:00:00Z", "2026-11-22T09:00:00.5Z", "2026-11-22T10:00:0
 def slices(draw: st.DrawFn) -> Dict[str, Any]:
     """A document over some of a few hosts, so that several of them overlap."""
     names = draw(st.lists(st.sampled_from(NAMES), unique=True, max_size=3))
-    looks = [
-        fleets.looks()[draw(st.sampled_from(["good", "two", "not_listening: restart after a second look"]))]
-        for _ in names
-    ]
+    looks = [fleets.looks()[draw(st.sampled_from(["good", "two", "not_listening: restart"]))] for _ in names]
     return fleets.document(
         *(fleets.host(name, look) for name, look in zip(names, looks)),
         at=draw(st.sampled_from(MOMENTS)),

@@ -17,7 +17,7 @@ from ansible.module_utils.ib_fleet.store.history import FILE, History
 from prometheus_client.parser import text_string_to_metric_families
 from unit import fleets
 
-GOOD, DOWN = "good", "not_listening: restart after a second look"
+GOOD, DOWN = "good", "not_listening: restart"
 
 
 def at(hour: int) -> str:

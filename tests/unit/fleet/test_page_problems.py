@@ -15,7 +15,7 @@ from ansible.module_utils.ib_fleet.store.history import Point
 from ansible.module_utils.ib_gateway.base.findings import CATALOGUE
 from unit import fleets
 
-DOWN, STARTING = "not_listening: restart after a second look", "gateway_starting: wait"
+DOWN, STARTING = "not_listening: restart", "gateway_starting: wait"
 NOW = "2026-11-22T09:00:00Z"
 
 

@@ -52,9 +52,7 @@ def test_every_documented_finding_is_a_check() -> None:
 
 
 def test_what_is_unhealthy_fails_its_own_check_with_the_evidence() -> None:
-    suite = suites(fleets.document(fleets.host("desk", fleets.looks()["not_listening: restart after a second look"])))[
-        "desk"
-    ]
+    suite = suites(fleets.document(fleets.host("desk", fleets.looks()["not_listening: restart"])))["desk"]
     failed = {name: kinds for name, kinds in outcomes(suite).items() if kinds}
     assert failed == {"not_listening": [Failure]}
     failure = next(case for case in suite if case.name == "not_listening").result[0]

@@ -130,7 +130,7 @@ def test_the_language_the_headings_and_the_table_serve_a_screen_reader() -> None
 
 
 def test_a_host_s_section_tells_what_was_found_planned_done_and_proven_in_this_order() -> None:
-    broken = fleets.looks()["not_listening: after a second look stop what holds it, then restart"]
+    broken = fleets.looks()["not_listening: stop what holds it, then restart"]
     act = {"action": "stop_client", "changed": True, "outcomes": [fleets.stopped()]}
     document = fleets.document(
         fleets.host("desk", broken, fleets.looks()["good"], **fleets.repaired(act)), kind="remediate"
@@ -143,11 +143,7 @@ def test_a_host_s_section_tells_what_was_found_planned_done_and_proven_in_this_o
 
 
 def test_the_worst_hosts_come_first() -> None:
-    looks = {
-        "a": fleets.looks()["good"],
-        "b": fleets.looks()["not_listening: restart after a second look"],
-        "c": fleets.UNREACHABLE,
-    }
+    looks = {"a": fleets.looks()["good"], "b": fleets.looks()["not_listening: restart"], "c": fleets.UNREACHABLE}
     found = read(fleets.document(*(fleets.host(name, look) for name, look in looks.items())))
     assert [each for each in found.values("id") if each.startswith("host-")] == ["host-c", "host-b", "host-a"]
 

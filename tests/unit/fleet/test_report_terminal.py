@@ -161,7 +161,7 @@ def test_nothing_a_terminal_obeys_comes_through() -> None:
     [
         ("good", 0, "IB_GATEWAY OK - desk is healthy | 'live_handshake'=0.0512s 'live_clients'=0"),
         ("gateway_starting: wait", 1, "IB_GATEWAY WARNING - desk is degraded: "),
-        ("not_listening: restart after a second look", 2, "IB_GATEWAY CRITICAL - desk is unhealthy: live runs"),
+        ("not_listening: restart", 2, "IB_GATEWAY CRITICAL - desk is unhealthy: live runs"),
         (fleets.UNREACHABLE, 2, "IB_GATEWAY CRITICAL - desk is unreachable: Failed to connect"),
         (fleets.FAILED, 3, "IB_GATEWAY UNKNOWN - desk is unknown: the module failed"),
     ],
