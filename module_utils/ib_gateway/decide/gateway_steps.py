@@ -71,7 +71,7 @@ def second_look(entry: Entry, codes: FrozenSet[str], steps: Sequence[Step]) -> L
     code = findings.NOT_LISTENING.code
     if code not in codes or all(step.action == WAIT for step in steps):
         return []
-    return [wait(entry, "listener", "it may be about to open its port again", code, _SECOND_LOOK)]
+    return [wait(entry, "listener", "a gateway that logs in anew opens it by itself", code, _SECOND_LOOK)]
 
 
 def _surplus_gateways(entry: Entry, kept: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:
