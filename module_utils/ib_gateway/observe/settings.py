@@ -105,10 +105,12 @@ def folders(paths: Iterable[str]) -> Dict[str, Folder]:
 
 
 def free(path: str) -> Optional[int]:
-    """Bytes that a path's file system has left for others than root; None where that cannot be asked."""
+    """Bytes that a path's file system has left for others than root; None where it does not say, as /proc."""
     try:
         found = os.statvfs(path)
     except OSError:
+        return None
+    if not found.f_blocks:
         return None
     return found.f_bavail * found.f_frsize if found.f_files == 0 or found.f_favail else 0
 

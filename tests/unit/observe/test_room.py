@@ -12,6 +12,7 @@ from ansible.module_utils.ib_gateway.base.host import LEAST_FREE
 from ansible.module_utils.ib_gateway.lifecycle import start_check
 from ansible.module_utils.ib_gateway.lifecycle.base import StartCheck
 from ansible.module_utils.ib_gateway.observe import processes, room
+from ansible.module_utils.ib_gateway.observe.settings import free
 from unit.facts import gateway, judged, snapshot
 
 Opened = Callable[[str], "subprocess.Popen[bytes]"]
@@ -62,6 +63,10 @@ def test_nothing_is_said_while_there_is_room_or_of_another_process_that_got_the_
     assert room.cannot_write(pid, ticks(pid)) is None
     monkeypatch.setattr(room, "free", lambda _path: 0)
     assert room.cannot_write(pid, ticks(pid) + 1) is None
+
+
+def test_a_file_system_without_blocks_of_its_own_is_not_full() -> None:
+    assert free("/proc/self/comm") is None and free("/nonexistent") is None
 
 
 def test_a_gateway_whose_log_has_no_room_is_not_ended_since_the_next_one_may_not_start(
