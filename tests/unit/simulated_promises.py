@@ -119,8 +119,8 @@ class Promises:
         self._seen = {name: truth(self.host, self.entries[name]) for name in self.entries}
         if self._run is not None and self._run.phase == "prove":
             self._proof.setdefault(self._run.name, []).append(self._seen)
-        for name, seen in self._seen.items() if self._run is not None else ():
-            key = (self._run.name, name)
+        for name, seen in self._seen.items():
+            key = (self._run.name if self._run is not None else "", name)
             since = self._closed.pop(key, self.host.clock)
             if seen.gateways and not seen.owners:
                 self._closed[key] = since
