@@ -103,7 +103,7 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     code = findings.GATEWAY_NOT_RUNNING.code
     state = entry.unit_state
     ended = state is not None and state.active in ("inactive", "failed") and not state.comes_back
-    sure = ended and not _outlived(entry)
+    sure = ended and not _outlived(entry) and not until_cron(entry)[0]
     first = [] if sure else [_between_two_lives(entry, code)]
     persists = persists or not sure
     if state is not None and state.holds_without_process:
@@ -126,15 +126,26 @@ def _outlived(entry: Entry) -> bool:
 
 
 def _between_two_lives(entry: Entry, code: str) -> Step:
-    """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone."""
-    ago, left = entry.written_ago, left_of_gap(entry)
+    """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone, and
+    until after cron has started one where that is soon."""
+    seconds, reason = _SECOND_LOOK, "it may be between two lives"
     if entry.keepers_hidden:
-        reason = "it may be between two lives, and what would bring it may be hidden from this run"
-        return wait(entry, "listener", reason, code, _GAP)
-    if ago is None or left <= _SECOND_LOOK:
-        return wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)
-    reason = "it may be between two lives: a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))
-    return wait(entry, "listener", reason, code, left)
+        seconds, reason = _GAP, reason + ", and what would bring it may be hidden from this run"
+    elif left_of_gap(entry) > seconds:
+        ago = span(max(0.0, entry.written_ago or 0.0))
+        seconds, reason = left_of_gap(entry), "%s: a gateway wrote to its settings folder %s ago" % (reason, ago)
+    started, by = until_cron(entry)
+    if started:
+        seconds, reason = max(seconds, started), by
+    return wait(entry, "listener", reason, code, seconds)
+
+
+def until_cron(entry: Entry) -> Tuple[int, str]:
+    """(seconds until shortly after cron has started the next gateway, how it does); 0 where that is not soon."""
+    cron = entry.cron
+    if cron is None or not cron.soon:
+        return 0, ""
+    return cron.seconds, "cron starts it in %s by %s" % (span(cron.within), cron.label)
 
 
 def left_of_gap(entry: Entry) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Optional
 import pytest
 from ansible.module_utils.ib_gateway.base.actions import ORDER
 from ansible.module_utils.ib_gateway.base.command_server import CommandServer, ServerAddress
+from ansible.module_utils.ib_gateway.base.crontab import CronStart
 from ansible.module_utils.ib_gateway.base.host import Keeper, Process
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
@@ -42,6 +43,7 @@ FIX_LOGIN = process(
     *("/opt/jre/bin/java", "-DjtsConfigDir=" + FOLDER, "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini"),
     *("fixuser", "fixpassword", "user", "password", "live"),
 )
+CRON = CronStart("/etc/cron.d/gw", 3, "*/5 * * * *", "/home/t/start.sh", 95.0)
 LOOP = Keeper(600, "trader", "run_gateway.sh", 900.0, gateways=frozenset({GATEWAY}))
 
 # --- what a loop keeps -----------------------------------------------------------------------------------------------
@@ -92,6 +94,44 @@ def test_where_the_last_gateway_has_just_gone_whatever_brings_the_next_one_gets_
 def test_a_unit_that_says_it_brings_nothing_is_started_at_once_however_new_its_gateway_s_files_are() -> None:
     found = planned(snapshot(), written_ago=1.0, unit_state=UnitState(UNIT, active="inactive"))
     assert [each.action for each in found.steps] == ["start"]
+
+
+@pytest.mark.parametrize(
+    ("within", "written_ago", "seconds"),
+    [(95.0, None, 126), (300.0, None, 331), (3.5, None, 34), (5.0, 1.0, 119), (95.0, 1.0, 126)],
+)
+@pytest.mark.parametrize("state", [None, UnitState(UNIT, active="inactive")], ids=["by a command", "by a unit at rest"])
+def test_a_gateway_that_cron_is_about_to_start_is_waited_for_until_shortly_after_that(
+    within: float, written_ago: Optional[float], seconds: int, state: Optional[UnitState]
+) -> None:
+    due = CRON._replace(within=within)
+    found = judged(snapshot(), COMMAND, cron=due, written_ago=written_ago, unit_state=state)
+    assert found.verdict == "gateway_not_running"
+    assert "line 3 of /etc/cron.d/gw (`*/5 * * * * /home/t/start.sh`)" in found.findings[0].summary
+    assert found.findings[0].evidence["cron"] == {**due._asdict(), "within": within}
+    wait, start = planning.plan(found).steps
+    assert (wait.action, wait.target["timeout"], "line 3 of /etc/cron.d/gw" in wait.reason) == ("wait", seconds, True)
+    assert (start.action, start.only_if_persists) == ("start", True)
+
+
+def test_beside_a_supervisor_that_may_keep_other_programs_only_cron_gets_its_time_as_well() -> None:
+    keeper = LOOP._replace(supervises=True, gateways=frozenset())
+    entry = replace(COMMAND, start_timeout=20)
+    first, second = planned(snapshot()._replace(keepers=(keeper,)), entry, cron=CRON).steps
+    assert (first.action, first.target["timeout"], second.action) == ("wait", 126, "start")
+    assert "line 3 of /etc/cron.d/gw" in first.reason
+
+
+def test_what_cron_starts_later_keeps_nobody_waiting_and_is_told() -> None:
+    later = CRON._replace(within=301.0)
+    found = judged(snapshot(), COMMAND, cron=later)
+    assert "cron starts one in 5 min by line 3" in found.findings[0].summary
+    assert [(each.action, each.target["timeout"]) for each in planning.plan(found).steps] == [
+        ("wait", 30),
+        ("start", 120),
+    ]
+    at_rest = planned(snapshot(), cron=later, unit_state=UnitState(UNIT, active="inactive"))
+    assert [each.action for each in at_rest.steps] == ["start"]
 
 
 @pytest.mark.parametrize("written_ago", [None, 95.0, 900.0])
