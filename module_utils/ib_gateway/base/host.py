@@ -61,6 +61,8 @@ class GatewayKind(NamedTuple):
     ini_unread: bool = False
 
 
+#: Process.worker_of where nothing tells for whom a worker works.
+WORKER_OF_UNKNOWN = 0
 #: The kernel's letters for a process that a signal (T) or a tracer (t) has stopped.
 STOPPED_STATES = ("T", "t")
 #: How Process.kept_stopped begins where a signal waits that ends the process.
@@ -128,6 +130,10 @@ class Process:
     folder: Optional[str] = None
     #: What that folder is to the kernel, through bind mounts and a root of its own as well; None where it is not known.
     folder_id: Optional[FolderId] = None
+    #: Of a worker, the pid of the script for which it works, or WORKER_OF_UNKNOWN; None for everybody else.
+    worker_of: Optional[int] = None
+    #: The raw argv of that script, which may hold secrets as argv may.
+    script_argv: Tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def frozen(self) -> bool:
@@ -241,7 +247,8 @@ class Client(NamedTuple):
     named. orphaned: its parent has gone (it belongs to init) and no unit started it; that says nothing about whether
     somebody wants it. service: it belongs to a system service of another account than the gateway's.
     shields: it may be one that is protected, and nothing tells: it is a relay, to which such a process may be
-    connected, or a process of this host that this run cannot see.
+    connected, a process of this host that this run cannot see, or a worker of a script that is not known.
+    keeps: whether it brings a gateway of this host, or brings it back.
     """
 
     process: Optional[Process]
@@ -251,6 +258,7 @@ class Client(NamedTuple):
     protected: bool = False
     service: bool = False
     shields: bool = False
+    keeps: bool = False
 
     @property
     def unseen(self) -> bool:
@@ -289,16 +297,22 @@ class Client(NamedTuple):
         return process is not None and maker is not None and maker != process.user
 
     @property
+    def unclaimed(self) -> bool:
+        """Whether it is a worker whose script is not known, and may be one that is protected."""
+        return self.shields and self.process is not None and self.process.worker_of == WORKER_OF_UNKNOWN
+
+    @property
     def stoppable(self) -> bool:
         """Whether it is a process of this host that may be stopped at all.
 
-        Nothing protected, no relay, no gateway and nothing below which one runs, not this run, nobody who was only
-        handed the connection, and no system service of another account unless a pattern names it.
+        Nothing protected and no worker that may be, no relay, no gateway, nothing below which one runs and nothing that
+        brings one, not this run, nobody who was only handed the connection, and no system service of another account
+        unless a pattern names it.
         """
         process = self.process
         if process is None or self.protected or self.relay or self.parked:
             return False
-        if process.gateway or process.carries or process.own_run:
+        if process.gateway or process.carries or self.keeps or process.own_run or self.unclaimed:
             return False
         return self.matches_pattern or not self.service
 

@@ -1,7 +1,8 @@
 """Decides who the clients of an entry's gateway are. Pure.
 
 Whoever holds a connection to one of its API ports is one. A script that only a pattern names is one as well, if it is
-of the gateway's account and could reach it.
+of the gateway's account and could reach it. A worker of a script counts as that script, and what brings a gateway is
+nobody's client without a connection.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import re
 from typing import FrozenSet, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from ..base.classify import matches_any, matches_client
-from ..base.host import ApiConnection, Client, Process, Snapshot
+from ..base.host import WORKER_OF_UNKNOWN, ApiConnection, Client, Process, Snapshot
 from ..base.spec import HELPER_PORTS, GatewaySpec
 
 #: Clients that use another gateway, here or on another host.
@@ -52,7 +53,7 @@ def clients_of(
         frozenset(each for each in accounts if each),
     )
     busy = frozenset(pid for each in snapshot.connections if each not in used for pid in each.client_pids)
-    return _clients(used, snapshot, names, busy | snapshot.away)
+    return _clients(used, snapshot, names, _with_scripts(busy | snapshot.away, snapshot))
 
 
 def all_clients(snapshot: Snapshot, patterns: Sequence[str]) -> Tuple[Client, ...]:
@@ -64,20 +65,43 @@ def _clients(
     connections: Sequence[ApiConnection], snapshot: Snapshot, names: Names, elsewhere: Elsewhere
 ) -> Tuple[Client, ...]:
     found: List[Client] = []
+    keepers = frozenset(each.pid for each in snapshot.keepers)
     for connection in connections:
         if not connection.client_pids:
             found.append(_client(None, connection, False, names))
         for pid in sorted(connection.client_pids):
             process = snapshot.processes.get(pid)
-            named = process is not None and any(matches_client(each, process.argv) for each in names.competing)
-            found.append(_client(process, connection, named, names))
+            client = _client(process, connection, process is not None and _named(process, names), names)
+            found.append(client._replace(keeps=pid in keepers))
     connected = {client.process.pid for client in found if client.process}
     for process in sorted(snapshot.processes.values(), key=lambda each: each.pid):
-        if process.pid in connected or process.pid in elsewhere or not _could_connect(process, names):
+        if process.pid in connected or process.pid in keepers or not _could_connect(process, names):
             continue
-        if any(matches_client(each, process.argv) for each in names.competing):
+        if {process.pid, process.worker_of} & elsewhere:
+            continue
+        if _named(process, names):
             found.append(_client(process, None, True, names))
     return tuple(found)
+
+
+def _with_scripts(elsewhere: Elsewhere, snapshot: Snapshot) -> Elsewhere:
+    """Those, and the scripts whose workers they are."""
+    working = (snapshot.processes.get(pid) for pid in elsewhere)
+    return elsewhere | {each.worker_of for each in working if each is not None and each.worker_of}
+
+
+def _named(process: Process, names: Names) -> bool:
+    """Whether a pattern names a process, or the script for which it works."""
+    return any(
+        matches_client(each, process.argv) or matches_client(each, process.script_argv) for each in names.competing
+    )
+
+
+def _protected(process: Process, names: Names) -> bool:
+    """Whether a process, or the script for which it works, is the first one of its system or is named as protected."""
+    script = process.script_argv
+    by_script = bool(script) and matches_any(names.protected, script)
+    return 1 in (process.pid, process.worker_of) or by_script or matches_any(names.protected, process.argv)
 
 
 def _could_connect(process: Process, names: Names) -> bool:
@@ -93,7 +117,7 @@ def _client(process: Optional[Process], connection: Optional[ApiConnection], nam
         connection=connection,
         orphaned=process is not None and process.ppid == 1 and process.unit is None,
         matches_pattern=named,
-        protected=process is not None and (process.pid == 1 or matches_any(names.protected, process.argv)),
+        protected=process is not None and _protected(process, names),
         service=(
             process is not None
             and process.unit is not None
@@ -101,5 +125,6 @@ def _client(process: Optional[Process], connection: Optional[ApiConnection], nam
             and process.user not in names.accounts
         ),
     )
-    may_hide_one = found.relay or found.unseen
+    lost = process is not None and process.worker_of == WORKER_OF_UNKNOWN
+    may_hide_one = found.relay or found.unseen or lost
     return found._replace(shields=True) if names.protected and may_hide_one and not found.protected else found

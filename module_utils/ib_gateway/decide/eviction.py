@@ -190,6 +190,8 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
     A connection ends with the last process that holds it, so its holders go together or not at all.
     """
     named = [each for each in entry.clients if each.matches_pattern and each.stoppable]
+    # A script before its workers, so that it starts none in their place.
+    named.sort(key=_is_worker)
     chosen = [Chosen(each, findings.COMPETING_CLIENTS.code, "client_patterns name it") for each in named]
     limit = entry.spec.max_api_clients
     staying = entry.open_connections() - _freed(entry, named)
@@ -207,6 +209,10 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
             Chosen(each, findings.COMPETING_CLIENTS.code, why, only_cut=True) for each in _holders(entry, connection)
         )
     return chosen, []
+
+
+def _is_worker(client: Client) -> bool:
+    return client.process is not None and client.process.worker_of is not None
 
 
 def _by_need(entry: Entry, staying: FrozenSet[ApiConnection]) -> List[ApiConnection]:
@@ -289,6 +295,10 @@ def _kind(client: Client, process: Process) -> str:
         return "protected"
     if client.relay:
         return "the relay %s" % process.relay if process.relay else "others are connected to it, as to a relay"
+    if client.unclaimed:
+        return "a worker whose script has ended, which protected_clients may name"
+    if client.keeps:
+        return "it brings a gateway of this host"
     if process.carries:
         return "a gateway runs below it, which may end with it"
     if client.parked:

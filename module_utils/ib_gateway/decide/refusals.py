@@ -182,7 +182,7 @@ def blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tupl
         may_work = client.working and fault in _SPARES_LIVE_CLIENTS
         if client.shields and client.working:
             told = "%s, which protected_clients may name" if client.unseen else _BEHIND
-            found.append(told % untouchable(client))
+            found.append(untouchable(client) if client.unclaimed else told % untouchable(client))
         elif client.protected or (may_work and not entry.spec.allow_restart_with_clients):
             found.append("pid %d" % pid if pid else untouchable(client))
     return tuple(dict.fromkeys(found))

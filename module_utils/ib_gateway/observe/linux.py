@@ -20,6 +20,7 @@ from . import host_key, processes, settings, sockets
 from .addresses import SocketRow
 from .holders import Owners, Sockets
 from .process_table import Table
+from .workers import NOBODY, works_for
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
@@ -144,6 +145,7 @@ def _describe(
         cwd = processes.read_cwd(pid)
         told = settings.started(pid, kind, argv, table.exe(pid), cwd) if kind else None
         user_unit = processes.read_user_unit(pid) if unit is None else None
+        worker_of, script_argv = works_for(pid, table) if kind is None else NOBODY
         found[pid] = Process(
             pid=pid,
             started_ticks=stat.started_ticks,
@@ -172,6 +174,8 @@ def _describe(
             folder=told.folder if told else None,
             folder_id=told.folder_id if told else None,
             kept_stopped=_kept_stopped(pid, stat.state) if kind else "",
+            worker_of=worker_of,
+            script_argv=script_argv,
         )
     return found
 

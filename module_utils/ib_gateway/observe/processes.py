@@ -18,16 +18,22 @@ _ARGV_LIMIT = 1 << 20
 _SYSTEM = "system.slice"
 #: The service below the slices of a user's manager. The first manager in a path: folders below it may have any name.
 _USER_UNIT = re.compile(r"(?:(?!/user@).)*/user@(\d{1,10})\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
+#: The kernel's flag PF_FORKNOEXEC.
+_FORKED = 0x40
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
 class Stat(NamedTuple):
-    """What /proc/PID/stat says: state letter, parent's pid, start in clock ticks after boot, the session's leader."""
+    """What /proc/PID/stat says: state letter, parent's pid, start in clock ticks after boot, the session's leader.
+
+    forked: whether it has run no program of its own since its parent made it.
+    """
 
     state: str
     ppid: int
     started_ticks: int
     session: int = 0
+    forked: bool = False
 
 
 def parse_stat(data: bytes) -> Stat:
@@ -35,7 +41,8 @@ def parse_stat(data: bytes) -> Stat:
     fields = data[data.rindex(b")") + 1 :].split()
     if len(fields) < 20:
         raise ValueError("stat has %d fields after the name, 20 are needed" % len(fields))
-    return Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[19]), int(fields[3]))
+    forked = bool(int(fields[6]) & _FORKED)
+    return Stat(fields[0].decode("ascii", "replace"), int(fields[1]), int(fields[19]), int(fields[3]), forked)
 
 
 def parse_cmdline(data: bytes) -> Tuple[str, ...]:

@@ -27,7 +27,12 @@ TAIL = b" S 700 4711 4711 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 8812345 43060 
     "name", [b"java", b"", b"a b", b"(sd-pam)", b") S 1 (", b"x) Z 0 0", b"two\nlines", b"\xff\xfe", b")" * 15]
 )
 def test_a_name_may_hold_anything(name: bytes) -> None:
-    assert parse_stat(b"4711 (" + name + b")" + TAIL) == ("S", 700, 8812345, 4711)
+    assert parse_stat(b"4711 (" + name + b")" + TAIL) == ("S", 700, 8812345, 4711, False)
+
+
+@pytest.mark.parametrize(("flags", "forked"), [(b"4194304", False), (b"4194368", True)])
+def test_what_has_run_no_program_since_its_parent_made_it_is_told_from_what_has(flags: bytes, forked: bool) -> None:
+    assert parse_stat(b"4711 (bot)" + TAIL.replace(b"4194304", flags)).forked is forked
 
 
 @pytest.mark.parametrize(

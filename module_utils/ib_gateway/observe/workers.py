@@ -1,0 +1,62 @@
+"""Finds the script for which a worker works: the nearest process above it that runs something of its own."""
+
+from __future__ import annotations
+
+import os
+from typing import Optional, Tuple
+
+from ..base.host import WORKER_OF_UNKNOWN
+from ..base.workers import is_worker
+from . import processes
+from .process_table import Table
+
+#: Steps up to the script; the server that forks workers is one, a pool that a worker has is another.
+_FARTHEST = 8
+
+#: (pid of the script, its raw argv); (None, ()) for what works for nobody, (WORKER_OF_UNKNOWN, ()) where nothing tells.
+Work = Tuple[Optional[int], Tuple[str, ...]]
+NOBODY: Work = (None, ())
+
+
+def works_for(pid: int, table: Table) -> Work:
+    """For whom a process works: a worker by its command line, or one that was forked and has run no program since.
+
+    Followed are parents of the same account, in the same session or control group. Another parent is whoever takes in
+    the children of those that have ended: nothing tells then whose worker it was. A forked process without its parent
+    is known by its own command line.
+    """
+    current, argv = pid, table.argv(pid)
+    for _ in range(_FARTHEST):
+        worker, stat = is_worker(argv), table.stat(current)
+        if not worker and (stat is None or not stat.forked):
+            break
+        above = _parent(current, table)
+        if above is None:
+            if worker:
+                return WORKER_OF_UNKNOWN, ()
+            break
+        current, argv = above, table.argv(above)
+    else:
+        return WORKER_OF_UNKNOWN, ()
+    return (current, argv) if current != pid else NOBODY
+
+
+def _parent(pid: int, table: Table) -> Optional[int]:
+    """The parent that has started a process; None where it has gone, or cannot be told."""
+    stat = table.stat(pid)
+    above = table.stat(stat.ppid) if stat is not None and stat.ppid > 0 else None
+    if stat is None or above is None or above.started_ticks > stat.started_ticks or not table.argv(stat.ppid):
+        return None
+    account = processes.read_real_uid(pid)
+    if account is None or account != processes.read_real_uid(stat.ppid):
+        return None
+    return stat.ppid if stat.session == above.session or _same_group(pid, stat.ppid) else None
+
+
+def _same_group(pid: int, other: int) -> bool:
+    """Whether both are in one control group below the system's own, as processes of one unit or one login are."""
+    try:
+        one, two = processes.read_text(pid, "cgroup"), processes.read_text(other, "cgroup")
+    except (OSError, ValueError):
+        return False
+    return one == two and any(line.rpartition(":")[2] not in ("", os.sep) for line in one.splitlines())
