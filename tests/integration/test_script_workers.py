@@ -63,7 +63,7 @@ def test_a_script_that_a_pattern_names_ends_with_its_worker_and_the_gateway_is_f
     script, worker = with_worker(desk, "cleanup_positions", how, 16)
     repair = Repair(desk, desk.entry(client_patterns=pattern(desk, "cleanup_positions"), max_api_clients=None))
     targets = repair.targets("stop_client")
-    assert [each["pid"] for each in targets][0] == script and worker in [each["pid"] for each in targets]
+    assert targets[0]["pid"] == script and worker in [each["pid"] for each in targets]
     found: dict[str, Any] = run_module("ib_process_stop", processes=targets, grace_period=10)
     assert found["refused"] == []
     assert not alive(script) and not alive(worker) and alive(gateway.pid)
