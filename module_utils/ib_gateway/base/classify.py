@@ -7,10 +7,11 @@ the gateway's folder is not a gateway: only a JVM whose main class is one of the
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import List, Optional, Pattern, Sequence, Tuple
 
 from .command_line import is_interpreter, is_shell, run_of
 from .host import GatewayKind
+from .record import Record
 from .spec import GATEWAY, LIVE, PAPER, TWS
 from .words import basename, is_java, program_name
 
@@ -88,7 +89,7 @@ _MAC_APP = r"/(IB Gateway|Trader Workstation)[^/]*\.app/Contents/MacOS/JavaAppli
 _WINDOWS = {"ibgateway.exe": GATEWAY, "tws.exe": TWS}
 
 
-class JavaLine(NamedTuple):
+class JavaLine(Record):
     """A JVM's command line, taken apart. main: the index of its main class, None where there is none.
 
     options: the words before it; a value stands after its option.

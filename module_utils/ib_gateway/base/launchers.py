@@ -173,7 +173,9 @@ def _begins_gateway(word: str) -> bool:
 
 def _of_gateway(argv: Sequence[str], name: str) -> Optional[Launcher]:
     kind = gateway_kind(argv)
-    return kind and Launcher(LAUNCHER, name, kind.product, kind.trading_mode, kind.config_dir, kind.ini, again=False)
+    if kind is None:
+        return None
+    return Launcher(LAUNCHER, name, kind.product, kind.trading_mode, kind.config_dir, kind.ini, again=False)
 
 
 def _by_java(words: Sequence[str], _name: str, _depth: int) -> Optional[Launcher]:

@@ -8,10 +8,11 @@ nobody's, is told, and is left alone.
 from __future__ import annotations
 
 import posixpath
-from typing import Any, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Collection, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..base.host import Folder, Keeper, Process, Snapshot
 from ..base.plan import Differing, Entry, Relay
+from ..base.record import Record
 from ..base.spec import API_PORTS, HELPER_PORTS, GatewaySpec
 from .clients import clients_of
 from .ports import agent_ports
@@ -20,7 +21,7 @@ from .ports import agent_ports
 NOT, OWN, UNPLACED, CLAIMS = "not", "own", "unplaced", "claims"
 
 
-class Host(NamedTuple):
+class Host(Record):
     """What of a snapshot decides which gateway is whose.
 
     ports: by pid, the API ports it serves; held: those on which it holds connections, so that it has served them.

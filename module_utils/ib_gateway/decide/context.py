@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 from ..base.findings import Finding
 from ..base.host import Client, Process, Snapshot
@@ -18,6 +18,7 @@ from ..base.login import (
 )
 from ..base.plan import Entry
 from ..base.probe import Probe
+from ..base.record import Record
 from ..base.spec import GatewaySpec
 from .ports import serves_stray_port
 
@@ -31,7 +32,7 @@ _MANY_RESTARTS = 3
 _UNREAD_FOR = 60.0
 
 
-class RuleContext(NamedTuple):
+class RuleContext(Record):
     """One entry's facts, as the rules see them."""
 
     entry: Entry

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
-from dataclasses import replace
-from typing import Callable, Collection, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Collection, FrozenSet, List, Optional, Sequence, Set, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import HEALTHY
@@ -14,6 +13,7 @@ from ..base.host import Keeper, Process, Snapshot
 from ..base.login import STOPPED
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import QUICK, Probe
+from ..base.record import Record
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
@@ -26,7 +26,7 @@ Prober = Callable[[str, int, float, str, Collection[int]], Probe]
 _PROBE_ID = re.compile(r"(?<![0-9])9[0-9]{8}(?![0-9])")
 
 
-class Hints(NamedTuple):
+class Hints(Record):
     """What a look cannot see and the rules have to know.
 
     known_served: (pid, started_ticks) of gateways that an earlier look of the same run has seen serve. reset_window:
@@ -186,7 +186,7 @@ def watch(
 
 def _remember(snapshot: Snapshot, known_served: Collection[Tuple[int, int]]) -> Snapshot:
     processes = {
-        pid: replace(process, served_before=(pid, process.started_ticks) in known_served)
+        pid: process._replace(served_before=(pid, process.started_ticks) in known_served)
         for pid, process in snapshot.processes.items()
     }
     return snapshot._replace(processes=processes)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
+
+from ..base.record import Record
 
 PROC = "/proc"
 #: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
@@ -21,7 +23,7 @@ _USER_UNIT = re.compile(r"(?:(?!/user@).)*/user@(\d{1,10})\.service(?:/[^/]+\.sl
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
-class Stat(NamedTuple):
+class Stat(Record):
     """What /proc/PID/stat says: state letter, parent's pid, start in clock ticks after boot, the session's leader."""
 
     state: str

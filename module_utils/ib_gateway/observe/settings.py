@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Dict, Iterable, NamedTuple, Optional, Sequence
+from typing import Dict, Iterable, Optional, Sequence
 
 from ..base.host import Folder, FolderId, GatewayKind
+from ..base.record import Record
 from ..base.spec import FIX
 
 _MOST_BYTES = 1 << 16
 
 
-class Started(NamedTuple):
+class Started(Record):
     """How a gateway was started, with what its files add to its command line.
 
     folder: its settings folder without symbolic links; None where nothing tells. A working directory does not tell: it
