@@ -19,7 +19,7 @@ from ..base.command_server import DAILY_RESTART_MOVES, RESTARTS_WITHIN
 from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.redaction import short
-from .context import lost, span
+from .evidence import lost, span
 from .targets import BY_CONTAINER, BY_UNIT
 
 #: So many are named one by one.
