@@ -13,7 +13,16 @@ from typing import Callable, Tuple
 from ansible.module_utils.ib_gateway.api import messages, protobuf, requests, wire
 from ansible.module_utils.ib_gateway.api.dialogue import Dialogue
 from ansible.module_utils.ib_gateway.api.farms import Farms
-from ansible.module_utils.ib_gateway.base import classify, command_line, ibc_words, installation, launchers, redaction
+from ansible.module_utils.ib_gateway.base import (
+    classify,
+    command_line,
+    ibc_words,
+    installation,
+    launchers,
+    plain_text,
+    redaction,
+    short_command,
+)
 from ansible.module_utils.ib_gateway.base.probe import FULL
 from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
 from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, relays, sockets
@@ -232,18 +241,18 @@ def redacted(data: bytes) -> None:
     argv = processes.parse_cmdline(data)
     shown = redaction.redact_argv(argv)
     assert len(shown) == len(argv)
-    assert not any(re.search(redaction._CONTROL, each) for each in shown)
+    assert not any(re.search(redaction.CONTROL, each) for each in shown)
     again = redaction.redact_argv(shown)
     assert all(one == other or redaction.HIDDEN in other for one, other in zip(shown, again)), (shown, again)
-    redaction.short(shown)
+    short_command.short(shown)
 
 
 def masked(data: bytes) -> None:
     """A stranger's text as it is shown."""
-    told = redaction.plain_text(text(data))
-    assert len(told) <= 300 and not re.search(redaction._CONTROL, told)
+    told = plain_text.plain_text(text(data))
+    assert len(told) <= 300 and not re.search(redaction.CONTROL, told)
     redaction.mask_text(text(data))
-    redaction.mask_account(text(data))
+    plain_text.mask_account(text(data))
 
 
 def shell_texts(data: bytes) -> None:

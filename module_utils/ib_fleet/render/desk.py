@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Optional
 
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
-from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.short_command import short
 from ...ib_gateway.base.spec import DEFAULT_PORTS, USER_SCOPE
 from .layout import Line
 from .wording import with_codes

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, Optional, Tuple
 
 from .findings import INFO, Finding
 from .host import ApiConnection, Client, Keeper, Listener, Process
-from .login import LoginState
-from .probe import Probe
 from .record import Record
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
-from .unit import UnitMember, UnitState
 
 if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they need
     from .command_server import CommandServer
     from .container import Way
+    from .login import LoginState
+    from .probe import Probe
+    from .unit import UnitMember, UnitState
 
 
 class Step(Record):
