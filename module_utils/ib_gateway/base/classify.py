@@ -75,18 +75,10 @@ _VALUED = frozenset(
         "--enable-native-access",
     )
 )
-_CLASS_PATH = ("-cp", "-classpath", "--class-path")
-_IN_PACKAGE = r"^(?:[a-z_]\w*\.)+[A-Z]\w*$"
+CLASS_PATH = ("-cp", "-classpath", "--class-path")
 _CLASS_NAME = re.compile(r"^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$")
 #: What runs another system's programs, or a program through its loader: the program's path is among its arguments.
 _EMULATOR = r"^(?:rosetta|box64|box86|qemu-(?:x86_64|i386|aarch64)(?:-static)?|FEX\w*|ld-[\w.-]+\.so[.\d]*)$"
-#: Jars that TWS and the gateway share, and nobody else has.
-_OWN_JAR = r"(?:^|/)(?:jts4launch|twslaunch|twslaunch-install4j)-[\w.-]+\.jar$"
-_OWN_FOLDER = r"(?:^|/)(?:ibgateway|IB Gateway[^/]*)(?:/[\w.]+)?/jars/(?:\*|[^/]+\.jar)$"
-#: Java's and the installer's own tools, which run on the same class path.
-_TOOL_CLASS = r"^(?:com\.install4j|com\.exe4j|sun|jdk|com\.sun)\."
-_MAC_APP = r"/(IB Gateway|Trader Workstation)[^/]*\.app/Contents/MacOS/JavaApplicationStub$"
-_WINDOWS = {"ibgateway.exe": GATEWAY, "tws.exe": TWS}
 
 
 class JavaLine(Record):
@@ -119,7 +111,7 @@ class JavaLine(Record):
         found = ""
         words = self.options
         for word, following in zip(words, words[1:]):
-            if word in _CLASS_PATH:
+            if word in CLASS_PATH:
                 found = following
         glued = [word for word in words if word.startswith("--class-path=")]
         found = glued[-1].partition("=")[2] if glued else found
@@ -148,7 +140,7 @@ def _java_index(argv: Sequence[str], exe: Optional[str]) -> Optional[int]:
         return 0 if is_java(_without_mark(exe)) else None
     # A JVM under another name (exec -a): nobody else takes a class path and then a gateway's main class.
     main = _main_index(argv, 0)
-    if main is not None and argv[main] in MAIN_CLASSES and any(word in _CLASS_PATH for word in argv[1:main]):
+    if main is not None and argv[main] in MAIN_CLASSES and any(word in CLASS_PATH for word in argv[1:main]):
         return 0
     return None
 
@@ -188,19 +180,23 @@ def gateway_kind(argv: Sequence[str], exe: Optional[str] = None) -> Optional[Gat
     """
     line = java_line(argv, exe)
     if line is None:
-        return _without_java(argv, exe)
+        from .unusual_launches import without_java
+
+        return without_java(argv, exe)
     if line.main is None:
         return None
     name = argv[line.main].rpartition("/")[2]  # -m names a module before its class
     if name not in MAIN_CLASSES:
-        return _own_main_class(line, name)
+        from .unusual_launches import own_main_class
+
+        return own_main_class(line, name)
     product, launcher = MAIN_CLASSES[name]
     arguments = line.arguments
     return GatewayKind(
         product=product,
         launcher=launcher,
         main_class=name,
-        config_dir=_config_dir(line, launcher),
+        config_dir=config_dir(line, launcher),
         trading_mode=_trading_mode(launcher, arguments),
         ini=next(iter(arguments), None) if launcher in ("ibc", "ibcontroller") else None,
         restarted=line.property("restart") is not None,
@@ -215,47 +211,19 @@ def _base(exe: str) -> str:
 
 def may_be_gateway(raw: bytes) -> bool:
     """Whether a raw command line is worth asking gateway_kind: cheap, never wrong about one that it rejects."""
-    return bool(_MARKS.search(raw))
+    if any(mark in raw for mark in _MARKS):
+        return True
+    return b"\\" in raw and any(mark in raw.lower() for mark in _WINDOWS_MARKS)
 
 
-_MARKS = re.compile(
-    rb"GWClient|LoginFrame|ibcalpha\.ibc\.|ibcontroller\.|ibautomater\.|jts4launch|twslaunch|/jars/|"
-    rb"JavaApplicationStub|(?i:\\(?:ibgateway|tws)\.exe)"
+_MARKS = (
+    *(b"GWClient", b"LoginFrame", b"ibcalpha.ibc.", b"ibcontroller.", b"ibautomater."),
+    *(b"jts4launch", b"twslaunch", b"/jars/", b"JavaApplicationStub"),
 )
+_WINDOWS_MARKS = (b"\\ibgateway.exe", b"\\tws.exe")
 
 
-def _without_java(argv: Sequence[str], exe: Optional[str]) -> Optional[GatewayKind]:
-    """The launchers of other systems load the JVM into themselves, so that only their path tells what they are."""
-    for path in (argv[0] if argv else "", exe or ""):
-        app = re.search(_MAC_APP, path)
-        if app:
-            return GatewayKind(GATEWAY if app.group(1) == "IB Gateway" else TWS, "native", "")
-        product = _WINDOWS.get(path.replace("\\", "/").rpartition("/")[2].lower())
-        if product and "\\" in path:
-            return GatewayKind(product, "native", "")
-    return None
-
-
-def _own_main_class(line: JavaLine, name: str) -> Optional[GatewayKind]:
-    """A JVM with the gateway's own jars and somebody's main class, which may run the gateway within itself."""
-    paths = [path.replace("\\", "/") for path in line.class_path()]
-    if re.match(_TOOL_CLASS, name) or not any(
-        re.search(_OWN_JAR, path) or re.search(_OWN_FOLDER, path) for path in paths
-    ):
-        return None
-    # A word in the class's place may be an unknown option's value, and so a secret; in a package it is a class.
-    shown = name[:80] if re.match(_IN_PACKAGE, name) else ""
-    product = GATEWAY if any(re.search("ibgateway|IB Gateway", path) for path in paths) else TWS
-    return GatewayKind(
-        product=product,
-        launcher=None,
-        main_class=shown,
-        config_dir=_config_dir(line, None),
-        unsupported="its main class%s is not one of TWS, the gateway or a known launcher" % (shown and " " + shown),
-    )
-
-
-def _config_dir(line: JavaLine, launcher: Optional[str]) -> Optional[str]:
+def config_dir(line: JavaLine, launcher: Optional[str]) -> Optional[str]:
     """The settings folder by -DjtsConfigDir=; None where argv does not say.
 
     install4j leaves ${installer:jtsConfigDir} in argv and fills it in later: from -V if that is given, else from the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .redaction import ACCOUNT, CONTROL, HIDDEN, mask_text, masked
+from .redaction import ACCOUNT, HIDDEN, mask_text, masked, without_controls
 
 _SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth|bearer)"  # noqa: S105 - names, no secret
 # Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
@@ -22,6 +22,5 @@ def mask_account(account: str) -> str:
 
 def plain_text(text: str, limit: int = 300) -> str:
     """A stranger's text made fit for one line of output: control characters out, secrets hidden, cut to `limit`."""
-    text = re.sub(CONTROL, " ", text)
-    text = re.sub(_INLINE_SECRET, lambda found: found.group(1) + HIDDEN, text)
+    text = re.sub(_INLINE_SECRET, lambda found: found.group(1) + HIDDEN, without_controls(text))
     return mask_text(text)[:limit]

@@ -31,6 +31,11 @@ ACCOUNT = (
 CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
+def without_controls(text: str) -> str:
+    """The text with a blank in the place of each control character; none of them can be printed."""
+    return text if text.isprintable() else re.sub(CONTROL, " ", text)
+
+
 def masked(found: Match[str]) -> str:
     """An account number that ACCOUNT has found, with its letters and last two digits."""
     letters = found.group(1) or found.group(3)
@@ -118,7 +123,7 @@ _JVM_SWITCH = (
     r"^-XX:(?:[+-]Use(?:G1|Serial|Parallel|ConcMarkSweep|Z|Shenandoah)GC|(?:MaxGCPauseMillis|ParallelGCThreads|"
     r"ConcGCThreads|InitiatingHeapOccupancyPercent|MaxRAMPercentage)=\d{1,6}|Max(?:Perm|Metaspace)Size=\d{1,8}[kKmMgG]?)$"
 )
-_PLACEHOLDER = r"^\$\{installer:(?:jtsConfigDir|cmdLineArgs)\}$"
+_PLACEHOLDERS = ("${installer:jtsConfigDir}", "${installer:cmdLineArgs}")
 _PLAIN_WORDS = ("live", "paper", "--", "-", "run", "restarter", "launch", HIDDEN, "-" + HIDDEN, "--" + HIDDEN)
 _SHORT_OPTION = r"^-[A-Za-z]$"
 #: Python's and the shells' switches, in one word.
@@ -137,8 +142,7 @@ def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
     shown = _Shown(argv)
     # Cut before and after: patterns are slow on a megabyte, and an account may stand where it is cut.
     return tuple(
-        word if word == HIDDEN else mask_text(re.sub(CONTROL, " ", word[: limit + 64]))[:limit]
-        for word in shown.words()
+        word if word == HIDDEN else mask_text(without_controls(word[: limit + 64]))[:limit] for word in shown.words()
     )
 
 
@@ -207,11 +211,12 @@ def _program(word: str) -> str:
 
 def _argument(word: str) -> Tuple[str, Optional[str]]:
     """(the word as it may be shown; what the next word has to look like to be shown as this option's value)."""
-    if word in _PLAIN_WORDS or re.match(_MODE, word) or re.match(_PLACEHOLDER, word) or re.match(_SWITCHES, word):
+    if word in _PLAIN_WORDS or word in _PLACEHOLDERS or re.match(_MODE, word) or re.match(_SWITCHES, word):
         return word, None
     if not word.startswith("-"):
         return (HIDDEN if word else ""), None
-    if re.match(_JVM_SIZE, word) or re.match(_JVM_SWITCH, word) or re.match(_SHORT_OPTION, word):
+    jvm = word.startswith("-X") and (re.match(_JVM_SIZE, word) or re.match(_JVM_SWITCH, word))
+    if jvm or re.match(_SHORT_OPTION, word):
         return word, None
     name, equals, value = word.partition("=")
     if name.startswith("-D") and name[2:] in _PROPERTIES:
@@ -223,5 +228,5 @@ def _argument(word: str) -> Tuple[str, Optional[str]]:
         kind = _OPTIONS[option.group(2)]
         if not equals:
             return word, kind
-    fits = not value or re.match(_PLACEHOLDER, value) or (kind is not None and re.match(kind, value))
+    fits = not value or value in _PLACEHOLDERS or (kind is not None and re.match(kind, value))
     return (word if fits else name + equals + HIDDEN), None

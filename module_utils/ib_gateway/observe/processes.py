@@ -19,7 +19,7 @@ _ARGV_FIRST_READ = 16384
 _ARGV_LIMIT = 1 << 20
 _SYSTEM = "system.slice"
 #: The service below the slices of a user's manager. The first manager in a path: folders below it may have any name.
-_USER_UNIT = re.compile(r"(?:(?!/user@).)*/user@(\d{1,10})\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
+_USER_UNIT = r"(?:(?!/user@).)*/user@(\d{1,10})\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)"
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
@@ -86,7 +86,8 @@ def parse_user_unit(cgroup: str) -> Optional[Tuple[int, str]]:
     for line in cgroup.splitlines():
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
-        found = _USER_UNIT.match(path) if controllers in ("", "name=systemd") else None
+        systemd = controllers in ("", "name=systemd") and "/user@" in path
+        found = re.match(_USER_UNIT, path) if systemd else None
         if found:
             return int(found.group(1)), found.group(2)
     return None
