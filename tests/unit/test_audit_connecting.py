@@ -132,6 +132,34 @@ def test_whether_a_function_that_only_others_call_is_handled_is_for_them_to_say(
         ("try:\n    ib.connect()\n    print(ib.positions())\nexcept OSError:\n    pass\nib.disconnect()", []),
         ("try:\n    ib.connect()\nexcept OSError:\n    pass\nif ib.client.isReady():\n    print(ib)", []),
         ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)\nprint(ib)", []),
+        ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)\nib.reqPositions()", ["note"]),
+        ("try:\n    ib.connect()\nexcept OSError as error:\n    ib.errorEvent += print\nib.reqPositions()", []),
+        ("try:\n    ib.connect()\nexcept OSError as error:\n    failed = error\nib.reqPositions()", []),
+        ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)\nib.errorEvent += print", []),
+        ("try:\n    ib.connect()\nexcept OSError as error:\n    print(error)\nprint(ib.isConnected())\nib.run()", []),
+        ("try:\n    ib.connect()\nexcept OSError:\n    raise\nexcept ValueError:\n    print(1)\nib.run()", []),
+        (
+            "def error(text):\n    raise SystemExit(text)\n"
+            "try:\n    ib.connect()\nexcept OSError as why:\n    error(why)\nib.run()",
+            [],
+        ),
+        (
+            "class B:\n    def up(self):\n        self.ib = IB()\n        try:\n            self.ib.connect()\n"
+            "        except Exception:\n            logging.exception('no connection')\n"
+            "    def ask(self):\n        return self.ib.reqPositions()",
+            ["note"],
+        ),
+        # another client of the same name
+        (
+            "def one():\n    c = IB()\n    try:\n        c.connect()\n    except OSError:\n        print('no')\n"
+            "def two(c):\n    c.reqPositions()",
+            [],
+        ),
+        (
+            "def one():\n    c = IB()\n    try:\n        c.connect()\n    except OSError:\n        print('no')\n"
+            "    return c",
+            ["note"],
+        ),
         ("try:\n    ib.connect()\nexcept OSError:\n    raise SystemExit(1)\nprint(ib)", []),
         ("try:\n    ib.connect()\nexcept ValueError:\n    pass\nprint(ib)", []),
         ("try:\n    ib.connect()\nexcept OSError:\n    pass\nif not ib.isConnected():\n    raise SystemExit(1)", []),
@@ -139,6 +167,21 @@ def test_whether_a_function_that_only_others_call_is_handled_is_for_them_to_say(
 )
 def test_an_error_that_is_passed_over_in_silence_is_found(body: str, expected: list[str]) -> None:
     assert found("connect_error_swallowed", body) == expected
+
+
+def test_an_error_that_is_told_is_not_said_to_be_passed_over_in_silence() -> None:
+    (told,) = problems(
+        "connect_error_swallowed", HEAD + "try:\n    ib.connect()\nexcept OSError:\n    print('no')\nib.run()"
+    )
+    assert "only told (line" in told.summary and "silence" not in told.summary
+
+
+def test_who_asks_in_another_script_whether_it_is_connected_knows() -> None:
+    text = "from ib_insync import IB\nib = IB()\ndef up():\n    try:\n        ib.connect()\n"
+    text += "    except OSError as error:\n        print(error)\n    return ib\n"
+    asks = "import text\nclient = text.up()\nprint(client.isConnected())\n"
+    assert problems("connect_error_swallowed", text=text, other="import text\nprint(text.up())\n") != []
+    assert problems("connect_error_swallowed", text=text, other=asks) == []
 
 
 # --- retries ---------------------------------------------------------------------------------------------------------

@@ -42,6 +42,43 @@ def test_a_number_that_is_no_port_is_not_held_against_the_inventory(port: str) -
     assert problems("undeclared_port", script(4001, text), specs=[spec("live")]) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("IB().connect('127.0.0.1', 7496, clientId=1)  # Paper trading port", "paper"),
+        ("PORT = 4002  # live\nIB().connect('127.0.0.1', PORT)", "live"),
+        ("IB().connect('127.0.0.1',\n    4001,  # TWS paper account\n    1)", "paper"),
+        ("PORT = 4001  # Paper trading port (7496 for live)\nIB().connect('127.0.0.1', PORT)", "paper"),
+        ("PORTS_LIVE = {'tws': 7497}\nIB().connect('127.0.0.1', PORTS_LIVE['tws'])", "live"),
+    ],
+)
+def test_a_comment_behind_a_port_that_says_the_other_mode_and_nothing_else_is_told(line: str, said: str) -> None:
+    (found,) = problems(CODE, "from ib_insync import IB\n%s\n" % line)
+    assert " says %s" % said in found.summary and "either" in found.summary and found.severity == "note"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # paper is 7497",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # live or paper",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # paper (7497)",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # paper (7497), live (7496)",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # paper (7497 for paper, 7496 for live)",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # Paper: 7497 / 4002",
+        "IB().connect('127.0.0.1', 7496, clientId=1)  # not paper",
+        "IB().connect('127.0.0.1', 4002, clientId=1)  # real time bars",
+        "IB().connect('127.0.0.1', 4002, clientId=1)  # live data",
+        "IB().connect('127.0.0.1', 4002, clientId=1)  # paper",
+        "IB().connect('127.0.0.1', 4001, label='a # paper')",
+        "# paper\nIB().connect('127.0.0.1', 4001, clientId=1)\n# paper",
+        "LIVE = {'paper': 4002, 'live': 4001}\nIB().connect('127.0.0.1', LIVE['paper'])",
+    ],
+)
+def test_a_comment_that_says_more_or_stands_elsewhere_decides_nothing(line: str) -> None:
+    assert problems(CODE, "from ib_insync import IB\n%s\n" % line) == []
+
+
 def test_leaving_the_port_out_is_the_paper_port_of_the_workstation() -> None:
     both = [spec("live", client_patterns=("bot\\.py",)), spec("paper")]
     (found,) = problems(CODE, "from ib_insync import IB\nIB().connect(clientId=1)", specs=both)

@@ -10,7 +10,7 @@ from ..analysis.scopes import Table
 from ..reading.gateway import GatewaySpec
 from ..reading.model import Found, Problem, Source
 from ..reading.selection import Lookup, is_marked, select
-from . import blocking, elsewhere, failing, ids, lasting, leaving, loop, official, ports, retrying, sharing
+from . import blocking, elsewhere, failing, ids, lasting, leaving, loop, official, ports, retrying, sharing, threads
 from .case import Case, case
 from .problems import about_file, kept, printable
 
@@ -18,6 +18,7 @@ FILE_RULES: Tuple[Callable[[Case, Table], Iterator[Found]], ...] = (
     *loop.RULES,
     *blocking.RULES,
     *elsewhere.RULES,
+    *threads.RULES,
     *ids.RULES,
     *sharing.RULES,
     *ports.RULES,

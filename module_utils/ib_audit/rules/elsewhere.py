@@ -7,7 +7,7 @@ from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Set, Tuple, 
 
 from ..analysis import flow
 from ..analysis.connections import client_classes
-from ..analysis.library import BLOCKING
+from ..analysis.library import BLOCKING, SUBSCRIBING
 from ..analysis.project import argument_of
 from ..analysis.scopes import FUNCTIONS, Binding, Table, parameters
 from ..reading.model import ASYNC, INSYNC, OFFICIAL, Found
@@ -20,8 +20,9 @@ _ONE_LOOP = "nest_asyncio._patch_asyncio"
 _Def = Union[ast.FunctionDef, ast.AsyncFunctionDef]
 #: So many functions a client is followed through.
 _DEEPEST = 4
-#: Who calls one of these gives a thread its own loop, or hands work over to the right one.
-_BRIDGES = ("set_event_loop", "new_event_loop", "run_coroutine_threadsafe", "call_soon_threadsafe", "asyncio.run")
+#: Methods of the client that ask for something, whether they wait for it or not.
+_REQUESTS = BLOCKING | SUBSCRIBING | {"placeOrder", "cancelOrder"}
+_SLEEPS = ("sleep", "waitOnUpdate")
 
 
 def connect_not_awaited(case: Case, table: Table) -> Iterator[Found]:
@@ -48,10 +49,10 @@ def _is_dropped(table: Table, call: ast.Call) -> bool:
 
 def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:
     """A connection that the blocking connect() opened, used in the loop that asyncio.run() makes."""
-    receivers = _receivers(case, table)
+    receivers = receivers_of(case, table)
     if not receivers or is_patched(case, table) or _has_one_loop(case, table):
         return
-    opened = _Opened(_of_module(table, receivers), _of_classes(table, receivers))
+    opened = Opened(of_module(table, receivers), of_classes(table, receivers))
     for call in table.calls:
         if "asyncio.run" not in case.project.dotted(table, call.func) or not call.args:
             continue
@@ -59,31 +60,22 @@ def connection_in_other_loop(case: Case, table: Table) -> Iterator[Found]:
         if not isinstance(started, ast.Call):
             continue
         names = [_asked_at_once(case, table, started, opened)]
-        for home, function in case.project.called(table, started):
-            if home is table:
-                names.append(_uses(case, home, function, opened))
-                names.append(_handed_on(case, table, function, started, receivers))
+        for function in _run(case, table, started):
+            names.append(uses(case, table, function, opened))
+            names.append(_handed_on(case, table, function, started, receivers))
         name = next(filter(None, names), None)
         if name:
             summary = "asyncio.run() makes a loop of its own, and %s was connected in another one: " % name
             yield found("connection_in_other_loop", table, call, summary + "its answers never arrive")
 
 
-def connection_in_thread(case: Case, table: Table) -> Iterator[Found]:
-    """Blocking requests in a thread that has no event loop, on a connection that was opened outside of it."""
-    opened = _Opened(_of_module(table, _receivers(case, table)), frozenset())
-    if not opened.names or any(word in table.script.text for word in _BRIDGES) or is_patched(case, table):
-        return
-    for call in table.calls:
-        if "threading.Thread" not in case.project.dotted(table, call.func):
-            continue
-        for keyword in call.keywords:
-            targets = functions(case, table, keyword.value) if keyword.arg == "target" else set()
-            for home, function in targets:
-                name = _uses(case, home, function, opened, coroutines=False) if home is table else None
-                if name:
-                    summary = "a thread without an event loop uses %s, which was connected outside of it" % name
-                    yield found("connection_in_other_loop", table, call, summary)
+def _run(case: Case, table: Table, call: ast.Call) -> Iterator[ast.AST]:
+    """The functions of a script that a call runs, and the coroutines that it is given to run."""
+    yield from (node for home, node in case.project.called(table, call) if home is table)
+    for given in _arguments(call):
+        if isinstance(given, (ast.Name, ast.Attribute)):
+            handed = functions(case, table, given)
+            yield from (node for home, node in handed if home is table and isinstance(node, ast.AsyncFunctionDef))
 
 
 def _has_one_loop(case: Case, table: Table) -> bool:
@@ -96,14 +88,14 @@ def _has_one_loop(case: Case, table: Table) -> bool:
     )
 
 
-class _Opened(NamedTuple):
+class Opened(NamedTuple):
     """What stands for clients that a blocking connect() opens: names of the module, and attributes of classes."""
 
     names: List[List[Binding]]
     attributes: FrozenSet[Tuple[Optional[ast.AST], str]]
 
 
-def _receivers(case: Case, table: Table) -> List[ast.expr]:
+def receivers_of(case: Case, table: Table) -> List[ast.expr]:
     """The names and attributes on which plain functions, or the module itself, call a blocking connect()."""
     return [
         connection.call.func.value
@@ -115,13 +107,13 @@ def _receivers(case: Case, table: Table) -> List[ast.expr]:
     ]
 
 
-def _of_module(table: Table, receivers: List[ast.expr]) -> List[List[Binding]]:
+def of_module(table: Table, receivers: List[ast.expr]) -> List[List[Binding]]:
     """The bindings of those that are names of the module."""
     names = [(each.id, table.lookup(each.id, each)) for each in receivers if isinstance(each, ast.Name)]
     return [bindings for name, bindings in names if bindings and bindings is table.module.names.get(name)]
 
 
-def _of_classes(table: Table, receivers: List[ast.expr]) -> FrozenSet[Tuple[Optional[ast.AST], str]]:
+def of_classes(table: Table, receivers: List[ast.expr]) -> FrozenSet[Tuple[Optional[ast.AST], str]]:
     """(class, attribute) of those that are attributes of the object itself."""
     attributes = (each for each in receivers if isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name))
     return frozenset((_class_around(table, each), each.attr) for each in attributes)
@@ -133,20 +125,21 @@ def _class_around(table: Table, node: ast.AST) -> Optional[ast.AST]:
     return table.enclosing_class(function) if function is not None else None
 
 
-def _asked_at_once(case: Case, table: Table, started: ast.Call, opened: _Opened) -> Optional[str]:
+def _asked_at_once(case: Case, table: Table, started: ast.Call, opened: Opened) -> Optional[str]:
     """The name of such a client in asyncio.run(client.requestAsync())."""
     method = started.func
-    if not isinstance(method, ast.Attribute) or not _is_request(method, coroutines=True):
+    if not isinstance(method, ast.Attribute) or not _is_request(method, loop=True):
         return None
     return _opened_as(case, table, method.value, opened)
 
 
-def _is_request(method: ast.Attribute, coroutines: bool) -> bool:
-    connects = method.attr.startswith(("connect", "disconnect"))
-    return not connects and (method.attr in BLOCKING or (coroutines and method.attr.endswith("Async")))
+def _is_request(method: ast.Attribute, loop: bool) -> bool:
+    if method.attr.startswith(("connect", "disconnect")):
+        return False
+    return method.attr in _REQUESTS or (method.attr.endswith("Async") if loop else method.attr in _SLEEPS)
 
 
-def _opened_as(case: Case, table: Table, node: ast.expr, opened: _Opened) -> Optional[str]:
+def _opened_as(case: Case, table: Table, node: ast.expr, opened: Opened) -> Optional[str]:
     """The name by which an expression is one of these clients."""
     name = None
     if isinstance(node, ast.Name) and any(table.lookup(node.id, node) is each for each in opened.names):
@@ -184,7 +177,7 @@ def _asks(case: Case, table: Table, function: _Def, name: str) -> bool:
     """Whether a function requests something of the client that a parameter of it is, and does not connect it itself."""
     methods = _methods(case, table, function, name, 0)
     connects = any(each.startswith("connect") for each in methods)
-    return not connects and any(each in BLOCKING or each.endswith("Async") for each in methods)
+    return not connects and any(each in _REQUESTS or each.endswith("Async") for each in methods)
 
 
 def _methods(case: Case, table: Table, function: _Def, name: str, depth: int) -> FrozenSet[str]:
@@ -213,10 +206,10 @@ def _arguments(call: ast.Call) -> List[ast.expr]:
     return [*call.args, *[keyword.value for keyword in call.keywords]]
 
 
-def _uses(case: Case, table: Table, function: ast.AST, opened: _Opened, coroutines: bool = True) -> Optional[str]:
+def uses(case: Case, table: Table, function: ast.AST, opened: Opened, loop: bool = True) -> Optional[str]:
     """The name of such a client that a function makes requests with, unless it opens a connection itself.
 
-    coroutines: whether requests that are awaited count as well.
+    loop: whether there is one; without one nothing is awaited, and a sleep of the library needs one as well.
     """
     name: Optional[str] = None
     seen: Set[ast.AST] = set()
@@ -228,14 +221,14 @@ def _uses(case: Case, table: Table, function: ast.AST, opened: _Opened, coroutin
         seen.add(current)
         for call in flow.calls_of(current):
             method = call.func
-            waiting.extend(node for home, node in case.project.called(table, call) if home is table)
+            waiting.extend(_run(case, table, call))
             if not isinstance(method, ast.Attribute):
                 continue
             if method.attr.startswith("connect") and client_classes(case.project, table, method.value):
                 return None
-            if _is_request(method, coroutines):
+            if _is_request(method, loop):
                 name = name or _opened_as(case, table, method.value, opened)
     return name
 
 
-RULES = (connect_not_awaited, connection_in_other_loop, connection_in_thread)
+RULES = (connect_not_awaited, connection_in_other_loop)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from typing import Dict, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Tuple, Union
 
 from ..analysis import flow
 from ..analysis.connections import Connection
@@ -13,7 +13,11 @@ from ..reading.model import ERROR, OFFICIAL, Found
 from .case import Case, at, found
 
 _LIMITS = frozenset(["asyncio.wait_for", "asyncio.timeout", "asyncio.timeout_at", "async_timeout.timeout"])
-_NO_LINES: Dict[str, Tuple[int, int]] = {}
+_NO_LINES: Dict[Tuple[Any, ...], Tuple[int, int]] = {}
+#: What tells an error and lets the script go on.
+_TELLING = frozenset(
+    ["print", "print_exc", "print_exception", "debug", "info", "warning", "warn", "error", "exception", "critical"]
+)
 _WIDE = ("Exception", "BaseException", "OSError", "ConnectionError", "ConnectionRefusedError", "TimeoutError")
 
 
@@ -87,48 +91,96 @@ def _called_elsewhere(case: Case, table: Table, node: ast.AST, depth: int = 0) -
 
 
 def connect_error_swallowed(case: Case, table: Table) -> Iterator[Found]:
-    """A handler that says and does nothing, so that the script goes on without a connection."""
+    """A handler that does nothing, or only tells, so that the script goes on without a connection."""
     passed_over = []
     for connection in case.of(table):
         if connection.library != OFFICIAL and connection.direct and flow.loop(table, connection.call) is None:
             around = flow.handler(case.project, table, connection.call)
-            silent = _silent(around)
-            if silent is not None and around is not None and _goes_on_without(case, table, connection.call, around):
-                passed_over.append((connection.call, silent.lineno))
-    if passed_over and not _asks_again(table):
-        for call, line in passed_over:
-            summary = "a failed connect is ignored in silence (line %d), and the script goes on" % line
+            silent = _silent(around) if around is not None else None
+            told = _told(case, table, around) if around is not None and silent is None else None
+            if not (silent or told):
+                continue
+            if around is not None and _goes_on_without(case, table, connection.call, around, told is not None):
+                passed_over.append((connection.call, silent, told))
+    if not passed_over or _asks_again(table):
+        return
+    elsewhere = any(_asks_again(one) for one in case.project.neighbours(table))
+    for call, silent, told in passed_over:
+        if silent is not None:
+            summary = "a failed connect is ignored in silence (line %d), and the script goes on" % silent.lineno
+            yield found("connect_error_swallowed", table, call, summary)
+        elif told is not None and not elsewhere:
+            summary = "a failed connect is only told (line %d), and the script goes on without one" % told.lineno
             yield found("connect_error_swallowed", table, call, summary)
 
 
-def _goes_on_without(case: Case, table: Table, call: ast.Call, around: ast.AST) -> bool:
+def _goes_on_without(case: Case, table: Table, call: ast.Call, around: ast.AST, told: bool) -> bool:
     """Whether what follows a try uses its client and cannot know whether the connect in it came about.
 
-    What is assigned, returned or left behind the connect, and an else, may say so.
+    What is assigned, returned or left behind the connect, and an else, may say so. told: whether somebody may read that
+    it failed; then the client must be asked for something, or returned.
     """
     body: List[ast.stmt] = getattr(around, "body", [])
     after = [each for each in body if each.lineno > call.lineno]
     if getattr(around, "orelse", None) or not all(isinstance(each, ast.Expr) for each in after):
         return False
     receiver = getattr(call.func, "value", None)
-    name = getattr(receiver, "attr", getattr(receiver, "id", ""))
-    first, last = case.project.questions.answer(("lines", table.script.path), lambda: _lines(table), _NO_LINES).get(
-        name, (0, 0)
-    )
+    first, last = _read(case, table, receiver, told)
     before = isinstance(receiver, ast.Attribute) and first < getattr(around, "lineno", 0)  # in another method
     return before or last > (getattr(around, "end_lineno", None) or 0)
 
 
-def _lines(table: Table) -> Dict[str, Tuple[int, int]]:
-    """By name, of variables and attributes: the first and the last line on which it is read, but to disconnect it."""
-    found_lines: Dict[str, Tuple[int, int]] = {}
+def _read(case: Case, table: Table, receiver: Optional[ast.AST], asked: bool) -> Tuple[int, int]:
+    """The first and the last line on which a client is read, or asked: by its variable, or its attribute's name."""
+    lines = case.project.questions.answer(("lines", table.script.path), lambda: _lines(table), _NO_LINES)
+    return lines.get((asked, *_name(table, receiver)), (0, 0))
+
+
+def _lines(table: Table) -> Dict[Tuple[Any, ...], Tuple[int, int]]:
+    """The first and the last line on which variables and attributes are read, but to disconnect what they are.
+
+    By (whether something is asked of it, or it is returned; what _name() says).
+    """
+    found_lines: Dict[Tuple[Any, ...], Tuple[int, int]] = {}
     for each in table.loads:
-        if getattr(table.parents.get(each), "attr", "") == "disconnect":
+        outer = table.parents.get(each)
+        method = getattr(outer, "attr", "")
+        if method == "disconnect":
             continue
-        name, line = str(getattr(each, "attr", getattr(each, "id", ""))), int(getattr(each, "lineno", 0))
-        first, last = found_lines.get(name, (line, line))
-        found_lines[name] = (min(first, line), max(last, line))
+        asked = isinstance(outer, ast.Return) or (bool(method) and not method.endswith("Event"))
+        line = int(getattr(each, "lineno", 0))
+        for key in [(kind, *_name(table, each)) for kind in ((False, True) if asked else (False,))]:
+            first, last = found_lines.get(key, (line, line))
+            found_lines[key] = (min(first, line), max(last, line))
     return found_lines
+
+
+def _name(table: Table, node: Optional[ast.AST]) -> Tuple[Any, ...]:
+    """What tells whether two expressions are the same client: the variable, or the name of the attribute."""
+    if isinstance(node, ast.Name):
+        return "variable", id(table.lookup(node.id, node))
+    return "attribute", getattr(node, "attr", "")
+
+
+def _told(case: Case, table: Table, around: ast.AST) -> Optional[ast.ExceptHandler]:
+    """The handler that only prints or logs the error, where all that a try has do no more."""
+    handlers: List[ast.ExceptHandler] = list(getattr(around, "handlers", ()))
+    if not handlers or not all(all(_tells(case, table, each) for each in handler.body) for handler in handlers):
+        return None
+    return next((each for each in handlers if _is_wide(_caught(each))), None)
+
+
+def _tells(case: Case, table: Table, statement: ast.stmt) -> bool:
+    """Whether a statement only prints or logs something."""
+    if not isinstance(statement, ast.Expr):
+        return isinstance(statement, (ast.Pass, ast.Import, ast.ImportFrom))
+    if isinstance(statement.value, ast.Constant):
+        return True
+    call = statement.value
+    if not isinstance(call, ast.Call):
+        return False
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    return name in _TELLING and not case.project.called(table, call)
 
 
 def _silent(around: Optional[ast.AST]) -> Union[ast.ExceptHandler, ast.expr, None]:
@@ -143,9 +195,12 @@ def _is_wide(caught: Sequence[Optional[ast.expr]]) -> bool:
     return any(each is None or getattr(each, "id", getattr(each, "attr", "")) in _WIDE for each in caught)
 
 
+def _caught(handler: ast.ExceptHandler) -> Sequence[Optional[ast.expr]]:
+    return handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+
+
 def _is_silent(handler: ast.ExceptHandler) -> bool:
-    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return _is_wide(caught) and all(
+    return _is_wide(_caught(handler)) and all(
         isinstance(each, ast.Pass) or (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
         for each in handler.body
     )

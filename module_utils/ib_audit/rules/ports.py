@@ -1,6 +1,7 @@
 """Rules about ports and hosts. They tell both readings of what is written; nothing here decides which one is meant.
 
-No file name, folder or comment counts: they speak of real time data, productions and demos.
+No file name or folder counts: they speak of real time data, productions and demos. Of comments only one that stands
+behind a port and says a mode and nothing else.
 """
 
 from __future__ import annotations
@@ -41,6 +42,11 @@ _PLAIN = frozenset(
         *("socket", "number", "no", "mode", "the", "my"),
     )
 )
+#: Behind a number: what closes its call, and a comment without a second one.
+_COMMENT = re.compile(r"""[^#"']*#([^#]{0,80})$""")
+#: Lines of so many characters are no writing of a person's.
+_LONG = 1000
+_DIGIT = re.compile(r"\d")
 _ADDRESS = re.compile(r"^(?:\d{1,3}(?:\.\d{1,3}){3}|(?:[\w-]+\.)+[a-z]{2,})$")
 _OTHER_NAMES = ("host.docker.internal",)
 
@@ -51,7 +57,8 @@ def port_contradicts_mode(case: Case, table: Table) -> Iterator[Found]:
         values = case.numbers(connection, "port")
         for value in values:
             stands_for = case.mode(value.constant)
-            said = _named_mode(value) or (_declared_mode(case, connection) if len(values) == 1 else None)
+            said = _named_mode(value) or _remarked_mode(case, value)
+            said = said or (_declared_mode(case, connection) if len(values) == 1 else None)
             if stands_for is None or said is None or said[0] == stands_for:
                 continue
             given = "the library's default" if value.node is connection.call else "written down"
@@ -100,8 +107,44 @@ def _named_mode(value: Value) -> Optional[Said]:
     return (mode, "its name (%s) says %s" % (", ".join(names), mode), "name") if mode else None
 
 
+def _remarked_mode(case: Case, value: Value) -> Optional[Said]:
+    """The mode that a comment behind a port says, where it says nothing else: 4002)  # live (4001 for paper)."""
+    script, number, column = value.table.script, _end(value.node, "lineno"), _end(value.node, "col_offset")
+    nothing: List[str] = []
+    lines = case.project.questions.answer(("lines of", script.path), lambda: script.text.split("\n"), nothing)
+    line = lines[number - 1] if 0 < number <= len(lines) else ""
+    comment = _COMMENT.match(line.encode("utf-8")[column:].decode("utf-8", "replace")) if len(line) < _LONG else None
+    said, _open, rest = (comment.group(1) if comment is not None else "").partition("(")
+    if rest and not (_mode_in(_DIGIT.sub(" ", said)) and _speaks_of_the_other(said, rest)):
+        return None
+    if _DIGIT.search(said) or "/" in said:  # another port, or both modes
+        return None
+    mode = _mode_in(said)
+    return (mode, "the comment behind it says %s" % mode, "comment") if mode else None
+
+
+def _speaks_of_the_other(said: str, rest: str) -> bool:
+    """Whether brackets behind a mode are about the other one alone: paper port (7496 is live)."""
+    told = {word.lower() for word in _WORDS.findall(rest)} & set(TRADING_MODES)
+    if rest.find(")") != len(rest.rstrip()) - 1:
+        return False
+    return len(told) == 1 and _mode_in(said) not in told
+
+
+def _end(node: ast.AST, what: str) -> int:
+    return int(getattr(node, "end_" + what, None) or 0)
+
+
 def _names_of(value: Value) -> List[str]:
-    node, parent = value.node, value.table.parents.get(value.node)
+    names = _own_names(value, value.node)
+    outer = value.table.parents.get(value.node)
+    if isinstance(outer, ast.Dict) and not any(_mode_in(name) for name in names):
+        return _own_names(value, outer)  # live_ports = {"tws": 7497}
+    return names
+
+
+def _own_names(value: Value, node: ast.AST) -> List[str]:
+    parent = value.table.parents.get(node)
     if isinstance(parent, ast.Assign):
         return [name for target in parent.targets for name in _target_names(target)]
     if isinstance(parent, ast.AnnAssign):
