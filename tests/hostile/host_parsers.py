@@ -18,6 +18,7 @@ from ansible.module_utils.ib_gateway.base import (
     command_line,
     ibc_words,
     installation,
+    java_line,
     launchers,
     plain_text,
     redaction,
@@ -225,7 +226,7 @@ def recognition(data: bytes) -> None:
     classify.may_be_gateway(data)
     argv = processes.parse_cmdline(data)
     for exe in (None, "/usr/lib/jvm/zulu17/bin/java"):
-        classify.java_line(argv, exe)
+        java_line.java_line(argv, exe)
         classify.gateway_kind(argv, exe)
         launchers.role_of(argv, exe)
         installation.installation_folder(argv, exe, "/home/trader")

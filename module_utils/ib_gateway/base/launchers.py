@@ -11,16 +11,9 @@ import re
 import shlex
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .classify import (
-    DISPLAYS,
-    gateway_kind,
-    is_launcher,
-    is_placeholder,
-    java_line,
-    mode_word,
-    relay_name,
-)
+from .classify import DISPLAYS, gateway_kind, is_launcher, mode_word, relay_name
 from .command_line import is_shell, run_of
+from .java_line import is_placeholder, java_line
 from .redaction import redact_argv
 from .spec import GATEWAY, TWS
 from .words import basename, is_java, program_name

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Match, Optional, Sequence, Tuple
 
-from .classify import MAIN_CLASSES, java_line
 from .command_line import is_interpreter, run_of
+from .java_line import MAIN_CLASSES, java_line
 from .words import basename, is_java
 
 #: Stands for one argument, or for an option's value.

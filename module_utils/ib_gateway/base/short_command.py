@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from .classify import MAIN_CLASSES
+from .java_line import MAIN_CLASSES
 
 
 def short(command: Sequence[str], limit: int = 100) -> str:

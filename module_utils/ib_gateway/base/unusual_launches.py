@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Optional, Sequence
 
-from .classify import JavaLine, config_dir
 from .host import GatewayKind
+from .java_line import JavaLine, config_dir
 from .spec import GATEWAY, TWS
 
 _IN_PACKAGE = r"^(?:[a-z_]\w*\.)+[A-Z]\w*$"

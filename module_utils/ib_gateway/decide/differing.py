@@ -7,7 +7,7 @@ from typing import Optional, Sequence
 from ..base.host import Folder, Process
 from ..base.plan import Differing, Entry
 from ..base.spec import GatewaySpec
-from .assign import Host, in_folder, serves_another, set_to_another_port
+from .claims import Host, in_folder, serves_another, set_to_another_port
 
 
 def with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Entry:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Callable, Collection, FrozenSet, List, Sequence, Tuple
+from typing import Callable, Collection, FrozenSet, List, Sequence, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
-from ..base.probe import QUICK
+from ..base.probe import QUICK, Prober
 from ..base.record import Record
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
 from ..observe import localhost, settings
 from ..observe.snapshot import look
-
-if TYPE_CHECKING:
-    from ..base.probe import Probe
-
-#: Opens one API session: (host, port, timeout in seconds, probe.QUICK or FULL, client ids that others use).
-Prober = Callable[[str, int, float, str, Collection[int]], "Probe"]
 
 
 class Hints(Record):

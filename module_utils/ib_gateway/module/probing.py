@@ -7,8 +7,7 @@ from typing import Optional, Set, Tuple
 
 from ..base.host import Snapshot
 from ..base.plan import Entry
-from ..base.probe import Probe
-from .look import Prober
+from ..base.probe import Probe, Prober
 
 #: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
 _PROBE_ID = r"(?<![0-9])9[0-9]{8}(?![0-9])"
