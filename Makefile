@@ -10,7 +10,7 @@ STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 INTO ?= reports
 
-.PHONY: help setup folder demo doctor notices test lint types unit fuzz integration programs promtool merge-reports clean
+.PHONY: help setup folder demo doctor notices test lint types unit fuzz integration programs promtool cron merge-reports clean
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -102,23 +102,26 @@ programs:
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(PACKAGES) >/dev/null; \
 	  else echo 'one of $(PACKAGES) is missing: what needs it is not tested' >&2; fi
 
-# Prometheus' own tool judges the alert rules. It is taken out of Debian's package, whose server is not installed; where
-# that cannot be had, the test of it is skipped.
-PROMTOOL := .ansible/bin/promtool
+# Prometheus' own tool judges the alert rules, and cron starts a gateway: in these words (package,program,without it).
+# They are taken out of Debian's packages, which are not installed: their servers would run.
+FETCHED := .ansible/bin
+fetched = [ -x $(FETCHED)/$(notdir $(2)) ] || ! command -v apt-get >/dev/null || { \
+  folder=$$(mktemp -d) && mkdir -p $(FETCHED) && \
+  (cd "$$folder" && apt-get download -qq -o APT::Sandbox::User=root $(1) && \
+    dpkg-deb --fsys-tarfile $(1)_*.deb | tar -x ./$(2)) && \
+  mv "$$folder/$(2)" $(FETCHED)/ || echo '$(3)' >&2; \
+  rm -rf "$$folder"; }
 promtool:
-	@command -v promtool >/dev/null || [ -x $(PROMTOOL) ] || ! command -v apt-get >/dev/null || { \
-	  folder=$$(mktemp -d) && mkdir -p $(dir $(PROMTOOL)) && \
-	  (cd "$$folder" && apt-get download -qq -o APT::Sandbox::User=root prometheus && \
-	    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) && \
-	  mv "$$folder/usr/bin/promtool" $(PROMTOOL) || echo 'no promtool: the alert rules are not tested with it' >&2; \
-	  rm -rf "$$folder"; }
+	@command -v promtool >/dev/null || $(call fetched,prometheus,usr/bin/promtool,no promtool: nothing tests the alert rules)
+cron:
+	@[ -x /usr/sbin/cron ] || $(call fetched,cron,usr/sbin/cron,no cron: a stand-in starts a gateway in its place)
 
 # Containers are seen by the whole machine, and only it has a network. Everything else has a host of its own, for each
 # worker.
 INTEGRATION := tests/integration tests/simulator tests/hostile/test_attacker.py
 OWN_HOSTS = --dist load --tx "$$(nproc)*popen//python=tests/own_host $(BIN)/python"
 ## make integration  real processes, sockets and playbooks
-integration: $(DEV_STAMP) programs promtool
+integration: $(DEV_STAMP) programs promtool cron
 	@echo '$(BIN)/pytest -m "not machine" $(INTEGRATION), on hosts of their own; then -m machine'; \
 	  $(BIN)/pytest -q $(OWN_HOSTS) --durations=10 -m 'not machine' $(INTEGRATION) || failed=yes; \
 	  $(BIN)/pytest -q -n auto --durations=10 -m machine $(INTEGRATION) || failed=yes; \

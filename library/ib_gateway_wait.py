@@ -30,7 +30,7 @@ options:
   timeout:
     description:
       - Seconds to wait for all that shall listen. Without it the longest that a step of O(steps) names, and else each
-        entry's own O(gateways[].start_timeout).
+        entry's own O(gateways[].start_timeout). A gateway that comes meanwhile then gets that from when it came.
     type: float
   upstream_wait:
     description: Seconds to wait when a step waits for the broker's link.
@@ -138,7 +138,8 @@ def work(module: GatewayModule) -> Dict[str, Any]:
             module.give_up("the option %s names %r, and no entry of gateways has that name" % (option, step.gateway))
     listening = list(dict.fromkeys(step.gateway for step in steps if step.target["for"] != "upstream"))
     timeout = 0.0 if module.check_mode else _timeout(module.params)
-    answers = await_listener(specs, listening, timeout) if listening else {}
+    until_up = module.params["timeout"] is None and not module.check_mode
+    answers = await_listener(specs, listening, timeout, until_up) if listening else {}
     if not module.check_mode and any(step.target["for"] == "upstream" for step in steps):
         time.sleep(module.seconds("upstream_wait", _LONGEST_WAIT))
     found: Dict[str, Any] = {
@@ -179,10 +180,12 @@ def _timeout(params: Dict[str, Any]) -> Optional[float]:
 
 def _waits(params: Dict[str, Any]) -> float:
     """Seconds that the gateways may take."""
+    slowest = float(max((abs(int(each.get("start_timeout") or 0)) for each in params["gateways"]), default=0))
     timeout = _timeout(params)
-    if timeout is None:
-        timeout = float(max((abs(int(each.get("start_timeout") or 0)) for each in params["gateways"]), default=0))
-    return abs(timeout) + abs(float(params["upstream_wait"]))
+    seconds = slowest if timeout is None else abs(timeout)
+    if params["timeout"] is None:
+        seconds += slowest  # of a gateway that comes meanwhile
+    return seconds + abs(float(params["upstream_wait"]))
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from ansible.module_utils.ib_gateway.api.farms import Farms
 from ansible.module_utils.ib_gateway.base import (
     classify,
     command_line,
+    crontab,
     ibc_words,
     installation,
     java_line,
@@ -26,10 +27,18 @@ from ansible.module_utils.ib_gateway.base import (
 )
 from ansible.module_utils.ib_gateway.base.probe import FULL
 from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
-from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, proc_net, processes, relays, sockets
+from ansible.module_utils.ib_gateway.observe import (
+    ibc_log,
+    keepers,
+    proc_net,
+    processes,
+    relays,
+    sockets,
+    start_scripts,
+)
 from ansible.module_utils.ib_gateway.state import journal, lease, pause, records, self_heal
 from unit.api_frames import ACCOUNTS, HELLO, ORDER_ID, SYNCED, TIME, notice, proto_frame, raw_frame
-from unit.facts import gateway, script
+from unit.facts import gateway, script, spec
 from unit.lifecycle.test_engine import DOCKER, PODMAN
 from unit.observe.test_sockets import SEQUENCE, attribute, diag, message
 from unit.repair_records import record
@@ -262,7 +271,17 @@ def shell_texts(data: bytes) -> None:
     launchers.launcher_of(("bash", "-c", found))
     launchers.launcher_of(("bash", "/opt/" + found[:200], found))
     program.display_in(found)
-    keepers._runs_gateway(found)
+    keepers.runs_gateway(found)
+
+
+def cron_tables(data: bytes) -> None:
+    """A cron table, the system's or an account's, and what its lines run."""
+    search = start_scripts.Search(spec(service=None), start_scripts.Account("nobody", 65534, "/nonexistent"), ())
+    for line in (*crontab.parse_table(text(data), True), *crontab.parse_table(text(data), False)):
+        assert line.times.isprintable()
+        crontab.next_due(line.schedule, 1_790_000_000.0, 86400.0)
+        redaction.redact_argv(search.command_in(line.command) or ())
+    search.command_in(text(data))
 
 
 def properties(data: bytes) -> None:
@@ -311,6 +330,10 @@ _SCRIPTS = (
     b"#!/bin/bash\nexport DISPLAY=:1\nwhile true; do\n  Xvfb :1 &\n  ./ibcstart.sh --gateway; sleep 2\ndone\n",
     b"#!/usr/bin/env python3\nimport subprocess\nsubprocess.run(['/opt/ibc/gatewaystart.sh', '-inline'])\n",
 )
+_TABLES = (
+    b"MAILTO=x\n*/5 * * * * trader flock -n /tmp/l -c '/opt/ibc/gatewaystart.sh -inline' % in\n@hourly /home/t/x.sh\n",
+    b"-0,30 8-17/2 1-15 jan-mar mon-fri cd /opt/ibc && ./ibcstart.sh 1045 -g\nCRON_TZ=UTC\n* * * * * bash -c 'x'\n",
+)
 _FILES = (
     b"# IBC\nIbLoginId=me\nIbPassword=x\\u0041\\\n  y\nTradingMode=live\nIbDir=/home/t/Jts\nFIX=no\n"
     b"CommandServerPort=7462\n",
@@ -338,6 +361,15 @@ COMMANDS = (
         _SCRIPTS,
         most=1 << 16,
         endless=tuple(repeated(each) for each in (b"while ", b"A=b ", b"tmux ", b"'", b"#", b"java ", b"subprocess ")),
+    ),
+    Parser(
+        "cron tables",
+        (cron_tables,),
+        _TABLES,
+        most=1 << 16,
+        endless=tuple(
+            repeated(each) for each in (b"* * * * * x\n", b"*,", b"* ", b"su -c '", b"#\n", b"%", b"\\%", b"cd x;")
+        ),
     ),
     Parser(
         "settings", (properties,), _FILES, most=1 << 16, endless=(repeated(b"\\"), repeated(b"\\\n"), repeated(b"a"))

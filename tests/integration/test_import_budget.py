@@ -79,7 +79,8 @@ STARTS = (
     "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.environment lifecycle.lifecycles "
     "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
     "lifecycle.unit_facts lifecycle.user_unit base.plain_text base.unit base.unusual_launches module.command_servers "
-    "observe.command_port observe.process_handles observe.signs_of_life observe.way_out"
+    "observe.command_port observe.process_handles observe.signs_of_life observe.way_out base.crontab observe.crontabs "
+    "observe.start_scripts"
 )
 
 #: What each step of a plan costs, which gateway is one too many, and the step that keeps the login.
@@ -229,7 +230,8 @@ def test_the_limit_of_a_session_s_time_is_the_one_of_the_session_s_own_module() 
 
 
 def test_what_is_sent_for_a_look_is_at_most_three_and_a_half_times_what_is_sent_for_a_ping(tmp_path: Path) -> None:
-    """Ansible sends what a module may import, too: the API's messages, IBC's log, what a start takes, containers."""
+    """Ansible sends what a module may import, too: the API's messages, IBC's log, what a start takes, containers,
+    cron's tables."""
     entry = {"name": "live", "trading_mode": "live", "user": "root"}
     ours = payload("ib_gateway_health", {"gateways": [entry], "probe": "never"}, tmp_path / "ours")
     ping = payload("ansible.builtin.ping", {}, tmp_path / "ping")

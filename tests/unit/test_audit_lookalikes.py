@@ -79,6 +79,18 @@ def test_a_sleep_of_the_library_may_be_nested_where_the_loop_is_patched(body: st
     assert severities("blocking_sleep", body) == expected
 
 
+@pytest.mark.parametrize(
+    ("sleep", "expected"),
+    [("time.sleep(1)", []), ("splash()", []), ("ib.sleep(1)", ["warning"])],
+)
+def test_a_sleep_before_anything_runs_keeps_nothing_from_being_received(sleep: str, expected: List[str]) -> None:
+    splash = "def splash():\n    time.sleep(1)\n"
+    before = splash + "async def main():\n    %s\n    await ib.connectAsync()\nasyncio.run(main())" % sleep
+    after = splash + "async def main():\n    await ib.connectAsync()\n    %s\nasyncio.run(main())" % sleep
+    assert severities("blocking_sleep", before) == expected
+    assert severities("blocking_sleep", after) == ["warning"]
+
+
 def test_a_sleep_of_the_library_in_a_coroutine_is_said_to_raise() -> None:
     (found,) = problems("blocking_sleep", HEAD + "async def f():\n    ib.sleep(1)\n")
     assert "RuntimeError" in found.summary
@@ -111,6 +123,11 @@ def test_a_question_before_anything_runs_holds_nothing_up(body: str, expected: L
          "            print(x)", []),
         ("connect_each_turn", "while True:\n    x = IB()\n    with open('log') as log:\n        x.connect()", ["note"]),
         ("connect_each_turn", "while True:\n    x = IB()\n    x.connect()\n    x.run()", []),
+        # another port each turn, beside its name
+        ("retry_without_backoff", "for port, name in [(4002, 'gateway'), (7497, 'tws')]:\n    try:\n"
+         "        ib.connect('', port)\n        break\n    except OSError:\n        continue", []),
+        ("client_ids_in_turn", "for n, name in [(1, 'a'), (2, 'b')]:\n    try:\n"
+         "        ib.connect('', 4001, n)\n        break\n    except OSError:\n        continue", ["warning"]),
         # a job of a queue, and a schedule
         ("retry_without_backoff", "jobs = queue.Queue()\ndef fetch(name):\n    try:\n        ib.connect()\n"
          "    except OSError:\n        raise\nwhile True:\n    name = jobs.get()\n    try:\n        fetch(name)\n"

@@ -6,6 +6,7 @@ a login. Where its command line says which gateway it starts, that is told too.
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 import shlex
@@ -229,6 +230,11 @@ def _by_shell_text(words: Sequence[str], depth: int) -> Optional[Launcher]:
     return next(_started(text, depth - 1), None)
 
 
+def start_of(command: Sequence[str]) -> Optional[Launcher]:
+    """What a command starts a gateway by; None where it starts none. Of a home-made script only its name tells that."""
+    return _starting(command, _DEPTH)
+
+
 def started_by(text: str) -> Tuple[Launcher, ...]:
     """What starts a gateway in a shell's text, in the order in which it stands there."""
     return tuple(_started(text, _DEPTH - 1))
@@ -241,12 +247,17 @@ def is_ibc_script(name: str) -> bool:
 
 def runs_unknown(text: str) -> bool:
     """Whether a shell's text runs what its words do not name: a variable, or a program of a folder of its own."""
-    for command in _commands(text):
-        words = list(itertools.dropwhile(_leads, command))
+    for words in simple_commands(text):
         at = run_of(words).program
         if at is not None and (words[at] in _TAKES_TEXT or "$" in words[at] or _OWN_PROGRAM.match(words[at])):
             return True
     return False
+
+
+def simple_commands(text: str) -> Iterator[List[str]]:
+    """The commands of a shell's text in their order, each without keywords and assignments before it."""
+    for command in _commands(text):
+        yield list(itertools.dropwhile(_leads, command))
 
 
 def _leads(word: str) -> bool:
@@ -264,9 +275,19 @@ def _started(text: str, depth: int) -> Iterator[Launcher]:
             yield found._replace(name="shell loop", again=True) if loops else found._replace(again=repeats(text))
 
 
+class _Text(io.StringIO):
+    """A text whose lines shlex skips for a comment without the newline, which ends a command."""
+
+    def readline(self, _size: Optional[int] = None) -> str:  # type: ignore[override]  # read by shlex alone
+        line = super().readline()
+        if line.endswith("\n"):
+            self.seek(self.tell() - 1)
+        return line
+
+
 def _commands(text: str) -> Iterator[List[str]]:
     """The simple commands of a shell text, in their order; of a text that is not well formed what can be read."""
-    lexer = shlex.shlex(text.replace("\\\n", " "), posix=True, punctuation_chars=";&|()\n")
+    lexer = shlex.shlex(_Text(text.replace("\\\n", " ")), posix=True, punctuation_chars=";&|()\n")
     lexer.whitespace = " \t\r"
     lexer.whitespace_split = True
     command: List[str] = []

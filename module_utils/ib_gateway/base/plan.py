@@ -12,6 +12,7 @@ from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
 if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they need
     from .command_server import CommandServer
     from .container import Way
+    from .crontab import CronStart
     from .login import LoginState
     from .probe import Probe
     from .unit import UnitMember, UnitState
@@ -114,6 +115,8 @@ class Entry(Record):
     contained: FrozenSet[int] = frozenset()
     #: Of one that is missing: seconds since a gateway last wrote to its settings folder; None where nothing tells.
     written_ago: Optional[float] = None
+    #: Of one that is missing: the line of a cron table that starts it next; None where none is known to.
+    cron: Optional[CronStart] = None
     #: Of one that is missing: whether another gateway runs that may have written there.
     folder_shared: bool = False
     #: Of one that is missing: whether other accounts' processes are hidden, among which what brings it may be.

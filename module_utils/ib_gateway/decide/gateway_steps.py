@@ -13,7 +13,8 @@ from .eviction import HANDSHAKE_FAULTS
 from .evidence import span
 from .refusals import beside_others, blockers, mistyped, refusal
 
-#: Seconds between the two looks in which a gateway has to be missing before one is started.
+#: Seconds between the two looks in which a gateway has to be missing before one is started, or its port closed before
+#: anything is ended for it.
 _SECOND_LOOK = 30
 #: Seconds after the last that a gateway wrote, until which whatever brings it may be about to: gaps of 2 to 90 s were
 #: seen in nightly restarts.
@@ -34,7 +35,7 @@ def gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -
     waits = []
     if findings.GATEWAY_STARTING.code in codes:
         waits.append(wait(entry, "listener", "it may still be logging in", findings.GATEWAY_STARTING.code))
-    later = bool(waits)
+    later = bool(waits) or findings.NOT_LISTENING.code in codes
     keep = surplus.keep(entry)
     # Where none of the others may be ended beside the one that serves, the finding tells why, and calls for nothing.
     several = findings.DUPLICATE_GATEWAYS.code in codes
@@ -51,7 +52,7 @@ def gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -
         cure = [*ending, start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
         refused = refusal(entry, blocking, "restarted") or beside_others(entry, keep, ending)
-        persists = bool(waits or ending or before)
+        persists = bool(later or ending or before)
         soft = [] if ending else soft_restart.steps(entry, keep, fault, persists)
         cure = [*soft, *_renew(entry, keep, fault, persists=persists or bool(soft))]
     steps = waits + (ending if keep is not None else [])
@@ -59,6 +60,18 @@ def gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -
     if refused and keep is not None and ending:
         return waits, [*withheld, refused]
     return (steps, [*withheld, refused]) if refused else (steps + cure, withheld)
+
+
+def second_look(entry: Entry, codes: FrozenSet[str], steps: Sequence[Step]) -> List[Step]:
+    """The wait before `steps` where they are for a closed port: a gateway that logs in anew opens its port by itself.
+
+    Until then sessions may go on, so nothing is ended that a second look would have spared. Nothing where there are no
+    steps.
+    """
+    code = findings.NOT_LISTENING.code
+    if code not in codes or all(step.action == WAIT for step in steps):
+        return []
+    return [wait(entry, "listener", "a gateway that logs in anew opens it by itself", code, _SECOND_LOOK)]
 
 
 def _surplus_gateways(entry: Entry, kept: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:
@@ -90,7 +103,7 @@ def _bring_up(entry: Entry, persists: bool) -> List[Step]:
     code = findings.GATEWAY_NOT_RUNNING.code
     state = entry.unit_state
     ended = state is not None and state.active in ("inactive", "failed") and not state.comes_back
-    sure = ended and not _outlived(entry)
+    sure = ended and not _outlived(entry) and not until_cron(entry)[0]
     first = [] if sure else [_between_two_lives(entry, code)]
     persists = persists or not sure
     if state is not None and state.holds_without_process:
@@ -113,15 +126,26 @@ def _outlived(entry: Entry) -> bool:
 
 
 def _between_two_lives(entry: Entry, code: str) -> Step:
-    """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone."""
-    ago, left = entry.written_ago, left_of_gap(entry)
+    """Waits for what may bring the next gateway and is known by nothing; longer where the last one has just gone, and
+    until after cron has started one where that is soon."""
+    seconds, reason = _SECOND_LOOK, "it may be between two lives"
     if entry.keepers_hidden:
-        reason = "it may be between two lives, and what would bring it may be hidden from this run"
-        return wait(entry, "listener", reason, code, _GAP)
-    if ago is None or left <= _SECOND_LOOK:
-        return wait(entry, "listener", "it may be between two lives", code, _SECOND_LOOK)
-    reason = "it may be between two lives: a gateway wrote to its settings folder %s ago" % span(max(0.0, ago))
-    return wait(entry, "listener", reason, code, left)
+        seconds, reason = _GAP, reason + ", and what would bring it may be hidden from this run"
+    elif left_of_gap(entry) > seconds:
+        ago = span(max(0.0, entry.written_ago or 0.0))
+        seconds, reason = left_of_gap(entry), "%s: a gateway wrote to its settings folder %s ago" % (reason, ago)
+    started, by = until_cron(entry)
+    if started:
+        seconds, reason = max(seconds, started), by
+    return wait(entry, "listener", reason, code, seconds)
+
+
+def until_cron(entry: Entry) -> Tuple[int, str]:
+    """(seconds until shortly after cron has started the next gateway, how it does); 0 where that is not soon."""
+    cron = entry.cron
+    if cron is None or not cron.soon:
+        return 0, ""
+    return cron.seconds, "cron starts it in %s by %s" % (span(cron.within), cron.label)
 
 
 def left_of_gap(entry: Entry) -> int:

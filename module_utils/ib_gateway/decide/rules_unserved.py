@@ -13,7 +13,7 @@ from ..base.findings import Finding
 from ..base.plan import Differing
 from . import not_serving
 from .context import Rule, RuleContext
-from .evidence import client_info, process_info
+from .evidence import client_info, process_info, span
 from .ports import stray_ports
 
 
@@ -89,6 +89,10 @@ def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
         summary += ", although its %s has been up for %d s" % (spec.carrier, unit_age)
     summary += "".join("; " + each for each in _near_misses(context.entry.differing))
     evidence: Dict[str, Any] = {"expected": expected, "unit": spec.any_unit, "unit_is_up": unit_age is not None}
+    cron = context.entry.cron
+    if cron is not None:
+        summary += "; cron starts one in %s by %s" % (span(cron.within), cron.label)
+        evidence["cron"] = dict(cron._asdict(), within=round(cron.within, 1))
     if context.entry.differing:
         evidence["differing"] = [
             dict(process_info(near.process), keys=[key for key, _has, _says in near.keys])

@@ -10,7 +10,7 @@ from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, Process
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from . import soft_restart, surplus, targets
-from .gateway_steps import left_of_gap, start, wait
+from .gateway_steps import left_of_gap, start, until_cron, wait
 from .ports import stray_ports
 from .refusals import UNNAMED, blockers, refusal
 
@@ -36,9 +36,10 @@ def of_waiting(entry: Entry, code: str) -> Plan:
     what, reason, seconds = WAITS[code]
     first = wait(entry, what, reason, code, seconds)
     instead = _instead_of_supervisor(entry) if code == _COMING_UP else ()
-    if instead and left_of_gap(entry) > first.target["timeout"]:
-        # The supervisor may keep other programs only, and what keeps the gateway may be known by nothing.
-        first = wait(entry, what, reason, code, left_of_gap(entry))
+    started, by = until_cron(entry)
+    if instead and max(started, left_of_gap(entry)) > first.target["timeout"]:
+        # The supervisor may keep other programs only, and what keeps the gateway may be known by nothing, or cron's.
+        first = wait(entry, what, by or reason, code, max(started, left_of_gap(entry)))
     return Plan(steps=(first, *instead))
 
 

@@ -79,6 +79,7 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
     told = foresee(found, snapshot)
     kept = snapshot.keepers or keepers_of(snapshot, [each.entry.spec for each in found])
     told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
+    told = [each._replace(entry=_with_cron(each.entry, each, snapshot)) for each in told]
     if sys.platform.startswith("linux"):
         from ..observe.processes import pid_inside
         from .command_servers import with_command_servers
@@ -112,3 +113,16 @@ def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry
         for each in snapshot.processes.values()
     )
     return entry._replace(written_ago=snapshot.taken_at - written, folder_shared=shared)
+
+
+def _with_cron(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:
+    """The entry; of one whose gateway is missing and could be started, with the line of a cron table that starts it."""
+    spec = entry.spec
+    apart = not spec.startable or spec.container is not None
+    if apart or not found.codes & _MISSING or not sys.platform.startswith("linux"):
+        return entry
+    from ..observe.crontabs import next_start
+
+    folder = snapshot.folders.get(spec.config_dir or "")
+    account = spec.user or (folder and folder.owner) or snapshot.visibility.user
+    return entry._replace(cron=next_start(spec, account, snapshot.taken_at, snapshot.visibility.processes))

@@ -15,14 +15,16 @@ _POLL_INTERVAL = 0.25
 _ABANDONED = 5.0
 
 
-def await_listener(specs: Sequence[GatewaySpec], names: Sequence[str], timeout: Optional[float]) -> Dict[str, str]:
+def await_listener(
+    specs: Sequence[GatewaySpec], names: Sequence[str], timeout: Optional[float], until_up: bool = False
+) -> Dict[str, str]:
     """Waits until a gateway of each named entry owns its port, and says how it went, by entry name.
 
-    Reads the socket table; never connects. timeout: seconds for all; None for each entry's own start_timeout. The
-    answers are listening, not_listening (the time is up, or what could have brought it has gone) and ended (a gateway
-    was there and has gone).
+    Reads the socket table; never connects. timeout: seconds for all; None for each entry's own start_timeout. until_up:
+    whether a gateway that comes meanwhile gets its start_timeout from then on. The answers are listening,
+    not_listening (the time is up, or what could have brought it has gone) and ended (a gateway was there and has gone).
     """
-    began = time.monotonic()
+    patience = _Patience(timeout, until_up)
     answers: Dict[str, str] = {}
     seen: Set[str] = set()
     kept: Dict[str, float] = {}  # when what may bring one was last there
@@ -32,18 +34,37 @@ def await_listener(specs: Sequence[GatewaySpec], names: Sequence[str], timeout: 
             name = entry.spec.name
             if name not in names or name in answers:
                 continue
-            limit = timeout if timeout is not None else entry.spec.start_timeout
+            limit = patience.limit(entry)
             if entry.owners():
                 answers[name] = "listening"
             elif name in seen and not entry.processes:
                 answers[name] = "ended"
-            elif time.monotonic() - began >= limit or _abandoned(entry, kept):
+            elif time.monotonic() >= limit or _abandoned(entry, kept):
                 answers[name] = "not_listening"
             if entry.processes:
                 seen.add(name)
         if len(answers) == len(set(names)):
             return answers
         time.sleep(_POLL_INTERVAL)
+
+
+class _Patience:
+    """Until when the gateway of each entry is waited for. timeout, until_up: as await_listener() has them."""
+
+    def __init__(self, timeout: Optional[float], until_up: bool) -> None:
+        self._timeout, self._until_up = timeout, until_up
+        self._began = time.monotonic()
+        self._was_there: Dict[str, bool] = {}  # at first
+        self._came: Dict[str, float] = {}  # when one came that was not
+
+    def limit(self, entry: Entry) -> float:
+        """On the monotonic clock; to be asked at each look."""
+        name, allowed = entry.spec.name, entry.spec.start_timeout
+        was_there = self._was_there.setdefault(name, bool(entry.processes))
+        if entry.processes and not was_there:
+            self._came.setdefault(name, time.monotonic())
+        limit = self._began + (allowed if self._timeout is None else self._timeout)
+        return max(limit, self._came[name] + allowed) if self._until_up and name in self._came else limit
 
 
 def _abandoned(entry: Entry, kept: Dict[str, float]) -> bool:

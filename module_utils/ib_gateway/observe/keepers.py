@@ -139,7 +139,7 @@ def _by_text(pid: int, known: Optional[Launcher], script: Optional[str], argv: S
     if text is None or script is None:
         return known
     shell = is_shell(program_name(argv[run_of(argv).program or 0 :]))
-    names_gateway = _runs_its_arguments(argv) or (_ABOUT_GATEWAY.search(text) if shell else _runs_gateway(text))
+    names_gateway = _runs_its_arguments(argv) or (_ABOUT_GATEWAY.search(text) if shell else runs_gateway(text))
     if known is None and not names_gateway:
         return _by_named_files(pid, script, text, argv) if shell or _RUNS_PROGRAMS.search(text) else None
     # What takes its commands from another file may take a loop from there as well.
@@ -158,6 +158,6 @@ def _by_named_files(pid: int, script: str, text: str, argv: Sequence[str]) -> Op
     return Launcher(SUPERVISOR, redact_argv([os.path.basename(script)])[0])
 
 
-def _runs_gateway(text: str) -> bool:
+def runs_gateway(text: str) -> bool:
     """Whether a script that no shell runs starts a gateway, itself or by its library."""
     return bool((_RUNS_PROGRAMS.search(text) and _GATEWAY_PROGRAM.search(text)) or _BY_LIBRARY.search(text))

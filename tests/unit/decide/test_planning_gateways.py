@@ -7,6 +7,7 @@ from typing import Any, Dict, List, Optional
 import pytest
 from ansible.module_utils.ib_gateway.base.actions import ORDER
 from ansible.module_utils.ib_gateway.base.command_server import CommandServer, ServerAddress
+from ansible.module_utils.ib_gateway.base.crontab import CronStart
 from ansible.module_utils.ib_gateway.base.host import Keeper, Process
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
@@ -41,6 +42,7 @@ FIX_LOGIN = process(
     *("/opt/jre/bin/java", "-DjtsConfigDir=" + FOLDER, "ibcalpha.ibc.IbcGateway", "/opt/ibc/config.ini"),
     *("fixuser", "fixpassword", "user", "password", "live"),
 )
+CRON = CronStart("/etc/cron.d/gw", 3, "*/5 * * * *", "/home/t/start.sh", 95.0)
 LOOP = Keeper(600, "trader", "run_gateway.sh", 900.0, gateways=frozenset({GATEWAY}))
 
 # --- what a loop keeps -----------------------------------------------------------------------------------------------
@@ -51,10 +53,10 @@ LOOP = Keeper(600, "trader", "run_gateway.sh", 900.0, gateways=frozenset({GATEWA
 )
 def test_a_gateway_that_something_keeps_is_only_ended_since_a_start_would_make_a_second_one(keeper: Keeper) -> None:
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(keeper,)).steps
-    assert told(found) == (("stop_gateway", GATEWAY), ("start", None))
-    assert found[1].only_if_persists
+    assert told(found) == (("wait", None), ("stop_gateway", GATEWAY), ("start", None))
+    assert found[2].only_if_persists
     brings = "may bring" if keeper.supervises else "brings"
-    assert "%s (pid 600 of trader) %s the next one" % (keeper.name, brings) in found[0].reason
+    assert "%s (pid 600 of trader) %s the next one" % (keeper.name, brings) in found[1].reason
 
 
 @pytest.mark.parametrize(("supervises", "expected"), [(True, ["wait", "start"]), (False, ["wait"])])
@@ -91,6 +93,44 @@ def test_where_the_last_gateway_has_just_gone_whatever_brings_the_next_one_gets_
 def test_a_unit_that_says_it_brings_nothing_is_started_at_once_however_new_its_gateway_s_files_are() -> None:
     found = planned(snapshot(), written_ago=1.0, unit_state=UnitState(UNIT, active="inactive"))
     assert [each.action for each in found.steps] == ["start"]
+
+
+@pytest.mark.parametrize(
+    ("within", "written_ago", "seconds"),
+    [(95.0, None, 126), (300.0, None, 331), (3.5, None, 34), (5.0, 1.0, 119), (95.0, 1.0, 126)],
+)
+@pytest.mark.parametrize("state", [None, UnitState(UNIT, active="inactive")], ids=["by a command", "by a unit at rest"])
+def test_a_gateway_that_cron_is_about_to_start_is_waited_for_until_shortly_after_that(
+    within: float, written_ago: Optional[float], seconds: int, state: Optional[UnitState]
+) -> None:
+    due = CRON._replace(within=within)
+    found = judged(snapshot(), COMMAND, cron=due, written_ago=written_ago, unit_state=state)
+    assert found.verdict == "gateway_not_running"
+    assert "line 3 of /etc/cron.d/gw (`*/5 * * * * /home/t/start.sh`)" in found.findings[0].summary
+    assert found.findings[0].evidence["cron"] == {**due._asdict(), "within": within}
+    wait, start = planning.plan(found).steps
+    assert (wait.action, wait.target["timeout"], "line 3 of /etc/cron.d/gw" in wait.reason) == ("wait", seconds, True)
+    assert (start.action, start.only_if_persists) == ("start", True)
+
+
+def test_beside_a_supervisor_that_may_keep_other_programs_only_cron_gets_its_time_as_well() -> None:
+    keeper = LOOP._replace(supervises=True, gateways=frozenset())
+    entry = COMMAND._replace(start_timeout=20)
+    first, second = planned(snapshot()._replace(keepers=(keeper,)), entry, cron=CRON).steps
+    assert (first.action, first.target["timeout"], second.action) == ("wait", 126, "start")
+    assert "line 3 of /etc/cron.d/gw" in first.reason
+
+
+def test_what_cron_starts_later_keeps_nobody_waiting_and_is_told() -> None:
+    later = CRON._replace(within=301.0)
+    found = judged(snapshot(), COMMAND, cron=later)
+    assert "cron starts one in 5 min by line 3" in found.findings[0].summary
+    assert [(each.action, each.target["timeout"]) for each in planning.plan(found).steps] == [
+        ("wait", 30),
+        ("start", 120),
+    ]
+    at_rest = planned(snapshot(), cron=later, unit_state=UnitState(UNIT, active="inactive"))
+    assert [each.action for each in at_rest.steps] == ["start"]
 
 
 @pytest.mark.parametrize("written_ago", [None, 95.0, 900.0])
@@ -146,7 +186,7 @@ def test_beside_a_supervisor_the_gap_of_what_nothing_names_is_waited_for_as_well
 def test_a_gateway_that_a_script_has_started_once_is_restarted_since_nothing_brings_the_next_one() -> None:
     once = LOOP._replace(again=False)
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(once,)).steps
-    assert [each.action for each in found] == ["restart"]
+    assert [each.action for each in found] == ["wait", "restart"]
 
 
 def test_a_script_of_root_brings_the_gateway_of_another_account_and_a_supervisor_of_root_keeps_many() -> None:
@@ -159,13 +199,13 @@ def test_a_script_of_root_brings_the_gateway_of_another_account_and_a_supervisor
 
 def test_a_gateway_whose_unit_carries_its_loop_is_restarted_with_it() -> None:
     found = planned(snapshot(gateway(unit=UNIT, served_before=True)), carriers=(LOOP,)).steps
-    assert told(found) == (("restart", None),)
+    assert told(found) == (("wait", None), ("restart", None))
 
 
 def test_what_keeps_another_gateway_keeps_nothing_of_this_one() -> None:
     other = LOOP._replace(gateways=frozenset({SECOND}))
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(other,)).steps
-    assert told(found) == (("restart", None),)
+    assert told(found) == (("wait", None), ("restart", None))
 
 
 def test_a_gateway_with_a_fix_login_is_never_one_too_many() -> None:
@@ -301,7 +341,8 @@ def test_the_gateway_that_serves_is_not_restarted_beside_one_that_is_left() -> N
 
 def test_where_none_serves_another_settings_file_spares_nobody() -> None:
     steps = told(planned(snapshot(gateway(), by_ibc(SECOND, OTHER_INI), native(4713))).steps)
-    assert steps == (("stop_gateway", GATEWAY), ("stop_gateway", SECOND), ("stop_gateway", 4713), ("start", None))
+    ended = tuple(("stop_gateway", pid) for pid in (GATEWAY, SECOND, 4713))
+    assert steps == (("wait", None), *ended, ("start", None))
 
 
 def test_of_several_none_is_stopped_where_the_start_after_it_would_be_refused() -> None:
@@ -335,7 +376,7 @@ def test_only_those_that_may_be_ended_count_as_duplicates() -> None:
 
 def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
     own = gateway(unit=UNIT, unit_is_own=True, served_before=True)
-    target = dict(planned(snapshot(own)).steps[0].target)
+    target = dict(planned(snapshot(own)).steps[-1].target)
     check_identity(target.pop("process"), own, "gateway")
     assert target == {"gateway": "live", "by": "unit", "service": UNIT, "port": 4001, "timeout": 120}
 
@@ -344,7 +385,7 @@ def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
 @pytest.mark.parametrize("own", [False, True])
 def test_any_other_gateway_is_restarted_by_its_identity(one: GatewaySpec, unit: Optional[str], own: bool) -> None:
     victim = gateway(unit=unit, unit_is_own=own and unit is not None, served_before=True)
-    step = planned(snapshot(victim), one).steps[0]
+    step = planned(snapshot(victim), one).steps[-1]
     assert (step.target["by"], step.target.get("service")) == ("identity", one.service)
     check_identity(step.target["process"], victim, "gateway")
 
@@ -414,7 +455,7 @@ def test_no_step_gives_a_password_away() -> None:
     look = snapshot(bad, gateway(SECOND), rival, connection(SCRIPT))
     one = spec(service=None, start_command=("/opt/start", "hunter2"), client_patterns=("bot",))
     found = planned(look, one)
-    assert len(found.steps) == 4
+    assert len(found.steps) == 5
     assert "hunter2" not in repr(found)
 
 

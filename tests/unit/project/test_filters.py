@@ -12,6 +12,7 @@ from typing import Any, Dict, List
 import pytest
 import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.ib_gateway.base.crontab import AFTER_START, WAITED_FOR
 from unit.facts import connection, gateway, health, listener, probe, snapshot, spec
 
 #: By its file's name, which it shares with the package of module_utils.
@@ -191,6 +192,8 @@ def test_a_login_is_given_up_some_minutes_before_the_broker_ends_it() -> None:
 def test_a_lease_outlasts_the_slowest_start() -> None:
     assert filters["ib_lease_seconds"]([{"start_timeout": 600}, {}], 30) == 600 + 30 + 180 + 2 * 180
     assert filters["ib_lease_seconds"]([{}, {"start_timeout": None}], 0) == 300 + 180 + 2 * 180
+    # A start by cron is waited for, and then for the gateway that it has started.
+    assert filters["ib_lease_seconds"]([{"start_timeout": 600}], 0) > WAITED_FOR + 1 + AFTER_START + 600
 
 
 @pytest.mark.parametrize("apart", [-40.0, 40.0])
