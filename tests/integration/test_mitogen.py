@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import ansible_mitogen
 import pytest
-from ansible.module_utils.ib_fleet.run.mitogen import imports, learn
 from unit.module_runs import PROJECT
 
 from integration.desk import Desk
@@ -42,32 +44,68 @@ def test_a_sweep_says_the_same_as_without_it(desk: Desk, monkeypatch: pytest.Mon
     assert desk.play(SWEEP).codes() == told.codes() != set()
 
 
-def test_what_a_module_imports_is_found_before_workers_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
-    path = PROJECT / "library" / "ib_gateway_health.py"
-    imports.cache_clear()
-    monkeypatch.delitem(sys.modules, "ansible_mitogen.planner", raising=False)
-    assert not learn([path]) and imports.cache_info().currsize == 0
-    monkeypatch.setitem(sys.modules, "ansible_mitogen.planner", sys)
-    assert learn([path]) and imports.cache_info().currsize == 1
+def test_check_mode_says_what_would_be_done_and_does_nothing(desk: Desk) -> None:
+    gateway = desk.gateway("stall").pid
+    run = desk.play("remediate.yml", "--check")
+    assert desk.java() == [gateway] and run.recap()["changed"], run.output
+    assert [step["action"] for step in run.host()["before"]["gateways"][0]["plan"]["steps"]] == ["restart"]
 
 
-@pytest.mark.parametrize("module", sorted(each.stem for each in (PROJECT / "library").glob("*.py")))
-def test_what_is_found_of_a_module_s_imports_needs_nothing_else_of_the_project(module: str) -> None:
-    names = [name for name, _path, _package in imports(PROJECT / "library" / f"{module}.py")]
-    done = subprocess.run([sys.executable, "-c", _ONLY_THESE, str(PROJECT), *names], check=False, capture_output=True)
-    assert names and done.returncode == 0, done.stderr.decode()
-
-
-#: Imports modules of the project, each of which may import only the others that are named.
-_ONLY_THESE = """
-import importlib, sys
-import ansible.module_utils
-ansible.module_utils.__path__.append(sys.argv[1] + "/module_utils")
-class Only:
-    def find_spec(self, name, path, target=None):
-        if name.startswith("ansible.module_utils.ib_") and name not in sys.argv[2:]:
-            raise ImportError(name)
-sys.meta_path.insert(0, Only())
-for name in sys.argv[2:]:
-    importlib.import_module(name)
+#: A module that tells what of ours it has loaded, and where it is asked to, fails in it or ends its process.
+_MODULE = """
+import os, sys
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.ib_gateway.base import words
+def main():
+    module = AnsibleModule({"fail": {"type": "bool"}, "end": {"type": "bool"}})
+    if module.params["fail"]:
+        words.basename(0)
+    if module.params["end"]:
+        os._exit(3)
+    module.exit_json(loaded=sorted(each for each in sys.modules if each.startswith("ansible.module_utils.ib_")))
+main()
 """
+#: Sends it as the project's own are sent.
+_ACTION = """
+from ansible.plugins.action.normal import ActionModule as Sending
+from ansible.module_utils.ib_fleet.run import mitogen
+class ActionModule(Sending):
+    def run(self, tmp=None, task_vars=None):
+        return super().run(tmp, mitogen.task_vars(task_vars))
+"""
+
+
+def _told(folder: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> dict[str, Any]:
+    """What that module answers in a play of its own."""
+    for kind, text in (("library", _MODULE), ("action_plugins", _ACTION)):
+        (folder / kind).mkdir()
+        (folder / kind / "ib_told.py").write_text(text)
+    kept = {"content": "{{ told | to_json }}", "dest": str(folder / "told.json"), "mode": "0600"}
+    tasks = [{"ib_told": options, "register": "told", "ignore_errors": True}, {"ansible.builtin.copy": kept}]
+    (folder / "play.json").write_text(json.dumps([{"hosts": "localhost", "gather_facts": False, "tasks": tasks}]))
+    monkeypatch.setenv("ANSIBLE_LIBRARY", str(folder / "library"))
+    argv = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", "localhost,", "-c", "local"]
+    python = json.dumps({"ansible_python_interpreter": sys.executable})
+    done = subprocess.run(
+        [*argv, str(folder / "play.json"), "-e", python], cwd=PROJECT, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    result: dict[str, Any] = json.loads((folder / "told.json").read_text())
+    return result
+
+
+def test_a_host_imports_only_what_a_module_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [each.removeprefix("ansible.module_utils.") for each in _told(tmp_path, monkeypatch)["loaded"]]
+    assert found == ["ib_gateway", "ib_gateway.base", "ib_gateway.base.words", "ib_gateway_bundled"]
+
+
+def test_a_failure_names_the_file_and_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = json.dumps(_told(tmp_path, monkeypatch, fail=True))
+    assert re.search(r"module_utils/ib_gateway/base/words\.py\W+, line \d+, in basename", told), told
+
+
+def test_a_module_that_ends_its_process_ends_nothing_else_on_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What was told is written by another module, in mitogen's interpreter.
+    assert _told(tmp_path, monkeypatch, end=True)["failed"]

@@ -1,22 +1,33 @@
-"""Makes the project's modules run under mitogen's strategies, which find their imports by a scan of their own.
+"""Makes the project's modules run under mitogen's strategies, which send them in a way of their own.
 
-That scan knows no relative import and none inside of a function. It is completed here, in the worker that sends a
-module, from the source of the modules. Without mitogen nothing of this happens.
+Mitogen finds what a module imports by a scan that knows no relative import and none inside of a function, sends each
+file by itself, and has the host compile all of them for each call, most of which a healthy look never imports. So each
+package of ours that a module names is sent as one file, ib_gateway/bundled.py with the sources of the package behind
+it. Without mitogen nothing of this happens.
 """
 
 from __future__ import annotations
 
-import ast
 import functools
+import os
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-#: A package of the project, as modules name it.
-_PREFIX = "ansible.module_utils."
-_ROOT = Path(__file__).resolve().parents[2]
+from ansible import constants
+
+from ...ib_gateway import bundled
+
 _PLANNER = "ansible_mitogen.planner"
+#: Where our packages are, and what precedes their names: in a collection something else than in a checkout.
+_ROOT = Path(bundled.__file__).resolve().parents[1]
+_PREFIX = bundled.__name__.removesuffix("ib_gateway.bundled")
+_NAMED = re.compile(rf"\b{re.escape(_PREFIX)}(ib_\w+)")
+#: What precedes the name of a file that is sent: a package that is there already.
+_SENT_IN = "ansible.module_utils."
 
 #: (full name, path, whether it is a package), as mitogen has it.
 Found = tuple[str, str, bool]
@@ -36,16 +47,37 @@ def task_vars(known: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def learn(modules: Iterable[Path]) -> bool:
-    """Finds what modules import before workers are forked, each of which would read it anew. False: no mitogen."""
+    """Makes what these modules need before workers are forked, each of which would make it anew. False: no mitogen."""
     if _PLANNER not in sys.modules:
         return False
     for each in modules:
-        imports(each)
+        sent(each)
     return True
 
 
+def sent(module: Path) -> list[Found]:
+    """What is sent for a module: a file for each package of ours that its text names."""
+    return [(f"{_SENT_IN}{each}_bundled", str(_bundle_file(each)), False) for each in _packages(module)]
+
+
+def _packages(module: Path) -> list[str]:
+    named = _NAMED.findall(module.read_text(encoding="utf-8"))
+    return sorted(each for each in set(named) if (_ROOT / each / "__init__.py").is_file())
+
+
+def _files(package: str) -> bundled.Files:
+    """All modules of a package, packed."""
+    found: bundled.Files = {}
+    for path in sorted((_ROOT / package).rglob("*.py")):
+        is_package = path.stem == "__init__"
+        place = path.parent if is_package else path.with_suffix("")
+        name = _PREFIX + ".".join(place.relative_to(_ROOT).parts)
+        found[name] = (str(path), is_package, bundled.packed(path.read_bytes()))
+    return found
+
+
 def _complete(planner: Any) -> None:
-    """Has mitogen's planner add what its scan has missed of our own packages."""
+    """Has mitogen's planner send our packages as one file each, whatever its scan has found of them."""
     scan = planner.get_module_map
     if getattr(scan, "completed", False):
         return
@@ -53,53 +85,22 @@ def _complete(planner: Any) -> None:
     @functools.wraps(scan)
     def get_module_map(self: Any) -> dict[str, Any]:
         found: dict[str, Any] = scan(self)
-        if any(name.startswith(f"{_PREFIX}ib_") for name, _path, _package in found["custom"]):
-            known = {name: (name, path, package) for name, path, package in found["custom"]}
-            known.update({each[0]: each for each in imports(Path(self._inv.module_path))})
-            found["custom"] = sorted(known.values())
-        return found
+        module = Path(self._inv.module_path)
+        inside = tuple(f"{_PREFIX}{each}." for each in _packages(module))
+        others = [each for each in found["custom"] if not f"{each[0]}.".startswith(inside)]
+        return {**found, "custom": [*others, *sent(module)]}
 
     get_module_map.completed = True  # type: ignore[attr-defined]
     planner.get_module_map = get_module_map
 
 
-@functools.lru_cache(maxsize=None)
-def imports(module: Path) -> tuple[Found, ...]:
-    """All of our own packages that a module imports, and what that imports in turn, wherever in a file it does so."""
-    found: dict[str, Found] = {}
-    left = [("", module)]
-    while left:
-        package, path = left.pop()
-        for name in _names(path, package):
-            for each in _with_parents(name):
-                place = _place(each)
-                if place is not None and each not in found:
-                    is_package = place.name == "__init__.py"
-                    found[each] = (each, str(place), is_package)
-                    left.append((each if is_package else each.rpartition(".")[0], place))
-    return tuple(sorted(found.values()))
-
-
-def _names(path: Path, package: str) -> Iterator[str]:
-    """What may be the full name of a module that a file imports. package: the one that the file is in."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.Import):
-            yield from (each.name for each in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            parts = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
-            base = ".".join([*parts, *([node.module] if node.module else [])])
-            yield base
-            yield from (f"{base}.{each.name}" for each in node.names)
-
-
-def _with_parents(name: str) -> Iterator[str]:
-    parts = name.split(".")
-    yield from (".".join(parts[:number]) for number in range(1, len(parts) + 1))
-
-
-def _place(name: str) -> Path | None:
-    """The file of one of our own modules or packages; None for any other name."""
-    if not name.startswith(f"{_PREFIX}ib_"):
-        return None
-    inside = _ROOT.joinpath(*name.removeprefix(_PREFIX).split("."))
-    return next((each for each in (inside / "__init__.py", inside.with_suffix(".py")) if each.is_file()), None)
+def _bundle_file(package: str) -> Path:
+    """The file that is sent for a package, in the run's own temporary folder; made by who comes first."""
+    place = Path(constants.DEFAULT_LOCAL_TMP, f"{package}_bundled.py")
+    if not place.exists():
+        source = Path(bundled.__file__).read_text(encoding="utf-8")
+        descriptor, unfinished = tempfile.mkstemp(dir=place.parent)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{source}\n\ninstall({_files(package)!r})\n")
+        os.replace(unfinished, place)
+    return place

@@ -52,7 +52,7 @@ MAY_IMPORT: Dict[str, Set[str]] = {
         "ib_fleet.document",
         "ib_fleet.store",
     },
-    "ib_fleet.run": {"ib_gateway.base", "ib_fleet.document", "ib_fleet.store", "ib_fleet.render"},
+    "ib_fleet.run": {"ib_gateway", "ib_gateway.base", "ib_fleet.document", "ib_fleet.store", "ib_fleet.render"},
     "library": {
         "ib_gateway.base",
         "ib_gateway.observe",
