@@ -63,9 +63,9 @@ def test_where_its_gateway_listens_no_more_that_is_ended_and_not_the_bot_that_br
     until(lambda: not desk.listening())
     repair = Repair(desk, desk.entry(max_api_clients=None)).begin()
     steps = repair.health["gateways"][0]["plan"]["steps"]
-    assert [each["action"] for each in steps] == ["stop_client", "stop_gateway", "start"], steps
-    assert steps[0]["target"]["pid"] == other.pid
-    assert "trader.py (pid %d" % bot.pid in steps[1]["reason"]
+    assert [each["action"] for each in steps] == ["wait", "stop_client", "stop_gateway", "start"], steps
+    assert steps[1]["target"]["pid"] == other.pid
+    assert "trader.py (pid %d" % bot.pid in steps[2]["reason"]
     repair.act("ib_process_stop", steps=repair.steps("stop_gateway"))
     assert bot.is_running() and bot.status() != psutil.STATUS_ZOMBIE
 

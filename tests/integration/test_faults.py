@@ -110,7 +110,7 @@ def test_a_gateway_that_an_earlier_look_saw_serve_and_that_listens_no_more_is_re
     desk.has_served(gateway.pid)
     wait_until_older(gateway.pid, 1.1)
     found = look(desk)
-    assert (codes(found), actions(found)) == ({"not_listening"}, ["restart"])
+    assert (codes(found), actions(found)) == ({"not_listening"}, ["wait", "restart"])
 
 
 def test_a_gateway_whose_listener_closed_is_not_listening_however_young_it_is(desk: Desk) -> None:
@@ -121,6 +121,7 @@ def test_a_gateway_whose_listener_closed_is_not_listening_however_young_it_is(de
         found = look(desk, start_timeout=600)
     assert codes(found) == {"not_listening", "competing_clients"}
     assert [(step["action"], step["target"].get("pid")) for step in found["plan"]["steps"]] == [
+        ("wait", None),
         ("stop_client", holder.pid),
         ("restart", None),
     ]

@@ -92,7 +92,7 @@ def test_what_hands_on_is_not_ended_however_it_got_its_connection(
 ) -> None:
     _script, relays = behind
     found = look(desk)
-    assert [each["action"] for each in found["plan"]["steps"]] == ["restart"], found["plan"]
+    assert [each["action"] for each in found["plan"]["steps"]] == ["wait", "restart"], found["plan"]
     assert all(map(alive, relays))
 
 

@@ -89,6 +89,7 @@ def taken(desk: Desk) -> list[str]:
 STEPS = ["stop_client", "stop_gateway", "stop_gateway", "stop_gateway", "start"]
 
 
+@pytest.mark.timeout(400)  # two of its runs give a closed port half a minute
 @pytest.mark.parametrize("steps", range(len(STEPS) + 1))
 def test_a_repair_whose_run_is_killed_between_any_two_of_its_steps_is_finished_by_the_next(
     desk: Desk, steps: int

@@ -85,7 +85,7 @@ def test_a_gateway_that_completed_its_login_and_never_listens_is_restarted(
     found = look(desk)
     assert codes(found) == ["not_listening"]
     assert found["findings"][0]["evidence"]["processes"][0]["served_before"] is True
-    assert [step["action"] for step in found["plan"]["steps"]] == ["restart"]
+    assert [step["action"] for step in found["plan"]["steps"]] == ["wait", "restart"]
 
 
 def test_a_restarted_session_is_told_as_coming_up(desk: Desk) -> None:

@@ -90,7 +90,7 @@ def test_a_protected_script_behind_a_relay_keeps_its_session(desk: Desk, tmp_pat
     entry = desk.entry(max_api_clients=None, allow_restart_with_clients=True, protected_clients=names)
     (found,) = run_module("ib_gateway_health", gateways=[entry], probe="auto", probe_timeout=1.0)["gateways"]
     told = " ".join(found["plan"]["withheld"])
-    assert [each["action"] for each in found["plan"]["steps"]] == ([] if protects else ["restart"]), found
+    assert [each["action"] for each in found["plan"]["steps"]] == ([] if protects else ["wait", "restart"]), found
     assert ("behind which a script may be that protected_clients names" in told) is protects
 
 

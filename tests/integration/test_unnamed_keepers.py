@@ -75,7 +75,8 @@ def test_a_gateway_below_a_program_that_nothing_names_is_ended_and_none_is_start
 ) -> None:
     entry, keeper, java = served(desk, gap=3.0)
     repair = Repair(desk, entry).begin()
-    assert [each["action"] for each in repair.health["gateways"][0]["plan"]["steps"]] == ["stop_gateway", "start"]
+    steps = repair.health["gateways"][0]["plan"]["steps"]
+    assert [each["action"] for each in steps] == ["wait", "stop_gateway", "start"]
     told = repair.steps("stop_gateway")[0]["reason"]
     assert "keepalive (pid %d of %s) may bring the next one" % (keeper.pid, keeper.username()) in told
     ended = repair.act("ib_process_stop", steps=repair.steps("stop_gateway"), then_look={"probe": "never"})

@@ -128,10 +128,13 @@ class Life:
 
     def close_port(self) -> None:
         """Close the port and every session."""
+        self._stop_accepting()
+        self.desk.close()
+
+    def _stop_accepting(self) -> None:
         if self._accepting:
             self._accepting.cancel()
             self._accepting = None
-        self.desk.close()
 
     def _run(self, work: Awaitable[Any]) -> None:
         task = asyncio.ensure_future(work)
@@ -151,6 +154,7 @@ class Life:
             "displaced": self._displaced,
             "second-factor": self._confirmed.set,
             "login-again": lambda: self._run(self._login_again()),
+            "port-toggled": self._toggle_port,
             "link-lost": lambda: self._link(LINK_LOST, {"upstream-lost"}),
             "link-back": lambda: self._link(LINK_BACK, set()),
             "hang": self._hang,
@@ -182,8 +186,17 @@ class Life:
         await self.wait(self.options.login_again)
         if not self.ended.is_set():
             self.log.write("Login has completed")
-            self.options = replace(self.options, port=self.state["port"])
-            self.open_port()
+            self._reopen_port()
+
+    def _toggle_port(self) -> None:
+        if self._accepting:
+            self._stop_accepting()
+        else:
+            self._reopen_port()
+
+    def _reopen_port(self) -> None:
+        self.options = replace(self.options, port=self.state["port"])
+        self.open_port()
 
     def _link(self, code: int, faults: Set[str]) -> None:
         """Tell every session, and let those that come hear the same."""

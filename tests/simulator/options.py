@@ -58,6 +58,7 @@ EVENTS = {
     "displaced": "another login took the session: the port closes for good, the process stays",
     "second-factor": "the second factor that a login waits for is confirmed",
     "login-again": "the port closes, and opens again after --login-again seconds",
+    "port-toggled": "the port closes and its sessions go on; it opens again when the event happens again",
     "link-lost": "1100 to every session, and instead of the farm notices from then on",
     "link-back": "1102 to every session",
     "hang": "accepts, and says nothing to anyone any more",

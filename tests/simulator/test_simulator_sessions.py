@@ -173,6 +173,35 @@ def test_a_session_taken_over_closes_the_port_and_the_process_stays(
     assert psutil.Process(gateway.pid).is_running()
 
 
+def test_a_port_that_is_toggled_closes_beside_a_session_that_goes_on_and_opens_again(
+    start_gateway: StartGateway, open_wire: OpenWire
+) -> None:
+    gateway = start_gateway(settings={"event": "port-toggled"})
+    wire = open_wire(gateway)
+    wire.log_on(1)
+
+    gateway.happen()
+    until_refused(gateway)
+    wire.send(49, 1)
+    assert not wire.is_silent()
+
+    gateway.happen()
+    gateway.until_open()
+    assert open_wire(gateway).log_on(2) == "176"
+
+
+def until_refused(gateway: SimulatedGateway) -> None:
+    """Connects until that is refused: a signal takes its time."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", gateway.port), 1).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.05)  # faster than it accepts, its queue would be full
+    raise AssertionError("its port stayed open")
+
+
 def refused(gateway: SimulatedGateway) -> None:
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", gateway.port), 1)

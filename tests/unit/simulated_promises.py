@@ -48,6 +48,8 @@ class Promises:
         self._plans: Dict[str, Tuple[float, int, Dict[str, Truth]]] = {}
         self._seen: Dict[str, Truth] = {}
         self._proof: Dict[str, List[Dict[str, Truth]]] = {}
+        #: Since when each look of a run has seen a gateway of an entry, and nobody on its port.
+        self._closed: Dict[Tuple[str, str], float] = {}
         self._dropped: Set[Tuple[str, int, int]] = set()
         self._order: List[str] = []
         self._over: List[Run] = []
@@ -117,6 +119,11 @@ class Promises:
         self._seen = {name: truth(self.host, self.entries[name]) for name in self.entries}
         if self._run is not None and self._run.phase == "prove":
             self._proof.setdefault(self._run.name, []).append(self._seen)
+        for name, seen in self._seen.items():
+            key = (self._run.name if self._run is not None else "", name)
+            since = self._closed.pop(key, self.host.clock)
+            if seen.gateways and not seen.owners:
+                self._closed[key] = since
 
     def _planned(self, run: Run) -> None:
         self._plans[run.name] = (self.host.clock, self.host.boots, self._seen)
@@ -188,6 +195,9 @@ class Promises:
         if run.name not in self._order:
             self._order.append(run.name)
         self._hold("one repair at a time", self._order[-1] == run.name, self._order, run.name)
+        if step["finding"] == "not_listening" and what != "spawn":
+            since = self._closed.get((run.name, step["gateway"]), self.host.clock)
+            self._hold("a closed port is seen so for half a minute", self.host.clock - since >= 29, step, since)
         checks: Dict[str, Callable[[Run, Row, Any, Any], None]] = {"signal": self._signalled, "drop": self._cut}
         checks.get(what, self._brought)(run, step, whom, how)
         if (what, how) == ("signal", 9):

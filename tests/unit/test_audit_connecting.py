@@ -229,6 +229,19 @@ def test_a_retry_that_slows_down_or_does_not_go_on_is_no_problem(action: str) ->
 
 
 @pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("time.sleep(5)", "the same delay each time (5 s)"),
+        ("time.sleep(5) if ib else time.sleep(20)", "the same delays each time (5 s, 20 s)"),
+        ("time.sleep(5); ib.sleep(5)", "the same delay each time (5 s)"),
+    ],
+)
+def test_of_several_delays_each_is_named_and_no_sum_that_no_turn_waits(action: str, told: str) -> None:
+    shown = problems("retry_without_backoff", HEAD + RETRY % action)
+    assert [told in each.summary for each in shown] == [True], shown
+
+
+@pytest.mark.parametrize(
     ("body", "expected"),
     [
         (

@@ -64,8 +64,12 @@ def retry_without_backoff(case: Case, table: Table) -> Iterator[Found]:
             yield found("retry_without_backoff", table, call, "a failed connect is repeated at once, without a delay")
             continue
         always = [_always(case, table, delay) for delay in delays]
-        if all(each is not None for each in always) and sum(filter(None, always)) < _LONG:
-            summary = "a failed connect is repeated with the same delay each time (%g s)" % sum(filter(None, always))
+        told = [each for each in always if each is not None]
+        if len(told) == len(always) and sum(told) < _LONG:
+            # Of several, one turn may wait for all of them or, in branches, for one.
+            word = "delay" if len(set(told)) == 1 else "delays"
+            shown = ", ".join("%g s" % each for each in dict.fromkeys(told))
+            summary = "a failed connect is repeated with the same %s each time (%s)" % (word, shown)
             yield found("retry_without_backoff", table, call, summary)
 
 

@@ -192,7 +192,7 @@ NOT_LISTENING = _entry(
     "not_listening",
     UNHEALTHY,
     "The gateway has served before and listens no more.",
-    "Scripts that hold a connection with it are stopped, then the gateway is restarted.",
+    "If a second look finds it so, scripts that hold a connection with it are stopped, then it is restarted.",
 )
 ACCEPT_QUEUE_FULL = _entry(
     "accept_queue_full",

@@ -39,7 +39,8 @@ class Chosen(NamedTuple):
 def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[str]]:
     """(the steps that free the API, what of it is withheld).
 
-    A connection is cut where that may be enough; its script is then stopped only if the fault persists.
+    A connection is cut where that may be enough; its script is then stopped only if the fault persists. One that holds
+    a session of a gateway which no longer listens is stopped only if its port stays closed.
     """
     chosen, withheld = _chosen(entry, codes)
     if chosen and entry.way is not None and entry.way.pid and not _on_the_host(entry):
@@ -64,7 +65,8 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
             continue
         stopped.add(pid)
         target = targets.to_end(entry, process, "client")
-        steps.append(Step(STOP_CLIENT, entry.spec.name, target, each.why, each.code, only_if_persists=pid in cut))
+        persists = pid in cut or each.code == findings.NOT_LISTENING.code
+        steps.append(Step(STOP_CLIENT, entry.spec.name, target, each.why, each.code, only_if_persists=persists))
     return steps, withheld
 
 

@@ -13,7 +13,8 @@ from .context import span
 from .eviction import HANDSHAKE_FAULTS
 from .refusals import beside_others, blockers, mistyped, refusal
 
-#: Seconds between the two looks in which a gateway has to be missing before one is started.
+#: Seconds between the two looks in which a gateway has to be missing before one is started, or its port closed before
+#: anything is ended for it.
 _SECOND_LOOK = 30
 #: Seconds after the last that a gateway wrote, until which whatever brings it may be about to: gaps of 2 to 90 s were
 #: seen in nightly restarts.
@@ -34,7 +35,7 @@ def gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -
     waits = []
     if findings.GATEWAY_STARTING.code in codes:
         waits.append(wait(entry, "listener", "it may still be logging in", findings.GATEWAY_STARTING.code))
-    later = bool(waits)
+    later = bool(waits) or findings.NOT_LISTENING.code in codes
     keep = surplus.keep(entry)
     # Where none of the others may be ended beside the one that serves, the finding tells why, and calls for nothing.
     several = findings.DUPLICATE_GATEWAYS.code in codes
@@ -51,7 +52,7 @@ def gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -
         cure = [*ending, start(entry, "none of its gateways serves", findings.DUPLICATE_GATEWAYS.code, later)]
     elif fault is not None and keep is not None:
         refused = refusal(entry, blocking, "restarted") or beside_others(entry, keep, ending)
-        persists = bool(waits or ending or before)
+        persists = bool(later or ending or before)
         soft = [] if ending else soft_restart.steps(entry, keep, fault, persists)
         cure = [*soft, *_renew(entry, keep, fault, persists=persists or bool(soft))]
     steps = waits + (ending if keep is not None else [])
@@ -59,6 +60,18 @@ def gateway_steps(entry: Entry, codes: FrozenSet[str], before: Sequence[Step]) -
     if refused and keep is not None and ending:
         return waits, [*withheld, refused]
     return (steps, [*withheld, refused]) if refused else (steps + cure, withheld)
+
+
+def second_look(entry: Entry, codes: FrozenSet[str], steps: Sequence[Step]) -> List[Step]:
+    """The wait before `steps` where they are for a closed port: a gateway that logs in anew opens its port by itself.
+
+    Until then sessions may go on, so nothing is ended that a second look would have spared. Nothing where there are no
+    steps.
+    """
+    code = findings.NOT_LISTENING.code
+    if code not in codes or all(step.action == WAIT for step in steps):
+        return []
+    return [wait(entry, "listener", "a gateway that logs in anew opens it by itself", code, _SECOND_LOOK)]
 
 
 def _surplus_gateways(entry: Entry, kept: Optional[Process], later: bool) -> Tuple[List[Step], List[str]]:

@@ -15,7 +15,7 @@ from ..base.plan import Diagnosis, Entry, Plan, Step
 from ..base.steps import in_order
 from .costs import cost
 from .eviction import client_steps
-from .gateway_steps import gateway_steps
+from .gateway_steps import gateway_steps, second_look
 from .refusals import barred, cannot_start, hopeless
 from .state_plans import WAITS, of_frozen, of_link, of_upstream, of_waiting
 
@@ -26,8 +26,9 @@ def plan(diagnosis: Diagnosis) -> Plan:
     bar = barred(diagnosis.entry, found.steps)
     if bar is None:
         return found._replace(steps=tuple(each._replace(costs=cost(diagnosis.entry, each)) for each in found.steps))
-    waits = tuple(step for step in found.steps if step.action == WAIT)
-    return Plan(steps=waits, withheld=(*found.withheld, bar))
+    # A second look is for what would be ended after it.
+    waits = (step for step in found.steps if step.action == WAIT and step.finding != findings.NOT_LISTENING.code)
+    return Plan(steps=tuple(waits), withheld=(*found.withheld, bar))
 
 
 def _steps(diagnosis: Diagnosis) -> Plan:
@@ -53,6 +54,7 @@ def _steps(diagnosis: Diagnosis) -> Plan:
     if refused:
         # To free a gateway that is then not restarted would cost scripts their sessions for nothing.
         clients = [step for step in clients if step.finding != findings.NOT_LISTENING.code]
+    steps = [*second_look(entry, codes, [*clients, *steps]), *steps]
     return _in_order(clients, withheld, steps, refused)
 
 

@@ -90,7 +90,7 @@ def barred(entry: Entry, steps: Sequence[Step]) -> Optional[str]:
 def _takes_a_signal(entry: Entry, step: Step) -> bool:
     """Whether a step sends a signal, to a process that has to be held for it. What a cut makes needless may stay."""
     if step.action == STOP_CLIENT:
-        return not step.only_if_persists
+        return not step.only_if_persists or step.finding == findings.NOT_LISTENING.code
     if step.action != RESTART:
         return step.action in (STOP_GATEWAY, RESUME)
     process = step.target.get("process")

@@ -136,7 +136,7 @@ def test_a_script_of_a_gateway_that_no_longer_listens_is_told_with_the_use_that_
 ) -> None:
     look = snapshot(gateway(), script(), connection(SCRIPT, idle=idle, **FILLED))
     found = planned(look, ALONE)
-    assert [each.action for each in found.steps] == ["stop_client", "restart"]
+    assert [each.action for each in found.steps] == ["wait", "stop_client", "restart"]
     assert costs(found)["stop_client"].startswith(
         "ends the script pid 815 (python3 bot.py) of trader and its 1 working session%s" % told
     )

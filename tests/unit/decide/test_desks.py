@@ -414,4 +414,4 @@ def test_three_gateways_of_which_none_listens_and_a_forgotten_script_are_repaire
     trio = [gateway(pid, JTS, served_before=pid == GW) for pid in (GW, SECOND, 4713)]
     look = snapshot(*trio, script(BOT, ppid=1), connection(BOT, idle=9e4))
     actions = [step.action for step in only(look, spec(config_dir=JTS, max_api_clients=limit)).steps]
-    assert actions == ["stop_client", "stop_gateway", "stop_gateway", "stop_gateway", "start"]
+    assert actions == ["wait", "stop_client", "stop_gateway", "stop_gateway", "stop_gateway", "start"]

@@ -63,7 +63,7 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
         None,
         (("stop_gateway", SECOND),),
     ),
-    "not_listening: restart": (snapshot(SERVED), None, RESTART),
+    "not_listening: restart": (snapshot(SERVED), None, (("wait", None), *RESTART)),
     "login_pending: wait, however long it has run": (snapshot(OURS), None, (("wait", None),)),
     "no_broker_route: wait": (snapshot(gateway(unit=UNIT, unanswered=2)), None, (("wait", None),)),
     "gateway_frozen: it is let go on": (
@@ -92,7 +92,7 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
     "not_listening: stop what holds it, then restart": (
         snapshot(OURS, script(), connection(SCRIPT, state="CLOSE_WAIT")),
         None,
-        (("stop_client", SCRIPT), ("restart", None)),
+        (("wait", None), ("stop_client", SCRIPT), ("restart", None)),
     ),
     "wrong_port: told, since a restart does not change it": (snapshot(OURS, listener(4002)), None, ()),
     "port_taken: nothing by itself": (snapshot(script(ALIEN), listener(4001, ALIEN)), None, ()),
@@ -267,3 +267,42 @@ def test_a_restart_after_another_step_is_only_for_the_case_that_it_does_not_help
 
 def test_a_restart_alone_is_not_conditional() -> None:
     assert [each.only_if_persists for each in planned(FINE, shaken=probe("stalled")).steps] == [False]
+
+
+# --- a closed port ---------------------------------------------------------------------------------------------------
+
+HOLDER = connection(SCRIPT, sent=900, received=400)
+SECOND_LOOKS: Dict[str, Tuple[Snapshot, Optional[GatewaySpec]]] = {
+    "a working session": (snapshot(OURS, script(), HOLDER), None),
+    "nobody": (snapshot(SERVED), None),
+    "several gateways": (snapshot(gateway(), gateway(SECOND, served_before=True)), None),
+    "a named client": (snapshot(SERVED, script(), HOLDER), spec(client_patterns=("bot",))),
+    "too many clients": (snapshot(OURS, script(), script(817), HOLDER, connection(817)), spec(max_api_clients=1)),
+    "one that may still start": (
+        snapshot(gateway(served_before=True), gateway(SECOND, age=30.0), script(), HOLDER),
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize(("look", "one"), SECOND_LOOKS.values(), ids=SECOND_LOOKS)
+def test_nothing_is_ended_for_a_closed_port_before_it_had_half_a_minute_to_open_again(
+    look: Snapshot, one: Optional[GatewaySpec]
+) -> None:
+    found = planned(look, one).steps
+    waits = [each for each in found if each.action == "wait"]
+    assert found[: len(waits)] == tuple(waits) and len(found) > len(waits)
+    (second,) = [each for each in waits if each.finding == "not_listening"]
+    assert (second.target["for"], second.target["timeout"], second.only_if_persists) == ("listener", 30, False)
+    assert all(each.only_if_persists or each.finding == "competing_clients" for each in found[len(waits) :])
+
+
+def test_a_closed_port_for_which_nothing_would_be_ended_is_not_waited_for() -> None:
+    assert planned(snapshot(SERVED), NO_MEANS).steps == ()
+    guarded = planned(snapshot(OURS, script(), HOLDER), spec(protected_clients=("bot",)))
+    assert guarded.steps == () and "not restarted" in reasons(guarded)
+
+
+def test_a_surplus_gateway_beside_one_that_listens_is_ended_without_a_second_look() -> None:
+    look = snapshot(OURS, gateway(SECOND, served_before=True), listener())
+    assert steps(look) == (("stop_gateway", SECOND),)

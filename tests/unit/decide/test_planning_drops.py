@@ -157,7 +157,7 @@ def test_of_a_script_s_forgotten_connections_one_is_cut_for_one_too_many_and_the
 def test_no_connection_of_a_gateway_that_no_longer_listens_is_cut() -> None:
     facts: List[Fact] = [*CROWD.processes.values(), *CROWD.connections]
     plan = planned(snapshot(*facts))
-    assert [action for action, _ in steps(plan)] == ["stop_client", "stop_client", "restart"]
+    assert [action for action, _ in steps(plan)] == ["wait", "stop_client", "stop_client", "restart"]
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_an_unseen_session_of_this_host_keeps_a_restart_away_where_a_script_is_p
     guarded = planned(look, spec(protected_clients=("router",)))
     assert guarded.steps == ()
     assert "a client that cannot be seen, which protected_clients may name" in " ".join(guarded.withheld)
-    assert [each.action for each in planned(look, spec()).steps] == ["restart"]
+    assert [each.action for each in planned(look, spec()).steps] == ["wait", "restart"]
 
 
 def test_a_remote_session_keeps_a_restart_away_also_where_another_connection_is_cut_first() -> None:

@@ -54,10 +54,10 @@ LOOP = Keeper(600, "trader", "run_gateway.sh", 900.0, gateways=frozenset({GATEWA
 )
 def test_a_gateway_that_something_keeps_is_only_ended_since_a_start_would_make_a_second_one(keeper: Keeper) -> None:
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(keeper,)).steps
-    assert told(found) == (("stop_gateway", GATEWAY), ("start", None))
-    assert found[1].only_if_persists
+    assert told(found) == (("wait", None), ("stop_gateway", GATEWAY), ("start", None))
+    assert found[2].only_if_persists
     brings = "may bring" if keeper.supervises else "brings"
-    assert "%s (pid 600 of trader) %s the next one" % (keeper.name, brings) in found[0].reason
+    assert "%s (pid 600 of trader) %s the next one" % (keeper.name, brings) in found[1].reason
 
 
 @pytest.mark.parametrize(("supervises", "expected"), [(True, ["wait", "start"]), (False, ["wait"])])
@@ -187,7 +187,7 @@ def test_beside_a_supervisor_the_gap_of_what_nothing_names_is_waited_for_as_well
 def test_a_gateway_that_a_script_has_started_once_is_restarted_since_nothing_brings_the_next_one() -> None:
     once = LOOP._replace(again=False)
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(once,)).steps
-    assert [each.action for each in found] == ["restart"]
+    assert [each.action for each in found] == ["wait", "restart"]
 
 
 def test_a_script_of_root_brings_the_gateway_of_another_account_and_a_supervisor_of_root_keeps_many() -> None:
@@ -200,13 +200,13 @@ def test_a_script_of_root_brings_the_gateway_of_another_account_and_a_supervisor
 
 def test_a_gateway_whose_unit_carries_its_loop_is_restarted_with_it() -> None:
     found = planned(snapshot(gateway(unit=UNIT, served_before=True)), carriers=(LOOP,)).steps
-    assert told(found) == (("restart", None),)
+    assert told(found) == (("wait", None), ("restart", None))
 
 
 def test_what_keeps_another_gateway_keeps_nothing_of_this_one() -> None:
     other = LOOP._replace(gateways=frozenset({SECOND}))
     found = planned(snapshot(gateway(served_before=True)), COMMAND, carriers=(other,)).steps
-    assert told(found) == (("restart", None),)
+    assert told(found) == (("wait", None), ("restart", None))
 
 
 def test_a_gateway_with_a_fix_login_is_never_one_too_many() -> None:
@@ -342,7 +342,8 @@ def test_the_gateway_that_serves_is_not_restarted_beside_one_that_is_left() -> N
 
 def test_where_none_serves_another_settings_file_spares_nobody() -> None:
     steps = told(planned(snapshot(gateway(), by_ibc(SECOND, OTHER_INI), native(4713))).steps)
-    assert steps == (("stop_gateway", GATEWAY), ("stop_gateway", SECOND), ("stop_gateway", 4713), ("start", None))
+    ended = tuple(("stop_gateway", pid) for pid in (GATEWAY, SECOND, 4713))
+    assert steps == (("wait", None), *ended, ("start", None))
 
 
 def test_of_several_none_is_stopped_where_the_start_after_it_would_be_refused() -> None:
@@ -376,7 +377,7 @@ def test_only_those_that_may_be_ended_count_as_duplicates() -> None:
 
 def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
     own = gateway(unit=UNIT, unit_is_own=True, served_before=True)
-    target = dict(planned(snapshot(own)).steps[0].target)
+    target = dict(planned(snapshot(own)).steps[-1].target)
     check_identity(target.pop("process"), own, "gateway")
     assert target == {"gateway": "live", "by": "unit", "service": UNIT, "port": 4001, "timeout": 120}
 
@@ -385,7 +386,7 @@ def test_a_unit_s_own_gateway_is_restarted_by_its_unit() -> None:
 @pytest.mark.parametrize("own", [False, True])
 def test_any_other_gateway_is_restarted_by_its_identity(one: GatewaySpec, unit: Optional[str], own: bool) -> None:
     victim = gateway(unit=unit, unit_is_own=own and unit is not None, served_before=True)
-    step = planned(snapshot(victim), one).steps[0]
+    step = planned(snapshot(victim), one).steps[-1]
     assert (step.target["by"], step.target.get("service")) == ("identity", one.service)
     check_identity(step.target["process"], victim, "gateway")
 
@@ -455,7 +456,7 @@ def test_no_step_gives_a_password_away() -> None:
     look = snapshot(bad, gateway(SECOND), rival, connection(SCRIPT))
     one = spec(service=None, start_command=("/opt/start", "hunter2"), client_patterns=("bot",))
     found = planned(look, one)
-    assert len(found.steps) == 4
+    assert len(found.steps) == 5
     assert "hunter2" not in repr(found)
 
 

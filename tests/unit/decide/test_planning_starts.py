@@ -137,18 +137,18 @@ def test_a_unit_that_is_active_without_any_process_is_restarted_because_a_start_
 def test_a_unit_is_not_restarted_where_that_would_end_another_gateway_or_a_protected_script(other: UnitMember) -> None:
     carried = snapshot(gateway(unit=UNIT, served_before=True))
     own = UnitMember(GATEWAY, "trader", ("java",), "gateway")
-    assert told(planned(carried, unit_members=(own, BOT)).steps) == (("restart", None),)
+    assert told(planned(carried, unit_members=(own, BOT)).steps) == (("wait", None), ("restart", None))
     found = planned(carried, unit_members=(own, other))
     assert found.steps == () and "also carries pid %d" % other.pid in found.withheld[0]
-    assert told(planned(snapshot(gateway(served_before=True)), unit_members=(other,)).steps) == (("restart", None),)
+    assert told(planned(snapshot(gateway(served_before=True)), unit_members=(other,)).steps)[-1] == ("restart", None)
 
 
 def test_a_gateway_of_a_user_s_unit_is_restarted_by_that_unit() -> None:
     one = spec(service_scope="user")
     mine = snapshot(gateway(user_unit=UNIT, unit_uid=1000, served_before=True))
-    assert plan(judged(mine, one)).steps[0].target["by"] == "unit"
+    assert plan(judged(mine, one)).steps[-1].target["by"] == "unit"
     for other in (gateway(unit=UNIT, served_before=True), gateway(user_unit="another.service", served_before=True)):
-        assert plan(judged(snapshot(other), one)).steps[0].target["by"] == "identity"
+        assert plan(judged(snapshot(other), one)).steps[-1].target["by"] == "identity"
     assert entry(one, snapshot(units={"trader/" + UNIT: 3.0})).unit_age == 3.0
     assert entry(one, snapshot(units={UNIT: 3.0})).unit_age is None
 

@@ -61,4 +61,4 @@ def test_what_has_its_cause_on_the_host_is_repaired_inside_the_window_as_well(lo
 def test_outside_the_window_the_same_gateway_is_restarted() -> None:
     found = diagnose(entry(spec(), OLD_AND_SILENT), OLD_AND_SILENT)
     assert found.verdict == "not_listening"
-    assert [step.action for step in planning.plan(found).steps] == ["restart"]
+    assert [step.action for step in planning.plan(found).steps] == ["wait", "restart"]

@@ -121,7 +121,7 @@ def test_a_gateway_that_completed_its_login_and_listens_no_more_is_restarted() -
     diagnosis, plan = of_log((3500.0, SESSION), (3400.0, COMPLETED))
     assert codes(diagnosis) == ("not_listening",)
     assert diagnosis.findings[0].evidence["processes"][0]["served_before"] is True
-    assert [step.action for step in plan.steps] == ["restart"]
+    assert [step.action for step in plan.steps] == ["wait", "restart"]
 
 
 @pytest.mark.parametrize("scenario", [1, 2, 4, 6])

@@ -37,7 +37,7 @@ def test_the_restart_that_keeps_the_login_comes_first_and_the_other_only_if_the_
 
 
 def test_a_gateway_that_has_served_and_listens_no_more_is_restarted_so_as_well() -> None:
-    assert actions(plan(snapshot(gateway(served_before=True)))) == ["soft_restart", "restart"]
+    assert actions(plan(snapshot(gateway(served_before=True)))) == ["wait", "soft_restart", "restart"]
 
 
 @pytest.mark.parametrize("server", [{"loop": False}, {"login_due": True}, {"pid": SECOND}])
