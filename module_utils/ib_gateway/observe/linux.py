@@ -20,7 +20,6 @@ from . import host_key, processes, settings, sockets
 from .addresses import SocketRow
 from .holders import Owners, Sockets
 from .process_table import Table
-from .workers import NOBODY, works_for
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
@@ -145,7 +144,7 @@ def _describe(
         cwd = processes.read_cwd(pid)
         told = settings.started(pid, kind, argv, table.exe(pid), cwd) if kind else None
         user_unit = processes.read_user_unit(pid) if unit is None else None
-        worker_of, script_argv = works_for(pid, table) if kind is None else NOBODY
+        worker_of, script_argv = _works_for(pid, table) if kind is None else (None, ())
         found[pid] = Process(
             pid=pid,
             started_ticks=stat.started_ticks,
@@ -178,6 +177,13 @@ def _describe(
             script_argv=script_argv,
         )
     return found
+
+
+def _works_for(pid: int, table: Table) -> Tuple[Optional[int], Tuple[str, ...]]:
+    """Process.worker_of and Process.script_argv of a process that is no gateway."""
+    from .workers import works_for  # a host without clients does not need it
+
+    return works_for(pid, table.argv, table.stat)
 
 
 def _kept_stopped(pid: int, state: str) -> str:

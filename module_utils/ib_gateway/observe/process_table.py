@@ -7,7 +7,6 @@ from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, 
 
 from ..base import classify
 from ..base.host import GatewayKind
-from ..base.workers import is_tracker, is_worker, may_be_worker
 from . import processes
 
 
@@ -77,12 +76,13 @@ class Table:
 
     def matching(self, patterns: Sequence[Pattern[str]]) -> Set[int]:
         """Processes that a pattern names: by their own command line, or a worker by that of its script."""
-        found = {pid for pid in self._raw if any(classify.matches_client(each, self.argv(pid)) for each in patterns)}
-        for pid in [pid for pid, raw in self._raw.items() if may_be_worker(raw) and pid not in found]:
-            from .workers import works_for  # most hosts have none
 
-            if is_worker(self.argv(pid)) and not is_tracker(self.argv(pid)):
-                script = works_for(pid, self)[1]
-                if any(classify.matches_client(each, script) for each in patterns):
-                    found.add(pid)
+        def named(argv: Sequence[str]) -> bool:
+            return any(classify.matches_client(each, argv) for each in patterns)
+
+        found = {pid for pid in self._raw if named(self.argv(pid))}
+        if patterns:
+            from .workers import working  # only who is named by a pattern has workers that are
+
+            found |= {pid for pid, script in working(self._raw, self.argv, self.stat) if named(script)}
         return found

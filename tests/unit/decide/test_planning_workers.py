@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, List, Tuple
 
 import pytest
@@ -59,7 +58,7 @@ def test_of_a_protected_script_a_worker_s_session_is_never_the_one_too_many() ->
 
 @pytest.mark.parametrize(("of", "why"), [(PARENT, "pid 802"), (WORKER_OF_UNKNOWN, "which protected_clients may name")])
 def test_a_worker_s_session_keeps_a_restart_away_where_its_script_is_protected_or_may_be(of: int, why: str) -> None:
-    served = dataclasses.replace(OURS, served_before=True)
+    served = OURS._replace(served_before=True)
     look = snapshot(served, worker(WORKER, "router.py", of), WORKING)
     guarded = planned(look, spec(**GUARDED))
     assert guarded.steps == () and why in " ".join(guarded.withheld)
@@ -112,4 +111,4 @@ def test_what_brings_a_gateway_of_this_host_is_no_competing_script_whatever_a_pa
     kept = look._replace(keepers=(keeper,))
     assert plans([live, paper], kept)[0].steps == ()
     assert "competing_clients" not in judged(kept, live).codes
-    assert cut(planned(kept, dataclasses.replace(live, max_api_clients=0))) == []
+    assert cut(planned(kept, live._replace(max_api_clients=0))) == []

@@ -61,7 +61,7 @@ def started(folder: Path, text: str, *words: str) -> Iterator[Tuple[subprocess.P
 
 
 def asked(pid: int) -> Tuple[object, List[str]]:
-    found, argv = works_for(pid, Table(every_command_line=False))
+    found, argv = works_for(pid, processes.read_argv, processes.read_stat)
     return found, [os.path.basename(word) for word in argv[1:2]]
 
 
@@ -69,7 +69,7 @@ def asked(pid: int) -> Tuple[object, List[str]]:
 def test_a_worker_works_for_the_script_that_has_started_it_however_that_was(tmp_path: Path, how: str) -> None:
     with started(tmp_path, SCRIPT, how) as (script, worker):
         assert asked(worker) == (script.pid, ["order_router.py"])
-        assert works_for(script.pid, Table(every_command_line=False)) == NOBODY
+        assert works_for(script.pid, processes.read_argv, processes.read_stat) == NOBODY
 
 
 def test_a_worker_whose_script_has_ended_works_for_nobody_that_is_known(tmp_path: Path) -> None:
