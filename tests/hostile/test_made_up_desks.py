@@ -5,7 +5,6 @@ The oracle knows who is who, because it made them; the project only sees what a 
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
 
@@ -214,7 +213,7 @@ def test_the_oracle_sees_a_project_that_believes_argv(monkeypatch: pytest.Monkey
     """With what argv says taken for proof, plans do mean the attacker's processes, and the oracle says so."""
     monkeypatch.setattr(assign, "_account_may", lambda *_: True)
     desks = [desk(seed) for seed in range(DESKS)]
-    believing = [each._replace(spec=dataclasses.replace(each.spec, user=None)) for each in desks]
+    believing = [each._replace(spec=each.spec._replace(user=None)) for each in desks]
     assert any(wrong(each) for each in believing)
 
 
