@@ -12,8 +12,8 @@ from ..observe import processes
 from . import systemctl
 from .accounts import Account, account_of, may_become
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
-from .members import members_of
-from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
+from .bound_units import start_check_of
+from .unit_facts import UnitFacts, lacks_display, show_each, state_of, trouble_of
 
 
 class Unit(Lifecycle):
@@ -102,7 +102,7 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
     )
     if state is not None and state.load == "loaded" and not facts.carries:
         facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks_display(shown, None))
-    return StartCheck(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
+    return start_check_of(facts, shown, systemctl.show)
 
 
 def _users_unit(spec: GatewaySpec) -> str:
