@@ -102,7 +102,7 @@ def test_a_unit_is_not_stopped_for_one_process_where_another_one_goes_down_with_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     systemd = Systemd(monkeypatch, gateway="RequiredBy=bot.service", bot="", lone="")
-    monkeypatch.setattr(own_unit.systemctl, "show", systemd.show)
+    monkeypatch.setattr(systemctl, "show", systemd.show)
     with pytest.raises(Refused, match=r"bot\.service goes down with gateway\.service and carries pid 101 of trader"):
         own_unit._prove_alone(GATEWAY)
     own_unit._prove_alone("lone.service")

@@ -82,7 +82,7 @@ PAPER = UnitMember(SECOND, "trader", ("java", "GWClient"), "gateway")
 LOOP = UnitMember(SCRIPT, "trader", ("sh", "loop.sh"), "other")
 
 
-def told_of(*found: Any, members: Sequence[UnitMember] = (), pids: Sequence[int] = (), **state: str) -> str:
+def told_of(*found: Any, members: Sequence[UnitMember] = (), pids: Sequence[int] = (), **state: Any) -> str:
     """Why nothing is started by a unit that is active, where these processes are on the host."""
     unit = UnitState(UNIT, **{"active": "active", "sub": "running", **state})
     entry = judged(snapshot(*found)).entry
