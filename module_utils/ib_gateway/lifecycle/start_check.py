@@ -13,8 +13,9 @@ from typing import FrozenSet, List, Mapping, Optional, Sequence
 from ..base.classify import matches_any
 from ..base.findings import UNHEALTHY
 from ..base.host import Process, Snapshot, Visibility
+from ..base.plain_text import plain_text
 from ..base.plan import Diagnosis, Entry
-from ..base.redaction import plain_text, short
+from ..base.short_command import short
 from ..base.unit import UnitMember
 from ..observe.process_handles import can_hold
 from ..observe.processes import ancestors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, List, Optional, Tuple
 
 import pytest
@@ -251,7 +250,7 @@ def set_to(port: Optional[int], pid: int = SECOND, **more: Any) -> Process:
     """A gateway whose IBC settings file gives it this API port."""
     one = gateway(pid, **more)
     assert one.gateway is not None
-    return dataclasses.replace(one, gateway=one.gateway._replace(api_port=port))
+    return one._replace(gateway=one.gateway._replace(api_port=port))
 
 
 @pytest.mark.parametrize(("port", "mine"), [(None, True), (4001, True), (4003, False)])
