@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
 from ..base import findings
 from ..base.actions import RESTART, RESUME, STOP_CLIENT, STOP_GATEWAY, WAIT
 from ..base.host import Client, Process
 from ..base.plan import Diagnosis, Entry, Relay, Step
-from ..base.unit import UnitMember
 from . import targets
 from .eviction import HANDSHAKE_FAULTS, untouchable
+
+if TYPE_CHECKING:  # most looks know of no unit
+    from ..base.unit import UnitMember
 
 #: Findings with which nothing is done, and why.
 _NOTHING_HELPS: Dict[str, str] = {

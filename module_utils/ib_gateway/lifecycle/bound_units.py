@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
 
 from ..base.unit import UnitMember
-from .base import StartCheck
-from .members import members_of, pids_of
-from .unit_facts import UnitFacts, blocker, show_each
+from .members import members_of
+from .unit_facts import BY_COMMAND, BY_ITS_END, show_each
 
-#: By systemd's names, the units that it stops when one ends, however that came: by a signal to its process as well.
-_BY_ITS_END = ("BoundBy", "PropagatesStopTo")
-#: Those that it stops as well, or restarts, where it is told to stop or to restart that one.
-_BY_COMMAND = ("RequiredBy", "RequisiteOf", "ConsistsOf")
 #: So many units are asked about for one; a desk has a few.
 _MOST = 64
 
@@ -26,24 +21,13 @@ class Bound(NamedTuple):
     unread: str = ""
 
 
-def start_check_of(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> StartCheck:
-    """Whether a start of a unit can succeed, and who ends where it is stopped. shown, show: as bound_to() has them."""
-    group, main = shown.get("ControlGroup", ""), shown.get("MainPID", "")
-    bound = bound_to(facts.unit, shown, show)
-    # The main process of a unit may live elsewhere, as where su has opened a session for it.
-    pids = pids_of(group) | ({int(main)} if main.isdigit() else set())
-    return StartCheck(
-        blocker(facts) or bound.unread or None, facts.state, (*members_of(group), *bound.members), frozenset(pids - {0})
-    )
-
-
 def bound_to(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
     """Who goes down with a unit. shown: what systemctl shows of that; show: asks the same systemd about others.
 
     A unit that is told to stop takes its own with it, so they are followed from unit to unit, a call for each round.
     """
-    ends = dict.fromkeys(_named(shown, _BY_ITS_END), False)
-    turn = {**dict.fromkeys(_named(shown, _BY_COMMAND), True), **ends}
+    ends = dict.fromkeys(_named(shown, BY_ITS_END), False)
+    turn = {**dict.fromkeys(_named(shown, BY_COMMAND), True), **ends}
     known: Dict[str, bool] = {unit: False}
     found: List[UnitMember] = []
     while True:
@@ -65,7 +49,7 @@ def bound_to(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
             gone = {each.pid for each in members}
             found = [each for each in found if each.pid not in gone]
             found += [each._replace(unit=name, outlives_end=outlives) for each in members]
-            for each in _named(told[name], (*_BY_ITS_END, *_BY_COMMAND)):
+            for each in _named(told[name], (*BY_ITS_END, *BY_COMMAND)):
                 further[each] = outlives and further.get(each, True)
         turn = further
 

@@ -10,8 +10,7 @@ from ..observe import processes
 from . import systemctl
 from .accounts import Account, account_of, lingers, may_become
 from .base import Asked, CannotStart, StartCheck
-from .bound_units import start_check_of
-from .unit import Unit
+from .unit import Unit, start_check_of
 from .unit_facts import UnitFacts, lacks_display, show_each, state_of, trouble_of
 
 
