@@ -65,6 +65,8 @@ class GatewayKind(Record):
 STOPPED_STATES = ("T", "t")
 #: How Process.kept_stopped begins where a signal waits that ends the process.
 ENDS_WHEN_IT_GOES_ON = "would end as soon as it goes on"
+#: How it begins where a tracer, as a debugger is, holds it or could.
+TRACED = "is traced by"
 #: How it begins where a control group's freezer holds it, whatever its state's letter is.
 FROZEN_GROUP = "is in a control group that is frozen"
 

@@ -41,12 +41,14 @@ class Differing(Record):
     """A gateway that would be an entry's but for some of its keys: (key, what the gateway has, what the entry says).
 
     may_be_meant: whether it may well be the entry's, with one key mistyped: it serves nobody else's port, and what the
-    other keys say of it is not only its own word.
+    other keys say of it is not only its own word. owner: the name of the entry that it belongs to, where one has it: a
+    second gateway in its folder would take its login.
     """
 
     process: Process
     keys: Tuple[Tuple[str, str, str], ...]
     may_be_meant: bool = False
+    owner: str = ""
 
 
 class Relay(Record):

@@ -33,11 +33,15 @@ def entries_of(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Tuple[Tuple[
     placed = {process.pid for entry in found for process in (*entry.processes, *entry.elsewhere, *entry.ambiguous)}
     placed |= {process.pid for entry in found for process in (*entry.claimants, *entry.maybe)}
     nobodys = tuple(each for each in host.gateways if each.pid not in placed)
-    if not nobodys:
+    if not nobodys and all(entry.processes for entry in found):
         return found, nobodys
     from .differing import with_differing  # on most hosts each gateway has an entry
 
-    return tuple(with_differing(entry, nobodys, host) for entry in found), nobodys
+    doubles = {
+        spec.name: [(each, owners[each.pid]) for each in host.gateways if claims[spec.name][each.pid] == OWN]
+        for spec in specs
+    }
+    return tuple(with_differing(entry, nobodys, host, doubles[entry.spec.name]) for entry in found), nobodys
 
 
 def _host(specs: Sequence[GatewaySpec], snapshot: Snapshot) -> Host:

@@ -105,7 +105,8 @@ def in_folder(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]
         if known.id is not None and known.id == process.folder_id:
             return True  # through a bind mount, or in a root of its own
     given = process.gateway.config_dir if process.gateway else None
-    told = {posixpath.normpath(each) for each in (process.folder, given) if each}
+    # What is written from a working directory that could not be read tells nothing.
+    told = {posixpath.normpath(each) for each in (process.folder, given) if each and each.startswith("/")}
     if told:
         return bool(told & wanted)
     return True if process.cwd is not None and posixpath.normpath(process.cwd) in wanted else None

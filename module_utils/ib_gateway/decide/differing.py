@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import Optional, Sequence, Tuple
 
 from ..base.host import Folder, Process
 from ..base.plan import Differing, Entry
@@ -10,12 +10,23 @@ from ..base.spec import GatewaySpec
 from .claims import Host, in_folder, serves_another, set_to_another_port
 
 
-def with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Entry:
-    """An entry without a gateway that stays, with those of nobody that one key alone keeps from being its own."""
+def with_differing(
+    entry: Entry, nobodys: Sequence[Process], host: Host, fitting: Sequence[Tuple[Process, Sequence[GatewaySpec]]] = ()
+) -> Entry:
+    """An entry without a gateway that stays, with those that one key alone keeps from being its own.
+
+    fitting: the gateways that fit all its keys but may be other entries' by their port, with these entries.
+    """
     stays = len(entry.processes) == 1 or entry.owners()
     if stays or entry.elsewhere or entry.ambiguous or entry.unplaced or entry.claimants:
         return entry
-    spec, found = entry.spec, []
+    spec = entry.spec
+    found = [
+        Differing(process, (("port", str(owner.port), str(spec.port)),), may_be_meant=True, owner=owner.name)
+        for process, owners in fitting
+        for owner in owners
+        if owner.name != spec.name and (owner.product, owner.trading_mode) == (spec.product, spec.trading_mode)
+    ]
     for process in nobodys:
         kind = process.gateway
         if kind is None or kind.product != spec.product or kind.trading_mode not in (None, spec.trading_mode):
@@ -40,13 +51,18 @@ def with_differing(entry: Entry, nobodys: Sequence[Process], host: Host) -> Entr
 def _may_be_meant(spec: GatewaySpec, process: Process, keys: Sequence[str], host: Host) -> bool:
     """Whether a gateway that differs in these keys may be the entry's all the same.
 
-    Where the entry's folder is there, the entry says what it means, and a gateway with another one is another one.
+    Where the entry's folder is there, the entry says what it means, and a gateway with another one is another one; but
+    while that one may be logging in, it may be about to open the entry's port.
     Another account's counts only where it owns that folder: anybody can start what looks like a gateway.
     """
     if serves_another(spec, process, host) or len(keys) > 1:
         return False
     owner = host.folders.get(spec.config_dir or "", Folder("")).owner
-    return {"user": owner == process.user, "config_dir": owner is None, "port": True}[keys[0]]
+    return {
+        "user": owner == process.user,
+        "config_dir": owner is None or process.age < spec.start_timeout,
+        "port": True,
+    }[keys[0]]
 
 
 def _other_port(spec: GatewaySpec, process: Process, host: Host) -> Optional[int]:

@@ -105,7 +105,7 @@ def _near_misses(differing: Sequence[Differing]) -> Iterator[str]:
     """In words, those that differ alike together."""
     for keys in dict.fromkeys(near.keys for near in differing):
         pids = [str(near.process.pid) for near in differing if near.keys == keys]
-        told = " and in ".join("key %s: it has %s, the entry says %s" % each for each in keys)
+        told = ", and in ".join("key %s: it has %s, the entry says %s" % each for each in keys)
         verbs = "runs and differs" if len(pids) == 1 else "run and differ"
         yield "gateway pid %s %s in %s" % (", ".join(pids), verbs, told)
 

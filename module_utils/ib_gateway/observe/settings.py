@@ -32,6 +32,8 @@ def started(pid: int, kind: GatewayKind, argv: Sequence[str], exe: Optional[str]
         folder = told.config_dir
         if folder is None and kind.launcher == "native":
             folder = by_installation(pid, argv, exe, cwd)
+    if folder and cwd and cwd.startswith("/"):
+        folder = os.path.join(cwd, folder)  # a JVM never leaves the folder that it was started in
     if not folder or not folder.startswith("/"):
         return Started(told)
     return Started(told, resolved(folder), _id("/proc/%d/root%s" % (pid, folder)))
