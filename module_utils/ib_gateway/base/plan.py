@@ -144,10 +144,13 @@ class Entry(NamedTuple):
         return next((each for each in self.command_servers if each.pid == process.pid), None)
 
     def others_in_unit(self) -> Tuple[UnitMember, ...]:
-        """Those that a restart of its unit must not end: gateways that are not its own, and protected processes."""
+        """Those that a restart of its unit must not end: gateways that are not its own, protected processes, and who
+        works on another gateway."""
         own = {process.pid for process in self.processes}
         return tuple(
-            each for each in self.unit_members if each.protected or (each.kind == "gateway" and each.pid not in own)
+            each
+            for each in self.unit_members
+            if each.protected or each.works_elsewhere or (each.kind == "gateway" and each.pid not in own)
         )
 
     def also_broken(self) -> Tuple[UnitMember, ...]:

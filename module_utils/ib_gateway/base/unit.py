@@ -64,7 +64,7 @@ class UnitState(NamedTuple):
 class UnitMember(NamedTuple):
     """A process in a unit's control group. kind: gateway, broken gateway, client or other; command: redacted.
 
-    protected: whether protected_clients names it.
+    protected: whether protected_clients names it. works_elsewhere: whether it has a working session on another gateway.
     """
 
     pid: int
@@ -72,3 +72,9 @@ class UnitMember(NamedTuple):
     command: Tuple[str, ...]
     kind: str
     protected: bool = False
+    works_elsewhere: bool = False
+
+    @property
+    def told_kind(self) -> str:
+        """Its kind, and what it would lose beside a session of the gateway that carries it."""
+        return self.kind + (" with a session on another gateway" if self.works_elsewhere else "")

@@ -143,7 +143,7 @@ def refusal(entry: Entry, blocking: Sequence[str], what: str) -> Optional[str]:
         return "%s is not %s: %s" % (name, what, entry.start_blocker)
     others = entry.others_in_unit() if _through_unit(entry) else ()
     if others:
-        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
+        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.told_kind, each.user) for each in others)
         return "%s is not %s: its %s also carries %s, and all of them would end" % (
             name,
             what,
@@ -177,7 +177,8 @@ def blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tupl
     found = []
     for client in entry.clients:
         pid = client.process.pid if client.process else None
-        if not client.open or pid in leaving or (pid is None and _ends(client) in cut):
+        only_cut = pid is None or client.works_elsewhere
+        if not client.open or pid in leaving or (only_cut and _ends(client) in cut):
             continue
         may_work = client.working and fault in _SPARES_LIVE_CLIENTS
         if client.shields and client.working:
