@@ -125,7 +125,7 @@ def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
     others = informed(entry, start_check).others_in_unit() if order.by_unit else ()
     others = tuple(each for each in others if each.protected or each.pid not in order.beside)
     if others:
-        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.kind, each.user) for each in others)
+        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.told_kind, each.user) for each in others)
         raise Refused("%s also carries %s" % (gateway.describe(), whom))
 
 

@@ -95,6 +95,8 @@ class Entry(NamedTuple):
     keepers: Tuple[Keeper, ...] = ()
     carriers: Tuple[Keeper, ...] = ()
     relay: Optional["Relay"] = None
+    #: The processes with a working session on another gateway, here or on another host, by pid.
+    busy_elsewhere: FrozenSet[int] = frozenset()
     #: Whether what can be seen now can still be seen when every process of the entry has ended.
     seen_whole: bool = True
     start_blocker: Optional[str] = None

@@ -31,7 +31,7 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
         for each in found
     ]
     for index, start_check in zip(indexes, start_checks(asked)):
-        entry = informed(told[index].entry, start_check, snapshot)
+        entry = informed(told[index].entry, start_check)
         if entry.spec.container is not None:
             entry = entry._replace(unit_members=tuple(_with_others(each, entry, found) for each in entry.unit_members))
         blind = blind_afterwards(entry, snapshot.visibility)
@@ -78,14 +78,13 @@ def _without_room(running: Optional[Process]) -> Optional[str]:
     return text % (plain_text(full), running.pid) if full else None
 
 
-def informed(entry: Entry, start_check: StartCheck, snapshot: Snapshot) -> Entry:
+def informed(entry: Entry, start_check: StartCheck) -> Entry:
     """The entry, with what was found out about a start of it."""
-    busy = snapshot.working_beside(frozenset(each.pid for each in entry.processes)) if start_check.members else ()
     return entry._replace(
         start_blocker=start_check.blocker,
         unit_state=start_check.state,
         unit_members=tuple(
-            _placed(each, entry)._replace(works_elsewhere=each.kind == "other" and each.pid in busy)
+            _placed(each, entry)._replace(works_elsewhere=each.kind == "other" and each.pid in entry.busy_elsewhere)
             for each in start_check.members
         ),
     )
