@@ -236,7 +236,7 @@ def test_a_remote_session_keeps_a_restart_away_also_where_another_connection_is_
 
 
 NEIGHBOUR = (gateway(GATEWAY + 1, folder="/srv/ibgateway/paper"), listener(4002, GATEWAY + 1))
-THERE = {"server": GATEWAY + 1, "port": 4002, "client_port": 41_000, "sent": 5000, "received": 500}
+THERE: Dict[str, Any] = {"server": GATEWAY + 1, "port": 4002, "client_port": 41_000, "sent": 5000, "received": 500}
 #: By name, what makes FIRST work elsewhere too.
 ELSEWHERE = {
     "on a gateway of no entry": connection(FIRST, **THERE),
@@ -298,7 +298,7 @@ def test_who_works_elsewhere_and_cannot_be_cut_off_stays_and_the_plan_says_so() 
 
 
 def test_a_script_is_not_stopped_through_a_unit_of_which_another_process_works_elsewhere() -> None:
-    unit = {"unit": "bots.service", "unit_is_own": True}
+    unit: Dict[str, Any] = {"unit": "bots.service", "unit_is_own": True}
     crowd = look((script(FIRST, age=60.0, **unit), {}), (script(SECOND), {}))
     assert stopped(planned(crowd)) == [FIRST]
     sibling = script(SCRIPT, "sibling.py", **unit)
