@@ -152,7 +152,7 @@ farms:
 from typing import Any, Dict
 
 from ansible.module_utils.ib_gateway.api import handshake, session
-from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.module import api_result
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 
 ARGUMENTS = {
@@ -175,7 +175,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
         )
     except (ValueError, session.SessionUnavailable) as error:
         module.give_up(str(error))
-    return result.api(found) or {}
+    return api_result.api(found)
 
 
 def main() -> None:

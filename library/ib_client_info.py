@@ -125,7 +125,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.ib_gateway.base.spec import API_PORTS
 from ansible.module_utils.ib_gateway.decide.clients import all_clients
-from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.module import api_result
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 from ansible.module_utils.ib_gateway.observe.snapshot import look
 
@@ -142,7 +142,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     snapshot = look(ports or API_PORTS, patterns)
     found = all_clients(snapshot, patterns)
     wanted = [each for each in found if not (ports and each.connection) or each.connection.port in ports]
-    return {"clients": [result.client(each) for each in wanted]}
+    return {"clients": [api_result.client(each) for each in wanted]}
 
 
 def main() -> None:

@@ -19,8 +19,11 @@ from ansible.module_utils.ib_gateway.base import (
     crontab,
     ibc_words,
     installation,
+    java_line,
     launchers,
+    plain_text,
     redaction,
+    short_command,
 )
 from ansible.module_utils.ib_gateway.base.probe import FULL
 from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
@@ -232,7 +235,7 @@ def recognition(data: bytes) -> None:
     classify.may_be_gateway(data)
     argv = processes.parse_cmdline(data)
     for exe in (None, "/usr/lib/jvm/zulu17/bin/java"):
-        classify.java_line(argv, exe)
+        java_line.java_line(argv, exe)
         classify.gateway_kind(argv, exe)
         launchers.role_of(argv, exe)
         installation.installation_folder(argv, exe, "/home/trader")
@@ -248,18 +251,18 @@ def redacted(data: bytes) -> None:
     argv = processes.parse_cmdline(data)
     shown = redaction.redact_argv(argv)
     assert len(shown) == len(argv)
-    assert not any(re.search(redaction._CONTROL, each) for each in shown)
+    assert not any(re.search(redaction.CONTROL, each) for each in shown)
     again = redaction.redact_argv(shown)
     assert all(one == other or redaction.HIDDEN in other for one, other in zip(shown, again)), (shown, again)
-    redaction.short(shown)
+    short_command.short(shown)
 
 
 def masked(data: bytes) -> None:
     """A stranger's text as it is shown."""
-    told = redaction.plain_text(text(data))
-    assert len(told) <= 300 and not re.search(redaction._CONTROL, told)
+    told = plain_text.plain_text(text(data))
+    assert len(told) <= 300 and not re.search(redaction.CONTROL, told)
     redaction.mask_text(text(data))
-    redaction.mask_account(text(data))
+    plain_text.mask_account(text(data))
 
 
 def shell_texts(data: bytes) -> None:

@@ -5,7 +5,6 @@ The oracle knows who is who, because it made them; the project only sees what a 
 
 from __future__ import annotations
 
-import dataclasses
 import random
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Set
 
@@ -14,7 +13,7 @@ from ansible.module_utils.ib_gateway.base.host import ApiConnection, Client, Fol
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
-from ansible.module_utils.ib_gateway.decide import assign, planning
+from ansible.module_utils.ib_gateway.decide import claims, planning
 from ansible.module_utils.ib_gateway.decide.assign import entries_of
 from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from unit.facts import FOLDER, UNIT, connection, gateway, listener, probe, process, script, snapshot, spec
@@ -212,9 +211,9 @@ def test_the_desks_are_worth_looking_at() -> None:
 
 def test_the_oracle_sees_a_project_that_believes_argv(monkeypatch: pytest.MonkeyPatch) -> None:
     """With what argv says taken for proof, plans do mean the attacker's processes, and the oracle says so."""
-    monkeypatch.setattr(assign, "_account_may", lambda *_: True)
+    monkeypatch.setattr(claims, "_account_may", lambda *_: True)
     desks = [desk(seed) for seed in range(DESKS)]
-    believing = [each._replace(spec=dataclasses.replace(each.spec, user=None)) for each in desks]
+    believing = [each._replace(spec=each.spec._replace(user=None)) for each in desks]
     assert any(wrong(each) for each in believing)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from types import MappingProxyType
 from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
@@ -45,7 +44,7 @@ def spec(**more: Any) -> GatewaySpec:
     base = GatewaySpec(
         "live", "live", 4001, user="trader", config_dir=FOLDER, service=UNIT, start_timeout=120, max_api_clients=1
     )
-    return dataclasses.replace(base, **more)
+    return base._replace(**more)
 
 
 def process(pid: int, *argv: str, **more: Any) -> Process:
@@ -65,7 +64,7 @@ def process(pid: int, *argv: str, **more: Any) -> Process:
         gateway=gateway_kind(argv),
         relay=relay_name(argv),
     )
-    return dataclasses.replace(base, **more)
+    return base._replace(**more)
 
 
 def gateway(pid: int = GATEWAY, folder: Optional[str] = FOLDER, mode: Optional[str] = None, **more: Any) -> Process:

@@ -18,7 +18,7 @@ from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, un
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Patience, StartCheck, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.module import assess, look, then_look, waiting
-from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, processes, settings, snapshot
+from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, processes, settings, snapshot, started_files
 from ansible.module_utils.ib_gateway.state import journal, state_folder
 from unit.facts import probe
 from unit.simulated_host import SimHost
@@ -228,7 +228,8 @@ def in_place(host: SimHost) -> Iterator[None]:
         waiting: {"time": clocks},
         then_look: {"time": clocks},
         # A made-up pid may be a real one here as well, whose files are none of the host's.
-        settings: {"folders": lambda _paths: {}, "read_as": lambda *_: None},
+        settings: {"folders": lambda _paths: {}},
+        started_files: {"read_as": lambda *_: None},
         ibc_log: {"read": lambda *_: None},
         keepers: {"keepers": lambda *_: ()},
         journal: {"time": clocks},

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...ib_gateway.base.classify import matches_any
-from ...ib_gateway.base.redaction import HIDDEN, plain_text
+from ...ib_gateway.base.plain_text import plain_text
+from ...ib_gateway.base.redaction import HIDDEN
 from ...ib_gateway.base.spec import API_PORTS, GATEWAY_PORTS, LIVE, TRADING_MODES, TWS_PORTS, GatewaySpec
 
 __all__ = [

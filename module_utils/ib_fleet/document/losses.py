@@ -11,7 +11,7 @@ from typing import Any, Optional, Union
 
 from ...ib_gateway.base.actions import DROP_CONNECTION, RESTART, STOP_CLIENT, STOP_GATEWAY
 from ...ib_gateway.base.outcome import DONE, FAILED, UNSURE
-from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.short_command import short
 
 #: Outcomes of a step that has touched somebody.
 _TOUCHED = (DONE, FAILED, UNSURE)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from ...ib_gateway.base import findings
-from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.short_command import short
 from ...ib_gateway.base.spec import USER_SCOPE
 from .desk_gateway import COMMAND, PRODUCTS, gateway_lines, section
 from .layout import Line

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...ib_gateway.base import findings
 from ...ib_gateway.base.actions import describe
-from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.short_command import short
 from ...ib_gateway.base.spec import DEFAULT_PORTS
 from .layout import Line
 from .times import seconds, since, span

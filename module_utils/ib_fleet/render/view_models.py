@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from ...ib_gateway.base.actions import describe
 from ...ib_gateway.base.probe import STAGES
-from ...ib_gateway.base.redaction import short
+from ...ib_gateway.base.short_command import short
 from ..document import blockers, losses, self_healing, setbacks
 from ..document.fleet_document import notes
 from ..document.latest import gateways

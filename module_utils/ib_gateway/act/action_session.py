@@ -11,7 +11,8 @@ from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequ
 from ..base.actions import STOP_CLIENT
 from ..base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ..base.plan import Entry, Step
-from ..base.redaction import redact_argv, short
+from ..base.redaction import redact_argv
+from ..base.short_command import short
 from ..base.spec import GatewaySpec
 from ..decide import fingerprint
 from ..decide.assign import entries_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Dict, NamedTuple, Optional, Sequence, Tuple, Union
 
-from ..base.redaction import mask_account, plain_text
+from ..base.plain_text import mask_account, plain_text
 from ..base.spec import LIVE, PAPER
 from . import protobuf
 from .wire import PROTOBUF_ID, RAW_ID_VERSION, Fields, ProtocolError, cut_id, split

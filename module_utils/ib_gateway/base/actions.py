@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Tuple
 
 from .outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD
-from .redaction import short
+from .short_command import short
 
 WAIT = "wait"
 RESUME = "resume"

@@ -7,25 +7,14 @@ the gateway's folder is not a gateway: only a JVM whose main class is one of the
 from __future__ import annotations
 
 import re
-from typing import List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import List, Optional, Pattern, Sequence
 
 from .command_line import is_interpreter, is_shell, run_of
 from .host import GatewayKind
-from .spec import GATEWAY, LIVE, PAPER, TWS
+from .java_line import EMULATOR, MAIN_CLASSES, config_dir, java_line, without_mark
+from .spec import LIVE, PAPER
 from .words import basename, is_java, program_name
 
-# Main class: (product, launcher).
-MAIN_CLASSES = {
-    "install4j.ibgateway.GWClient": (GATEWAY, "native"),
-    "ibgateway.GWClient": (GATEWAY, "native"),
-    "ibcalpha.ibc.IbcGateway": (GATEWAY, "ibc"),
-    "ibcontroller.IBGatewayController": (GATEWAY, "ibcontroller"),
-    "ibautomater.IBAutomater": (GATEWAY, "ibautomater"),
-    "install4j.jclient.LoginFrame": (TWS, "native"),
-    "jclient.LoginFrame": (TWS, "native"),
-    "ibcalpha.ibc.IbcTws": (TWS, "ibc"),
-    "ibcontroller.IBController": (TWS, "ibcontroller"),
-}
 #: Relays of container engines: they hold a port of the host, also while nothing is behind it.
 CONTAINER_PROXIES = ("docker-proxy", "conmon", "rootlessport", "rootlesskit", "slirp4netns", "pasta")
 #: Hand on between a connection and whatever they were given, or only listen for one that comes.
@@ -64,117 +53,6 @@ _LAUNCHERS = (
     *DISPLAYS,
 )
 
-# --- the JVM ---------------------------------------------------------------------------------------------------------
-
-#: Java's own options that take the next word.
-_VALUED = frozenset(
-    (
-        *("-cp", "-classpath", "--class-path", "-p", "--module-path", "--upgrade-module-path", "--add-modules"),
-        *("--add-opens", "--add-exports", "--add-reads", "--limit-modules", "--patch-module", "--source"),
-        "--enable-native-access",
-    )
-)
-_CLASS_PATH = ("-cp", "-classpath", "--class-path")
-_IN_PACKAGE = r"^(?:[a-z_]\w*\.)+[A-Z]\w*$"
-_CLASS_NAME = re.compile(r"^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)*$")
-#: What runs another system's programs, or a program through its loader: the program's path is among its arguments.
-_EMULATOR = r"^(?:rosetta|box64|box86|qemu-(?:x86_64|i386|aarch64)(?:-static)?|FEX\w*|ld-[\w.-]+\.so[.\d]*)$"
-#: Jars that TWS and the gateway share, and nobody else has.
-_OWN_JAR = r"(?:^|/)(?:jts4launch|twslaunch|twslaunch-install4j)-[\w.-]+\.jar$"
-_OWN_FOLDER = r"(?:^|/)(?:ibgateway|IB Gateway[^/]*)(?:/[\w.]+)?/jars/(?:\*|[^/]+\.jar)$"
-#: Java's and the installer's own tools, which run on the same class path.
-_TOOL_CLASS = r"^(?:com\.install4j|com\.exe4j|sun|jdk|com\.sun)\."
-_MAC_APP = r"/(IB Gateway|Trader Workstation)[^/]*\.app/Contents/MacOS/JavaApplicationStub$"
-_WINDOWS = {"ibgateway.exe": GATEWAY, "tws.exe": TWS}
-
-
-class JavaLine(NamedTuple):
-    """A JVM's command line, taken apart. main: the index of its main class, None where there is none.
-
-    options: the words before it; a value stands after its option.
-    """
-
-    argv: Tuple[str, ...]
-    java: int
-    main: Optional[int]
-
-    @property
-    def options(self) -> Tuple[str, ...]:
-        """The words between the program and its main class."""
-        return self.argv[self.java + 1 : self.main]
-
-    @property
-    def arguments(self) -> Tuple[str, ...]:
-        """The words after the main class."""
-        return self.argv[self.main + 1 :] if self.main is not None else ()
-
-    def property(self, name: str) -> Optional[str]:
-        """The value of the system property; of two of one name Java takes the last. None without it."""
-        start = "-D%s=" % name
-        return next((word[len(start) :] for word in reversed(self.options) if word.startswith(start)), None)
-
-    def class_path(self) -> List[str]:
-        """The elements of the class path, as they are written."""
-        found = ""
-        words = self.options
-        for word, following in zip(words, words[1:]):
-            if word in _CLASS_PATH:
-                found = following
-        glued = [word for word in words if word.startswith("--class-path=")]
-        found = glued[-1].partition("=")[2] if glued else found
-        return re.split(r";|:(?![\\/])" if "\\" in found else ":", found) if found else []
-
-
-def java_line(argv: Sequence[str], exe: Optional[str] = None) -> Optional[JavaLine]:
-    """The command line of a JVM: by its program's name, an emulator's argument, its executable, or by its form.
-
-    exe: what /proc/PID/exe points to, where it could be read. None for what is no JVM.
-    """
-    if not argv:
-        return None
-    java = _java_index(argv, exe)
-    return JavaLine(tuple(argv), java, _main_index(argv, java)) if java is not None else None
-
-
-def _java_index(argv: Sequence[str], exe: Optional[str]) -> Optional[int]:
-    if is_java(argv[0]):
-        return 0
-    if re.match(_EMULATOR, basename(argv[0])):
-        found = next((index for index, word in enumerate(argv[1:8], start=1) if is_java(word)), None)
-        # With binfmt's flag P the emulator gets the path and then the program's own argv[0].
-        return found + 1 if found is not None and is_java("".join(argv[found + 1 : found + 2])) else found
-    if exe is not None:
-        return 0 if is_java(_without_mark(exe)) else None
-    # A JVM under another name (exec -a): nobody else takes a class path and then a gateway's main class.
-    main = _main_index(argv, 0)
-    if main is not None and argv[main] in MAIN_CLASSES and any(word in _CLASS_PATH for word in argv[1:main]):
-        return 0
-    return None
-
-
-def _without_mark(exe: str) -> str:
-    """A path without the kernel's mark for a file that was replaced, as a JVM's is after an update."""
-    return exe[: -len(" (deleted)")] if exe.endswith(" (deleted)") else exe
-
-
-def _main_index(argv: Sequence[str], java: int) -> Optional[int]:
-    """Where the main class stands. What is no option comes first: words after it are the program's, not Java's."""
-    value_follows = False
-    for index in range(java + 1, len(argv)):
-        word = argv[index]
-        if value_follows:
-            value_follows = False
-        elif word == "-jar":
-            return None
-        elif word in ("-m", "--module"):
-            return index + 1 if index + 1 < len(argv) else None
-        elif _CLASS_NAME.match(word) and not word.endswith(".py"):
-            return index
-        else:
-            value_follows = word in _VALUED
-    return None
-
-
 # --- gateways --------------------------------------------------------------------------------------------------------
 
 
@@ -187,92 +65,47 @@ def gateway_kind(argv: Sequence[str], exe: Optional[str] = None) -> Optional[Gat
     """
     line = java_line(argv, exe)
     if line is None:
-        return _without_java(argv, exe)
+        from .unusual_launches import without_java
+
+        return without_java(argv, exe)
     if line.main is None:
         return None
     name = argv[line.main].rpartition("/")[2]  # -m names a module before its class
     if name not in MAIN_CLASSES:
-        return _own_main_class(line, name)
+        from .unusual_launches import own_main_class
+
+        return own_main_class(line, name)
     product, launcher = MAIN_CLASSES[name]
     arguments = line.arguments
     return GatewayKind(
         product=product,
         launcher=launcher,
         main_class=name,
-        config_dir=_config_dir(line, launcher),
+        config_dir=config_dir(line, launcher),
         trading_mode=_trading_mode(launcher, arguments),
         ini=next(iter(arguments), None) if launcher in ("ibc", "ibcontroller") else None,
         restarted=line.property("restart") is not None,
         fix_login=launcher == "ibc" and len(_positional(arguments)) in (5, 6),
-        executable=None if exe is None else is_java(_without_mark(exe)) or bool(re.match(_EMULATOR, _base(exe))),
+        executable=None if exe is None else is_java(without_mark(exe)) or bool(re.match(EMULATOR, _base(exe))),
     )
 
 
 def _base(exe: str) -> str:
-    return basename(_without_mark(exe))
+    return basename(without_mark(exe))
 
 
 def may_be_gateway(raw: bytes) -> bool:
     """Whether a raw command line is worth asking gateway_kind: cheap, never wrong about one that it rejects."""
-    return bool(_MARKS.search(raw))
+    if any(mark in raw for mark in _MARKS):
+        return True
+    return b"\\" in raw and any(mark in raw.lower() for mark in _WINDOWS_MARKS)
 
 
-_MARKS = re.compile(
-    rb"GWClient|LoginFrame|ibcalpha\.ibc\.|ibcontroller\.|ibautomater\.|jts4launch|twslaunch|/jars/|"
-    rb"JavaApplicationStub|(?i:\\(?:ibgateway|tws)\.exe)"
+_MARKS = (
+    *(b"GWClient", b"LoginFrame", b"ibcalpha.ibc.", b"ibcontroller.", b"ibautomater."),
+    *(b"jts4launch", b"twslaunch", b"/jars/", b"JavaApplicationStub"),
 )
-
-
-def _without_java(argv: Sequence[str], exe: Optional[str]) -> Optional[GatewayKind]:
-    """The launchers of other systems load the JVM into themselves, so that only their path tells what they are."""
-    for path in (argv[0] if argv else "", exe or ""):
-        app = re.search(_MAC_APP, path)
-        if app:
-            return GatewayKind(GATEWAY if app.group(1) == "IB Gateway" else TWS, "native", "")
-        product = _WINDOWS.get(path.replace("\\", "/").rpartition("/")[2].lower())
-        if product and "\\" in path:
-            return GatewayKind(product, "native", "")
-    return None
-
-
-def _own_main_class(line: JavaLine, name: str) -> Optional[GatewayKind]:
-    """A JVM with the gateway's own jars and somebody's main class, which may run the gateway within itself."""
-    paths = [path.replace("\\", "/") for path in line.class_path()]
-    if re.match(_TOOL_CLASS, name) or not any(
-        re.search(_OWN_JAR, path) or re.search(_OWN_FOLDER, path) for path in paths
-    ):
-        return None
-    # A word in the class's place may be an unknown option's value, and so a secret; in a package it is a class.
-    shown = name[:80] if re.match(_IN_PACKAGE, name) else ""
-    product = GATEWAY if any(re.search("ibgateway|IB Gateway", path) for path in paths) else TWS
-    return GatewayKind(
-        product=product,
-        launcher=None,
-        main_class=shown,
-        config_dir=_config_dir(line, None),
-        unsupported="its main class%s is not one of TWS, the gateway or a known launcher" % (shown and " " + shown),
-    )
-
-
-def _config_dir(line: JavaLine, launcher: Optional[str]) -> Optional[str]:
-    """The settings folder by -DjtsConfigDir=; None where argv does not say.
-
-    install4j leaves ${installer:jtsConfigDir} in argv and fills it in later: from -V if that is given, else from the
-    installation's response.varfile. Before 9.5 the folder was the native gateway's first argument.
-    """
-    said = line.property("jtsConfigDir")
-    if said is None and launcher == "native":
-        first = next(iter(line.arguments), "")
-        return first if re.match(r"[~]?/|[A-Za-z]:\\", first) else None
-    if said is not None and is_placeholder(said):
-        start = "-VjtsConfigDir="
-        said = next((word[len(start) :] for word in reversed(line.arguments) if word.startswith(start)), "")
-    return said if said and not is_placeholder(said) else None
-
-
-def is_placeholder(value: str) -> bool:
-    """Whether a value holds a variable that nobody has filled in, such as ${installer:jtsConfigDir}."""
-    return "${" in value
+_WINDOWS_MARKS = (b"\\ibgateway.exe", b"\\tws.exe")
 
 
 _MODE_OPTION = re.compile(r"^--?(?:trading-?)?mode(?:=(.*))?$", re.IGNORECASE)

@@ -7,8 +7,11 @@ The texts stand here and not with the controller, so that an entry is written in
 and 2 KiB for them.
 """
 
-# Annotations are evaluated here: NamedTuple would compile each one that is only text.
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from __future__ import annotations
+
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from .record import Record
 
 # A gateway's status and a finding's severity.
 HEALTHY = "healthy"
@@ -20,7 +23,7 @@ UNHEALTHY = "unhealthy"
 SEVERITIES = (HEALTHY, INFO, DEGRADED, UNKNOWN, UNHEALTHY)
 
 
-class FindingType(NamedTuple):
+class FindingType(Record):
     """One entry of the catalogue.
 
     severity: the usual one; a rule may lower or raise it. weight: of two findings of one severity the one with the
@@ -38,12 +41,12 @@ class FindingType(NamedTuple):
         """The name of its JUnit check, which is its code: pipelines that count on one know both by it."""
         return self.code
 
-    def found(self, summary: str, evidence: Mapping[str, Any], severity: Optional[str] = None) -> "Finding":
+    def found(self, summary: str, evidence: Mapping[str, Any], severity: Optional[str] = None) -> Finding:
         """The finding: this is so, by this evidence. severity: where it is not the usual one."""
         return Finding(self, severity or self.severity, summary, evidence)
 
 
-class Finding(NamedTuple):
+class Finding(Record):
     """One thing that is so, with its evidence. severity: info, degraded, unknown or unhealthy."""
 
     type: FindingType

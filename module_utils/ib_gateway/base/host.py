@@ -1,14 +1,14 @@
 """What one look at a host sees: processes, listeners, connections, and how much of them could be seen.
 
-Everything is immutable, so that a look can be handed around without anybody changing it. Named tuples, because this
-file is executed anew at each call on a host and a dataclass compiles its own methods each time; but for Process, which
-may hold secrets: JSON would spell a tuple out, and refuses a dataclass. Runs on Python 3.8 to 3.14.
+Everything is immutable, so that a look can be handed around without anybody changing it. Runs on Python 3.8 to 3.14.
 """
 
-# Annotations are evaluated here: NamedTuple would compile each one that is only text.
-from dataclasses import dataclass, field
+from __future__ import annotations
+
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, Optional, Tuple
+
+from .record import Record
 
 if TYPE_CHECKING:  # most hosts have no container with a gateway, and do not load it
     from .container import Way
@@ -35,7 +35,7 @@ FORGOTTEN_AFTER = 600.0
 _NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
-class GatewayKind(NamedTuple):
+class GatewayKind(Record):
     """What the command line of a gateway process says about it.
 
     product is gateway or tws; launcher is ibc, native, ibcontroller or ibautomater, None where it is somebody's own;
@@ -65,6 +65,8 @@ class GatewayKind(NamedTuple):
 STOPPED_STATES = ("T", "t")
 #: How Process.kept_stopped begins where a signal waits that ends the process.
 ENDS_WHEN_IT_GOES_ON = "would end as soon as it goes on"
+#: How it begins where a tracer, as a debugger is, holds it or could.
+TRACED = "is traced by"
 #: How it begins where a control group's freezer holds it, whatever its state's letter is.
 FROZEN_GROUP = "is in a control group that is frozen"
 
@@ -73,14 +75,15 @@ FROZEN_GROUP = "is in a control group that is frozen"
 FolderId = Tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Process:
+class Process(Record):
     """One process at one instant; pid, started_ticks and boot_id together identify it for ever.
 
     started_ticks: clock ticks after boot (field 22 of /proc/PID/stat); on other systems the start time in units of
     10 ms since the epoch. age: seconds. argv is raw and may hold secrets: it is for matching only and stays out of
     repr; `command` is the same list, redacted, and is what may be shown.
     """
+
+    _secret = ("argv",)
 
     pid: int
     started_ticks: int
@@ -89,7 +92,7 @@ class Process:
     user: str
     age: float
     started_at: float
-    argv: Tuple[str, ...] = field(repr=False)
+    argv: Tuple[str, ...]
     command: Tuple[str, ...]
     #: A keyed hash over the raw argv: tells that the process has become another program, gives no secret away.
     argv_digest: str
@@ -139,7 +142,7 @@ class Process:
 LEAST_FREE = 1 << 20
 
 
-class Folder(NamedTuple):
+class Folder(Record):
     """A folder that an entry names: its path without symbolic links, and the account that owns it, None for nobody.
 
     id: what it is to the kernel, None where it is not there.
@@ -152,7 +155,7 @@ class Folder(NamedTuple):
     id: Optional[FolderId] = None
 
 
-class Listener(NamedTuple):
+class Listener(Record):
     """One listening TCP socket. Queues count connections; None where the system does not say."""
 
     port: int
@@ -165,7 +168,7 @@ class Listener(NamedTuple):
     backlog: Optional[int] = None
 
 
-class Connection(NamedTuple):
+class Connection(Record):
     """One TCP socket that is not listening, as the kernel lists it. Addresses are normalised (no ::ffff: prefix).
 
     user: the account that made the socket. idle: seconds since data last went either way; sent: bytes that this end has
@@ -191,7 +194,7 @@ class Connection(NamedTuple):
     unread: Optional[int] = None
 
 
-class ApiConnection(NamedTuple):
+class ApiConnection(Record):
     """One client's connection to an API port of this host: the server's row, and the client's own row if it is here.
 
     state: TCP state of the gateway's end, or of the client's end where the gateway's is gone. accepted: False while
@@ -234,7 +237,7 @@ class ApiConnection(NamedTuple):
         return self.sent is None or self.sent > HELLO_BYTES
 
 
-class Client(NamedTuple):
+class Client(Record):
     """A client of one gateway entry: a connection with the process behind it, or a process its patterns name.
 
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
@@ -306,7 +309,7 @@ class Client(NamedTuple):
         return self.matches_pattern or not self.service
 
 
-class Keeper(NamedTuple):
+class Keeper(Record):
     """A process that brings a gateway, or brings it back: IBC's start script, a loop, a supervisor.
 
     name: what it is, in words. trading_mode and product: of the gateway it brings, where its command line says it.
@@ -333,7 +336,7 @@ class Keeper(NamedTuple):
     apart: bool = False
 
 
-class Visibility(NamedTuple):
+class Visibility(Record):
     """What the look could see. An empty `missing` means everything that matters was seen."""
 
     user: str
@@ -342,7 +345,7 @@ class Visibility(NamedTuple):
     missing: Tuple[str, ...] = ()
 
 
-class Reading(NamedTuple):
+class Reading(Record):
     """One pass over a system's tables, before connections are paired: what every source of a Snapshot delivers.
 
     ports: the API ports that were asked for, and those that gateways listen on. units: by name, for those that were
@@ -358,7 +361,7 @@ class Reading(NamedTuple):
     units: Mapping[str, float] = _NOTHING
 
 
-class Snapshot(NamedTuple):
+class Snapshot(Record):
     """One consistent look at a host. processes: by pid, those that matter only.
 
     taken_at: seconds since the epoch; boottime: the same moment in seconds since boot, which no clock change moves.
@@ -386,7 +389,7 @@ class Snapshot(NamedTuple):
     #: Processes with a connection to an API port of another host: they use the gateway there.
     away: FrozenSet[int] = frozenset()
     #: By entry, how its port leads into a container; empty on a host where none does.
-    ways: Mapping[str, "Way"] = _NOTHING
+    ways: Mapping[str, Way] = _NOTHING
 
     def working_beside(self, gateways: FrozenSet[int]) -> FrozenSet[int]:
         """The processes with a working session that is none of these gateways', declared or not, here or away.

@@ -11,7 +11,8 @@ import posixpath
 import re
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .classify import is_placeholder, java_line, mode_word
+from .classify import mode_word
+from .java_line import is_placeholder, java_line
 
 #: Below the folder that installation_folder() finds.
 RESPONSE_FILE = ".install4j/response.varfile"

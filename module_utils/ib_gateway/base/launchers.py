@@ -12,16 +12,9 @@ import re
 import shlex
 from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-from .classify import (
-    DISPLAYS,
-    gateway_kind,
-    is_launcher,
-    is_placeholder,
-    java_line,
-    mode_word,
-    relay_name,
-)
+from .classify import DISPLAYS, gateway_kind, is_launcher, mode_word, relay_name
 from .command_line import is_shell, run_of
+from .java_line import is_placeholder, java_line
 from .redaction import redact_argv
 from .spec import GATEWAY, TWS
 from .words import basename, is_java, program_name
@@ -174,7 +167,9 @@ def _begins_gateway(word: str) -> bool:
 
 def _of_gateway(argv: Sequence[str], name: str) -> Optional[Launcher]:
     kind = gateway_kind(argv)
-    return kind and Launcher(LAUNCHER, name, kind.product, kind.trading_mode, kind.config_dir, kind.ini, again=False)
+    if kind is None:
+        return None
+    return Launcher(LAUNCHER, name, kind.product, kind.trading_mode, kind.config_dir, kind.ini, again=False)
 
 
 def _by_java(words: Sequence[str], _name: str, _depth: int) -> Optional[Launcher]:

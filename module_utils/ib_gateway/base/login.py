@@ -1,7 +1,10 @@
 """The state of a gateway's login, as decide/login.py finds it. docs/login-states.md has the picture."""
 
-# Annotations are evaluated here: NamedTuple would compile each one that is only text.
-from typing import NamedTuple, Optional, Tuple
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+from .record import Record
 
 # The states of a login.
 LAUNCHING = "launching"
@@ -22,7 +25,7 @@ STATES = (
 SECOND_FACTOR_LIMIT = 180
 
 
-class LoginState(NamedTuple):
+class LoginState(Record):
     """The state of one login, with what it rests on.
 
     pid: the gateway's, None where none runs. log: path of the log that tells it; None where the tables alone do. kind:

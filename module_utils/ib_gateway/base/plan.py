@@ -1,21 +1,24 @@
 """What is decided about one entry: what was found of it, its findings, its diagnosis, the steps of its plan."""
 
-from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, NamedTuple, Optional, Tuple
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, Optional, Tuple
 
 from .findings import INFO, Finding
 from .host import ApiConnection, Client, Keeper, Listener, Process
-from .login import LoginState
-from .probe import Probe
+from .record import Record
 from .spec import API_PORTS, HELPER_PORTS, GatewaySpec
-from .unit import UnitMember, UnitState
 
 if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they need
     from .command_server import CommandServer
     from .container import Way
     from .crontab import CronStart
+    from .login import LoginState
+    from .probe import Probe
+    from .unit import UnitMember, UnitState
 
 
-class Step(NamedTuple):
+class Step(Record):
     """One thing a repair may do, by an action of actions.py. target: whom exactly, with `gateway`, the entry's name.
 
     A process is named by {pid, started_ticks, boot_id, role, argv_digest, ...}, a connection by both of its ends, its
@@ -34,19 +37,21 @@ class Step(NamedTuple):
     costs: str = ""
 
 
-class Differing(NamedTuple):
+class Differing(Record):
     """A gateway that would be an entry's but for some of its keys: (key, what the gateway has, what the entry says).
 
     may_be_meant: whether it may well be the entry's, with one key mistyped: it serves nobody else's port, and what the
-    other keys say of it is not only its own word.
+    other keys say of it is not only its own word. owner: the name of the entry that it belongs to, where one has it: a
+    second gateway in its folder would take its login.
     """
 
     process: Process
     keys: Tuple[Tuple[str, str, str], ...]
     may_be_meant: bool = False
+    owner: str = ""
 
 
-class Relay(NamedTuple):
+class Relay(Record):
     """A program that listens on an entry's port in place of the entry's gateway.
 
     gateway: the one that serves another port; port: that port. leads_there: whether what the relay holds, or its own
@@ -64,7 +69,7 @@ class Relay(NamedTuple):
         return "the relay %s" % self.process.relay if self.process.relay else "a relay"
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """One inventory entry beside what was found of it on the host: its gateways, their listeners, their clients.
 
     processes: those proven to be its own and no other's. elsewhere: its own by account, mode and folder, but serving
@@ -94,7 +99,7 @@ class Entry(NamedTuple):
     unit_age: Optional[float] = None
     keepers: Tuple[Keeper, ...] = ()
     carriers: Tuple[Keeper, ...] = ()
-    relay: Optional["Relay"] = None
+    relay: Optional[Relay] = None
     #: The processes with a working session on another gateway, here or on another host, by pid.
     busy_elsewhere: FrozenSet[int] = frozenset()
     #: Whether what can be seen now can still be seen when every process of the entry has ended.
@@ -106,16 +111,16 @@ class Entry(NamedTuple):
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None
     holds: bool = True
-    command_servers: Tuple["CommandServer", ...] = ()
+    command_servers: Tuple[CommandServer, ...] = ()
     differing: Tuple[Differing, ...] = ()
     #: How its port leads into a container; None where it does not.
-    way: Optional["Way"] = None
+    way: Optional[Way] = None
     #: Those of its processes, by pid, that live in a pid namespace below this run's: asked where something is wrong.
     contained: FrozenSet[int] = frozenset()
     #: Of one that is missing: seconds since a gateway last wrote to its settings folder; None where nothing tells.
     written_ago: Optional[float] = None
     #: Of one that is missing: the line of a cron table that starts it next; None where none is known to.
-    cron: Optional["CronStart"] = None
+    cron: Optional[CronStart] = None
     #: Of one that is missing: whether another gateway runs that may have written there.
     folder_shared: bool = False
     #: Of one that is missing: whether other accounts' processes are hidden, among which what brings it may be.
@@ -141,7 +146,7 @@ class Entry(NamedTuple):
         """Whether what the entry names, a unit or a container, carries a process."""
         return self.in_unit(process) or self.in_container(process)
 
-    def command_server(self, process: Process) -> Optional["CommandServer"]:
+    def command_server(self, process: Process) -> Optional[CommandServer]:
         """The command server of one of its gateways; None where that has none, or nothing proves it."""
         return next((each for each in self.command_servers if each.pid == process.pid), None)
 
@@ -202,7 +207,7 @@ class Entry(NamedTuple):
         )
 
 
-class Diagnosis(NamedTuple):
+class Diagnosis(Record):
     """What the rules say about one entry. verdict: the code of the finding that weighs most, or healthy."""
 
     entry: Entry
@@ -217,7 +222,7 @@ class Diagnosis(NamedTuple):
         return frozenset(finding.code for finding in self.findings if finding.severity != INFO)
 
 
-class Plan(NamedTuple):
+class Plan(Record):
     """Steps in the order they may be taken, and what is withheld, each with its reason."""
 
     steps: Tuple[Step, ...] = ()

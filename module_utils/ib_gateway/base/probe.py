@@ -1,7 +1,7 @@
 """What one API handshake came to."""
 
 from types import MappingProxyType
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Mapping, NamedTuple, Optional, Tuple
 
 # How far an API handshake came, in order; `ready` and what follows it are good.
 STAGES = ("tcp", "server_version", "start_api", "ready", "current_time", "sync")
@@ -37,3 +37,7 @@ class Probe(NamedTuple):
     timings_ms: Mapping[str, float] = _NO_TIMINGS
     sync: Mapping[str, Optional[float]] = _NO_TIMINGS
     farms: Tuple[Dict[str, Any], ...] = ()
+
+
+#: Opens one API session: (host, port, timeout in seconds, QUICK or FULL, client ids that others use).
+Prober = Callable[[str, int, float, str, Collection[int]], Probe]

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import Dict, List, Match, Optional, Sequence, Tuple
 
-from .classify import MAIN_CLASSES, java_line
 from .command_line import is_interpreter, run_of
+from .java_line import MAIN_CLASSES, java_line
 from .words import basename, is_java
 
 #: Stands for one argument, or for an option's value.
@@ -20,30 +20,24 @@ HIDDEN = "***"
 
 # --- texts -----------------------------------------------------------------------------------------------------------
 
-_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth|bearer)"  # noqa: S105 - names, no secret
 _WORD = r"\S+"
 # An advisor's number may end in an A, which stands for all of its accounts. In lower case a number has to stand alone,
 # since hashes and names hold such signs too.
-_ACCOUNT = (
+ACCOUNT = (
     r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(-?\d{4,})(?!\d)"
     r"|(?<![A-Za-z0-9])([dD][a-zA-Z]{1,2}|[uUfFiI])(-?\d{5,})(?=[aA]?(?![A-Za-z0-9]))"
 )
-# Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
-_INLINE_SECRET = (
-    r"""(?i)(%s[\w.-]{0,40}["']?(?:\s{0,4}[=:]\s{0,4}(?:bearer\s{1,4}|basic\s{1,4})?|\s{1,4}))("[^"]*"|'[^']*'|\S+)"""
-    % _SECRET_WORD
-)
 # Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
-_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
-def mask_account(account: str) -> str:
-    """An account number with its letters and last two digits: DU1234567 becomes DU*****67. Anything else unchanged."""
-    found = re.match(_ACCOUNT, account)
-    return _masked(found) if found and found.end() == len(account) else account
+def without_controls(text: str) -> str:
+    """The text with a blank in the place of each control character; none of them can be printed."""
+    return text if text.isprintable() else re.sub(CONTROL, " ", text)
 
 
-def _masked(found: Match[str]) -> str:
+def masked(found: Match[str]) -> str:
+    """An account number that ACCOUNT has found, with its letters and last two digits."""
     letters = found.group(1) or found.group(3)
     digits = found.group(2) or found.group(4)
     return letters + "*" * (len(digits) - 2) + digits[-2:]
@@ -51,7 +45,7 @@ def _masked(found: Match[str]) -> str:
 
 def mask_text(text: str) -> str:
     """The text with every account number masked and credentials in URLs hidden."""
-    text = re.sub(_ACCOUNT, _masked, text)
+    text = re.sub(ACCOUNT, masked, text)
     return re.sub(_WORD, _without_credentials, text) if "://" in text else text
 
 
@@ -63,13 +57,6 @@ def _without_credentials(found: Match[str]) -> str:
     word = found.group(0)
     scheme, at = word.find("://"), word.rfind("@")
     return word[: scheme + 3] + HIDDEN + word[at:] if 0 <= scheme < at - 3 else word
-
-
-def plain_text(text: str, limit: int = 300) -> str:
-    """A stranger's text made fit for one line of output: control characters out, secrets hidden, cut to `limit`."""
-    text = re.sub(_CONTROL, " ", text)
-    text = re.sub(_INLINE_SECRET, lambda found: found.group(1) + HIDDEN, text)
-    return mask_text(text)[:limit]
 
 
 # --- command lines: what may be shown --------------------------------------------------------------------------------
@@ -136,7 +123,7 @@ _JVM_SWITCH = (
     r"^-XX:(?:[+-]Use(?:G1|Serial|Parallel|ConcMarkSweep|Z|Shenandoah)GC|(?:MaxGCPauseMillis|ParallelGCThreads|"
     r"ConcGCThreads|InitiatingHeapOccupancyPercent|MaxRAMPercentage)=\d{1,6}|Max(?:Perm|Metaspace)Size=\d{1,8}[kKmMgG]?)$"
 )
-_PLACEHOLDER = r"^\$\{installer:(?:jtsConfigDir|cmdLineArgs)\}$"
+_PLACEHOLDERS = ("${installer:jtsConfigDir}", "${installer:cmdLineArgs}")
 _PLAIN_WORDS = ("live", "paper", "--", "-", "run", "restarter", "launch", HIDDEN, "-" + HIDDEN, "--" + HIDDEN)
 _SHORT_OPTION = r"^-[A-Za-z]$"
 #: Python's and the shells' switches, in one word.
@@ -155,8 +142,7 @@ def redact_argv(argv: Sequence[str], limit: int = 4096) -> Tuple[str, ...]:
     shown = _Shown(argv)
     # Cut before and after: patterns are slow on a megabyte, and an account may stand where it is cut.
     return tuple(
-        word if word == HIDDEN else mask_text(re.sub(_CONTROL, " ", word[: limit + 64]))[:limit]
-        for word in shown.words()
+        word if word == HIDDEN else mask_text(without_controls(word[: limit + 64]))[:limit] for word in shown.words()
     )
 
 
@@ -225,11 +211,12 @@ def _program(word: str) -> str:
 
 def _argument(word: str) -> Tuple[str, Optional[str]]:
     """(the word as it may be shown; what the next word has to look like to be shown as this option's value)."""
-    if word in _PLAIN_WORDS or re.match(_MODE, word) or re.match(_PLACEHOLDER, word) or re.match(_SWITCHES, word):
+    if word in _PLAIN_WORDS or word in _PLACEHOLDERS or re.match(_MODE, word) or re.match(_SWITCHES, word):
         return word, None
     if not word.startswith("-"):
         return (HIDDEN if word else ""), None
-    if re.match(_JVM_SIZE, word) or re.match(_JVM_SWITCH, word) or re.match(_SHORT_OPTION, word):
+    jvm = word.startswith("-X") and (re.match(_JVM_SIZE, word) or re.match(_JVM_SWITCH, word))
+    if jvm or re.match(_SHORT_OPTION, word):
         return word, None
     name, equals, value = word.partition("=")
     if name.startswith("-D") and name[2:] in _PROPERTIES:
@@ -241,22 +228,5 @@ def _argument(word: str) -> Tuple[str, Optional[str]]:
         kind = _OPTIONS[option.group(2)]
         if not equals:
             return word, kind
-    fits = not value or re.match(_PLACEHOLDER, value) or (kind is not None and re.match(kind, value))
+    fits = not value or value in _PLACEHOLDERS or (kind is not None and re.match(kind, value))
     return (word if fits else name + equals + HIDDEN), None
-
-
-def short(command: Sequence[str], limit: int = 100) -> str:
-    """A redacted command line that fits a line of output: of a gateway what makes it one, of paths the last part.
-
-    What is too long is cut between two words, and ends with three dots.
-    """
-    line = " ".join(command)
-    if len(line) > limit:
-        main_class = next((word for word in command if word in MAIN_CLASSES), None)
-        names = [word.rpartition("/")[2] if word.startswith("/") else word for word in command]
-        line = "%s ... %s" % (names[0], main_class) if main_class else " ".join(names)
-    if len(line) <= limit:
-        return line
-    # Between two words, unless the last one is most of the line.
-    between = line.rfind(" ", limit // 2, limit - 3)
-    return line[:between] + " ..." if between > 0 else line[: limit - 3] + "..."

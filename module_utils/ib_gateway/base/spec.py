@@ -1,10 +1,10 @@
-"""What should run on a host: one entry of `ib_gateways`, and the ports and modes it speaks about.
+"""What should run on a host: one entry of `ib_gateways`, and the ports and modes it speaks about."""
 
-A dataclass, because it may hold secrets: JSON would spell a named tuple out, and refuses a dataclass.
-"""
+from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NamedTuple, Optional, Tuple
+from typing import Optional, Tuple
+
+from .record import Record
 
 LIVE = "live"
 PAPER = "paper"
@@ -39,7 +39,7 @@ NO_STARTER = "its entry has neither service nor start_command to start it with"
 STARTABLE_BY = ("unit", "user_unit", "command", "container")
 
 
-class Container(NamedTuple):
+class Container(Record):
     """The container that carries a gateway: engine, docker or podman; its name there, or else its compose service."""
 
     engine: str
@@ -58,12 +58,13 @@ class Container(NamedTuple):
         return "%s container %s" % (self.engine, self.called)
 
 
-@dataclass(frozen=True)
-class GatewaySpec:
+class GatewaySpec(Record):
     """One gateway that should run on a host: one entry of `ib_gateways` in the inventory.
 
     keys.py has the table of the keys: what each means, its bounds and its default, which is the same here.
     """
+
+    _secret = ("start_command", "start_environment")
 
     name: str
     trading_mode: str
@@ -73,9 +74,9 @@ class GatewaySpec:
     config_dir: Optional[str] = None
     service: Optional[str] = None
     service_scope: str = SYSTEM_SCOPE
-    start_command: Tuple[str, ...] = field(default=(), repr=False)
+    start_command: Tuple[str, ...] = ()
     #: (name, text) pairs in the order of the names.
-    start_environment: Tuple[Tuple[str, str], ...] = field(default=(), repr=False)
+    start_environment: Tuple[Tuple[str, str], ...] = ()
     container: Optional[Container] = None
     start_timeout: int = 300
     ibc_command_port: Optional[int] = None

@@ -1,9 +1,13 @@
 """What systemd says of the unit that an entry names, or an engine of its container, and who lives in it."""
 
-from typing import NamedTuple, Optional, Tuple
+from __future__ import annotations
+
+from typing import Optional, Tuple
+
+from .record import Record
 
 
-class UnitState(NamedTuple):
+class UnitState(Record):
     """A unit's state, in systemd's own words. load: loaded, not-found, masked, bad-setting, error.
 
     active: active, inactive, failed, activating, deactivating, reloading. result: how it ended last, success or why
@@ -51,7 +55,7 @@ class UnitState(NamedTuple):
         """Whether systemd is about to start it again by itself."""
         return self.active == "activating" and self.sub.startswith("auto-restart")
 
-    def came_back_since(self, before: "UnitState") -> bool:
+    def came_back_since(self, before: UnitState) -> bool:
         """Whether systemd has started it again by itself since then, or is about to."""
         return self.comes_back or self.restarts > before.restarts
 
@@ -61,7 +65,7 @@ class UnitState(NamedTuple):
         return self.active == "active" and self.sub == "exited"
 
 
-class UnitMember(NamedTuple):
+class UnitMember(Record):
     """A process in a unit's control group. kind: gateway, broken gateway, client or other; command: redacted.
 
     protected: whether protected_clients names it. works_elsewhere: whether it has a working session on another gateway.

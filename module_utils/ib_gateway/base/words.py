@@ -1,10 +1,13 @@
 """What single words of a command line say, and how a JVM's is told. Pure."""
 
-# Annotations are evaluated here: NamedTuple would compile each one that is only text.
-from typing import NamedTuple, Optional, Sequence, Tuple
+from __future__ import annotations
+
+from typing import Optional, Sequence, Tuple
+
+from .record import Record
 
 
-class Run(NamedTuple):
+class Run(Record):
     """What a command line runs, as indexes into it. Both None for an empty command line or a wrapper without a command.
 
     program: the program after all wrappers. script: the word that names the script or module an interpreter runs;

@@ -7,17 +7,18 @@ of the gateway's account and could reach it.
 from __future__ import annotations
 
 import re
-from typing import FrozenSet, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import FrozenSet, List, Optional, Pattern, Sequence, Tuple
 
 from ..base.classify import matches_any, matches_client
 from ..base.host import ApiConnection, Client, Process, Snapshot
+from ..base.record import Record
 from ..base.spec import HELPER_PORTS, GatewaySpec
 
 #: Clients that use another gateway, here or on another host.
 Elsewhere = FrozenSet[int]
 
 
-class Names(NamedTuple):
+class Names(Record):
     """Whom patterns name. competing: of the entry; protected: of every entry of the host, since what one protects
     nobody else may stop. accounts: whose processes may be named without a connection; None for any."""
 

@@ -18,8 +18,8 @@ from ..base.actions import (
 from ..base.command_server import DAILY_RESTART_MOVES, RESTARTS_WITHIN
 from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
-from ..base.redaction import short
-from .context import lost, span
+from ..base.short_command import short
+from .evidence import lost, span
 from .targets import BY_CONTAINER, BY_UNIT
 
 #: So many are named one by one.

@@ -7,16 +7,16 @@ worst severity is the verdict. While something is not seen, no rule is applied.
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, List, Optional, Tuple
 
 from ..base import findings
 from ..base.findings import HEALTHY, INFO, SEVERITIES, Finding
-from ..base.host import Snapshot, Visibility
+from ..base.host import LEAST_FREE, Snapshot, Visibility
 from ..base.plan import Diagnosis, Entry
-from ..base.probe import Probe
-from . import rules_host
-from .context import Rule, RuleContext, hangs
-from .rules_host import claimed_by_another_account
+from .context import Rule, RuleContext
+
+if TYPE_CHECKING:  # most looks of a sweep open no session
+    from ..base.probe import Probe
 
 
 def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, reset_window: str = "") -> Diagnosis:
@@ -26,9 +26,7 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
     lies in, in words; empty outside of any.
     """
     context = RuleContext(entry=entry, snapshot=snapshot, probe=probe, reset_window=reset_window)
-    found = (
-        tuple(_partial_visibility(context)) or tuple(claimed_by_another_account(context)) or tuple(_by_weight(context))
-    )
+    found = tuple(_partial_visibility(context)) or _claimed(context) or tuple(_by_weight(context))
     if found and entry.way is not None:
         from . import rules_container
 
@@ -40,6 +38,18 @@ def diagnose(entry: Entry, snapshot: Snapshot, probe: Optional[Probe] = None, re
     return Diagnosis(entry, worst, verdict, found, probe)
 
 
+def _claimed(context: RuleContext) -> Tuple[Finding, ...]:
+    """Whether another account's gateway is in the way; asked where one looks like the entry's, or where somebody else
+    than its own gateways listens on its port."""
+    entry = context.entry
+    own = {process.pid for process in entry.owners()}
+    if not entry.claimants and all(each.pids <= own for each in entry.listeners if each.port == context.spec.port):
+        return ()
+    from .rules_accounts import claimed_by_another_account
+
+    return tuple(claimed_by_another_account(context))
+
+
 def _by_weight(context: RuleContext) -> List[Finding]:
     return sorted((finding for rule in _rules(context) for finding in rule(context)), key=lambda each: each.type.weight)
 
@@ -48,13 +58,23 @@ def _rules(context: RuleContext) -> Tuple[Rule, ...]:
     """Every rule that can find something in this entry. Most looks find a gateway that serves: what tells of any other
     state, of clients, a handshake, a login or a container is loaded where there is one.
     """
-    rules = rules_host.RULES
-    served = bool(context.entry.owners())
+    rules: Tuple[Rule, ...] = ()
+    entry, snapshot = context.entry, context.snapshot
+    served = bool(entry.owners())
+    if len(entry.processes) > 1 or entry.way is not None or context.frozen:
+        from . import rules_processes
+
+        rules += rules_processes.RULES
+    full = any(each.free is not None and each.free < LEAST_FREE for each in snapshot.folders.values())
+    if full or snapshot.accept_queue_samples or snapshot.localhost:
+        from . import rules_host
+
+        rules += rules_host.RULES
     if not served:
         from . import rules_unserved, rules_waiting
 
         rules += rules_unserved.RULES + rules_waiting.RULES
-    if context.entry.clients:
+    if entry.clients:
         from . import rules_clients
 
         rules += rules_clients.RULES
@@ -62,14 +82,14 @@ def _rules(context: RuleContext) -> Tuple[Rule, ...]:
         from . import rules_api
 
         rules += rules_api.RULES
-    if context.entry.way is not None:
+    if entry.way is not None:
         from . import rules_container
 
         rules += rules_container.RULES
-    if context.told is not None:
-        from . import rules_login
+    if entry.login is not None:
+        from . import not_serving, rules_login
 
-        rules += rules_login.RULES
+        rules += rules_login.RULES if not_serving.told(context) is not None else ()
     return rules
 
 
@@ -100,6 +120,8 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
         return True
     if diagnosis.codes & _NO_PROBE:
         return False
+    from .evidence import hangs  # a passive look counts no sessions
+
     limit = entry.spec.max_api_clients
     counted = [each for each in entry.clients if each.working and not (limit is None and hangs(each))]
     working = len({each.connection for each in counted})

@@ -8,7 +8,6 @@ grouping.py.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Sequence, Tuple
 
 from ..base import conflicts
@@ -157,7 +156,7 @@ def _with_free_port(draft: Proposal, known: Sequence[GatewaySpec]) -> Proposal:
     port = next(port for port in range(draft.spec.port + 10, 65536) if port not in taken)
     why = UNSEEN if UNSEEN in draft.notes["port"] else "nothing listens"
     note = "not known: %s, and %d is another entry's; put its real port here" % (why, draft.spec.port)
-    return draft._replace(spec=replace(draft.spec, port=port), notes={**draft.notes, "port": note})
+    return draft._replace(spec=draft.spec._replace(port=port), notes={**draft.notes, "port": note})
 
 
 def _named(draft: Proposal, known: Sequence[GatewaySpec]) -> Proposal:
@@ -166,12 +165,12 @@ def _named(draft: Proposal, known: Sequence[GatewaySpec]) -> Proposal:
     first = spec.trading_mode if spec.product == GATEWAY else "%s-%s" % (spec.product, spec.trading_mode)
     account = "%s-%s" % (first, _NOT_IN_NAME.sub("_", spec.user or ""))
     names = [first, account, *("%s-%d" % (account, number) for number in range(2, len(taken) + 3))]
-    return draft._replace(spec=replace(spec, name=next(each for each in names if each not in taken)))
+    return draft._replace(spec=spec._replace(name=next(each for each in names if each not in taken)))
 
 
 def with_mode(proposal: Proposal, mode: str, known: Sequence[GatewaySpec]) -> Proposal:
     """The proposal in the trading mode that its gateway's accounts have shown, where it went by less than a word."""
-    spec = replace(proposal.spec, trading_mode=mode)
+    spec = proposal.spec._replace(trading_mode=mode)
     notes = {**proposal.notes, "trading_mode": "by the accounts that the gateway has named"}
     others = [each for each in known if each.name != proposal.spec.name]
     return _named(proposal._replace(spec=spec, notes=notes, guessed=proposal.guessed - {"trading_mode"}), others)

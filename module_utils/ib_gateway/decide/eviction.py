@@ -15,7 +15,7 @@ from ..base.actions import DROP_CONNECTION, STOP_CLIENT
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
 from ..base.plan import Entry, Step
 from . import targets
-from .context import hangs, lost
+from .evidence import hangs, lost
 
 #: Faults of the API itself, seen by a handshake.
 HANDSHAKE_FAULTS = (

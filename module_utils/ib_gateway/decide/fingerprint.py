@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from typing import Any, Dict, Iterable, List, Mapping, Sequence
 
 from ..base.host import Client, Process
@@ -41,7 +40,9 @@ def digests(entries: Sequence[Entry]) -> Mapping[str, str]:
 
 
 def _spec(entry: Entry) -> Dict[str, Any]:
-    found = asdict(entry.spec)
+    found = entry.spec._asdict()
+    if entry.spec.container is not None:
+        found["container"] = list(entry.spec.container._asdict().values())
     found["start_command"] = len(entry.spec.start_command)
     found["start_environment"] = [name for name, _text in entry.spec.start_environment]
     return found

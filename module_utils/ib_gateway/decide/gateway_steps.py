@@ -9,8 +9,8 @@ from ..base.actions import RESTART, START, STOP_GATEWAY, WAIT
 from ..base.host import Process
 from ..base.plan import Entry, Step
 from . import soft_restart, surplus, targets
-from .context import span
 from .eviction import HANDSHAKE_FAULTS
+from .evidence import span
 from .refusals import beside_others, blockers, mistyped, refusal
 
 #: Seconds between the two looks in which a gateway has to be missing before one is started, or its port closed before

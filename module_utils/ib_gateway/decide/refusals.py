@@ -200,6 +200,11 @@ def mistyped(entry: Entry) -> Optional[str]:
     if near is None:
         return None
     ((key, has, says),) = near.keys
+    if near.owner:
+        return (
+            "%s is not started: gateway pid %d has all that the entry says but its port, and is that of entry %s, on "
+            "port %s: a second one would take its login. Remove one of the two entries, or give it a folder of its own"
+        ) % (entry.spec.name, near.process.pid, near.owner, has)
     return (
         "%s is not started: gateway pid %d runs and only its %s differs: it has %s, the entry says %s. Correct the "
         "entry, or end that gateway if it is another one"

@@ -7,7 +7,9 @@ from typing import Any, Dict, Iterator, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.probe import STAGES, Probe
-from .context import Rule, RuleContext, client_info
+from . import not_serving
+from .context import Rule, RuleContext
+from .evidence import client_info
 
 #: Codes by which the gateway says that its own link to the broker is gone, and that it is back.
 _UPSTREAM_LOST, _UPSTREAM_BACK = (1100, 2110), (1101, 1102)
@@ -162,7 +164,7 @@ def upstream_down(context: RuleContext) -> Iterator[Finding]:
 def _fails_by_itself(context: RuleContext) -> bool:
     """Whether the entry's only gateway does not serve, and nobody holds it: nothing on this host explains that."""
     alone = len(context.entry.processes) == 1 and not any(client.connection for client in context.entry.clients)
-    return alone and bool(context.silent or (context.probe and _failed(context.probe)))
+    return alone and bool(not_serving.silent(context) or (context.probe and _failed(context.probe)))
 
 
 def _failed(probe: Probe) -> bool:

@@ -10,7 +10,8 @@ from typing import Iterator, Sequence, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client
-from .context import Rule, RuleContext, client_info, hangs, lost
+from .context import Rule, RuleContext
+from .evidence import client_info, hangs, lost
 
 
 def stale_connections(context: RuleContext) -> Iterator[Finding]:

@@ -22,12 +22,14 @@ from ..base.login import (
     STOPPED,
     LoginState,
 )
-from .context import Rule, RuleContext, process_info, span
+from . import not_serving
+from .context import Rule, RuleContext
+from .evidence import process_info, span
 
 
 def login_under_way(context: RuleContext) -> Iterator[Finding]:
     """The second factor, or another part of a login, is under way or waits for a person."""
-    login = context.told
+    login = not_serving.told(context)
     if login is None or login.looping or login.state not in (SECOND_FACTOR_PENDING, LOGGING_IN, LAUNCHING):
         return
     yield findings.LOGIN_PENDING.found(
@@ -64,7 +66,7 @@ def _under_way(login: LoginState) -> str:
 
 def login_taken_over(context: RuleContext) -> Iterator[Finding]:
     """Another login of the same user has the session, or IBC asks a person which one may have it."""
-    login = context.told
+    login = not_serving.told(context)
     if login is None or login.state != DISPLACED:
         return
     if login.scenario == 1:
@@ -79,7 +81,7 @@ def login_taken_over(context: RuleContext) -> Iterator[Finding]:
 
 def login_refused(context: RuleContext) -> Iterator[Finding]:
     """The broker refuses the login; IBC tries again by itself, and each try counts."""
-    login = context.told
+    login = not_serving.told(context)
     if login is None or login.state != REFUSED:
         return
     times = "" if login.refusals < 2 else ", %d times within a quarter of an hour" % login.refusals
@@ -93,7 +95,7 @@ def login_refused(context: RuleContext) -> Iterator[Finding]:
 
 def gateway_stopped(context: RuleContext) -> Iterator[Finding]:
     """STOP or PAUSE came through IBC's command server."""
-    login = context.told
+    login = not_serving.told(context)
     if login is None or login.state != STOPPED:
         return
     how = "paused" if login.kind in (PAUSE_COMMAND, PAUSED) else "stopped"
@@ -105,7 +107,7 @@ def gateway_stopped(context: RuleContext) -> Iterator[Finding]:
 
 def restart_under_way(context: RuleContext) -> Iterator[Finding]:
     """The log says that a gateway is about to come: the nightly restart, or IBC's own cold one."""
-    login = context.told
+    login = not_serving.told(context)
     if login is None or login.state != AUTO_RESTART or login.looping:
         return
     yield findings.GATEWAY_COMING_UP.found(
@@ -120,8 +122,8 @@ def restart_under_way(context: RuleContext) -> Iterator[Finding]:
 
 def crash_loop_by_log(context: RuleContext) -> Iterator[Finding]:
     """Start after start ended early, by the log of what starts them."""
-    login = context.told
-    if login is None or not login.looping or context.crashing:
+    login = not_serving.told(context)
+    if login is None or not login.looping or not_serving.crashing(context):
         return  # or systemd tells the same
     yield findings.CRASH_LOOP.found(
         "%s is started again and again: the last %d starts ended early, with exit status %s"

@@ -11,7 +11,9 @@ from ..base import findings
 from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import Finding
 from ..base.plan import Differing
-from .context import Rule, RuleContext, client_info, process_info, span
+from . import not_serving
+from .context import Rule, RuleContext
+from .evidence import client_info, process_info, span
 from .ports import stray_ports
 
 
@@ -26,7 +28,7 @@ def port_taken(context: RuleContext) -> Iterator[Finding]:
         if not owners:
             continue
         owner = owners[0]
-        if owner.relay in CONTAINER_PROXIES and context.container_returns:
+        if owner.relay in CONTAINER_PROXIES and not_serving.container_returns(context):
             continue  # it holds the port until its container is there again
         what = "the relay %s" % owner.relay if owner.relay else "another gateway" if owner.gateway else "no gateway"
         yield findings.PORT_TAKEN.found(
@@ -75,8 +77,8 @@ def port_relayed(context: RuleContext) -> Iterator[Finding]:
 
 def gateway_not_running(context: RuleContext) -> Iterator[Finding]:
     """No process of the entry runs, and nothing is about to bring one."""
-    brought = context.unit_brings_it or (context.entry.keepers and not context.finished)
-    if not context.absent or context.unit_is_starting or context.told or brought:
+    brought = not_serving.unit_brings_it(context) or (context.entry.keepers and not not_serving.finished(context))
+    if not not_serving.absent(context) or not_serving.unit_is_starting(context) or not_serving.told(context) or brought:
         return
     if context.entry.way is not None and context.entry.way.state is None:
         return  # a container has its port: rules_container tells what is wrong there
@@ -103,7 +105,7 @@ def _near_misses(differing: Sequence[Differing]) -> Iterator[str]:
     """In words, those that differ alike together."""
     for keys in dict.fromkeys(near.keys for near in differing):
         pids = [str(near.process.pid) for near in differing if near.keys == keys]
-        told = " and in ".join("key %s: it has %s, the entry says %s" % each for each in keys)
+        told = ", and in ".join("key %s: it has %s, the entry says %s" % each for each in keys)
         verbs = "runs and differs" if len(pids) == 1 else "run and differ"
         yield "gateway pid %s %s in %s" % (", ".join(pids), verbs, told)
 
@@ -111,7 +113,7 @@ def _near_misses(differing: Sequence[Differing]) -> Iterator[str]:
 def wrong_port(context: RuleContext) -> Iterator[Finding]:
     """A gateway of the entry serves another port, and none serves the entry's."""
     entry = context.entry
-    for process in () if entry.owners() or entry.relay else (*entry.elsewhere, *context.astray):
+    for process in () if entry.owners() or entry.relay else (*entry.elsewhere, *not_serving.astray(context)):
         ports = entry.serving(process) or stray_ports(entry, process)
         there = [each for each in entry.clients if each.connection and process.pid in each.connection.gateway_pids]
         here = [each for each in entry.clients if each.connection and each.connection.port == context.spec.port]
@@ -148,7 +150,7 @@ def _connections(count: int) -> str:
 
 def not_listening(context: RuleContext) -> Iterator[Finding]:
     """A gateway that should be up by now, or has served before, listens nowhere."""
-    silent = context.silent
+    silent = not_serving.silent(context)
     if silent:
         holders = [client for client in context.entry.clients if client.connection is not None]
         yield findings.NOT_LISTENING.found(

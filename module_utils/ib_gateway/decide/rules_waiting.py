@@ -11,12 +11,14 @@ from typing import Iterator, Sequence, Tuple
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import Keeper, Process
-from .context import Rule, RuleContext, process_info, span
+from . import not_serving
+from .context import Rule, RuleContext
+from .evidence import process_info, span
 
 
 def no_broker_route(context: RuleContext) -> Iterator[Finding]:
     """A gateway that does not listen tries to connect, and nobody answers."""
-    for process in context.unrouted:
+    for process in not_serving.unrouted(context):
         yield findings.NO_BROKER_ROUTE.found(
             "gateway pid %d of %s gets no answer from the broker's servers: %d connection attempts wait for one"
             % (process.pid, context.spec.name, process.unanswered),
@@ -26,8 +28,8 @@ def no_broker_route(context: RuleContext) -> Iterator[Finding]:
 
 def gateway_starting(context: RuleContext) -> Iterator[Finding]:
     """A gateway, or the unit that brings one, is younger than a start may take."""
-    young = context.starting
-    if not young and (context.told or not context.unit_is_starting):
+    young = not_serving.starting(context)
+    if not young and (not_serving.told(context) or not not_serving.unit_is_starting(context)):
         return  # or the log of what the unit runs tells more
     age = min(process.age for process in young) if young else context.entry.unit_age or 0.0
     yield findings.GATEWAY_STARTING.found(
@@ -44,14 +46,14 @@ def gateway_starting(context: RuleContext) -> Iterator[Finding]:
 
 def login_pending(context: RuleContext) -> Iterator[Finding]:
     """A gateway has run for long and never served: the port opens only after the login."""
-    for process in context.maybe:
+    for process in context.entry.maybe:
         unsupported = process.gateway.unsupported if process.gateway else None
         yield findings.LOGIN_PENDING.found(
             "gateway pid %d of account %s may be that of %s, and has not opened its port: %s"
             % (process.pid, process.user, context.spec.name, unsupported or "a login may be under way"),
             dict(_aged(process), folder_known=False),
         )
-    for process in context.pending:
+    for process in not_serving.pending(context):
         yield findings.LOGIN_PENDING.found(
             "gateway pid %d of %s has run for %s, and nothing shows that it has opened port %d: most often its login "
             "waits for a second factor or at its login window%s"
@@ -81,16 +83,16 @@ def _elsewhere(ports: Sequence[int]) -> str:
 def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
     """No gateway runs, and what brings it is alive."""
     keepers = context.entry.keepers
-    if context.crashing or context.unit_is_starting or context.told:
+    if not_serving.crashing(context) or not_serving.unit_is_starting(context) or not_serving.told(context):
         return
-    if context.unit_brings_it:
+    if not_serving.unit_brings_it(context):
         state = context.entry.unit_state
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s: a gateway's nightly restart leaves a gap of up to 90 s"
-            % (context.spec.name, context.unit_brings_it),
+            % (context.spec.name, not_serving.unit_brings_it(context)),
             {"unit": context.spec.any_unit, "active": state and state.active, "sub": state and state.sub},
         )
-    elif context.absent and keepers and not context.finished:
+    elif not_serving.absent(context) and keepers and not not_serving.finished(context):
         first = keepers[0]
         yield findings.GATEWAY_COMING_UP.found(
             "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) %s: a gateway's "
@@ -125,7 +127,7 @@ def _brings(keeper: Keeper, name: str) -> str:
 def crash_loop(context: RuleContext) -> Iterator[Finding]:
     """systemd starts the unit again and again, and it fails each time."""
     state = context.entry.unit_state
-    if context.crashing and state is not None:
+    if not_serving.crashing(context) and state is not None:
         yield findings.CRASH_LOOP.found(
             "%s has started %s again %d times, and each time it failed (%s)"
             % (state.manager, state.name, state.restarts, state.result),

@@ -6,7 +6,7 @@ from typing import Dict, Optional, Tuple
 
 from ..base import findings
 from ..base.actions import RESTART, RESUME
-from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, Process
+from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, TRACED, Process
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from . import soft_restart, surplus, targets
@@ -81,13 +81,15 @@ def _by_hand(pid: int, why: str) -> str:
         return "`kill -CONT %d` ends this gateway and all its sessions" % pid
     if why.startswith(FROZEN_GROUP):
         return "what has frozen that group has to thaw it, as `systemctl thaw UNIT` does after `systemctl freeze`"
+    if why.startswith(TRACED):
+        return "what traces it has to let it go on, or to let go of it (gdb: `continue`, `detach`); no signal does"
     return "`kill -CONT` lets it go on"
 
 
 def _why_left(entry: Entry, process: Process) -> str:
     """Why a stopped gateway is not let go on, in words that follow its pid; empty where it is."""
     if process.state == "t":
-        return "is stopped by a debugger"
+        return process.kept_stopped or TRACED + " a debugger"
     if process.state != "T":
         return process.kept_stopped
     if len(entry.processes) > 1 or entry.elsewhere or entry.ambiguous:

@@ -14,7 +14,7 @@ import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.container import ContainerState, Published
-from ..base.redaction import plain_text
+from ..base.plain_text import plain_text
 from ..base.spec import Container, GatewaySpec
 from ..observe import processes
 from .accounts import PATH, Account, account_of, become, may_become

@@ -12,8 +12,8 @@ from typing import List, Optional, Sequence
 from ..base.classify import matches_any
 from ..base.findings import UNHEALTHY
 from ..base.host import Process, Snapshot, Visibility
+from ..base.plain_text import plain_text
 from ..base.plan import Diagnosis, Entry
-from ..base.redaction import plain_text
 from ..base.unit import UnitMember
 from ..observe.process_handles import can_hold
 from .base import Asked, StartCheck

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence
 
-from ..base.redaction import plain_text
+from ..base.plain_text import plain_text
 from .accounts import Account, become
 
 #: Seconds for what systemctl answers without waiting for a unit.

@@ -11,7 +11,7 @@ import re
 import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
-from ..base.redaction import plain_text
+from ..base.plain_text import plain_text
 from ..base.unit import UnitState
 from . import program, systemctl
 from .accounts import PATH, Account, account_of, cannot_enter

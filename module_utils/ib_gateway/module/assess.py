@@ -6,10 +6,10 @@ import time
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 from ..base.plan import Diagnosis, Plan
-from ..base.probe import FULL, QUICK, Probe
+from ..base.probe import FULL, QUICK, Probe, Prober
 from ..base.spec import GatewaySpec
 from . import result
-from .look import Hints, Prober, examine, watch
+from .look import Hints, examine, watch
 from .runner import GatewayModule
 
 #: What an assessment can be told.

@@ -5,7 +5,6 @@ a start can succeed.
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import Dict, List, Sequence, Tuple
 
 from ..base.findings import GATEWAY_COMING_UP, GATEWAY_NOT_RUNNING
@@ -63,7 +62,7 @@ def _with_carriers(snapshot: Snapshot) -> Snapshot:
     found = {pid: each for pid, each in snapshot.processes.items() if pid in above and not each.gateway}
     if not found:
         return snapshot
-    told = {pid: replace(each, carries=True) for pid, each in found.items()}
+    told = {pid: each._replace(carries=True) for pid, each in found.items()}
     return snapshot._replace(processes={**snapshot.processes, **told})
 
 

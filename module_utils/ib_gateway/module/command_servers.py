@@ -9,7 +9,7 @@ from ..base.command_server import CommandServer
 from ..base.host import Process
 from ..base.installation import IbcSettings, parse_ibc_ini
 from ..base.plan import Diagnosis, Entry
-from ..observe import settings, way_out
+from ..observe import started_files, way_out
 from ..observe.command_port import server_of, unanswered
 from ..observe.keepers import is_looped
 
@@ -42,7 +42,7 @@ def _servers(entry: Entry, login_reset: float) -> Iterator[CommandServer]:
 
 def _settings(process: Process) -> Optional[IbcSettings]:
     ini = process.gateway.ini if process.gateway else None
-    text = settings.read_as(process.pid, os.path.join(process.cwd or "/", ini)) if ini else None
+    text = started_files.read_as(process.pid, os.path.join(process.cwd or "/", ini)) if ini else None
     return parse_ibc_ini(text) if text is not None else None
 
 

@@ -5,7 +5,6 @@ Loaded only on hosts where an entry or a gateway has to do with a container.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Collection, FrozenSet, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..api import handshake
@@ -61,7 +60,7 @@ def _processes(seen: Snapshot, reached: FrozenSet[int]) -> Mapping[int, Process]
     """The processes of the look, and the clients that only their sessions inside have brought up."""
     clients = {pid for each in seen.connections for pid in each.client_pids if pid not in seen.processes}
     known = {**seen.processes, **containers.described(clients)}
-    return {pid: replace(each, reached=True) if pid in reached else each for pid, each in known.items()}
+    return {pid: each._replace(reached=True) if pid in reached else each for pid, each in known.items()}
 
 
 def _age(state: Optional[ContainerState]) -> Optional[float]:

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import re
 import sys
 import time
-from dataclasses import replace
-from typing import Callable, Collection, FrozenSet, List, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Callable, Collection, FrozenSet, List, Sequence, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import HEALTHY
 from ..base.host import Keeper, Process, Snapshot
-from ..base.login import STOPPED
 from ..base.plan import Diagnosis, Entry
-from ..base.probe import QUICK, Probe
+from ..base.probe import QUICK, Prober
+from ..base.record import Record
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose, may_probe
 from ..observe import localhost, settings
 from ..observe.snapshot import look
 
-#: Opens one API session: (host, port, timeout in seconds, probe.QUICK or FULL, client ids that others use).
-Prober = Callable[[str, int, float, str, Collection[int]], Probe]
-#: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
-_PROBE_ID = re.compile(r"(?<![0-9])9[0-9]{8}(?![0-9])")
 
-
-class Hints(NamedTuple):
+class Hints(Record):
     """What a look cannot see and the rules have to know.
 
     known_served: (pid, started_ticks) of gateways that an earlier look of the same run has seen serve. reset_window:
@@ -97,6 +90,7 @@ def _with_logins(entries: Sequence[Entry], snapshot: Snapshot, stopped: Collecti
     """
     if all(entry.owners() for entry in entries) or not sys.platform.startswith("linux"):
         return entries
+    from ..base.login import STOPPED
     from .logins import with_login
 
     told = [entry if entry.owners() else with_login(entry, snapshot) for entry in entries]
@@ -136,8 +130,10 @@ def examine(
     for entry in _with_logins(entries, snapshot, hints.stopped):
         passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
         if may_probe(passive, policy):
+            from .probing import probe_entry  # most looks of a sweep open no session
+
             began = time.monotonic()
-            entry, probe = _probed(entry, snapshot, prober, timeout + patience, depth)
+            entry, probe = probe_entry(entry, snapshot, prober, timeout + patience, depth)
             patience = max(0.0, patience - max(0.0, time.monotonic() - began - timeout))
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
@@ -148,29 +144,6 @@ def examine(
         snapshot, found = closer.told_apart(specs, snapshot, found, hints.reset_window)
         found = closer.with_starts(found, snapshot, hints.reset_window, hints.login_reset)
     return snapshot, found, undeclared
-
-
-def _probed(
-    entry: Entry, snapshot: Snapshot, prober: Prober, timeout: float, depth: str
-) -> Tuple[Entry, Optional[Probe]]:
-    """One handshake as a script on this host would make it; of a gateway in a container also from inside, where that
-    fails. (the entry, with what that tells of the way to it; the handshake)"""
-    avoid, way = _ids_in_use(snapshot), entry.way
-    outside = None
-    if way is None or way.published:
-        outside = prober(_address(entry), entry.spec.port, timeout, depth, avoid)
-    if way is None:
-        return entry, outside
-    from .contained import Handshake, probed
-
-    probe, way = probed(entry, outside, Handshake(timeout, depth, avoid))
-    return entry._replace(way=way), probe
-
-
-def _ids_in_use(snapshot: Snapshot) -> Set[int]:
-    """Client ids of the range of handshakes that stand in some process's argv."""
-    words = (word for process in snapshot.processes.values() for word in process.argv)
-    return {int(number) for word in words for number in _PROBE_ID.findall(word)}
 
 
 def watch(
@@ -186,18 +159,7 @@ def watch(
 
 def _remember(snapshot: Snapshot, known_served: Collection[Tuple[int, int]]) -> Snapshot:
     processes = {
-        pid: replace(process, served_before=(pid, process.started_ticks) in known_served)
+        pid: process._replace(served_before=(pid, process.started_ticks) in known_served)
         for pid, process in snapshot.processes.items()
     }
     return snapshot._replace(processes=processes)
-
-
-def _address(entry: Entry) -> str:
-    """Where a script on this host would connect to: the gateway's own listener, before one of a relay."""
-    own = {process.pid for process in entry.processes}
-    heard = [each for each in entry.listeners if each.port == entry.spec.port]
-    for listener in sorted(heard, key=lambda each: not each.pids & own):
-        if listener.address in ("::", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
-            return "127.0.0.1" if "ipv4" in listener.families else "::1"
-        return listener.address
-    return "127.0.0.1"

@@ -52,7 +52,7 @@ def named(
 
 def _means(container: Container, process: Process, state: ContainerState) -> bool:
     """Whether an entry may name a container so, and its engine takes that for this one and no other."""
-    if any(text and FORMS["container name"](text) for text in container):
+    if any(text and FORMS["container name"](text) for text in container._asdict().values()):
         return False
     return engine.state_of(_spec(process, container, LIVE, API_PORTS[0])).id == state.id
 

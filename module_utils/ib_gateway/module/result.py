@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Sequence
 
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import Client, Listener, Process, Snapshot, Visibility
 from ..base.plan import Diagnosis, Plan
-from ..base.probe import Probe
-from ..base.redaction import short
 from ..decide import fingerprint
+
+if TYPE_CHECKING:  # most looks of a sweep open no session
+    from ..base.probe import Probe
 
 #: For a plan of which nobody knows when it was made: older than any may be.
 _LONG_AGO: Mapping[str, Any] = {"boot_id": "", "boottime": 0.0}
-#: Characters that a command line takes in a sentence.
-_COMMAND = 80
 
 
 def timestamp(seconds: float) -> str:
@@ -83,48 +82,20 @@ def listeners(found: Iterable[Listener], processes: Dict[int, Process]) -> List[
     return list(rows.values())
 
 
-def client(each: Client) -> Dict[str, Any]:
-    """A client as ib_client_info returns it. local is the client's end, remote the gateway's."""
-    process, connection = each.process, each.connection
-    return {
-        "pid": process.pid if process else None,
-        "started_ticks": process.started_ticks if process else None,
-        "boot_id": process.boot_id if process else None,
-        "argv_digest": process.argv_digest if process else None,
-        "user": process.user if process else None,
-        "argv": list(process.command) if process else None,
-        "unit": process.unit if process else None,
-        "connected": connection is not None,
-        "port": connection.port if connection else None,
-        "local": _end(connection.client, connection.client_port) if connection else None,
-        "remote": _end(connection.server, connection.port) if connection else None,
-        "state": connection.state if connection else None,
-        "accepted": connection.accepted if connection else None,
-        "served": connection.served if connection else None,
-        "working": each.working,
-        "idle": round(connection.idle, 1) if connection and connection.idle is not None else None,
-        "age": round(process.age, 1) if process else None,
-        "orphaned": each.orphaned,
-        "is_relay": bool(process and process.relay),
-        "remote_host": connection.remote_host if connection else None,
-        "matches_pattern": each.matches_pattern,
-        "protected": each.protected,
-    }
+def _clients(found: Sequence[Client]) -> List[Dict[str, Any]]:
+    if not found:
+        return []
+    from .api_result import client
+
+    return [client(each) for each in found]
 
 
-def _end(address: str, port: int) -> str:
-    return "[%s]:%d" % (address, port) if ":" in address else "%s:%d" % (address, port)
-
-
-def api(probe: Optional[Probe]) -> Optional[Dict[str, Any]]:
-    """A handshake as ib_api_probe returns it; None where none was made."""
+def _api(probe: Optional[Probe]) -> Optional[Dict[str, Any]]:
     if probe is None:
         return None
-    found = probe._asdict()
-    found["accounts"], found["notices"] = list(probe.accounts), list(probe.notices)
-    found["timings_ms"], found["error"] = dict(probe.timings_ms), probe.error and dict(probe.error)
-    found["sync"], found["farms"] = dict(probe.sync), [dict(each) for each in probe.farms]
-    return found
+    from .api_result import api
+
+    return api(probe)
 
 
 def steps(plan: Plan) -> List[Dict[str, Any]]:
@@ -172,8 +143,8 @@ def judgement(
             if entry.has_served(process)
         ],
         "listeners": listeners(entry.listeners, processes),
-        "clients": [client(each) for each in entry.clients],
-        "api": api(diagnosis.probe),
+        "clients": _clients(entry.clients),
+        "api": _api(diagnosis.probe),
         "plan": {
             "steps": planned,
             "withheld": list(plan.withheld),
@@ -193,23 +164,11 @@ def _summary(diagnosis: Diagnosis) -> str:
 
 def _proof(diagnosis: Diagnosis) -> str:
     """What makes a gateway healthy: its handshake, or who works on it, or only that it listens."""
-    probe, holders = diagnosis.probe, [each for each in diagnosis.entry.clients if each.working]
-    if probe is not None and probe.ok:
-        return "API session ready through %s, server version %s, %s accounts" % (
-            "the socket engine" if probe.engine == "socket" else probe.engine,
-            probe.server_version,
-            probe.trading_mode or "unknown",
-        )
-    if holders:
-        return "listening; in use by %s" % ", ".join(dict.fromkeys(_holder(each) for each in holders))
-    return "listening; no handshake made"
+    if diagnosis.probe is None and not diagnosis.entry.clients:
+        return "listening; no handshake made"
+    from .api_result import proof
 
-
-def _holder(each: Client) -> str:
-    process = each.process
-    if process is None:
-        return each.connection.remote_host if each.connection and each.connection.remote_host else "a client not seen"
-    return "pid %d (%s)" % (process.pid, short(process.command, _COMMAND))
+    return proof(diagnosis)
 
 
 def visibility(sight: Visibility, diagnoses: Sequence[Diagnosis]) -> Dict[str, Any]:

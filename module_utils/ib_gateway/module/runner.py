@@ -9,7 +9,6 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import replace
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Tuple, Type, TypeVar
 
 from ansible.module_utils.basic import AnsibleModule
@@ -118,8 +117,7 @@ class GatewayModule(Module):
 
     def with_command(self, spec: GatewaySpec) -> GatewaySpec:
         """An entry with the words of its start_command and its environment: to be run, never to be shown."""
-        return replace(
-            spec,
+        return spec._replace(
             start_command=self.start_commands.get(spec.name, ()),
             start_environment=self.start_environments.get(spec.name, ()),
         )

@@ -7,6 +7,7 @@ from typing import Any, Collection, Dict, FrozenSet, List, Mapping, NamedTuple, 
 
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Differing, Entry
+from ..base.probe import Prober
 from ..base.proposal import Evidence, Left, Proposal, UnitFile
 from ..base.spec import API_PORTS, HELPER_PORTS, SYSTEM_SCOPE, GatewaySpec
 from ..decide.assign import entries_of
@@ -14,7 +15,7 @@ from ..decide.discovery import propose, with_mode
 from ..observe.snapshot import look
 from . import result
 from .assess import assess, by_socket
-from .look import Prober, look_for
+from .look import look_for
 
 _LINUX = sys.platform.startswith("linux")
 _MOST_UNITS = 50

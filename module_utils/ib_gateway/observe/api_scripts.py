@@ -13,7 +13,7 @@ from typing import Collection, List, NamedTuple, Optional, Sequence, Tuple
 from ..base.command_line import is_interpreter, run_of
 from ..base.redaction import redact_argv
 from ..base.words import program_name
-from . import processes, settings
+from . import processes, started_files
 
 _IMPORTS = re.compile(r"(?m)^\s*(?:from|import)\s+(ib_insync|ib_async|ibapi|ib_connect)\b")
 #: Scripts whose text is read in one look; a desk has a handful.
@@ -47,7 +47,7 @@ def api_scripts(ports: Collection[int], without: Collection[int]) -> Tuple[ApiSc
         if script is None or texts >= _MOST_TEXTS:
             continue
         texts += 1
-        text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script)) or ""
+        text = started_files.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script)) or ""
         library = _IMPORTS.search(text)
         stat, uid = processes.read_stat(pid), processes.read_real_uid(pid)
         if library is None or stat is None or uid is None or stat.state in "ZX":

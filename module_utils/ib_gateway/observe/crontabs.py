@@ -13,7 +13,8 @@ from typing import Iterator, List, Optional, Tuple
 
 from ..base.crontab import CronStart, Line, next_due, parse_table
 from ..base.host import STOPPED_STATES
-from ..base.redaction import redact_argv, short
+from ..base.redaction import redact_argv
+from ..base.short_command import short
 from ..base.spec import GatewaySpec
 from ..base.words import program_name
 from . import processes

@@ -7,14 +7,13 @@ that is S or D, as of one that waits.
 from __future__ import annotations
 
 import os
-import re
 
 from ..base.host import FROZEN_GROUP
 
 _CGROUPS = "/sys/fs/cgroup"
 #: Where version 2 is mounted: by itself, or beside the controllers of version 1.
 _SECOND_VERSION = ("", "/unified")
-_FROZEN = re.compile(r"^frozen 1$", re.MULTILINE)
+_FROZEN = "frozen 1"
 
 
 def held_frozen(cgroup: str) -> str:
@@ -34,7 +33,9 @@ def frozen_group(cgroup: str) -> str:
     """
     for line in cgroup.splitlines():
         _number, controllers, path = line.split(":", 2)
-        if not controllers and any(_FROZEN.search(_file(root + path, "cgroup.events")) for root in _SECOND_VERSION):
+        if not controllers and any(
+            _FROZEN in _file(root + path, "cgroup.events").split("\n") for root in _SECOND_VERSION
+        ):
             return path
         freezes = "freezer" in controllers.split(",")
         if freezes and _file("/freezer" + path, "freezer.state").strip() not in ("", "THAWED"):

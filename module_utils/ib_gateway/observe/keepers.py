@@ -99,7 +99,7 @@ def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[K
                 apart=_apart(pid),
             )
         )
-    return tuple(sorted(found))
+    return tuple(sorted(found, key=lambda each: each.pid))
 
 
 def _apart(pid: int) -> bool:

@@ -12,7 +12,7 @@ import time
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Tuple
 
 from ..base import classify
-from ..base.host import Connection, Listener, Process, Reading, Visibility
+from ..base.host import STOPPED_STATES, Connection, Listener, Process, Reading, Visibility
 from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
@@ -178,7 +178,7 @@ def _describe(
 
 def _kept_stopped(pid: int, state: str) -> str:
     """What keeps a gateway from running; of one that no signal has stopped only the freezer of its control group."""
-    if state == "T":
+    if state in STOPPED_STATES:
         from .stopped import kept_stopped  # no healthy host needs it
 
         return kept_stopped(pid)

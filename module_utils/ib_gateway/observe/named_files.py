@@ -15,7 +15,7 @@ from ..base.command_line import is_interpreter
 from ..base.launchers import SUPERVISOR, Launcher
 from ..base.redaction import redact_argv
 from ..base.words import is_java, program_name
-from . import processes, settings
+from . import processes, started_files
 
 #: A gateway's program: not only something about a gateway.
 _PROGRAM = re.compile(rb"(?i)ibcstart|gatewaystart|IbcGateway|IbcTws|GWClient")
@@ -58,5 +58,5 @@ def _file_names(pid: int, word: str) -> bool:
     path = word.partition("=")[2] if word.startswith("-") else word
     if "/" not in path and "." not in path:
         return False
-    text = settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", path))
+    text = started_files.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", path))
     return text is not None and _PROGRAM.search(text.encode("utf-8", "replace")) is not None

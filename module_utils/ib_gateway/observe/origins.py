@@ -11,10 +11,11 @@ from ..base.host import Process
 from ..base.installation import parse_ibc_ini
 from ..base.launchers import LAUNCHER, launcher_of
 from ..base.proposal import Starter
-from ..base.redaction import redact_argv, short
+from ..base.redaction import redact_argv
+from ..base.short_command import short
 from ..base.spec import Container
 from ..base.words import program_name
-from . import processes, settings, sockets
+from . import processes, sockets, started_files
 
 _PORT_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
 #: The kernel's own default for it.
@@ -102,7 +103,7 @@ def ports_of_ibc(gateways: Iterable[Process]) -> Dict[int, int]:
     found = {}
     for process in gateways:
         ini = process.gateway.ini if process.gateway else None
-        text = settings.read_as(process.pid, os.path.join(process.cwd or "/", ini)) if ini else None
+        text = started_files.read_as(process.pid, os.path.join(process.cwd or "/", ini)) if ini else None
         port = parse_ibc_ini(text).api_port if text is not None else None
         if port is not None:
             found[process.pid] = port

@@ -13,7 +13,7 @@ from ..base.command_line import is_interpreter, run_of
 from ..base.launchers import Launcher, launcher_of
 from ..base.parents import unnamed_keeper
 from ..base.words import program_name
-from . import processes, settings
+from . import processes, started_files
 
 #: A line of a shell's script that runs another file in the same shell.
 SOURCES = re.compile(r"(?m)^\s*(?:\.|source)\s+\S")
@@ -57,4 +57,4 @@ def script_run_by(argv: Sequence[str]) -> Optional[str]:
 
 def text_of(pid: int, script: str) -> Optional[str]:
     """The text of the script that a process runs; None where it may not be read."""
-    return settings.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script))
+    return started_files.read_as(pid, os.path.join(processes.read_cwd(pid) or "/", script))

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, NamedTuple, Optional, Set, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
+
+from ..base.record import Record
 
 PROC = "/proc"
 #: One page is enough for scripts; a JVM's class path is not, so what begins like a java is read up to the second mark.
@@ -17,11 +19,11 @@ _ARGV_FIRST_READ = 16384
 _ARGV_LIMIT = 1 << 20
 _SYSTEM = "system.slice"
 #: The service below the slices of a user's manager. The first manager in a path: folders below it may have any name.
-_USER_UNIT = re.compile(r"(?:(?!/user@).)*/user@(\d{1,10})\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)")
+_USER_UNIT = r"(?:(?!/user@).)*/user@(\d{1,10})\.service(?:/[^/]+\.slice)*/([^/]+\.service)(?:/|$)"
 _GONE = (errno.ENOENT, errno.ESRCH)
 
 
-class Stat(NamedTuple):
+class Stat(Record):
     """What /proc/PID/stat says: state letter, parent's pid, start in clock ticks after boot, the session's leader."""
 
     state: str
@@ -84,7 +86,8 @@ def parse_user_unit(cgroup: str) -> Optional[Tuple[int, str]]:
     for line in cgroup.splitlines():
         _number, _colon, rest = line.partition(":")
         controllers, _colon, path = rest.partition(":")
-        found = _USER_UNIT.match(path) if controllers in ("", "name=systemd") else None
+        systemd = controllers in ("", "name=systemd") and "/user@" in path
+        found = re.match(_USER_UNIT, path) if systemd else None
         if found:
             return int(found.group(1)), found.group(2)
     return None

@@ -7,7 +7,6 @@ need it.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Dict, FrozenSet, NamedTuple, Set
 
 from ..base.host import ESTABLISHED, Process, Snapshot
@@ -38,7 +37,7 @@ def with_relays(snapshot: Snapshot) -> Snapshot:
     held = {process.pid: processes.socket_inodes(process.pid) or frozenset() for process in asked}
     accepted = _accepted_over_tcp(frozenset().union(*held.values())) if held else frozenset()
     found: Dict[int, Process] = {
-        process.pid: replace(process, pairs=True)
+        process.pid: process._replace(pairs=True)
         for process in asked
         if held[process.pid] & accepted or _accepts(process.pid)
     }

@@ -1,22 +1,15 @@
-"""Where a gateway keeps its settings, whose folder that is, and what the files it was started with say of it.
-
-Every path here was written by another account, so a file is only read when it is a small regular one that the
-gateway's account or root owns, and nothing of it is kept but what recognition needs.
-"""
+"""Where a gateway keeps its settings, and whose folder that is."""
 
 from __future__ import annotations
 
 import os
-import stat
-from typing import Dict, Iterable, NamedTuple, Optional, Sequence
+from typing import Dict, Iterable, Optional, Sequence
 
 from ..base.host import Folder, FolderId, GatewayKind
-from ..base.spec import FIX
-
-_MOST_BYTES = 1 << 16
+from ..base.record import Record
 
 
-class Started(NamedTuple):
+class Started(Record):
     """How a gateway was started, with what its files add to its command line.
 
     folder: its settings folder without symbolic links; None where nothing tells. A working directory does not tell: it
@@ -31,56 +24,19 @@ class Started(NamedTuple):
 
 def started(pid: int, kind: GatewayKind, argv: Sequence[str], exe: Optional[str], cwd: Optional[str]) -> Started:
     """Completes what a gateway's command line says by IBC's settings file and by the installation's own."""
-    told = _by_ibc(pid, kind, cwd) if kind.ini else kind
-    folder = told.config_dir
-    if folder is None and kind.launcher == "native":
-        folder = _by_installation(pid, argv, exe, cwd)
+    told, folder = kind, kind.config_dir
+    if kind.ini or (folder is None and kind.launcher == "native"):
+        from .started_files import by_ibc, by_installation
+
+        told = by_ibc(pid, kind, cwd) if kind.ini else kind
+        folder = told.config_dir
+        if folder is None and kind.launcher == "native":
+            folder = by_installation(pid, argv, exe, cwd)
+    if folder and cwd and cwd.startswith("/"):
+        folder = os.path.join(cwd, folder)  # a JVM never leaves the folder that it was started in
     if not folder or not folder.startswith("/"):
         return Started(told)
     return Started(told, resolved(folder), _id("/proc/%d/root%s" % (pid, folder)))
-
-
-def _by_ibc(pid: int, kind: GatewayKind, cwd: Optional[str]) -> GatewayKind:
-    from ..base.installation import parse_ibc_ini
-
-    text = read_as(pid, os.path.join(cwd or "/", kind.ini or ""))
-    if text is None:
-        return kind._replace(ini_unread=True)
-    found = parse_ibc_ini(text)
-    fix_only = bool(found.fix) and not found.api_login
-    return kind._replace(
-        product=FIX if fix_only else kind.product,
-        trading_mode=kind.trading_mode or found.trading_mode,
-        config_dir=kind.config_dir or found.config_dir,
-        api_port=found.api_port,
-    )
-
-
-def _by_installation(pid: int, argv: Sequence[str], exe: Optional[str], cwd: Optional[str]) -> Optional[str]:
-    from ..base.installation import RESPONSE_FILE, config_dir_in, installation_folder
-
-    where = installation_folder(argv, exe, cwd)
-    text = read_as(pid, os.path.join(where, RESPONSE_FILE)) if where and where.startswith("/") else None
-    return config_dir_in(text) if text is not None else None
-
-
-def read_as(pid: int, path: str) -> Optional[str]:
-    """The text of a file as a process sees it; None for what may not be read, or should not be."""
-    try:
-        # Not to wait for a FIFO, and never another account's file.
-        descriptor = os.open("/proc/%d/root%s" % (pid, path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (OSError, ValueError):
-        return None
-    try:
-        found = os.fstat(descriptor)
-        mine = found.st_uid in (0, os.stat("/proc/%d" % pid).st_uid)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES or not mine:
-            return None
-        return os.read(descriptor, _MOST_BYTES).decode("utf-8", "backslashreplace")
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def resolved(path: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Optional
 
-from ..base.host import ENDS_WHEN_IT_GOES_ON
+from ..base.host import ENDS_WHEN_IT_GOES_ON, TRACED
 from . import processes
 from .freezer import held_frozen
 
@@ -32,7 +32,7 @@ def _traced(status: str) -> str:
     """A tracer, or a signal that would end it."""
     tracer = _number(r"^TracerPid:\s+(\d+)", status, 10)
     if tracer:
-        return "is traced by pid %d" % tracer
+        return "%s pid %d, as by a debugger" % (TRACED, tracer)
     waiting = _number(r"^SigPnd:\s+([0-9a-f]+)", status, 16) | _number(r"^ShdPnd:\s+([0-9a-f]+)", status, 16)
     names = [name for number, name in _ENDING.items() if waiting >> (number - 1) & 1]
     return "%s, because %s waits for it" % (ENDS_WHEN_IT_GOES_ON, " and ".join(names)) if names else ""

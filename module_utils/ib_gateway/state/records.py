@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Dict, Mapping, NoReturn, Optional, Tuple
 
-from ..base.redaction import plain_text, redact_argv
+from ..base.plain_text import plain_text
+from ..base.redaction import redact_argv
 
 BEGIN = "begin"
 INTENT = "intent"

@@ -16,7 +16,7 @@ import time
 from types import TracebackType
 from typing import List, NoReturn, Optional, Type, Union
 
-from ..base.redaction import plain_text
+from ..base.plain_text import plain_text
 
 #: What can be said of a host's repair state: there is none yet, it can be used, it cannot.
 ABSENT, OK, UNUSABLE = "absent", "ok", "unusable"

@@ -195,30 +195,24 @@ HIDDEN = "***"
 
 # --- texts -----------------------------------------------------------------------------------------------------------
 
-_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth|bearer)"  # noqa: S105 - names, no secret
 _WORD = r"\S+"
 # An advisor's number may end in an A, which stands for all of its accounts. In lower case a number has to stand alone,
 # since hashes and names hold such signs too.
-_redaction_ACCOUNT = (
+ACCOUNT = (
     r"(?<![A-Z0-9])(D[A-Z]{1,2}|[UFI])(-?\d{4,})(?!\d)"
     r"|(?<![A-Za-z0-9])([dD][a-zA-Z]{1,2}|[uUfFiI])(-?\d{5,})(?=[aA]?(?![A-Za-z0-9]))"
 )
-# Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
-_INLINE_SECRET = (
-    r"""(?i)(%s[\w.-]{0,40}["']?(?:\s{0,4}[=:]\s{0,4}(?:bearer\s{1,4}|basic\s{1,4})?|\s{1,4}))("[^"]*"|'[^']*'|\S+)"""
-    % _SECRET_WORD
-)
 # Control characters of both sets, line and paragraph separators, and those that turn the direction of writing.
-_CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+CONTROL = "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
-def mask_account(account: str) -> str:
-    """An account number with its letters and last two digits: DU1234567 becomes DU*****67. Anything else unchanged."""
-    found = re.match(_redaction_ACCOUNT, account)
-    return _redaction_masked(found) if found and found.end() == len(account) else account
+def without_controls(text: str) -> str:
+    """The text with a blank in the place of each control character; none of them can be printed."""
+    return text if text.isprintable() else re.sub(CONTROL, " ", text)
 
 
-def _redaction_masked(found: Match[str]) -> str:
+def redaction_masked(found: Match[str]) -> str:
+    """An account number that ACCOUNT has found, with its letters and last two digits."""
     letters = found.group(1) or found.group(3)
     digits = found.group(2) or found.group(4)
     return letters + "*" * (len(digits) - 2) + digits[-2:]
@@ -226,7 +220,7 @@ def _redaction_masked(found: Match[str]) -> str:
 
 def mask_text(text: str) -> str:
     """The text with every account number masked and credentials in URLs hidden."""
-    text = re.sub(_redaction_ACCOUNT, _redaction_masked, text)
+    text = re.sub(ACCOUNT, redaction_masked, text)
     return re.sub(_WORD, _without_credentials, text) if "://" in text else text
 
 
@@ -238,13 +232,6 @@ def _without_credentials(found: Match[str]) -> str:
     word = found.group(0)
     scheme, at = word.find("://"), word.rfind("@")
     return word[: scheme + 3] + HIDDEN + word[at:] if 0 <= scheme < at - 3 else word
-
-
-def plain_text(text: str, limit: int = 300) -> str:
-    """A stranger's text made fit for one line of output: control characters out, secrets hidden, cut to `limit`."""
-    text = re.sub(_CONTROL, " ", text)
-    text = re.sub(_INLINE_SECRET, lambda found: found.group(1) + HIDDEN, text)
-    return mask_text(text)[:limit]
 
 
 # --- module_utils/ib_gateway/api/protobuf.py -------------------------------------------------------------------------
@@ -460,6 +447,88 @@ def _farms_name(code: int, text: str) -> str:
     return mask_text(name) if _HARMLESS.fullmatch(name) else ""
 
 
+# --- module_utils/ib_gateway/base/plain_text.py ----------------------------------------------------------------------
+
+_SECRET_WORD = r"(?:pw|pwd|pass|passwd|password|passphrase|secret|token|credential|api[-_.]?key|auth|bearer)"  # noqa: S105 - names, no secret
+# Only the end of a name is looked for, and its tail is bounded: a stranger's text must not cost quadratic time.
+_INLINE_SECRET = (
+    r"""(?i)(%s[\w.-]{0,40}["']?(?:\s{0,4}[=:]\s{0,4}(?:bearer\s{1,4}|basic\s{1,4})?|\s{1,4}))("[^"]*"|'[^']*'|\S+)"""
+    % _SECRET_WORD
+)
+
+
+def mask_account(account: str) -> str:
+    """An account number with its letters and last two digits: DU1234567 becomes DU*****67. Anything else unchanged."""
+    found = re.match(ACCOUNT, account)
+    return redaction_masked(found) if found and found.end() == len(account) else account
+
+
+def plain_text(text: str, limit: int = 300) -> str:
+    """A stranger's text made fit for one line of output: control characters out, secrets hidden, cut to `limit`."""
+    text = re.sub(_INLINE_SECRET, lambda found: found.group(1) + HIDDEN, without_controls(text))
+    return mask_text(text)[:limit]
+
+
+# --- module_utils/ib_gateway/observe/proc_net.py ---------------------------------------------------------------------
+
+
+def read(states: int, ports: Tuple[int, ...], root: str = "/proc") -> List[SocketRow]:
+    """The rows from procfs: no v6only, no idle time, no backlog. Raises OSError when tcp cannot be read."""
+    rows: List[SocketRow] = []
+    for name, family in (("tcp", "ipv4"), ("tcp6", "ipv6")):
+        try:
+            with open(f"{root}/net/{name}", encoding="ascii", errors="replace") as table:
+                lines = table.read().splitlines()[1:]
+        except FileNotFoundError:
+            if family == "ipv4":
+                raise
+            continue  # a kernel without IPv6 has no tcp6
+        rows.extend(row for row in map(parse_line, lines) if row and _wanted(row, states, ports))
+    return rows
+
+
+def _wanted(row: SocketRow, states: int, ports: Tuple[int, ...]) -> bool:
+    in_state = any(states >> number & 1 for number, name in STATES.items() if name == row.state)
+    return in_state and (not ports or row.local_port in ports or row.remote_port in ports)
+
+
+def parse_line(line: str) -> Optional[SocketRow]:
+    """One line of /proc/net/tcp or tcp6; None for a line that is not one (the file may change while it is read)."""
+    fields = line.split()
+    try:
+        local, local_port = _proc_address(fields[1])
+        remote, remote_port = _proc_address(fields[2])
+        state = STATES[int(fields[3], 16)]
+        send_queue, receive_queue = (int(part, 16) for part in fields[4].split(":"))
+        uid, inode = int(fields[7]), int(fields[9])
+    except (IndexError, ValueError, KeyError, OSError):
+        return None
+    return SocketRow(
+        family="ipv4" if len(fields[1]) == 13 else "ipv6",
+        state=state,
+        local=local,
+        local_port=local_port,
+        remote=remote,
+        remote_port=remote_port,
+        inode=inode,
+        uid=uid,
+        receive_queue=receive_queue,
+        send_queue=None if state == "LISTEN" else send_queue,
+    )
+
+
+def _proc_address(field: str) -> Tuple[str, int]:
+    address, _colon, port = field.partition(":")
+    raw = bytes.fromhex(address)
+    if len(raw) not in (4, 16):
+        raise ValueError("an address of %d bytes" % len(raw))
+    words = struct.unpack(">%dL" % (len(raw) // 4), raw)
+    # The kernel prints each 32-bit word in the host's order.
+    native = struct.pack("=%dL" % len(words), *words)
+    family = socket.AF_INET if len(native) == 4 else socket.AF_INET6
+    return text_address(family, native), int(port, 16)
+
+
 # --- module_utils/ib_gateway/api/messages.py -------------------------------------------------------------------------
 
 #: From this server version an error has no version field, and its time at the end.
@@ -476,7 +545,7 @@ _VERSION = re.compile(r"[0-9]{1,3}")
 _MAX_TEXT = 300
 #: More accounts than any login manages; the rest of a longer list is left out.
 _MAX_ACCOUNTS = 1000
-_messages_ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,32}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9._-]{1,32}")
 # The settings of a gateway are right by rule: a text that sends a person there is not passed on.
 _ABOUT_SETTINGS = re.compile(r"(?i)setting|configur|\benable\b|trusted|read.?only")
 
@@ -629,9 +698,9 @@ def _accounts(listed: str) -> ManagedAccounts:
     names = [name.strip() for name in listed.split(",", _MAX_ACCOUNTS)[:_MAX_ACCOUNTS]]
     names = [name for name in names if name]
     # An advisor's own account, F or DF, is asked about only where there is no other.
-    plain = [name for name in names if _messages_ACCOUNT.fullmatch(name)]
+    plain = [name for name in names if _ACCOUNT.fullmatch(name)]
     first = next((name for name in plain if not name.startswith(("F", "DF"))), plain[0] if plain else "")
-    return ManagedAccounts(tuple(_messages_masked(name) for name in names), messages_trading_mode(names), first)
+    return ManagedAccounts(tuple(_masked(name) for name in names), messages_trading_mode(names), first)
 
 
 def messages_trading_mode(accounts: Sequence[str]) -> Optional[str]:
@@ -640,7 +709,7 @@ def messages_trading_mode(accounts: Sequence[str]) -> Optional[str]:
     return modes.pop() if len(modes) == 1 else None
 
 
-def _messages_masked(account: str) -> str:
+def _masked(account: str) -> str:
     """What stands in an account list is an account, whatever it looks like: an unknown shape keeps two characters."""
     account = _printable(account)[:32]
     masked = mask_account(account)
@@ -683,151 +752,6 @@ def _number(fields: Dict[int, Union[int, bytes]], number: int, absent: int = 0) 
 def _text(fields: Dict[int, Union[int, bytes]], number: int) -> str:
     value = fields.get(number, b"")
     return value.decode(errors="backslashreplace") if isinstance(value, bytes) else ""
-
-
-# --- module_utils/ib_gateway/observe/proc_net.py ---------------------------------------------------------------------
-
-
-def read(states: int, ports: Tuple[int, ...], root: str = "/proc") -> List[SocketRow]:
-    """The rows from procfs: no v6only, no idle time, no backlog. Raises OSError when tcp cannot be read."""
-    rows: List[SocketRow] = []
-    for name, family in (("tcp", "ipv4"), ("tcp6", "ipv6")):
-        try:
-            with open(f"{root}/net/{name}", encoding="ascii", errors="replace") as table:
-                lines = table.read().splitlines()[1:]
-        except FileNotFoundError:
-            if family == "ipv4":
-                raise
-            continue  # a kernel without IPv6 has no tcp6
-        rows.extend(row for row in map(parse_line, lines) if row and _wanted(row, states, ports))
-    return rows
-
-
-def _wanted(row: SocketRow, states: int, ports: Tuple[int, ...]) -> bool:
-    in_state = any(states >> number & 1 for number, name in STATES.items() if name == row.state)
-    return in_state and (not ports or row.local_port in ports or row.remote_port in ports)
-
-
-def parse_line(line: str) -> Optional[SocketRow]:
-    """One line of /proc/net/tcp or tcp6; None for a line that is not one (the file may change while it is read)."""
-    fields = line.split()
-    try:
-        local, local_port = _proc_address(fields[1])
-        remote, remote_port = _proc_address(fields[2])
-        state = STATES[int(fields[3], 16)]
-        send_queue, receive_queue = (int(part, 16) for part in fields[4].split(":"))
-        uid, inode = int(fields[7]), int(fields[9])
-    except (IndexError, ValueError, KeyError, OSError):
-        return None
-    return SocketRow(
-        family="ipv4" if len(fields[1]) == 13 else "ipv6",
-        state=state,
-        local=local,
-        local_port=local_port,
-        remote=remote,
-        remote_port=remote_port,
-        inode=inode,
-        uid=uid,
-        receive_queue=receive_queue,
-        send_queue=None if state == "LISTEN" else send_queue,
-    )
-
-
-def _proc_address(field: str) -> Tuple[str, int]:
-    address, _colon, port = field.partition(":")
-    raw = bytes.fromhex(address)
-    if len(raw) not in (4, 16):
-        raise ValueError("an address of %d bytes" % len(raw))
-    words = struct.unpack(">%dL" % (len(raw) // 4), raw)
-    # The kernel prints each 32-bit word in the host's order.
-    native = struct.pack("=%dL" % len(words), *words)
-    family = socket.AF_INET if len(native) == 4 else socket.AF_INET6
-    return text_address(family, native), int(port, 16)
-
-
-# --- module_utils/ib_gateway/api/requests.py -------------------------------------------------------------------------
-
-START_API = "start_api"
-CURRENT_TIME = "current_time"
-#: The number of the only request that has one; the gateway's error about it carries it.
-EXECUTIONS_ID = 1
-#: From this server version the request for executions says for which days; none are named here.
-_EXECUTIONS_BY_DAY = 200
-_ANY_DAY = 2**31 - 1
-
-
-class Request(NamedTuple):
-    """One request in both shapes: text fields behind the message id, and protobuf fields by number.
-
-    binary_since: the server version from which the official client sends it as protobuf. account: whose values it is
-    about, where it is about one's.
-    """
-
-    name: str
-    id: int
-    text: Tuple[object, ...]
-    fields: Tuple[Tuple[int, Value], ...]
-    binary_since: int
-    account: str = ""
-
-
-def requests_encode(request: Request, server_version: int) -> bytes:
-    """The request as a frame of this server version."""
-    if server_version >= request.binary_since:
-        return prefixed(raw_id(request.id + PROTOBUF_ID) + protobuf_encode(request.fields))
-    text = request.text
-    if request.name == EXECUTIONS and server_version >= _EXECUTIONS_BY_DAY:
-        text = (*text, _ANY_DAY, 0)
-    if server_version >= RAW_ID_VERSION:
-        return prefixed(raw_id(request.id) + joined(text))
-    return frame(request.id, *text)
-
-
-def start_api(client_id: int) -> Request:
-    """Opens the session under this client id, without optional capabilities."""
-    return Request(START_API, 71, (2, client_id, ""), ((1, client_id),), 213)
-
-
-def current_time() -> Request:
-    """Asks for the gateway's clock."""
-    return Request(CURRENT_TIME, 49, (1,), (), 213)
-
-
-def positions() -> Request:
-    """Asks for the positions of all accounts, and for each change of them until it is cancelled."""
-    return Request(POSITIONS, 61, (1,), (), 207)
-
-
-def cancel_positions() -> Request:
-    """Ends what positions() began."""
-    return Request(POSITIONS, 64, (1,), (), 207)
-
-
-def open_orders() -> Request:
-    """Asks for the open orders of this client id."""
-    return Request(OPEN_ORDERS, 5, (1,), (), 204)
-
-
-def completed_orders() -> Request:
-    """Asks for the orders that have ended, whoever placed them."""
-    return Request(COMPLETED_ORDERS, 99, (0,), (), 204)
-
-
-def account_updates(account: str) -> Request:
-    """Asks for the values of one account, and for each change of them until it is cancelled."""
-    return Request(ACCOUNT_UPDATES, 6, (2, 1, account), ((1, 1), (2, account)), 207, account)
-
-
-def cancel_account_updates(account: str) -> Request:
-    """Ends what account_updates() began."""
-    return Request(ACCOUNT_UPDATES, 6, (2, 0, account), ((2, account),), 207, account)
-
-
-def executions() -> Request:
-    """Asks for the executions of all clients."""
-    nothing = ("",) * 6  # account, time, symbol, security type, exchange, side
-    any_client = protobuf_encode([(1, 0)])
-    return Request(EXECUTIONS, 7, (3, EXECUTIONS_ID, 0, *nothing), ((1, EXECUTIONS_ID), (2, any_client)), 201)
 
 
 # --- module_utils/ib_gateway/observe/sockets.py ----------------------------------------------------------------------
@@ -999,6 +923,91 @@ def _attributes(data: bytes) -> Iterator[Tuple[int, bytes]]:
             return
         yield kind, data[offset + _ATTR.size : offset + length]
         offset += (length + 3) & ~3
+
+
+# --- module_utils/ib_gateway/api/requests.py -------------------------------------------------------------------------
+
+START_API = "start_api"
+CURRENT_TIME = "current_time"
+#: The number of the only request that has one; the gateway's error about it carries it.
+EXECUTIONS_ID = 1
+#: From this server version the request for executions says for which days; none are named here.
+_EXECUTIONS_BY_DAY = 200
+_ANY_DAY = 2**31 - 1
+
+
+class Request(NamedTuple):
+    """One request in both shapes: text fields behind the message id, and protobuf fields by number.
+
+    binary_since: the server version from which the official client sends it as protobuf. account: whose values it is
+    about, where it is about one's.
+    """
+
+    name: str
+    id: int
+    text: Tuple[object, ...]
+    fields: Tuple[Tuple[int, Value], ...]
+    binary_since: int
+    account: str = ""
+
+
+def requests_encode(request: Request, server_version: int) -> bytes:
+    """The request as a frame of this server version."""
+    if server_version >= request.binary_since:
+        return prefixed(raw_id(request.id + PROTOBUF_ID) + protobuf_encode(request.fields))
+    text = request.text
+    if request.name == EXECUTIONS and server_version >= _EXECUTIONS_BY_DAY:
+        text = (*text, _ANY_DAY, 0)
+    if server_version >= RAW_ID_VERSION:
+        return prefixed(raw_id(request.id) + joined(text))
+    return frame(request.id, *text)
+
+
+def start_api(client_id: int) -> Request:
+    """Opens the session under this client id, without optional capabilities."""
+    return Request(START_API, 71, (2, client_id, ""), ((1, client_id),), 213)
+
+
+def current_time() -> Request:
+    """Asks for the gateway's clock."""
+    return Request(CURRENT_TIME, 49, (1,), (), 213)
+
+
+def positions() -> Request:
+    """Asks for the positions of all accounts, and for each change of them until it is cancelled."""
+    return Request(POSITIONS, 61, (1,), (), 207)
+
+
+def cancel_positions() -> Request:
+    """Ends what positions() began."""
+    return Request(POSITIONS, 64, (1,), (), 207)
+
+
+def open_orders() -> Request:
+    """Asks for the open orders of this client id."""
+    return Request(OPEN_ORDERS, 5, (1,), (), 204)
+
+
+def completed_orders() -> Request:
+    """Asks for the orders that have ended, whoever placed them."""
+    return Request(COMPLETED_ORDERS, 99, (0,), (), 204)
+
+
+def account_updates(account: str) -> Request:
+    """Asks for the values of one account, and for each change of them until it is cancelled."""
+    return Request(ACCOUNT_UPDATES, 6, (2, 1, account), ((1, 1), (2, account)), 207, account)
+
+
+def cancel_account_updates(account: str) -> Request:
+    """Ends what account_updates() began."""
+    return Request(ACCOUNT_UPDATES, 6, (2, 0, account), ((2, account),), 207, account)
+
+
+def executions() -> Request:
+    """Asks for the executions of all clients."""
+    nothing = ("",) * 6  # account, time, symbol, security type, exchange, side
+    any_client = protobuf_encode([(1, 0)])
+    return Request(EXECUTIONS, 7, (3, EXECUTIONS_ID, 0, *nothing), ((1, EXECUTIONS_ID), (2, any_client)), 201)
 
 
 # --- module_utils/ib_gateway/api/sync.py -----------------------------------------------------------------------------

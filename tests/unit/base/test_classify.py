@@ -7,7 +7,6 @@ from typing import List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.classify import (
-    MAIN_CLASSES,
     gateway_kind,
     is_launcher,
     matches_any,
@@ -15,6 +14,7 @@ from ansible.module_utils.ib_gateway.base.classify import (
     relay_name,
 )
 from ansible.module_utils.ib_gateway.base.command_line import script_of
+from ansible.module_utils.ib_gateway.base.java_line import MAIN_CLASSES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -12,12 +12,15 @@ import pytest
 from ansible.module_utils.ib_fleet.render.junit import CHECKS
 from ansible.module_utils.ib_gateway.base import findings
 from ansible.module_utils.ib_gateway.base.findings import CATALOGUE, PLANNED, FindingType
+from ansible.module_utils.ib_gateway.base.host import Folder
 from ansible.module_utils.ib_gateway.decide import (
     diagnosis,
+    rules_accounts,
     rules_api,
     rules_clients,
     rules_host,
     rules_login,
+    rules_processes,
     rules_unserved,
     rules_waiting,
 )
@@ -84,6 +87,10 @@ def test_every_entry_is_found_by_a_rule_or_planned() -> None:
 def test_every_rule_is_applied() -> None:
     down, up = snapshot(gateway()), snapshot(gateway(), listener())
     used = snapshot(gateway(), listener(), script(), connection(SCRIPT))
+    frozen = snapshot(gateway(state="T"), listener())
+    queued = snapshot(gateway(), listener())._replace(accept_queue_samples={spec().port: (1, 1)})
+    full = snapshot(gateway(), listener())._replace(folders={"/": Folder("/", "root", 0)})
+    unheard = snapshot(gateway(), listener())._replace(localhost=("::1",))
     applied = {
         where: set(diagnosis._rules(RuleContext(entry(spec(), look), look, shaken)))
         for where, look, shaken in (
@@ -91,10 +98,16 @@ def test_every_rule_is_applied() -> None:
             ("up", up, None),
             ("used", used, None),
             ("shaken", up, probe()),
+            ("frozen", frozen, None),
+            ("queued", queued, None),
+            ("full", full, None),
+            ("unheard", unheard, None),
         )
     }
     for file, where in (
-        (rules_host, {"down", "up", "used", "shaken"}),
+        (rules_accounts, set()),  # comes before all others: what looks like the entry's may be another account's
+        (rules_host, {"queued", "full", "unheard"}),
+        (rules_processes, {"frozen"}),
         (rules_unserved, {"down"}),
         (rules_waiting, {"down"}),
         (rules_clients, {"used"}),

@@ -5,14 +5,9 @@ from __future__ import annotations
 from typing import List, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.base.redaction import (
-    HIDDEN,
-    mask_account,
-    mask_text,
-    plain_text,
-    redact_argv,
-    short,
-)
+from ansible.module_utils.ib_gateway.base.plain_text import mask_account, plain_text
+from ansible.module_utils.ib_gateway.base.redaction import HIDDEN, mask_text, redact_argv
+from ansible.module_utils.ib_gateway.base.short_command import short
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

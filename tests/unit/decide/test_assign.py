@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Client, Folder, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from ansible.module_utils.ib_gateway.decide.assign import entries_of
 from ansible.module_utils.ib_gateway.decide.clients import all_clients
+from ansible.module_utils.ib_gateway.decide.refusals import mistyped
 from unit.facts import (
     ALIEN,
     FOLDER,
@@ -251,7 +251,7 @@ def set_to(port: Optional[int], pid: int = SECOND, **more: Any) -> Process:
     """A gateway whose IBC settings file gives it this API port."""
     one = gateway(pid, **more)
     assert one.gateway is not None
-    return dataclasses.replace(one, gateway=one.gateway._replace(api_port=port))
+    return one._replace(gateway=one.gateway._replace(api_port=port))
 
 
 @pytest.mark.parametrize(("port", "mine"), [(None, True), (4001, True), (4003, False)])
@@ -290,6 +290,49 @@ def test_a_gateway_of_another_folder_that_listens_on_another_port_is_not_a_misty
     for heard, meant in (((), True), ((listener(4444, SECOND),), False)):
         (found,) = entries_of((spec(),), snapshot(other, *heard))[0]
         assert [near.may_be_meant for near in found.differing] == [meant]
+
+
+LINK = "/srv/link"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, [("port", "4001", "4011")]),
+        ({"trading_mode": "paper"}, []),
+        ({"config_dir": "/srv/other"}, []),
+        ({"user": "bob"}, []),
+    ],
+    ids=["the same folder through a link", "another mode in one folder", "another folder", "another account"],
+)
+def test_a_gateway_of_one_entry_that_fits_another_but_for_its_port_keeps_that_one_s_start_away(
+    changes: Dict[str, Any], told: List[Tuple[str, str, str]]
+) -> None:
+    """The inventory's check cannot see what a link leads to, and a second login would end the first one's session."""
+    second = spec(**{"name": "second", "port": 4011, "config_dir": LINK, **changes})
+    look = snapshot(gateway(), listener())._replace(folders={LINK: Folder(FOLDER, "trader")})
+    first, found = entries_of((spec(), second), look)[0]
+    assert [each.pid for each in first.processes] == [GATEWAY] and not first.differing and not found.processes
+    assert [near.keys[0] for near in found.differing] == told
+    assert all(near.may_be_meant and near.owner == "live" for near in found.differing)
+    withheld = mistyped(found)
+    assert (withheld is not None) is bool(told)
+    if withheld:
+        assert "is that of entry live, on port 4001" in withheld and "end that gateway" not in withheld
+
+
+@pytest.mark.parametrize(("age", "meant"), [(20.0, True), (119.0, True), (121.0, False)])
+def test_a_gateway_of_another_folder_that_may_be_logging_in_may_be_the_one_that_is_meant(
+    age: float, meant: bool
+) -> None:
+    look = snapshot(gateway(folder="/srv/other", age=age))._replace(folders={FOLDER: Folder(FOLDER, "trader")})
+    (found,) = entries_of((spec(),), look)[0]
+    assert [near.may_be_meant for near in found.differing] == [meant]
+
+
+def test_a_folder_that_is_told_from_an_unknown_place_is_not_known() -> None:
+    look = snapshot(gateway(folder="Jts", cwd=None))
+    assert owned(look) == ([[]], []) and [each.pid for each in entry(spec(), look).unplaced] == [GATEWAY]
 
 
 def test_in_a_container_the_port_of_the_settings_tells_nothing() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from ansible.module_utils.ib_gateway.base.container import ContainerState, Way
 from ansible.module_utils.ib_gateway.base.host import Snapshot
@@ -11,7 +9,7 @@ from ansible.module_utils.ib_gateway.base.spec import Container
 from unit.facts import GATEWAY, gateway, judged, listener, process, snapshot, spec
 
 PROXY = 20
-SPEC = replace(spec(service=None), container=Container("podman", "ib"))
+SPEC = spec(service=None)._replace(container=Container("podman", "ib"))
 
 
 def with_way(look: Snapshot, way: Way) -> Snapshot:

@@ -264,16 +264,26 @@ def test_a_frozen_gateway_is_let_go_on_and_nothing_else_is_done() -> None:
 @pytest.mark.parametrize(
     "facts",
     [
-        (process(GW, *OURS.argv, state="t"),),
-        (process(GW, *OURS.argv, state="T", kept_stopped="is traced by pid 12"),),
         (process(GW, *OURS.argv, state="T"), gateway(SECOND, JTS, mode="live")),
         (process(GW, *OURS.argv, state="T", own_run=True),),
     ],
-    ids=["by a debugger", "by somebody else as well", "another one runs", "it carries this run"],
+    ids=["another one runs", "it carries this run"],
 )
 def test_a_frozen_gateway_that_others_may_want_so_is_told_and_sent_nothing(facts: Tuple[Fact, ...]) -> None:
     plan = only(snapshot(*facts, listener()))
     assert plan.steps == () and "kill -CONT" in plan.withheld[0] and str(GW) in plan.withheld[0]
+
+
+@pytest.mark.parametrize(
+    ("state", "kept_stopped"),
+    [("t", ""), ("t", "is traced by pid 12, as by a debugger"), ("T", "is traced by pid 12, as by a debugger")],
+)
+def test_a_gateway_that_a_debugger_holds_is_told_with_what_helps_and_that_is_no_signal(
+    state: str, kept_stopped: str
+) -> None:
+    plan = only(snapshot(process(GW, *OURS.argv, state=state, kept_stopped=kept_stopped), listener()))
+    assert plan.steps == () and "kill" not in plan.withheld[0]
+    assert "`detach`" in plan.withheld[0] and (kept_stopped or "a debugger") in plan.withheld[0]
 
 
 def test_a_frozen_gateway_that_listens_elsewhere_is_let_go_on_where_it_was_seen_to_serve_the_entry_s_port() -> None:

@@ -5,7 +5,6 @@ What a step may touch is worked out here from the desk itself, not from what the
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
@@ -124,7 +123,7 @@ def gateways(draw: st.DrawFn, pid: int) -> Process:
         other_netns=draw(st.sampled_from([False] * 9 + [True])),
     )
     if draw(st.sampled_from([False] * 9 + [True])) and one.gateway:
-        one = dataclasses.replace(one, gateway=one.gateway._replace(unsupported="a launcher that nobody knows"))
+        one = one._replace(gateway=one.gateway._replace(unsupported="a launcher that nobody knows"))
     return one
 
 
@@ -408,7 +407,7 @@ def bystanders(draw: st.DrawFn, pid: int, port: int) -> Tuple[Process, Optional[
     if kind == "fix":
         one = process(pid, *argv_of("gateway", None, folder, False), **more)
         assert one.gateway is not None
-        return dataclasses.replace(one, gateway=one.gateway._replace(product=FIX)), None  # as IBC's settings file says
+        return one._replace(gateway=one.gateway._replace(product=FIX)), None  # as IBC's settings file says
     if kind == "bob":
         one = process(pid, *argv_of("gateway", None, folder, False), user="bob", **more)
         return one, draw(st.sampled_from([None, listener(port, pid)]))
@@ -422,9 +421,7 @@ def bystanders(draw: st.DrawFn, pid: int, port: int) -> Tuple[Process, Optional[
 def desks_in_order(draw: st.DrawFn) -> Desk:
     """Each entry's gateway owns its port and serves sessions; nobody is named, and no limit is passed."""
     specs = tuple(
-        dataclasses.replace(each, user="trader", client_patterns=())
-        for each in draw(declared())
-        if each.product != "tws"
+        each._replace(user="trader", client_patterns=()) for each in draw(declared()) if each.product != "tws"
     )
     facts: List[Process] = []
     heard: List[Listener] = []

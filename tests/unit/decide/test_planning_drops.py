@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Dict, List, Tuple
 
 import pytest
@@ -164,7 +163,7 @@ def test_no_connection_of_a_gateway_that_no_longer_listens_is_cut() -> None:
     "special", [{"own_run": True}, {"relay": "socat"}, {"argv": ("python3", "router.py"), "command": ()}], ids=str
 )
 def test_what_is_never_stopped_is_never_cut_either(special: Dict[str, Any]) -> None:
-    untouchable = [(dataclasses.replace(script(pid), **special), {"idle": 9.0}) for pid in (FIRST, SECOND)]
+    untouchable = [(script(pid)._replace(**special), {"idle": 9.0}) for pid in (FIRST, SECOND)]
     plan = planned(look(*untouchable), spec(protected_clients=("router",)))
     assert plan.steps == () and "not ours to close" in plan.withheld[0]
 
@@ -179,8 +178,8 @@ def test_a_client_on_another_host_is_not_cut() -> None:
 
 WORKING = look((script(FIRST), {"sent": 5000}))
 FREE = spec(max_api_clients=2)
-ALLOWED = dataclasses.replace(FREE, allow_restart_with_clients=True)
-GUARDED = dataclasses.replace(ALLOWED, protected_clients=("bot",))
+ALLOWED = FREE._replace(allow_restart_with_clients=True)
+GUARDED = ALLOWED._replace(protected_clients=("bot",))
 
 
 @pytest.mark.parametrize(("one", "restarted"), [(FREE, False), (ALLOWED, True), (GUARDED, False)])
@@ -216,7 +215,7 @@ def test_a_gateway_too_many_is_left_while_a_relay_that_may_serve_a_protected_scr
 
 def test_an_unseen_session_of_this_host_keeps_a_restart_away_where_a_script_is_protected() -> None:
     """An ordinary account cannot see which script of another account holds a session: it may be the protected one."""
-    look = snapshot(dataclasses.replace(OURS, served_before=True), connection(cookie=7, sent=900, received=400))
+    look = snapshot(OURS._replace(served_before=True), connection(cookie=7, sent=900, received=400))
     guarded = planned(look, spec(protected_clients=("router",)))
     assert guarded.steps == ()
     assert "a client that cannot be seen, which protected_clients may name" in " ".join(guarded.withheld)

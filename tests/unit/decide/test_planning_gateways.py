@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, List, Optional
 
 import pytest
@@ -116,7 +115,7 @@ def test_a_gateway_that_cron_is_about_to_start_is_waited_for_until_shortly_after
 
 def test_beside_a_supervisor_that_may_keep_other_programs_only_cron_gets_its_time_as_well() -> None:
     keeper = LOOP._replace(supervises=True, gateways=frozenset())
-    entry = replace(COMMAND, start_timeout=20)
+    entry = COMMAND._replace(start_timeout=20)
     first, second = planned(snapshot()._replace(keepers=(keeper,)), entry, cron=CRON).steps
     assert (first.action, first.target["timeout"], second.action) == ("wait", 126, "start")
     assert "line 3 of /etc/cron.d/gw" in first.reason
@@ -178,7 +177,7 @@ def test_beside_a_supervisor_the_gap_of_what_nothing_names_is_waited_for_as_well
 ) -> None:
     """The supervisor may keep the bots alone, and be no evidence of what keeps the gateway."""
     keeper = LOOP._replace(supervises=True, gateways=frozenset())
-    entry = replace(COMMAND, start_timeout=20)
+    entry = COMMAND._replace(start_timeout=20)
     found = planned(snapshot()._replace(keepers=(keeper,)), entry, written_ago=written_ago).steps
     assert [each.action for each in found] == ["wait", "start"]
     assert found[0].target["timeout"] == seconds
@@ -295,7 +294,7 @@ def by_ibc(pid: int, ini: str, *, mode: Optional[str] = None, cwd: Optional[str]
     argv = ["/opt/jre/bin/java", "-DjtsConfigDir=" + FOLDER, "ibcalpha.ibc.IbcGateway", ini, *([mode] if mode else [])]
     one = process(pid, *argv, cwd=cwd)
     assert one.gateway is not None
-    return replace(one, gateway=one.gateway._replace(**said))
+    return one._replace(gateway=one.gateway._replace(**said))
 
 
 @pytest.mark.parametrize(
@@ -305,7 +304,7 @@ def by_ibc(pid: int, ini: str, *, mode: Optional[str] = None, cwd: Optional[str]
         (OURS, by_ibc(SECOND, "config.ini", cwd="/opt/ibc"), True),
         (OURS, by_ibc(SECOND, OTHER_INI), False),
         (OURS, by_ibc(SECOND, OTHER_INI, mode="live"), False),
-        (OURS, replace(by_ibc(SECOND, OTHER_INI), served_before=True), True),
+        (OURS, by_ibc(SECOND, OTHER_INI)._replace(served_before=True), True),
         (native(GATEWAY), by_ibc(SECOND, OTHER_INI), True),
         (native(GATEWAY), by_ibc(SECOND, OTHER_INI, ini_unread=True), False),
         (native(GATEWAY), by_ibc(SECOND, OTHER_INI, mode="live", ini_unread=True), True),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -32,7 +31,7 @@ def test_another_gateway_that_runs_may_have_written_to_the_folder_of_a_missing_o
     facts = []
     if other is not None:
         place = {True: str(tmp_path), False: str(tmp_path / "other"), None: None}[other.get("same_folder")]
-        facts = [replace(gateway(folder=None, user=other.get("user", "trader")), folder=place)]
+        facts = [gateway(folder=None, user=other.get("user", "trader"))._replace(folder=place)]
     look = snapshot(*facts)
     (tmp_path / "launcher.log").touch()
     os.utime(tmp_path / "launcher.log", (look.taken_at - 7.0, look.taken_at - 7.0))

@@ -13,7 +13,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.decide.planning import plan
-from ansible.module_utils.ib_gateway.module import result
+from ansible.module_utils.ib_gateway.module import api_result, result
 from ansible.module_utils.ib_gateway.observe import processes
 from unit.facts import SCRIPT, SECOND, connection, entry, gateway, listener, probe, script, snapshot, spec
 from unit.module_runs import ANSIBLE_S_OWN, MODULES, PROJECT, contradictions, differing, documented, run
@@ -187,7 +187,7 @@ LOOK = snapshot(
     [
         ("ib_gateway_info", "gateways", result.all_gateways(LOOK)),
         ("ib_listener_info", "listeners", result.listeners(LOOK.listeners, dict(LOOK.processes))),
-        ("ib_client_info", "clients", [result.client(each) for each in entry(spec(), LOOK).clients]),
+        ("ib_client_info", "clients", [api_result.client(each) for each in entry(spec(), LOOK).clients]),
     ],
 )
 def test_the_items_of_a_list_have_the_documented_keys(name: str, key: str, rows: List[Dict[str, Any]]) -> None:
@@ -214,7 +214,7 @@ def test_a_judgement_has_the_documented_keys_down_to_its_steps() -> None:
 
 def test_a_session_has_the_documented_keys_whatever_it_came_to() -> None:
     for one in (probe(), probe("refused"), probe("stalled")._replace(trading_mode=None, client_id=None)):
-        assert differing(result.api(one) or {}, documented("ib_api_probe")[1], "api") == []
+        assert differing(api_result.api(one), documented("ib_api_probe")[1], "api") == []
 
 
 # --- options that cannot be right ------------------------------------------------------------------------------------

@@ -29,3 +29,14 @@ def test_a_settings_file_that_says_no_port_has_been_read(tmp_path: Path) -> None
 
 def test_a_settings_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     assert (told(tmp_path).api_port, told(tmp_path).ini_unread) == (None, True)
+
+
+def test_a_relative_settings_folder_is_one_of_the_working_directory(tmp_path: Path) -> None:
+    """A JVM that cron or a shell started in its home may have been told no more than Jts."""
+    (tmp_path / "Jts").mkdir()
+    argv = ("java", "-DjtsConfigDir=Jts", "ibcalpha.ibc.IbcGateway")
+    kind = gateway_kind(argv)
+    assert kind is not None
+    found = settings.started(os.getpid(), kind, argv, None, str(tmp_path))
+    assert (found.folder, found.folder_id is not None) == (str(tmp_path / "Jts"), True)
+    assert settings.started(os.getpid(), kind, argv, None, None).folder is None

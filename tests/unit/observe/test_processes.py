@@ -13,7 +13,13 @@ from unittest import mock
 import pytest
 from ansible.module_utils.ib_gateway.observe import linux, processes
 from ansible.module_utils.ib_gateway.observe.process_table import Table
-from ansible.module_utils.ib_gateway.observe.processes import parse_cmdline, parse_real_uid, parse_stat, parse_unit
+from ansible.module_utils.ib_gateway.observe.processes import (
+    Stat,
+    parse_cmdline,
+    parse_real_uid,
+    parse_stat,
+    parse_unit,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,7 +33,7 @@ TAIL = b" S 700 4711 4711 0 -1 4194304 100 0 0 0 1 2 0 0 20 0 1 0 8812345 43060 
     "name", [b"java", b"", b"a b", b"(sd-pam)", b") S 1 (", b"x) Z 0 0", b"two\nlines", b"\xff\xfe", b")" * 15]
 )
 def test_a_name_may_hold_anything(name: bytes) -> None:
-    assert parse_stat(b"4711 (" + name + b")" + TAIL) == ("S", 700, 8812345, 4711)
+    assert parse_stat(b"4711 (" + name + b")" + TAIL) == Stat("S", 700, 8812345, 4711)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import FrozenSet, Iterable, Sequence, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base.host import ApiConnection, Connection, Reading
 from ansible.module_utils.ib_gateway.observe import snapshot as module
-from ansible.module_utils.ib_gateway.observe.snapshot import away, pair
+from ansible.module_utils.ib_gateway.observe.pairing import away, pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.facts import ALIEN, GATEWAY, OTHER_SCRIPT, SCRIPT, SECOND, gateway, listener, process, reading, row, script
