@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Dict, List
 
 from ansible.module_utils.ib_fleet.document import blockers, fleet_document
@@ -119,7 +118,7 @@ def test_a_cut_names_the_script_or_the_address_and_nobody_else() -> None:
 def test_a_script_that_loses_its_sessions_on_two_gateways_is_told_for_each_and_planned_for_the_one_that_was_meant() -> (
     None
 ):
-    paper = dataclasses.replace(ALONE, name="paper", port=4002, config_dir="/srv/paper", service=None)
+    paper = ALONE._replace(name="paper", port=4002, config_dir="/srv/paper", service=None)
     neighbour = (gateway(SECOND, folder="/srv/paper"), listener(4002, SECOND))
     there = connection(SCRIPT, server=SECOND, port=4002, **FILLED)
 
