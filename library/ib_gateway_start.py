@@ -137,7 +137,7 @@ not_started:
       returned: always
       sample: /var/log/ib-gateway-repair/live.log
     by_hand:
-      description: As RV(started[].by_hand).
+      description: As RV(started[].by_hand). V(null) where that must fail as well, for the reason that is told.
       type: str
       returned: always
       sample: systemctl start ibgateway.service
@@ -177,6 +177,7 @@ from ansible.module_utils.ib_gateway.base.plan import Entry, Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
+from ansible.module_utils.ib_gateway.lifecycle.start_check import informed
 from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GATEWAYS_OPTION, GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import of_entry, outcome_of, steps_of
@@ -246,7 +247,7 @@ def _start(
         session.add(step, ALREADY, "a gateway is running: pid %s" % ", ".join(map(str, pids)))
         rows["already_running"].append({"name": spec.name, "pids": pids})
         return
-    blocker = start_checks([Asked(spec)])[0].blocker
+    blocker = informed(entry, start_checks([Asked(spec)])[0]).start_blocker
     came: List[Started] = []
 
     def do(announce: Announce) -> Outcome:
@@ -273,7 +274,8 @@ def _start(
         rows["started"].append({"name": spec.name, "pid": outcome.pid, "unit": unit, **told})
     else:
         way = lifecycle(spec)
-        told = {"reason": outcome.reason, "log": way.log or None, "by_hand": way.by_hand()}
+        by_hand = None if blocker else way.by_hand()
+        told = {"reason": outcome.reason, "log": way.log or None, "by_hand": by_hand}
         rows["not_started"].append({"name": spec.name, "unit": unit, **told})
 
 

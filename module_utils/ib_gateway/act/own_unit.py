@@ -6,7 +6,8 @@ from typing import Optional
 
 from ..base import classify
 from ..lifecycle import systemctl
-from ..lifecycle.unit_facts import kills_after
+from ..lifecycle.bound_units import bound_to
+from ..lifecycle.unit_facts import kills_after, show_each
 from ..observe import processes
 from .held_process import Refused, Target
 
@@ -27,9 +28,23 @@ def unit_to_stop(target: Target) -> Optional[str]:
     line = processes.ancestors(target.pid) - {1}
     if main_pid not in line:
         return None
+    _prove_alone(target.unit)
     members = {pid for pid in processes.pids() if processes.read_unit(pid) == target.unit}
     unrelated = {pid for pid in members - line if target.pid not in processes.ancestors(pid)}
     return target.unit if all(classify.is_launcher(processes.read_argv(pid)) for pid in unrelated) else None
+
+
+def _prove_alone(unit: str) -> None:
+    """Makes sure that nobody lives in a unit that goes down with this one: no plan names who does. Raises Refused."""
+    shown = show_each([unit], systemctl.show)[unit]
+    bound = bound_to(unit, shown, systemctl.show)
+    unread = shown.get("error") or bound.unread
+    if unread:
+        raise Refused(unread)
+    if bound.members:
+        first = bound.members[0]
+        text = "%s goes down with %s and carries pid %d of %s"
+        raise Refused(text % (first.unit, unit, first.pid, first.user))
 
 
 def killed_after(target: Target, force: bool) -> Optional[float]:

@@ -11,6 +11,7 @@ from typing import Any, Callable, Collection, Mapping, Optional, Tuple
 from ..base.plan import Entry
 from ..base.spec import GatewaySpec
 from ..base.unit import UnitState
+from ..decide.refusals import also_carried
 from ..decide.targets import BY_CONTAINER, BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.lifecycles import lifecycle
@@ -120,13 +121,14 @@ def _once(announce: Announce) -> Announce:
 def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
     """Makes sure that what is ended can be started again, and that nobody else ends with it. Raises Refused."""
     start_check = gateway.start_checks([Asked(gateway.spec, next(iter(entry.processes), None))])[0]
-    if start_check.blocker:
-        raise Refused("it could not be started again: %s" % start_check.blocker)
-    others = informed(entry, start_check).others_in_unit() if order.by_unit else ()
+    told = informed(entry, start_check)
+    if told.start_blocker:
+        raise Refused("it could not be started again: %s" % told.start_blocker)
+    held = told.unit_state is not None and told.unit_state.holds_without_process
+    others = told.others_in_unit() if order.by_unit or held else ()
     others = tuple(each for each in others if each.protected or each.pid not in order.beside)
     if others:
-        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.told_kind, each.user) for each in others)
-        raise Refused("%s also carries %s" % (gateway.describe(), whom))
+        raise Refused(also_carried(entry, others))
 
 
 def _others(entry: Entry, named: Optional[Target], way: Way) -> str:

@@ -150,14 +150,42 @@ class Entry(Record):
         """The command server of one of its gateways; None where that has none, or nothing proves it."""
         return next((each for each in self.command_servers if each.pid == process.pid), None)
 
+    def ends_with_unit(self) -> Tuple[UnitMember, ...]:
+        """All that ends with a restart through its unit: who lives in that, and in units that go down with it.
+
+        Those that are tied by Requires= or PartOf= end where systemd is told to stop or restart the unit. It is only
+        told to start it where the gateway is asked to end before, and nothing else holds the unit up.
+        """
+        state, own = self.unit_state, {process.pid for process in self.processes}
+        by_command = (
+            self.spec.allow_kill
+            or state is None
+            or state.kills_after is None
+            or state.remains_after_exit
+            or state.holds_without_process
+            or any(not each.unit and each.pid not in own for each in self.unit_members)
+        )
+        return tuple(each for each in self.unit_members if by_command or not each.outlives_end)
+
     def others_in_unit(self) -> Tuple[UnitMember, ...]:
         """Those that a restart of its unit must not end: gateways that are not its own, protected processes, and who
         works on another gateway."""
         own = {process.pid for process in self.processes}
         return tuple(
             each
-            for each in self.unit_members
+            for each in self.ends_with_unit()
             if each.protected or each.works_elsewhere or (each.kind == "gateway" and each.pid not in own)
+        )
+
+    def carries_others(self) -> Tuple[UnitMember, ...]:
+        """The gateways in its unit that cannot be its own."""
+        own = {
+            each.pid for each in (*self.processes, *self.elsewhere, *self.ambiguous, *self.unplaced, *self.claimants)
+        }
+        return tuple(
+            each
+            for each in self.unit_members
+            if self.spec.any_unit and not each.unit and each.kind == "gateway" and each.pid not in own
         )
 
     def also_broken(self) -> Tuple[UnitMember, ...]:

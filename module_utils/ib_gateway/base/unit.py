@@ -68,7 +68,10 @@ class UnitState(Record):
 class UnitMember(Record):
     """A process in a unit's control group. kind: gateway, broken gateway, client or other; command: redacted.
 
-    protected: whether protected_clients names it. works_elsewhere: whether it has a working session on another gateway.
+    protected: whether protected_clients names it. unit: where it lives in another unit, which goes down with the
+    entry's, the name of that. outlives_end: whether it goes down only where systemd is told to stop or restart the
+    entry's unit, and not where that ends because its gateway has ended. works_elsewhere: whether it has a working
+    session on another gateway.
     """
 
     pid: int
@@ -76,7 +79,14 @@ class UnitMember(Record):
     command: Tuple[str, ...]
     kind: str
     protected: bool = False
+    unit: str = ""
+    outlives_end: bool = False
     works_elsewhere: bool = False
+
+    @property
+    def where(self) -> str:
+        """What to add to its name where it lives in another unit; empty where it lives in the entry's."""
+        return " in %s" % self.unit if self.unit else ""
 
     @property
     def told_kind(self) -> str:

@@ -28,6 +28,7 @@ _NAMED = 6
 _SHORT = 48
 _NO_LOGIN = "no login"
 _ITS_LOGIN = "the login that it has or is making is lost"
+_BOUND = "what lives in units that go down with its %s ends as well, and may stay down: %s"
 _STOPPED_UNIT = "its unit %s is stopped and stays so until somebody starts it"
 
 
@@ -143,12 +144,16 @@ def _also_in_unit(entry: Entry, target: Mapping[str, Any], served: Sequence[Clie
     if target["by"] not in (BY_UNIT, BY_CONTAINER):
         return []
     known = {each.pid for each in entry.processes} | {each.process.pid for each in served if each.process}
-    others = [
-        "pid %d (%s) of %s" % (each.pid, short(each.command, _SHORT), each.user)
-        for each in entry.unit_members
-        if each.pid not in known
-    ]
-    return ["what else lives in its %s ends as well: %s" % (target["by"], _several(others))] if others else []
+    ending = [each for each in entry.ends_with_unit() if each.pid not in known]
+    told = []
+    for bound, text in ((False, "what else lives in its %s ends as well: %s"), (True, _BOUND)):
+        others = [
+            "pid %d (%s) of %s%s" % (each.pid, short(each.command, _SHORT), each.user, each.where)
+            for each in ending
+            if bool(each.unit) is bound
+        ]
+        told += [text % (target["by"], _several(others))] if others else []
+    return told
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

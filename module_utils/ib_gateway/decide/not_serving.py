@@ -112,10 +112,10 @@ def unit_brings_it(context: RuleContext) -> str:
     """What the entry's unit does to bring its gateway, in words; empty where it does nothing.
 
     A unit that is active has something in it that runs, and between two lives of a gateway that is what keeps it.
-    One that is active without any process keeps nothing.
+    One that is active without any process keeps nothing, and one that keeps another entry's gateway keeps that.
     """
     state = context.entry.unit_state
-    if not absent(context) or state is None or state.holds_without_process:
+    if not absent(context) or state is None or state.holds_without_process or context.entry.carries_others():
         return ""
     if state.comes_back:
         return "%s is about to start its %s again" % (state.manager, state.title)

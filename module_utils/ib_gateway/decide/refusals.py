@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, Optional, Sequence, Tuple
 
 from ..base import findings
 from ..base.actions import RESTART, RESUME, STOP_CLIENT, STOP_GATEWAY, WAIT
@@ -10,6 +10,9 @@ from ..base.host import Client, Process
 from ..base.plan import Diagnosis, Entry, Relay, Step
 from . import targets
 from .eviction import HANDSHAKE_FAULTS, untouchable
+
+if TYPE_CHECKING:  # most looks know of no unit
+    from ..base.unit import UnitMember
 
 #: Findings with which nothing is done, and why.
 _NOTHING_HELPS: Dict[str, str] = {
@@ -143,16 +146,28 @@ def refusal(entry: Entry, blocking: Sequence[str], what: str) -> Optional[str]:
         return "%s is not %s: %s" % (name, what, entry.start_blocker)
     others = entry.others_in_unit() if _through_unit(entry) else ()
     if others:
-        whom = ", ".join("pid %d (%s of %s)" % (each.pid, each.told_kind, each.user) for each in others)
-        return "%s is not %s: its %s also carries %s, and all of them would end" % (
-            name,
-            what,
-            entry.spec.carrier,
-            whom,
-        )
+        return "%s is not %s: %s, and all of them would end" % (name, what, also_carried(entry, others))
     if blocking:
         return "%s is not %s: that would cut off %s" % (name, what, ", ".join(blocking))
     return None
+
+
+def also_carried(entry: Entry, others: Sequence[UnitMember]) -> str:
+    """What keeps an entry's unit from being stopped, in words: who lives in it, or in a unit that goes down with it."""
+    told = []
+    here = [each for each in others if not each.unit]
+    if here:
+        told.append("its %s also carries %s" % (entry.spec.carrier, _names(here)))
+    for unit in dict.fromkeys(each.unit for each in others if each.unit):
+        bound = [each for each in others if each.unit == unit]
+        text = "%s goes down with its %s and carries %s"
+        told.append(text % (unit, entry.spec.carrier, _names(bound)))
+    return ", and ".join(told)
+
+
+def _names(members: Sequence[UnitMember]) -> str:
+    kinds = [("protected %s" if each.protected and each.unit else "%s") % each.told_kind for each in members]
+    return ", ".join("pid %d (%s of %s)" % (each.pid, kind, each.user) for each, kind in zip(members, kinds))
 
 
 def cannot_start(entry: Entry) -> bool:
@@ -161,9 +176,10 @@ def cannot_start(entry: Entry) -> bool:
 
 
 def _through_unit(entry: Entry) -> bool:
-    """Whether a start or restart ends whatever lives in the entry's unit."""
+    """Whether a start or restart ends whatever lives in the entry's unit: one up without a process is restarted."""
     carried = any(entry.carried(process) for process in entry.processes)
-    return carried or (not entry.processes and entry.unit_age is not None)
+    held = entry.unit_state is not None and entry.unit_state.holds_without_process
+    return carried or held or (not entry.processes and entry.unit_age is not None)
 
 
 def blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tuple[str, ...]:

@@ -6,7 +6,7 @@ One file for each way, and one line for each in lifecycles.LIFECYCLES.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..base.host import Process
 from ..base.spec import GatewaySpec
@@ -37,12 +37,14 @@ class Asked(NamedTuple):
 class StartCheck(NamedTuple):
     """Whether a start can succeed. blocker: why it must fail, with the cure; None where nothing speaks against it.
 
-    state, members: of the entry's unit, where it has one.
+    state, members: of the entry's unit, where it has one; members also of units that go down with it. pids: all that
+    lives in the entry's unit alone.
     """
 
     blocker: Optional[str] = None
     state: Optional[UnitState] = None
     members: Tuple[UnitMember, ...] = ()
+    pids: FrozenSet[int] = frozenset()
 
 
 class Started(NamedTuple):

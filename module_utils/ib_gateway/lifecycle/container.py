@@ -16,6 +16,7 @@ from ..observe import processes
 from . import engine, systemctl
 from .accounts import account_of
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
+from .bound_units import bound_to
 from .unit_facts import UnitFacts, blocker, show_each, state_of
 
 #: A container that ends at once is worth saying so; one that still runs after this many seconds has been started.
@@ -36,10 +37,7 @@ class Container(Lifecycle):
             _start_check(states[one.spec.name], one.process is not None or _young(states[one.spec.name], one.spec))
             for one in asked
         ]
-        return [
-            each if each.blocker else each._replace(blocker=_unit_blocker(states[one.spec.name]))
-            for one, each in zip(asked, found)
-        ]
+        return [_with_unit(each, states[one.spec.name]) for one, each in zip(asked, found)]
 
     def carries(self, pid: int) -> bool:
         state = engine.state_of(self.spec)
@@ -132,13 +130,15 @@ def _blocker(state: ContainerState) -> Optional[str]:
     return None
 
 
-def _unit_blocker(state: ContainerState) -> Optional[str]:
-    """Why the unit that its label names, and that is told in its place, must fail; None without one."""
-    if not state.unit:
-        return None
+def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
+    """With what the unit says that its label names and that is told in its place: why it must fail, who ends too."""
+    if not state.unit or found.blocker:
+        return found
     account = account_of(state.account) if state.account else None
-    shown = show_each([state.unit], functools.partial(systemctl.show, account=account))[state.unit]
-    return blocker(
+    show = functools.partial(systemctl.show, account=account)
+    shown = show_each([state.unit], show)[state.unit]
+    bound = bound_to(state.unit, shown, show)
+    obstacle = blocker(
         UnitFacts(
             unit=state.unit,
             state=state_of(state.unit, shown, state.account),
@@ -148,6 +148,7 @@ def _unit_blocker(state: ContainerState) -> Optional[str]:
             carries=True,
         )
     )
+    return found._replace(blocker=obstacle or bound.unread or None, members=(*found.members, *bound.members))
 
 
 def _pids(state: ContainerState) -> FrozenSet[int]:

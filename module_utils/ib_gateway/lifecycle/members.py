@@ -16,11 +16,9 @@ _ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 
 def members_of(control_group: str) -> Tuple[UnitMember, ...]:
     """The processes of a control group and of all below it, launchers left out. control_group: as systemd names it."""
-    if not control_group.startswith("/") or control_group == "/":
-        return ()
     found = []
     users = processes.Users()
-    for pid in sorted(_pids(control_group)):
+    for pid in sorted(pids_of(control_group)):
         argv, uid = processes.read_argv(pid), processes.read_real_uid(pid)
         if argv and uid is not None and not classify.is_launcher(argv):
             kind = "gateway" if classify.gateway_kind(argv) else "other"
@@ -28,7 +26,10 @@ def members_of(control_group: str) -> Tuple[UnitMember, ...]:
     return tuple(found)
 
 
-def _pids(control_group: str) -> Set[int]:
+def pids_of(control_group: str) -> Set[int]:
+    """All processes of a control group and of all below it. control_group: as systemd names it; empty for none."""
+    if not control_group.startswith("/") or control_group == "/":
+        return set()
     for root in _ROOTS:
         top = root + control_group
         if os.path.isfile(top + "/cgroup.procs"):

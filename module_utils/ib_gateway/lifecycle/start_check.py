@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import List, Optional, Sequence
+from types import MappingProxyType
+from typing import FrozenSet, List, Mapping, Optional, Sequence
 
 from ..base.classify import matches_any
 from ..base.findings import UNHEALTHY
 from ..base.host import Process, Snapshot, Visibility
 from ..base.plain_text import plain_text
 from ..base.plan import Diagnosis, Entry
+from ..base.short_command import short
 from ..base.unit import UnitMember
 from ..observe.process_handles import can_hold
+from ..observe.processes import ancestors
 from .base import Asked, StartCheck
 from .lifecycles import start_checks
+
+#: States of a unit in which a start does nothing, or only waits for the one that is under way.
+_UP = ("active", "activating", "reloading")
+_NOBODY: Mapping[int, str] = MappingProxyType({})
 
 
 def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
@@ -30,12 +37,14 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
         each._replace(entry=each.entry._replace(confined_to=confined_to, holds=holds)) if each.codes else each
         for each in found
     ]
+    named = {process.pid: each.entry.spec.name for each in found for process in each.entry.processes}
+    guarded = [pattern for each in found for pattern in each.entry.spec.protected_clients]
     for index, start_check in zip(indexes, start_checks(asked)):
-        entry = informed(told[index].entry, start_check)
+        entry = informed(told[index].entry, start_check, named, guarded)
         if entry.spec.container is not None:
             entry = entry._replace(unit_members=tuple(_with_others(each, entry, found) for each in entry.unit_members))
         blind = blind_afterwards(entry, snapshot.visibility)
-        blocked = blind or start_check.blocker or _without_room(_running(entry))
+        blocked = blind or entry.start_blocker or _without_room(_running(entry))
         told[index] = told[index]._replace(entry=entry._replace(start_blocker=blocked))
     return told
 
@@ -78,16 +87,52 @@ def _without_room(running: Optional[Process]) -> Optional[str]:
     return text % (plain_text(full), running.pid) if full else None
 
 
-def informed(entry: Entry, start_check: StartCheck) -> Entry:
-    """The entry, with what was found out about a start of it."""
-    return entry._replace(
-        start_blocker=start_check.blocker,
+def informed(
+    entry: Entry, start_check: StartCheck, named: Mapping[int, str] = _NOBODY, guarded: Sequence[str] = ()
+) -> Entry:
+    """The entry, with what was found out about a start of it.
+
+    named: by the pid of a gateway, the entry whose it is. guarded: what protected_clients of any entry name, beside its
+    own: who lives in a unit may work on another gateway.
+    """
+    told = entry._replace(
         unit_state=start_check.state,
         unit_members=tuple(
-            _placed(each, entry)._replace(works_elsewhere=each.kind == "other" and each.pid in entry.busy_elsewhere)
+            _placed(each, entry, guarded)._replace(
+                works_elsewhere=each.kind == "other" and each.pid in entry.busy_elsewhere
+            )
             for each in start_check.members
         ),
     )
+    return told._replace(start_blocker=start_check.blocker or _idle(told, start_check.pids, named))
+
+
+def _idle(entry: Entry, pids: FrozenSet[int], named: Mapping[int, str]) -> Optional[str]:
+    """Why a start of the entry's unit would do nothing: that is active already, by others than its gateway."""
+    unit, state, others = entry.spec.any_unit or "", entry.unit_state, entry.carries_others()
+    if not unit.endswith(".service") or state is None or state.active not in _UP or state.holds_without_process:
+        return None
+    if not (entry.processes or others) or any(_of_unit(each, entry, pids) for each in entry.processes):
+        return None
+    whom = ["pid %d (%s)" % (each.pid, _whose(each, named)) for each in others]
+    whom += ["pid %d (%s)" % (each.pid, short(each.command)) for each in entry.unit_members if _is_other(each)]
+    carries = " and carries %s" % whom[0] if whom else ""
+    instead = (", not pid %d" if whom else " without pid %d") % entry.processes[0].pid if entry.processes else ""
+    text = "its service names %s, which is active already%s%s: a start of it does nothing. Correct the entry's service"
+    return text % (unit, carries, instead)
+
+
+def _of_unit(process: Process, entry: Entry, pids: FrozenSet[int]) -> bool:
+    """Whether a gateway lives in the entry's unit, or below what does: then that goes down once it has ended."""
+    return entry.in_unit(process) or process.pid in pids or bool(ancestors(process.pid) & pids)
+
+
+def _whose(gateway: UnitMember, named: Mapping[int, str]) -> str:
+    return "the gateway of %s" % named[gateway.pid] if gateway.pid in named else "another gateway"
+
+
+def _is_other(member: UnitMember) -> bool:
+    return member.kind != "gateway" and not member.unit
 
 
 def blind_afterwards(entry: Entry, sight: Visibility) -> Optional[str]:
@@ -102,9 +147,9 @@ def blind_afterwards(entry: Entry, sight: Visibility) -> Optional[str]:
     return "this run is as %s and could not see, once it has ended, who has its port: %s" % (sight.user, cure)
 
 
-def _placed(member: UnitMember, entry: Entry) -> UnitMember:
+def _placed(member: UnitMember, entry: Entry, guarded: Sequence[str]) -> UnitMember:
     """A member of the unit, with what the entry knows of it."""
     clients = {client.process.pid for client in entry.clients if client.process}
-    guarded = [re.compile(pattern) for pattern in entry.spec.protected_clients]
+    patterns = [re.compile(pattern) for pattern in (*entry.spec.protected_clients, *guarded)]
     kind = "client" if member.kind == "other" and member.pid in clients else member.kind
-    return member._replace(kind=kind, protected=kind != "gateway" and matches_any(guarded, member.command))
+    return member._replace(kind=kind, protected=kind != "gateway" and matches_any(patterns, member.command))

@@ -21,6 +21,7 @@ _PROPERTIES = (
         "TimeoutStopUSec",
         "StartLimitBurst",
         "ControlGroup",
+        "MainPID",
         "User",
         "DynamicUser",
         "WorkingDirectory",
@@ -28,6 +29,7 @@ _PROPERTIES = (
         "RootImage",
     ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStart", "ExecSearchPath"),
+    *("BoundBy", "PropagatesStopTo", "RequiredBy", "RequisiteOf", "ConsistsOf"),
 )
 _UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Callable, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
 
 from ..base.spec import GatewaySpec
 from ..base.unit import UnitState
@@ -12,8 +12,8 @@ from ..observe import processes
 from . import systemctl
 from .accounts import Account, account_of, may_become
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
-from .members import members_of
-from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
+from .members import members_of, pids_of
+from .unit_facts import BY_COMMAND, BY_ITS_END, UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
 
 
 class Unit(Lifecycle):
@@ -102,7 +102,26 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
     )
     if state is not None and state.load == "loaded" and not facts.carries:
         facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks_display(shown, None))
-    return StartCheck(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
+    return start_check_of(facts, shown, systemctl.show)
+
+
+def start_check_of(
+    facts: UnitFacts, shown: Mapping[str, str], show: Callable[[Sequence[str]], List[Dict[str, str]]]
+) -> StartCheck:
+    """Whether a start of a unit can succeed, and who ends where it is stopped.
+
+    shown: what systemctl shows of it; show: asks the same systemd about others.
+    """
+    group, main = shown.get("ControlGroup", ""), shown.get("MainPID", "")
+    obstacle, members = blocker(facts), members_of(group)
+    if any(shown.get(each) for each in (*BY_ITS_END, *BY_COMMAND)):
+        from .bound_units import bound_to  # most units have none
+
+        bound = bound_to(facts.unit, shown, show)
+        obstacle, members = obstacle or bound.unread or None, (*members, *bound.members)
+    # The main process of a unit may live elsewhere, as where su has opened a session for it.
+    pids = pids_of(group) | ({int(main)} if main.isdigit() else set())
+    return StartCheck(obstacle, facts.state, members, frozenset(pids - {0}))
 
 
 def _users_unit(spec: GatewaySpec) -> str:

@@ -10,9 +10,8 @@ from ..observe import processes
 from . import systemctl
 from .accounts import Account, account_of, lingers, may_become
 from .base import Asked, CannotStart, StartCheck
-from .members import members_of
-from .unit import Unit
-from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
+from .unit import Unit, start_check_of
+from .unit_facts import UnitFacts, lacks_display, show_each, state_of, trouble_of
 
 
 class UserUnit(Unit):
@@ -87,7 +86,7 @@ def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> Star
     )
     if state is not None and state.load == "loaded" and not facts.carries:
         facts = facts._replace(obstacle=trouble_of(shown, account), without_display=_lacks_display(shown, account))
-    return StartCheck(blocker(facts), state, members_of(shown.get("ControlGroup", "")))
+    return start_check_of(facts, shown, functools.partial(systemctl.show, account=account))
 
 
 def _lacks_display(shown: Mapping[str, str], account: Account) -> bool:

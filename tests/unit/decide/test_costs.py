@@ -69,6 +69,8 @@ def test_who_else_lives_in_the_unit_of_a_gateway_is_named_with_its_restart() -> 
     look = snapshot(gateway(unit=UNIT, unit_is_own=True, served_before=True))
     told = costs(planned(look, unit_members=(member, UnitMember(GATEWAY, "trader", ("java",), "gateway"))))["restart"]
     assert "what else lives in its unit ends as well: pid 99 (Xvfb :1) of trader; " in told
+    bound = costs(planned(look, unit_members=(member._replace(unit="display.service"),)))["restart"]
+    assert "that go down with its unit ends as well, and may stay down: pid 99 (Xvfb :1) of trader in display" in bound
     by_identity = costs(planned(snapshot(gateway(served_before=True)), unit_members=(member,)))["restart"]
     assert "lives in its unit" not in by_identity
 

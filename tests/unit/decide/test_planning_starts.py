@@ -145,6 +145,44 @@ def test_a_unit_is_not_restarted_where_that_would_end_another_gateway_or_a_prote
     assert told(planned(snapshot(gateway(served_before=True)), unit_members=(other,)).steps)[-1] == ("restart", None)
 
 
+BOUND = BOT._replace(kind="other", protected=True, unit="router.service")
+KILLS = UnitState(UNIT, active="active", sub="running", kills_after=90.0)
+
+
+def test_a_protected_script_in_a_unit_that_goes_down_with_the_gateway_s_keeps_that_up() -> None:
+    carried = snapshot(gateway(unit=UNIT, served_before=True))
+    found = planned(carried, unit_members=(BOUND,), unit_state=KILLS)
+    told_so = "router.service goes down with its unit ibgateway.service and carries pid %d (protected other of quant)"
+    assert found.steps == () and told_so % SCRIPT in found.withheld[0]
+    assert planned(carried, unit_members=(BOUND._replace(protected=False),), unit_state=KILLS).steps != ()
+
+
+@pytest.mark.parametrize(
+    ("state", "ends"),
+    [
+        (KILLS, False),
+        (KILLS._replace(kills_after=None), True),
+        (KILLS._replace(remains_after_exit=True), True),
+        (None, True),
+    ],
+)
+def test_a_unit_that_only_requires_the_gateway_s_ends_where_systemd_is_told_to_stop_that(
+    state: Optional[UnitState], ends: bool
+) -> None:
+    carried = snapshot(gateway(unit=UNIT, served_before=True))
+    tied = BOUND._replace(outlives_end=True)
+    assert (planned(carried, unit_members=(tied,), unit_state=state).steps == ()) is ends
+    # Something else of the unit's holds it up when its gateway has ended, so that it is restarted.
+    xvfb = UnitMember(99, "trader", ("Xvfb",), "other")
+    assert planned(carried, unit_members=(xvfb, tied), unit_state=state).steps == ()
+
+
+def test_a_unit_that_is_up_without_a_process_is_restarted_and_takes_others_with_it() -> None:
+    exited = UnitState(UNIT, active="active", sub="exited", kills_after=90.0)
+    for look in (snapshot(), snapshot(gateway(served_before=True))):
+        assert planned(look, unit_state=exited, unit_members=(BOUND._replace(outlives_end=True),)).steps == ()
+
+
 def test_a_gateway_of_a_user_s_unit_is_restarted_by_that_unit() -> None:
     one = spec(service_scope="user")
     mine = snapshot(gateway(user_unit=UNIT, unit_uid=1000, served_before=True))

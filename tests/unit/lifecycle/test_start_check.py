@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import List, Sequence
+from typing import Any, List, Sequence
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Visibility
-from ansible.module_utils.ib_gateway.base.unit import UnitMember
+from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
+from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.lifecycle import start_check
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, StartCheck
-from unit.facts import GATEWAY, SCRIPT, SECOND, connection, gateway, judged, listener, script, snapshot, spec
+from unit.facts import GATEWAY, SCRIPT, SECOND, UNIT, connection, gateway, judged, listener, script, snapshot, spec
 
 ORDINARY = Visibility(user="trader", privileged=False)
 
@@ -82,3 +83,61 @@ def test_who_could_not_see_afterwards_does_not_start_anything(user: str, says: s
     assert start_check.foresee([judged(look, spec(user=user))], look)[0].entry.confined_to == "trader"
     as_root = look._replace(visibility=ORDINARY._replace(privileged=True))
     assert start_check.foresee([judged(look, spec(user=user))], as_root)[0].entry.start_blocker == "it is masked"
+
+
+# --- a unit that is up by others -----------------------------------------------------------------------------
+
+BY_HAND = gateway(served_before=True)
+PAPER = UnitMember(SECOND, "trader", ("java", "GWClient"), "gateway")
+LOOP = UnitMember(SCRIPT, "trader", ("sh", "loop.sh"), "other")
+
+
+def told_of(*found: Any, members: Sequence[UnitMember] = (), pids: Sequence[int] = (), **state: Any) -> str:
+    """Why nothing is started by a unit that is active, where these processes are on the host."""
+    unit = UnitState(UNIT, **{"active": "active", "sub": "running", **state})
+    entry = judged(snapshot(*found)).entry
+    check = StartCheck(None, unit, tuple(members), frozenset(pids))
+    return start_check.informed(entry, check, {SECOND: "paper"}).start_blocker or ""
+
+
+def test_a_unit_that_carries_the_gateway_of_another_entry_starts_none() -> None:
+    told = told_of(BY_HAND, members=[PAPER], pids=[SECOND])
+    assert "active already and carries pid %d (the gateway of paper), not pid %d: a start" % (SECOND, GATEWAY) in told
+    assert "carries pid %d (the gateway of paper): a start of it does nothing" % SECOND in told_of(
+        members=[PAPER], pids=[SECOND]
+    )
+
+
+def test_a_unit_that_is_up_without_the_gateway_that_is_to_end_would_not_start_the_next_one() -> None:
+    assert "carries pid %d (sh loop.sh), not pid %d" % (SCRIPT, GATEWAY) in told_of(BY_HAND, members=[LOOP])
+    assert "is active already without pid %d" % GATEWAY in told_of(BY_HAND)
+    assert told_of(BY_HAND, active="activating", sub="start")
+
+
+def test_a_unit_that_is_down_or_carries_the_gateway_or_may_bring_it_is_one_that_can_start_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert told_of(BY_HAND, members=[PAPER], active="inactive", sub="dead") == ""
+    assert told_of(BY_HAND, sub="exited") == ""
+    assert told_of(gateway(unit=UNIT, served_before=True), members=[PAPER]) == ""
+    assert told_of(BY_HAND, members=[PAPER], pids=[GATEWAY, SECOND]) == ""
+    assert told_of(members=[LOOP], pids=[SCRIPT]) == ""
+    # As where su has opened a session for it: the unit goes down once it has ended.
+    monkeypatch.setattr(start_check, "ancestors", lambda pid: frozenset((pid, 77)))
+    assert told_of(BY_HAND, members=[LOOP], pids=[77]) == ""
+
+
+def test_a_unit_that_carries_the_gateway_of_another_entry_is_not_waited_for() -> None:
+    missing = judged(snapshot())
+    state = UnitState(UNIT, active="active", sub="running")
+    for members, code in (((LOOP,), "gateway_coming_up"), ((PAPER,), "gateway_not_running")):
+        entry = missing.entry._replace(unit_state=state, unit_members=members)
+        assert code in diagnose(entry, snapshot(), None).codes
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_script_in_a_unit_is_protected_where_the_entry_of_any_gateway_names_it() -> None:
+    look = snapshot(gateway(), listener(), script(name="router.py"), queues={4001: (2, 2, 2)})
+    paper = judged(look, spec(name="paper", port=4002, protected_clients=("router",)))
+    entry = start_check.foresee([judged(look), paper], look)[0].entry
+    assert [each.pid for each in entry.unit_members if each.protected] == [SCRIPT]

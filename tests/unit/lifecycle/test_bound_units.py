@@ -1,0 +1,108 @@
+"""Who lives in a unit that goes down with the gateway's is known before that is stopped."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Sequence, Tuple
+
+import pytest
+from ansible.module_utils.ib_gateway.act import own_unit
+from ansible.module_utils.ib_gateway.act.held_process import Refused
+from ansible.module_utils.ib_gateway.base.unit import UnitMember
+from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl
+from ansible.module_utils.ib_gateway.lifecycle.bound_units import bound_to
+
+GATEWAY = "gateway.service"
+
+
+class Systemd:
+    """Knows of each unit what is tied to it; a unit's control group has one process, by the order of the units."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, **units: str) -> None:
+        """units: by name without its suffix, what it shows: `BoundBy=a.service b.service; RequiredBy=c.service`."""
+        self.shown: Dict[str, Dict[str, str]] = {
+            name + ".service": {
+                "ControlGroup": "/" + name,
+                **dict(each.strip().split("=", 1) for each in text.split(";") if each),
+            }
+            for name, text in units.items()
+        }
+        self.asked: List[Sequence[str]] = []
+        pids = {"/" + name: pid for pid, name in enumerate(units, 100)}
+        monkeypatch.setattr(
+            bound_units,
+            "members_of",
+            lambda group: (UnitMember(pids[group], "trader", ("python3", "bot.py"), "other"),) if group else (),
+        )
+
+    def show(self, units: Sequence[str]) -> List[Dict[str, str]]:
+        self.asked.append(units)
+        if any(each not in self.shown for each in units):
+            raise systemctl.UnitError("not answered", pending=True)
+        return [self.shown[each] for each in units]
+
+    def told(self) -> List[Tuple[str, bool]]:
+        """(the unit, whether it outlives the mere end of the gateway's) of each who goes down with that."""
+        found = bound_to(GATEWAY, self.shown[GATEWAY], self.show)
+        assert not found.unread
+        return [(each.unit.partition(".")[0], each.outlives_end) for each in found.members]
+
+
+def test_a_unit_without_any_that_is_tied_to_it_costs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(monkeypatch, gateway="")
+    assert systemd.told() == [] and systemd.asked == []
+
+
+@pytest.mark.parametrize(
+    ("tie", "outlives"),
+    [
+        ("BoundBy", False),
+        ("PropagatesStopTo", False),
+        ("RequiredBy", True),
+        ("RequisiteOf", True),
+        ("ConsistsOf", True),
+    ],
+)
+def test_a_unit_goes_down_with_the_gateway_s_by_each_of_its_ties(
+    monkeypatch: pytest.MonkeyPatch, tie: str, outlives: bool
+) -> None:
+    assert Systemd(monkeypatch, gateway=tie + "=bot.service", bot="").told() == [("bot", outlives)]
+    assert tie in systemctl._PROPERTIES
+
+
+def test_units_are_followed_from_one_to_the_next_and_a_circle_comes_to_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(
+        monkeypatch,
+        gateway="BoundBy=desk.target.service",
+        **{"desk.target": "RequiredBy=bot.service"},
+        bot="ConsistsOf=gateway.service desk.target.service",
+    )
+    assert systemd.told() == [("desk", False), ("bot", False)] and len(systemd.asked) == 2
+
+
+def test_of_two_ties_the_tighter_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = Systemd(monkeypatch, gateway="BoundBy=bot.service; RequiredBy=bot.service", bot="")
+    assert both.told() == [("bot", False)]
+    later = Systemd(
+        monkeypatch, gateway="RequiredBy=bot.service; BoundBy=feed.service", bot="", feed="ConsistsOf=bot.service"
+    )
+    assert sorted(later.told()) == [("bot", False), ("feed", False)]
+
+
+def test_what_cannot_be_read_or_is_too_much_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    silent = Systemd(monkeypatch, gateway="BoundBy=gone.service")
+    told = bound_to(GATEWAY, silent.shown[GATEWAY], silent.show).unread
+    assert told == "gone.service goes down with gateway.service, and not answered"
+    many = " ".join("bot%d.service" % each for each in range(100))
+    crowd = Systemd(monkeypatch, gateway="BoundBy=" + many)
+    assert "more than 64 units" in bound_to(GATEWAY, crowd.shown[GATEWAY], crowd.show).unread
+    assert crowd.asked == []
+
+
+def test_a_unit_is_not_stopped_for_one_process_where_another_one_goes_down_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    systemd = Systemd(monkeypatch, gateway="RequiredBy=bot.service", bot="", lone="")
+    monkeypatch.setattr(systemctl, "show", systemd.show)
+    with pytest.raises(Refused, match=r"bot\.service goes down with gateway\.service and carries pid 101 of trader"):
+        own_unit._prove_alone(GATEWAY)
+    own_unit._prove_alone("lone.service")
