@@ -113,13 +113,15 @@ class Desk:
         return re.escape(str(self.folder)) + r"/script\d+/hold_session\.py"
 
     def bystander(
-        self, *argv: str, executable: str | None = None, output: IO[bytes] | int = subprocess.DEVNULL
+        self,
+        *argv: str,
+        executable: str | None = None,
+        output: IO[bytes] | int = subprocess.DEVNULL,
+        input_: int = subprocess.DEVNULL,
     ) -> subprocess.Popen[bytes]:
         """Starts any other program; `executable` is what runs where argv[0] says something else."""
         environment = os.environ if executable is None else {**os.environ, **python_home(executable)}
-        process = subprocess.Popen(
-            argv, executable=executable, env=environment, stdin=subprocess.DEVNULL, stdout=output
-        )
+        process = subprocess.Popen(argv, executable=executable, env=environment, stdin=input_, stdout=output)
         self._stack.callback(_end, process)
         return process
 

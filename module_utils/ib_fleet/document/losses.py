@@ -23,8 +23,9 @@ Look = Optional[Mapping[str, Any]]
 def lost(before: Look, after: Look, done: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The working sessions that are gone, {gateway, who, planned}; nothing where the run has touched nobody.
 
-    A script is known by pid and start, so that one that has connected again has lost nothing; a client on another host
-    by its address and how many connections it has. planned: whether a step that was taken had named it, or its gateway.
+    A script is known by pid and start, so that one that has connected again has lost nothing; each gateway counts by
+    itself. A client on another host is known by its address and how many connections it has. planned: whether a step
+    that was taken for that gateway had named it, or all that the gateway serves.
     """
     steps = [each for act in done for each in act.get("outcomes", ()) if each["result"] in _TOUCHED]
     if not steps or before is None or after is None:
@@ -45,12 +46,12 @@ def _working(look: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 
 def _scripts(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, Union[int, str]]]:
-    still = {_identity(client) for _, client in _working(after)}
-    told = set()
+    told = {(name, _identity(client)) for name, client in _working(after)}
     for name, client in _working(before):
-        if client["pid"] is None or _identity(client) in still or _identity(client) in told:
+        session = (name, _identity(client))
+        if client["pid"] is None or session in told:
             continue
-        told.add(_identity(client))
+        told.add(session)
         who = "pid %d (%s) of %s" % (client["pid"], short(client["argv"] or (), _SHORT), client["user"])
         yield name, who, client["pid"]
 
@@ -72,13 +73,18 @@ def _remote(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tup
 
 
 def _names(step: Mapping[str, Any], gateway: str, client: Union[int, str]) -> bool:
-    """Whether a step has named a client, or ends all sessions of its gateway. client: its pid, or its address."""
+    """Whether a step has named a session: the client on this gateway, or all that this one serves.
+
+    client: its pid, or its address.
+    """
     target = step["target"]
+    if step["gateway"] != gateway:
+        return False
     if step["action"] == DROP_CONNECTION:
         return client in (target["client"], *(each["pid"] for each in target["client_processes"]))
     if step["action"] == STOP_CLIENT:
         return bool(client == target["pid"])
-    return step["action"] in (STOP_GATEWAY, RESTART) and bool(step["gateway"] == gateway)
+    return step["action"] in (STOP_GATEWAY, RESTART)
 
 
 def line(each: Mapping[str, Any]) -> str:

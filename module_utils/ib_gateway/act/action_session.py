@@ -6,8 +6,9 @@ Without an authorization everything is admitted and nothing is recorded; the pro
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Type
 
+from ..base.actions import STOP_CLIENT
 from ..base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ..base.plan import Entry, Step
 from ..base.redaction import redact_argv
@@ -49,6 +50,8 @@ class ActionSession:
         self._specs: List[GatewaySpec] = module.specs() if module.params["gateways"] is not None else []
         self._open: List[int] = []
         self._digests: Mapping[str, str] = {}
+        #: By entry, as of the look before the first step: who works on another gateway.
+        self._busy: Dict[str, FrozenSet[int]] = {}
         self.outcomes: List[Outcome] = []
 
     def __enter__(self) -> ActionSession:
@@ -88,13 +91,22 @@ class ActionSession:
         if not self._authorized or not steps:
             return list(steps)
         if not self._digests:
-            self._digests = fingerprint.digests(list(self.look().values()))
+            entries = self.look()
+            self._digests = fingerprint.digests(list(entries.values()))
+            self._busy = {name: entry.busy_elsewhere for name, entry in entries.items()}
         wanted = dict.fromkeys((step.action, step.gateway) for step in steps)
         at_once = {(step.action, step.gateway) for step in steps if not self._foretold(step)}
         reasons = {
             each: self._admission.admit(*each, self._digests.get(each[1]), each not in at_once) for each in wanted
         }
-        return [step for step in steps if self._admitted(step, reasons[step.action, step.gateway])]
+        return [
+            step for step in steps if self._admitted(step, reasons[step.action, step.gateway] or self._works_now(step))
+        ]
+
+    def _works_now(self, step: Step) -> Optional[str]:
+        """Why a script is not stopped: it has come to work on another gateway since the plan was made."""
+        works = step.action == STOP_CLIENT and step.target.get("pid") in self._busy.get(step.gateway, ())
+        return "it works on another gateway as well since the plan was made; look again" if works else None
 
     def still(self, step: Step, entry: Entry) -> bool:
         """Whether an admitted step may still be taken, now that others have been: the evidence is the same."""

@@ -249,6 +249,8 @@ class Client(Record):
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
     named. orphaned: its parent has gone (it belongs to init) and no unit started it; that says nothing about whether
     somebody wants it. service: it belongs to a system service of another account than the gateway's.
+    works_elsewhere: its process, or another one of the unit through which it would be stopped, works on another gateway
+    too, here or on another host: its connection here may be cut, but it is never ended for the sake of this gateway.
     shields: it may be one that is protected, and nothing tells: it is a relay, to which such a process may be
     connected, a process of this host that this run cannot see, or a worker of a script that is not known.
     keeps: whether it brings a gateway of this host, or brings it back.
@@ -261,6 +263,7 @@ class Client(Record):
     protected: bool = False
     service: bool = False
     shields: bool = False
+    works_elsewhere: bool = False
     keeps: bool = False
 
     @property
@@ -401,3 +404,16 @@ class Snapshot(Record):
     away: FrozenSet[int] = frozenset()
     #: By entry, how its port leads into a container; empty on a host where none does.
     ways: Mapping[str, Way] = _NOTHING
+
+    def working_beside(self, gateways: FrozenSet[int]) -> FrozenSet[int]:
+        """The processes with a working session that is none of these gateways', declared or not, here or away.
+
+        A client's end alone counts: the gateway's may be in another network namespace. What is on another host is not
+        seen well enough to tell an attempt from a session.
+        """
+        here = (
+            each.client_pids
+            for each in self.connections
+            if not each.gateway_pids & gateways and each.state == ESTABLISHED and each.served and not each.opening
+        )
+        return self.away.union(*here)

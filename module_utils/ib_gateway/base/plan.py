@@ -100,6 +100,8 @@ class Entry(Record):
     keepers: Tuple[Keeper, ...] = ()
     carriers: Tuple[Keeper, ...] = ()
     relay: Optional[Relay] = None
+    #: The processes with a working session on another gateway, here or on another host, by pid.
+    busy_elsewhere: FrozenSet[int] = frozenset()
     #: Whether what can be seen now can still be seen when every process of the entry has ended.
     seen_whole: bool = True
     start_blocker: Optional[str] = None
@@ -166,10 +168,13 @@ class Entry(Record):
         return tuple(each for each in self.unit_members if by_command or not each.outlives_end)
 
     def others_in_unit(self) -> Tuple[UnitMember, ...]:
-        """Those that a restart of its unit must not end: gateways that are not its own, and protected processes."""
+        """Those that a restart of its unit must not end: gateways that are not its own, protected processes, and who
+        works on another gateway."""
         own = {process.pid for process in self.processes}
         return tuple(
-            each for each in self.ends_with_unit() if each.protected or (each.kind == "gateway" and each.pid not in own)
+            each
+            for each in self.ends_with_unit()
+            if each.protected or each.works_elsewhere or (each.kind == "gateway" and each.pid not in own)
         )
 
     def carries_others(self) -> Tuple[UnitMember, ...]:

@@ -70,7 +70,8 @@ class UnitMember(Record):
 
     protected: whether protected_clients names it. unit: where it lives in another unit, which goes down with the
     entry's, the name of that. outlives_end: whether it goes down only where systemd is told to stop or restart the
-    entry's unit, and not where that ends because its gateway has ended.
+    entry's unit, and not where that ends because its gateway has ended. works_elsewhere: whether it has a working
+    session on another gateway.
     """
 
     pid: int
@@ -80,8 +81,14 @@ class UnitMember(Record):
     protected: bool = False
     unit: str = ""
     outlives_end: bool = False
+    works_elsewhere: bool = False
 
     @property
     def where(self) -> str:
         """What to add to its name where it lives in another unit; empty where it lives in the entry's."""
         return " in %s" % self.unit if self.unit else ""
+
+    @property
+    def told_kind(self) -> str:
+        """Its kind, and what it would lose beside a session of the gateway that carries it."""
+        return self.kind + (" with a session on another gateway" if self.works_elsewhere else "")

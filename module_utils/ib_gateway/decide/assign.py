@@ -104,6 +104,7 @@ def _entry(
         processes=tuple(processes),
         listeners=tuple(each for each in snapshot.listeners if each.port == spec.port or each.pids & pids),
         clients=_clients(spec, specs, (*processes, *elsewhere), snapshot),
+        busy_elsewhere=snapshot.working_beside(frozenset(pids)),
         elsewhere=tuple(elsewhere),
         ambiguous=tuple(process for process in own if process not in alone),
         unplaced=tuple(unplaced),

@@ -35,7 +35,7 @@ def clients_of(
 
     processes: the gateways that are the entry's. specs: all entries of the host.
     """
-    pids = {process.pid for process in processes}
+    pids = frozenset(process.pid for process in processes)
     # A connection to the entry's port that somebody else serves is that one's business, and the peers of IBC's command
     # server are nobody's.
     used = [
@@ -54,7 +54,18 @@ def clients_of(
         frozenset(each for each in accounts if each),
     )
     busy = frozenset(pid for each in snapshot.connections if each not in used for pid in each.client_pids)
-    return _clients(used, snapshot, names, _with_scripts(busy | snapshot.away, snapshot))
+    working = _with_scripts(snapshot.working_beside(pids), snapshot)
+    return tuple(
+        each._replace(works_elsewhere=_ends_work(each.process, working, snapshot)) if each.process else each
+        for each in _clients(used, snapshot, names, _with_scripts(busy | snapshot.away, snapshot))
+    )
+
+
+def _ends_work(process: Process, working: Elsewhere, snapshot: Snapshot) -> bool:
+    """Whether to stop a process ends work elsewhere: its own, or that of another one of its own unit."""
+    if process.pid in working or not process.unit_is_own:
+        return process.pid in working
+    return any(each.pid in working and each.unit == process.unit for each in snapshot.processes.values())
 
 
 def all_clients(snapshot: Snapshot, patterns: Sequence[str]) -> Tuple[Client, ...]:

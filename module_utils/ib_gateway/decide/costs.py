@@ -60,7 +60,8 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
     own = [each for each in entry.clients if each.process and each.process.pid == target["pid"]]
     working = {each.connection for each in own if each.working}
     name = _several(_names(own)) or "pid %d" % target["pid"]
-    parts = ["ends the script %s and its %s%s" % (name, _counted(len(working)), _in_use(own))]
+    its = "and its %s%s" % (_counted(len(working)), _in_use(own)) if working else "which has no working session"
+    parts = ["ends the script %s%s %s" % (name, "" if working else ",", its)]
     return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _NO_LOGIN])
 
 

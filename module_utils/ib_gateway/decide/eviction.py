@@ -2,7 +2,8 @@
 
 Nobody's working session ends unless the inventory says so by a number or a name, or the gateway no longer listens, or
 its API is proven stalled and the session has been silent long enough. What is left over and is not ours to close makes
-closing anything useless, so nothing is closed then.
+closing anything useless, so nothing is closed then. A script that works on another gateway too is never ended for the
+sake of this one: its connection here is cut, or ends with the gateway.
 """
 
 from __future__ import annotations
@@ -61,13 +62,27 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
     stopped: Set[int] = set()
     for (pid, _), each in ending.items():
         process = each.client.process
-        if process is None or pid in stopped or (each.only_cut and not _holds_nothing_else(entry, pid, ending)):
+        if (
+            process is None
+            or pid in stopped
+            or _stays(entry, each)
+            or (each.only_cut and not _holds_nothing_else(entry, pid, ending))
+        ):
             continue
         stopped.add(pid)
         target = targets.to_end(entry, process, "client")
         persists = pid in cut or each.code == findings.NOT_LISTENING.code
         steps.append(Step(STOP_CLIENT, entry.spec.name, target, each.why, each.code, only_if_persists=persists))
-    return steps, withheld
+    kept = (each for (pid, _), each in ending.items() if each.client.works_elsewhere and pid not in cut)
+    return steps, [*withheld, *dict.fromkeys("%s is not ended" % untouchable(each.client) for each in kept)]
+
+
+def _stays(entry: Entry, chosen: Chosen) -> bool:
+    """Whether its process is not stopped, because it works elsewhere; or because one that does holds its connection as
+    well, which then stays open whatever ends."""
+    client = chosen.client
+    others = _holders(entry, client.connection) if client.connection and not client.matches_pattern else ()
+    return client.works_elsewhere or any(each.works_elsewhere for each in others)
 
 
 def _on_the_host(entry: Entry) -> bool:
@@ -90,7 +105,7 @@ def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str
         withheld.extend(reasons)
     if findings.NOT_LISTENING.code in codes:
         for client in entry.clients:
-            if client.connection is not None and _all_may_go(entry, client.connection):
+            if client.connection is not None and _all_may_end(entry, client.connection):
                 why = "it holds a session of a gateway that no longer listens"
                 chosen.append(Chosen(client, findings.NOT_LISTENING.code, why))
     for code in HANDSHAKE_FAULTS:
@@ -117,12 +132,12 @@ def _drop(
     """The step that cuts a connection; None where it does not help or would meet anybody who is to stay.
 
     Who is named by client_patterns is stopped at once instead: asked to end, it can close its session cleanly. One that
-    a signal has stopped cannot, so its connection is cut.
+    a signal has stopped cannot, and one that works elsewhere is not to, so its connection is cut.
     """
     holders = _holders(entry, connection)
     found = (ending.get((each.process.pid, connection)) for each in holders if each.process)
     leaving = [each for each in found if each is not None]
-    if connection.cookie is None or len(leaving) < len(holders) or not all(each.open for each in holders):
+    if len(leaving) < len(holders) or not _cuttable(entry, connection):
         return None
     if any(_closes_cleanly(client) or not client.stoppable for client in holders):
         return None
@@ -130,8 +145,15 @@ def _drop(
 
 
 def _closes_cleanly(client: Client) -> bool:
-    """Whether it is named, and can end when it is told to: a process that a signal has stopped takes no other."""
-    return client.matches_pattern and client.process is not None and not client.process.frozen
+    """Whether it is named, and may and can end when told to: a process that a signal has stopped takes no other."""
+    named = client.matches_pattern and not client.works_elsewhere
+    return named and client.process is not None and not client.process.frozen
+
+
+def _cuttable(entry: Entry, connection: ApiConnection) -> bool:
+    """Whether a connection of this host can be named exactly, so that nothing else is cut."""
+    exact = connection.cookie is not None and _server(entry, connection) is not None
+    return exact and all(each.open for each in _holders(entry, connection))
 
 
 def _drop_lost(entry: Entry, chosen: Chosen) -> Optional[Step]:
@@ -171,9 +193,16 @@ def _in_the_way(entry: Entry) -> List[Tuple[Client, str]]:
 
 
 def _all_may_go(entry: Entry, connection: ApiConnection) -> bool:
-    """Whether all holders of a connection may be stopped: while one holds it, it stays open and the others would end
-    for nothing."""
-    return all(each.stoppable for each in _holders(entry, connection))
+    """Whether all holders of a connection may be stopped, or where one works elsewhere, it can be cut: while one holds
+    it, it stays open and the others would end for nothing."""
+    holders = _holders(entry, connection)
+    leave = not any(each.works_elsewhere for each in holders) or _cuttable(entry, connection)
+    return leave and all(each.stoppable for each in holders)
+
+
+def _all_may_end(entry: Entry, connection: ApiConnection) -> bool:
+    """Whether all holders of a connection that is not cut may be stopped."""
+    return all(each.stoppable and not each.works_elsewhere for each in _holders(entry, connection))
 
 
 def _idle(client: Client) -> float:
@@ -200,7 +229,11 @@ def _surplus(entry: Entry) -> Tuple[List[Chosen], List[str]]:
     queue = _by_need(entry, staying)
     over = len(staying) - limit
     if len(queue) < over:
-        kept = [untouchable(each) for each in entry.clients if each.connection in staying and not each.stoppable]
+        kept = [
+            untouchable(each)
+            for each in entry.clients
+            if each.connection in staying and not (each.stoppable and _all_may_go(entry, each.connection))
+        ]
         who = "; ".join(dict.fromkeys(kept)) or "connections of one script, none of which can be told to be the surplus"
         return chosen, ["%d API connections are open, %d may be; not ours to close: %s" % (len(staying), limit, who)]
     why = "%d API connections are open, %d may be" % (len(staying), limit)
@@ -271,8 +304,11 @@ def _has_several(entry: Entry, connection: ApiConnection, staying: FrozenSet[Api
 
 
 def _freed(entry: Entry, stop: Sequence[Client]) -> Set[ApiConnection]:
-    """The connections that end when these clients' processes do."""
-    pids = {client.process.pid for client in stop if client.process}
+    """The connections that end when these clients' processes do, or are cut off."""
+    ending = (
+        each for each in stop if not each.works_elsewhere or (each.connection and _cuttable(entry, each.connection))
+    )
+    pids = {client.process.pid for client in ending if client.process}
     held: Dict[ApiConnection, bool] = {}
     for client in entry.clients:
         if client.connection is not None:
@@ -305,4 +341,8 @@ def _kind(client: Client, process: Process) -> str:
         return "it did not open the connection it holds"
     if client.service:
         return "a system service of %s" % process.user
-    return "this run"
+    return (
+        "it, or its unit, works on another gateway as well"
+        if client.works_elsewhere and client.stoppable
+        else "this run"
+    )

@@ -166,7 +166,7 @@ def also_carried(entry: Entry, others: Sequence[UnitMember]) -> str:
 
 
 def _names(members: Sequence[UnitMember]) -> str:
-    kinds = [("protected %s" if each.protected and each.unit else "%s") % each.kind for each in members]
+    kinds = [("protected %s" if each.protected and each.unit else "%s") % each.told_kind for each in members]
     return ", ".join("pid %d (%s of %s)" % (each.pid, kind, each.user) for each, kind in zip(members, kinds))
 
 
@@ -193,7 +193,8 @@ def blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tupl
     found = []
     for client in entry.clients:
         pid = client.process.pid if client.process else None
-        if not client.open or pid in leaving or (pid is None and _ends(client) in cut):
+        only_cut = pid is None or client.works_elsewhere
+        if not client.open or pid in leaving or (only_cut and _ends(client) in cut):
             continue
         may_work = client.working and fault in _SPARES_LIVE_CLIENTS
         if client.shields and client.working:

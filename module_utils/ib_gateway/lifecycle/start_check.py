@@ -97,7 +97,12 @@ def informed(
     """
     told = entry._replace(
         unit_state=start_check.state,
-        unit_members=tuple(_placed(each, entry, guarded) for each in start_check.members),
+        unit_members=tuple(
+            _placed(each, entry, guarded)._replace(
+                works_elsewhere=each.kind == "other" and each.pid in entry.busy_elsewhere
+            )
+            for each in start_check.members
+        ),
     )
     return told._replace(start_blocker=start_check.blocker or _idle(told, start_check.pids, named))
 

@@ -154,6 +154,12 @@ def test_a_script_that_is_stopped_through_its_unit_is_told_with_the_unit(unit: O
     assert told.endswith("; no login")
 
 
+def test_a_script_without_a_working_session_is_told_as_one() -> None:
+    look = snapshot(gateway(), listener(), script(name="cleanup.py"), connection(SCRIPT, sent=20))
+    told = costs(planned(look, spec(client_patterns=("cleanup",))))["stop_client"]
+    assert told == "ends the script pid 815 (python3 cleanup.py) of trader, which has no working session; no login"
+
+
 def test_a_surplus_gateway_that_never_served_loses_its_login_and_a_kill_is_announced_where_it_is_allowed() -> None:
     look = snapshot(gateway(), gateway(SECOND), listener())
     assert costs(planned(look)) == {

@@ -229,3 +229,77 @@ def test_a_remote_session_keeps_a_restart_away_also_where_another_connection_is_
     found = planned(look, spec(max_api_clients=None), probe("stalled"))
     assert "restart" not in [each.action for each in found.steps]
     assert "10.8.0.7" in " ".join(found.withheld)
+
+
+# --- who works on another gateway too --------------------------------------------------------------------------------
+
+
+NEIGHBOUR = (gateway(GATEWAY + 1, folder="/srv/ibgateway/paper"), listener(4002, GATEWAY + 1))
+THERE: Dict[str, Any] = {"server": GATEWAY + 1, "port": 4002, "client_port": 41_000, "sent": 5000, "received": 500}
+#: By name, what makes FIRST work elsewhere too.
+ELSEWHERE = {
+    "on a gateway of no entry": connection(FIRST, **THERE),
+    "through another network namespace": connection(FIRST, **{**THERE, "gateway_pids": frozenset(), "accepted": False}),
+}
+
+
+def beside(look: Snapshot, *facts: Fact) -> Snapshot:
+    """The look, with a gateway beside that is none of the entry's, and what else is there."""
+    more = snapshot(*NEIGHBOUR, *facts)
+    return look._replace(
+        processes={**look.processes, **more.processes},
+        listeners=(*look.listeners, *more.listeners),
+        connections=(*look.connections, *more.connections),
+    )
+
+
+@pytest.mark.parametrize("other", ELSEWHERE.values(), ids=ELSEWHERE)
+def test_a_script_that_works_on_another_gateway_too_is_cut_off_this_one_and_never_stopped(other: Any) -> None:
+    surplus = planned(beside(CROWD, other))
+    assert (cut(surplus), stopped(surplus)) == ([FIRST * 10], [])
+    named = planned(beside(CROWD, other), spec(client_patterns=("bot",)))
+    assert (cut(named), stopped(named)) == ([FIRST * 10], [SECOND])
+    forgotten = beside(look((script(FIRST), {"idle": 600.0})), other)
+    assert steps(planned(forgotten, spec(max_api_clients=2), probe("stalled"))) == [
+        ("drop_connection", False),
+        ("restart", True),
+    ]
+
+
+def test_a_script_that_uses_a_gateway_of_another_host_is_cut_off_and_not_stopped() -> None:
+    plan = planned(CROWD._replace(away=frozenset((FIRST,))))
+    assert (cut(plan), stopped(plan)) == ([FIRST * 10], [])
+
+
+def test_an_attempt_at_another_gateway_is_no_work_there() -> None:
+    attempt = connection(FIRST, **{**THERE, "sent": 20})
+    assert stopped(planned(beside(CROWD, attempt))) == [FIRST]
+
+
+def test_the_session_of_a_port_that_closed_ends_with_the_gateway_where_its_script_works_elsewhere_too() -> None:
+    held = [connection(each, cookie=each, client_port=each) for each in (FIRST, SECOND)]
+    silent = snapshot(OURS, script(FIRST), script(SECOND), *held)
+    assert stopped(planned(silent)) == [FIRST, SECOND]
+    plan = planned(beside(silent, connection(FIRST, **THERE)))
+    assert (cut(plan), stopped(plan), plan.steps[-1].action) == ([], [SECOND], "restart")
+    assert "pid %d" % FIRST in plan.steps[-1].costs, "the restart says whose sessions end with it"
+    shared = connection(FIRST, SECOND, cookie=7)
+    both = snapshot(OURS, script(FIRST), script(SECOND), shared)
+    assert stopped(planned(beside(both, connection(FIRST, **THERE)))) == [], "the connection would stay open"
+
+
+def test_who_works_elsewhere_and_cannot_be_cut_off_stays_and_the_plan_says_so() -> None:
+    clients = [(script(FIRST, age=60.0), {"cookie": None}), (script(SECOND), {"cookie": None})]
+    others = [connection(each, **{**THERE, "client_port": each}) for each in (FIRST, SECOND)]
+    for more in ({}, {"client_patterns": ("bot",), "max_api_clients": None}):
+        plan = planned(beside(look(*clients), *others), spec(**more))
+        assert plan.steps == () and "works on another gateway as well" in plan.withheld[0]
+
+
+def test_a_script_is_not_stopped_through_a_unit_of_which_another_process_works_elsewhere() -> None:
+    unit: Dict[str, Any] = {"unit": "bots.service", "unit_is_own": True}
+    crowd = look((script(FIRST, age=60.0, **unit), {}), (script(SECOND), {}))
+    assert stopped(planned(crowd)) == [FIRST]
+    sibling = script(SCRIPT, "sibling.py", **unit)
+    plan = planned(beside(crowd, sibling, connection(SCRIPT, **THERE)))
+    assert (cut(plan), stopped(plan)) == ([FIRST * 10], [])

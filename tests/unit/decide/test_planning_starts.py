@@ -133,8 +133,10 @@ def test_a_unit_that_is_active_without_any_process_is_restarted_because_a_start_
     )
 
 
-@pytest.mark.parametrize("other", [LIVE, BOT._replace(protected=True)])
-def test_a_unit_is_not_restarted_where_that_would_end_another_gateway_or_a_protected_script(other: UnitMember) -> None:
+@pytest.mark.parametrize("other", [LIVE, BOT._replace(protected=True), BOT._replace(works_elsewhere=True)])
+def test_a_unit_is_not_restarted_where_that_would_end_another_gateway_or_a_protected_script(
+    other: UnitMember,
+) -> None:
     carried = snapshot(gateway(unit=UNIT, served_before=True))
     own = UnitMember(GATEWAY, "trader", ("java",), "gateway")
     assert told(planned(carried, unit_members=(own, BOT)).steps) == (("wait", None), ("restart", None))

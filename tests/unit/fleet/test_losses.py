@@ -113,3 +113,20 @@ def test_a_cut_names_the_script_or_the_address_and_nobody_else() -> None:
     ends = {"client": "10.0.0.7", "client_port": 1, "port": 4001, "client_processes": []}
     host = fleets.host("a", BEFORE, look(*KEPT), **taken("drop_connection", ends))
     assert told(host) == [("pid 815 (python3 bot.py) of trader", False), ("a client on 10.0.0.7", True)]
+
+
+def test_a_script_that_loses_its_sessions_on_two_gateways_is_told_for_each_and_planned_for_the_one_that_was_meant() -> (
+    None
+):
+    paper = ALONE._replace(name="paper", port=4002, config_dir="/srv/paper", service=None)
+    neighbour = (gateway(SECOND, folder="/srv/paper"), listener(4002, SECOND))
+    there = connection(SCRIPT, server=SECOND, port=4002, **FILLED)
+
+    def both(*facts: Any) -> Dict[str, Any]:
+        found = snapshot(gateway(), listener(), *neighbour, script(), *facts)
+        return health((ALONE, found, probe()), (paper, found, probe()))
+
+    ended = fleets.host("a", both(SESSION, there), both(), **STOPPED)
+    assert [(each["gateway"], each["planned"]) for each in ended["lost"]] == [("live", True), ("paper", False)]
+    kept = fleets.host("a", both(SESSION, there), both(there), **STOPPED)
+    assert [(each["gateway"], each["planned"]) for each in kept["lost"]] == [("live", True)]

@@ -62,6 +62,16 @@ def test_who_lives_in_the_unit_is_known_by_what_the_entry_knows() -> None:
 
 
 @pytest.mark.usefixtures("asked")
+def test_who_lives_in_the_unit_and_works_on_another_gateway_keeps_it_from_being_restarted() -> None:
+    there = connection(SCRIPT, server=SECOND, port=4002, sent=5000, received=500)
+    pair = (gateway(), listener(), gateway(SECOND, folder="/srv/paper"), listener(4002, SECOND))
+    for held, told in ((there, {SCRIPT, SECOND}), (connection(SCRIPT), {SECOND})):
+        look = snapshot(*pair, script(), held, queues={4001: (2, 2, 2)})
+        entry = start_check.foresee([judged(look)], look)[0].entry
+        assert {each.pid for each in entry.others_in_unit()} == told
+
+
+@pytest.mark.usefixtures("asked")
 @pytest.mark.parametrize(
     ("user", "says"),
     [(None, "give the entry user: trader, or run with become"), ("quant", "run with become"), ("trader", "")],
