@@ -199,6 +199,7 @@ def test_a_passive_look_at_a_gateway_that_is_down_loads_what_plans_and_no_more(
     names = loaded("ib_gateway_health", gateways=[entry], probe="never")
     # Wrappers are told apart where another process of this machine has to be looked at.
     assert own(names) - {*LOOKS["ib_gateway_health"].split(), *READERS.split(), "base.wrappers"} == {
+        "decide.differing",
         "decide.eviction",
         "decide.gateway_steps",
         "decide.planning",
