@@ -78,9 +78,11 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
 
 
 def _stays(entry: Entry, chosen: Chosen) -> bool:
-    """Whether its process is not stopped, because it works elsewhere; or because one that does holds its connection as
-    well, which then stays open whatever ends."""
+    """Whether its process is not stopped, because it works elsewhere or holds a connection that another account opened;
+    or because one that works elsewhere holds its connection as well, which then stays open whatever ends."""
     client = chosen.client
+    if any(each.parked and each.process == client.process for each in entry.clients):
+        return True
     others = _holders(entry, client.connection) if client.connection and not client.matches_pattern else ()
     return client.works_elsewhere or any(each.works_elsewhere for each in others)
 

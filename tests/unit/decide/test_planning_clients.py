@@ -199,6 +199,16 @@ def test_a_client_is_not_stopped_through_the_gateway_s_unit() -> None:
 # --- clients and restarts --------------------------------------------------------------------------------------------
 
 
+def test_a_script_that_was_handed_another_account_s_connection_keeps_it_and_only_its_own_is_cut() -> None:
+    own = connection(FIRST, idle=3600.0, cookie=1)
+    handed = connection(FIRST, idle=3600.0, cookie=2, client_port=50_001, client_user="bob")
+    look = snapshot(gateway(), script(FIRST), listener(), own, handed)
+    steps = planned(look, spec(), probe("stalled")).steps
+    assert "stop_client" not in [each.action for each in steps]
+    alone = planned(snapshot(gateway(), script(FIRST), listener(), own), spec(), probe("stalled")).steps
+    assert "stop_client" in [each.action for each in alone]
+
+
 @pytest.mark.parametrize("outcome", ["stalled", "silent", "dropped", "refused"])
 @pytest.mark.parametrize("limit", [None, 2])
 @pytest.mark.parametrize("ppid", [1, 700])
