@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
 
-from ...ib_gateway.base.actions import DROP_CONNECTION, RESTART, STOP_CLIENT, STOP_GATEWAY
+from ...ib_gateway.base.actions import DROP_CONNECTION, RESTART, SOFT_RESTART, STOP_CLIENT, STOP_GATEWAY
 from ...ib_gateway.base.outcome import DONE, FAILED, UNSURE
 from ...ib_gateway.base.short_command import short
 
@@ -84,7 +84,7 @@ def _names(step: Mapping[str, Any], gateway: str, client: Union[int, str]) -> bo
         return client in (target["client"], *(each["pid"] for each in target["client_processes"]))
     if step["action"] == STOP_CLIENT:
         return bool(client == target["pid"])
-    return step["action"] in (STOP_GATEWAY, RESTART)
+    return step["action"] in (STOP_GATEWAY, SOFT_RESTART, RESTART)
 
 
 def line(each: Mapping[str, Any]) -> str:

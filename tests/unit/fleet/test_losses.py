@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List
 
+import pytest
 from ansible.module_utils.ib_fleet.document import blockers, fleet_document
 from ansible.module_utils.ib_fleet.store import documents
 from unit import fleets
@@ -56,6 +57,12 @@ def test_a_script_that_the_plan_named_is_told_as_lost_and_does_not_fail_the_run(
         "lost, as the plan had said: pid 815 (python3 bot.py) of trader had a working session on live, and has none now"
     )
     assert "  " + line in fleet_document.lines(document)
+
+
+@pytest.mark.parametrize("action", ["restart", "soft_restart", "stop_gateway"])
+def test_all_that_a_gateway_served_counts_as_named_by_the_step_that_ended_it(action: str) -> None:
+    host = fleets.host("a", BEFORE, look(), **taken(action, {"process": {"pid": GATEWAY}, "pid": GATEWAY}))
+    assert len(told(host)) == 3 and all(planned for _, planned in told(host))
 
 
 def test_what_is_gone_and_was_not_named_fails_a_run_whose_gateway_is_healthy() -> None:
