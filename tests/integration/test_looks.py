@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -13,6 +14,7 @@ import pytest
 from ansible.module_utils.ib_gateway.base.host import Snapshot
 from ansible.module_utils.ib_gateway.observe import addresses, linux, portable, sockets
 from ansible.module_utils.ib_gateway.observe.snapshot import look
+from simulator.launch import free_port
 
 from integration.desk import Desk, until
 from integration.modules import run_module
@@ -143,3 +145,33 @@ def test_a_gateway_with_bytes_in_argv_that_are_no_text_is_still_known(desk: Desk
     found = run_module("ib_gateway_health", gateways=[desk.entry()])
     assert [each["pid"] for each in found["gateways"][0]["processes"]] == [gateway.pid]
     assert "extra" not in str(found["gateways"][0]["processes"][0]["argv"]), "what is not known is not shown"
+
+
+#: Holds a connection to a port, or a listener that a connection was made to, until it is ended.
+_AT = "import socket, sys, time; at = '127.0.0.1', int(sys.argv[1]); "
+CALLS = _AT + "s = socket.create_connection(at); time.sleep(300)"
+SERVES = _AT + "s = socket.create_server(at); c = s.accept(); time.sleep(300)"
+
+
+def test_a_named_script_that_is_somebody_else_s_client_is_busy_and_no_client_of_a_gateway(
+    desk: Desk, tmp_path: Path
+) -> None:
+    """It may work on a gateway of another host, on whatever port."""
+    for name, code in (("calls", CALLS), ("serves", SERVES), ("idle", "import time; time.sleep(300)")):
+        (tmp_path / f"{name}.py").write_text(code, encoding="utf-8")
+    served, patterns = free_port(), [r"(calls|serves|idle)\.py"]
+
+    def start(name: str, *arguments: str) -> int:
+        return desk.bystander(sys.executable, str(tmp_path / f"{name}.py"), *arguments).pid
+
+    with contextlib.ExitStack() as stack:
+        other = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        calls, serves, idle = start("calls", str(other.getsockname()[1])), start("serves", str(served)), start("idle")
+        stack.enter_context(other.accept()[0])
+        until(lambda: any(each.port == served for each in look([served]).listeners))
+        stack.enter_context(socket.create_connection(("127.0.0.1", served)))
+        until(lambda: {calls, serves, idle} <= set(look([desk.port], patterns).processes))
+        found = look([desk.port], patterns)
+        told = run_module("ib_gateway_health", gateways=[desk.entry(client_patterns=patterns)], probe="never")
+    assert calls in found.busy and not found.busy & {serves, idle}
+    assert {each["pid"] for each in told["gateways"][0]["clients"]} == {serves, idle}

@@ -363,7 +363,7 @@ class Reading(Record):
     """One pass over a system's tables, before connections are paired: what every source of a Snapshot delivers.
 
     ports: the API ports that were asked for, and those that gateways listen on. units: by name, for those that were
-    asked for and have processes, the age in seconds of the oldest one.
+    asked for and have processes, the age in seconds of the oldest one. busy: as a Snapshot has it.
     """
 
     boot_id: str
@@ -373,6 +373,7 @@ class Reading(Record):
     listeners: Tuple[Listener, ...]
     connections: Tuple[Connection, ...]
     units: Mapping[str, float] = _NOTHING
+    busy: FrozenSet[int] = frozenset()
 
 
 class Snapshot(Record):
@@ -402,6 +403,9 @@ class Snapshot(Record):
     logins: FrozenSet[str] = frozenset()
     #: Processes with a connection to an API port of another host: they use the gateway there.
     away: FrozenSet[int] = frozenset()
+    #: Of the processes that patterns name and that hold no connection to an API port: those that have one to another
+    #: port that a gateway could have, here or on another host. They may be at work there.
+    busy: FrozenSet[int] = frozenset()
     #: By entry, how its port leads into a container; empty on a host where none does.
     ways: Mapping[str, Way] = _NOTHING
 

@@ -15,7 +15,7 @@ from ..base.host import WORKER_OF_UNKNOWN, ApiConnection, Client, Process, Snaps
 from ..base.record import Record
 from ..base.spec import HELPER_PORTS, GatewaySpec
 
-#: Clients that use another gateway, here or on another host.
+#: Clients that use another gateway, here or on another host, or may do so.
 Elsewhere = FrozenSet[int]
 
 
@@ -57,7 +57,7 @@ def clients_of(
     working = _with_scripts(snapshot.working_beside(pids), snapshot)
     return tuple(
         each._replace(works_elsewhere=_ends_work(each.process, working, snapshot)) if each.process else each
-        for each in _clients(used, snapshot, names, _with_scripts(busy | snapshot.away, snapshot))
+        for each in _clients(used, snapshot, names, _with_scripts(busy | snapshot.away | snapshot.busy, snapshot))
     )
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Mapping, Optional, Pattern, Sequence, Set, Tuple
 
 from ..base import classify
-from ..base.host import STOPPED_STATES, Connection, Listener, Process, Reading, Visibility
+from ..base.host import ESTABLISHED, STOPPED_STATES, Connection, Listener, Process, Reading, Visibility
 from ..base.process_digest import argv_digest
 from ..base.redaction import redact_argv
 from ..base.spec import HELPER_PORTS
@@ -25,6 +25,8 @@ _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 _ATTEMPTS = 3
 #: State letters of a process that has ended and waits for its parent.
 _ENDED = "ZX"
+#: Lower ports are for root's services alone.
+_FIRST_FREE_PORT = 1024
 
 
 def read(ports: Iterable[int], patterns: Sequence[Pattern[str]], units: Sequence[str] = ()) -> Reading:
@@ -60,6 +62,9 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
     listening = [row for row in every_listener if row.local_port in relevant or owners.of(row.inode) & gateways]
     owners.resolve(listening + rows, named)
 
+    connected = {pid for row in rows for pid in owners.of(row.inode)}
+    served = {row.local_port for row in every_listener}
+    busy = _busy(named - connected, owners, served) if named - connected else frozenset()
     users, boot_id = processes.Users(), processes.boot_id()
     seen = Sockets(owners, gateways, every_listener, rows)
     described = _describe(gateways | named | owners.pids(), table, seen, own_run, users, boot_id)
@@ -72,8 +77,25 @@ def _pass(ports: FrozenSet[int], patterns: Sequence[Pattern[str]], units: Sequen
         listeners=tuple(listener_of(row, owners, users) for row in listening),
         connections=tuple(connection_of(row, owners, users) for row in rows),
         units=_unit_ages(silent, table, users),
+        busy=busy,
     )
     return reading, _unchanged(described.values())
+
+
+def _busy(pids: Set[int], owners: Owners, served: Set[int]) -> FrozenSet[int]:
+    """Which of these processes are somebody's clients, on a port that any gateway could have.
+
+    The ports below are the system's own, as those of the web and of names. served: the ports that are listened on here;
+    a connection that was made to one is its caller's.
+    """
+    for pid in pids:
+        owners.read(pid)
+    calls = [
+        row
+        for row in sockets.every_connection()
+        if row.state == ESTABLISHED and row.remote_port >= _FIRST_FREE_PORT and row.local_port not in served
+    ]
+    return frozenset(pid for row in calls for pid in owners.of(row.inode) & pids)
 
 
 def _first_may_end_with_it(table: Table) -> bool:

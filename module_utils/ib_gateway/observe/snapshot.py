@@ -55,6 +55,7 @@ def look(
         listeners=reading.listeners,
         connections=connections,
         away=away,
+        busy=reading.busy,
         accept_queue_samples=_sample_queues(reading),
         units=reading.units,
         boottime=boottime(),

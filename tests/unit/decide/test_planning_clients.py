@@ -199,13 +199,25 @@ def test_a_client_is_not_stopped_through_the_gateway_s_unit() -> None:
 # --- clients and restarts --------------------------------------------------------------------------------------------
 
 
+def test_a_named_script_without_a_connection_that_is_busy_elsewhere_is_no_client() -> None:
+    """It may work on a gateway of another host whose port nobody here knows. A worker's script is spared with it."""
+    named = spec(client_patterns=("bot",))
+    look = snapshot(gateway(), listener(), script(FIRST), script(SECOND, worker_of=FIRST))
+    assert {each.target["pid"] for each in planned(look, named).steps} == {FIRST, SECOND}
+    assert planned(look._replace(busy=frozenset((SECOND,))), named).steps == ()
+    connected = snapshot(gateway(), listener(), script(FIRST), connection(FIRST))
+    assert planned(connected._replace(busy=frozenset((FIRST,))), named).steps != ()
+
+
 def test_a_script_that_was_handed_another_account_s_connection_keeps_it_and_only_its_own_is_cut() -> None:
     own = connection(FIRST, idle=3600.0, cookie=1)
     handed = connection(FIRST, idle=3600.0, cookie=2, client_port=50_001, client_user="bob")
     look = snapshot(gateway(), script(FIRST), listener(), own, handed)
     steps = planned(look, spec(max_api_clients=None), probe("stalled")).steps
     assert "stop_client" not in [each.action for each in steps]
-    alone = planned(snapshot(gateway(), script(FIRST), listener(), own), spec(max_api_clients=None), probe("stalled")).steps
+    alone = planned(
+        snapshot(gateway(), script(FIRST), listener(), own), spec(max_api_clients=None), probe("stalled")
+    ).steps
     assert "stop_client" in [each.action for each in alone]
 
 
