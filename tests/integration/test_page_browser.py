@@ -68,7 +68,7 @@ def test_a_host_is_opened_by_its_link_also_from_the_keyboard_and_when_it_is_filt
     browser.find_element(By.LINK_TEXT, "beta").send_keys(Keys.ENTER)
     section = browser.find_element(By.ID, "host-beta")
     until(lambda: section.get_attribute("open"))
-    assert "not_listening" in section.text and "Restart live by unit" in section.text
+    assert "not_listening" in section.text and "restart live by unit" in section.text
     assert browser.switch_to.active_element.tag_name == "summary"
     browser.find_element(By.ID, "q").send_keys("alpha")
     assert not section.is_displayed()
