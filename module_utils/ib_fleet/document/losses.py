@@ -9,7 +9,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Optional, Union
 
-from ...ib_gateway.base.actions import DROP_CONNECTION, RESTART, SOFT_RESTART, STOP_CLIENT, STOP_GATEWAY
+from ...ib_gateway.base.actions import (
+    DROP_CONNECTION,
+    RESTART,
+    SOFT_RESTART,
+    STOP_CLIENT,
+    STOP_GATEWAY,
+)
 from ...ib_gateway.base.outcome import DONE, FAILED, UNSURE
 from ...ib_gateway.base.short_command import short
 

@@ -23,12 +23,12 @@ from .state_plans import WAITS, of_frozen, of_link, of_upstream, of_waiting
 def plan(diagnosis: Diagnosis) -> Plan:
     """The steps that would bring this entry's gateway to health, and what is withheld."""
     found = _steps(diagnosis)
-    bar = barred(diagnosis.entry, found.steps)
-    if bar is None:
+    why_barred = barred(diagnosis.entry, found.steps)
+    if why_barred is None:
         return found._replace(steps=tuple(each._replace(costs=cost(diagnosis.entry, each)) for each in found.steps))
     # A second look is for what would be ended after it.
     waits = (step for step in found.steps if step.action == WAIT and step.finding != findings.NOT_LISTENING.code)
-    return Plan(steps=tuple(waits), withheld=(*found.withheld, bar))
+    return Plan(steps=tuple(waits), withheld=(*found.withheld, why_barred))
 
 
 def _steps(diagnosis: Diagnosis) -> Plan:
