@@ -6,6 +6,7 @@ import os
 from typing import Callable, Iterator, Mapping, Optional, Tuple
 
 from ..base.host import WORKER_OF_UNKNOWN
+from ..base.launchers import SUPERVISOR, role_of
 from ..base.workers import is_tracker, is_worker, may_be_worker
 from . import processes
 
@@ -22,9 +23,10 @@ NOBODY: Work = (None, ())
 def works_for(pid: int, argv_of: ArgvOf, stat_of: StatOf) -> Work:
     """For whom a process works: a worker by its command line, or one that was forked and has run no program since.
 
-    Followed are parents of the same account, in the same session or control group. Another parent is whoever takes in
-    the children of those that have ended: nothing tells then whose worker it was. A forked process without its parent
-    is known by its own command line. argv_of, stat_of: who has read some of them reads them once.
+    Followed are parents of the same account and program, in the same session or control group. Another parent is
+    whoever takes in the children of those that have ended, as pid 1 does: nothing tells then whose worker it was. A
+    forked process without its parent is known by its own command line. argv_of, stat_of: who has read some of them
+    reads them once.
     """
     current, argv = pid, argv_of(pid)
     for _ in range(_FARTHEST):
@@ -56,9 +58,20 @@ def _parent(pid: int, argv_of: ArgvOf, stat_of: StatOf) -> Optional[int]:
     if stat is None or above is None or above.started_ticks > stat.started_ticks or not argv_of(stat.ppid):
         return None
     account = processes.read_real_uid(pid)
-    if account is None or account != processes.read_real_uid(stat.ppid):
+    if account is None or account != processes.read_real_uid(stat.ppid) or not _same_program(pid, stat.ppid):
         return None
     return stat.ppid if stat.session == above.session or _same_group(pid, stat.ppid) else None
+
+
+def _same_program(pid: int, above: int) -> bool:
+    """Whether a script may have started a worker: with its own interpreter, unless it is no script but a supervisor.
+
+    Where neither program may be read, only pid 1 is doubted: every process's children come to it.
+    """
+    own, other = processes.read_exe(pid), processes.read_exe(above)
+    if own is None and other is None:
+        return above != 1
+    return own == other and role_of(processes.read_argv(above)) != SUPERVISOR
 
 
 def _same_group(pid: int, other: int) -> bool:

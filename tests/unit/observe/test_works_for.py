@@ -8,7 +8,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import WORKER_OF_UNKNOWN
@@ -75,6 +75,40 @@ def test_a_worker_works_for_the_script_that_has_started_it_however_that_was(tmp_
 def test_a_worker_whose_script_has_ended_works_for_nobody_that_is_known(tmp_path: Path) -> None:
     with started(tmp_path, LIKE_ONE, "leaves") as (script, worker):
         script.wait(30)
+        assert asked(worker) == (WORKER_OF_UNKNOWN, [])
+
+
+def test_a_worker_that_pid_1_has_taken_in_is_not_pid_1s_where_all_share_one_session(tmp_path: Path) -> None:
+    """As in a container, and in whatever pid 1 has started without a session of its own."""
+
+    def in_one_session(pid: int) -> Optional[processes.Stat]:
+        stat = processes.read_stat(pid)
+        return stat._replace(session=1) if stat is not None else None
+
+    with started(tmp_path, LIKE_ONE, "leaves") as (script, worker):
+        script.wait(30)
+        assert works_for(worker, processes.read_argv, in_one_session) == (WORKER_OF_UNKNOWN, ())
+
+
+@pytest.mark.parametrize("program", ["/usr/bin/tini", None])
+def test_a_worker_below_another_program_than_its_own_works_for_nobody_that_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: Optional[str]
+) -> None:
+    with started(tmp_path, LIKE_ONE, "stays") as (script, worker):
+        own = processes.read_exe(worker)
+        monkeypatch.setattr(processes, "read_exe", lambda pid: own if pid == worker else program)
+        assert asked(worker) == (WORKER_OF_UNKNOWN, [])
+        monkeypatch.setattr(processes, "read_exe", lambda _pid: None)
+        assert asked(worker) == (script.pid, ["order_router.py"]), "where nobody may read them, nothing speaks against"
+
+
+def test_a_supervisor_that_has_taken_in_a_worker_is_not_its_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with started(tmp_path, LIKE_ONE, "stays") as (script, worker):
+        read = processes.read_argv
+        supervisor = (sys.executable, "/usr/bin/supervisord", "-n")
+        monkeypatch.setattr(processes, "read_argv", lambda pid: supervisor if pid == script.pid else read(pid))
         assert asked(worker) == (WORKER_OF_UNKNOWN, [])
 
 
