@@ -36,8 +36,9 @@ _BEFORE_IT = (
     "them, as a packet filter of this host does: `nft list ruleset` or `iptables -S` shows its rules"
 )
 _BEHIND = "%s, behind which a script may be that protected_clients names"
-#: How a connection to an address of this host fails where a packet filter has a say, and no listener has.
-_FILTERED = ("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EPERM")
+#: How a connection to an address of this host fails where a packet filter has a say. A listener that has room is never
+#: the one that refuses.
+_FILTERED = ("ETIMEDOUT", "EHOSTUNREACH", "ENETUNREACH", "EPERM", "ECONNREFUSED")
 UNNAMED = "its entry does not say which container that is; give it container, with engine and name"
 #: Faults during which clients may still work: they are not cut off for the sake of others.
 _SPARES_LIVE_CLIENTS = (

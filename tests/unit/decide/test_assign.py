@@ -95,6 +95,15 @@ def test_one_folder_under_two_paths_is_one_folder(its: Optional[Tuple[int, int]]
     assert owned(look)[0] == [pids]
 
 
+@pytest.mark.parametrize(("its", "pids"), [((8, 77), [GATEWAY]), ((9, 77), []), (None, [GATEWAY])])
+def test_one_path_in_another_root_is_another_folder(its: Optional[Tuple[int, int]], pids: List[int]) -> None:
+    """In a chroot, or where a unit has mounted another one over it."""
+    look = snapshot(gateway(folder=FOLDER, folder_id=its))._replace(
+        folders={FOLDER: Folder(FOLDER, "trader", id=(8, 77))}
+    )
+    assert owned(look)[0] == [pids]
+
+
 def test_folders_that_are_not_there_are_not_the_same_one() -> None:
     look = snapshot(gateway(folder="/home/trader/Jts"))._replace(folders={FOLDER: Folder(FOLDER)})
     assert owned(look)[0] == [[]]

@@ -36,6 +36,7 @@ SERVED = gateway(unit=UNIT, served_before=True)
 FINE = snapshot(OURS, listener())
 ROOM, WAITING = (snapshot(OURS, listener(accept_queue=waiting)) for waiting in (0, 3))
 TIMED_OUT = {"code": None, "message": "no connection to 127.0.0.1 port 4001: ETIMEDOUT (Connection timed out)"}
+REJECTED = {"code": None, "message": "no connection to 127.0.0.1 port 4001: ECONNREFUSED (Connection refused)"}
 NO_MEANS = spec(service=None)
 COMMAND = spec(service=None, start_command=("/opt/start", "--pw=x"))
 
@@ -134,6 +135,11 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
     "accept_queue_full: restart": (snapshot(OURS, listener(), queues={4001: (2, 2, 2)}), None, RESTART),
     "handshake_refused: restart": (FINE, probe("refused"), RESTART),
     "handshake_refused by a packet filter: nothing": (ROOM, probe("refused", error=TIMED_OUT), ()),
+    "handshake_refused by a packet filter that answers with a reset: nothing": (
+        ROOM,
+        probe("refused", error=REJECTED),
+        (),
+    ),
     "handshake_refused with connections that wait: restart": (WAITING, probe("refused", error=TIMED_OUT), RESTART),
     "handshake_silent: restart": (FINE, probe("silent"), RESTART),
     "handshake_dropped: restart": (FINE, probe("dropped"), RESTART),
