@@ -43,6 +43,7 @@ options:
       - Seconds until a gateway that has opened no session is called deaf, where that is more than O(probe_timeout).
         What it is more is shared by all gateways of the host, so that a plan is not old when it is made.
       - One that opens it later than scripts wait is told as C(session_slow), and is not restarted for it.
+      - A connection that fails at once, or waits in an accept queue, is looked at again until then, every two seconds.
     type: float
     default: 0.0
   reset_window:

@@ -15,7 +15,7 @@ from ..base.actions import DROP_CONNECTION, STOP_CLIENT
 from ..base.host import FORGOTTEN_AFTER, ApiConnection, Client, Process
 from ..base.plan import Entry, Step
 from . import targets
-from .evidence import hangs, lost
+from .evidence import gone, hangs, lost
 
 #: Faults of the API itself, seen by a handshake.
 HANDSHAKE_FAULTS = (
@@ -114,11 +114,13 @@ def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str
         if code in codes:
             chosen.extend(Chosen(client, code, why) for client, why in _in_the_way(entry))
     if findings.STALE_REMOTE_SESSION.code in codes:
-        why = "its other end has stopped answering"
+        why, stalled = "its other end has stopped answering", not codes.isdisjoint(HANDSHAKE_FAULTS)
         chosen.extend(
             Chosen(each, findings.STALE_REMOTE_SESSION.code, why)
             for each in entry.clients
-            if lost(each) and each.connection is not None and each.connection.port == entry.spec.port
+            if gone(entry, each, needed=stalled)
+            and each.connection is not None
+            and each.connection.port == entry.spec.port
         )
     return chosen, withheld
 

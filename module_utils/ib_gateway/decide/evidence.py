@@ -5,15 +5,33 @@ from __future__ import annotations
 from typing import Any, Dict, List, Tuple
 
 from ..base.host import Client, Process
+from ..base.plan import Entry
 
 #: Seconds after which data that nobody reads shows that a script hangs; an event loop reads at once.
 _UNREAD_FOR = 60.0
+#: Seconds without an answer after which a session is given up though nobody needs its place: a way that was down comes
+#: back before, and the session goes on.
+_GONE_AFTER = 300.0
+#: The same where its place is needed. What the other end has sent meanwhile shows that only its way back is lost.
+_IN_THE_WAY_AFTER = 30.0
 
 
 def lost(client: Client) -> bool:
     """Whether the kernel waits in vain for answers of a client on another host, so that cutting it harms nobody."""
     connection = client.connection
     return connection is not None and connection.remote_host is not None and connection.lost_for is not None
+
+
+def gone(entry: Entry, client: Client, needed: bool = False) -> bool:
+    """Whether such a client is given up: it has been away for long, or for a while and in the place of the next one.
+
+    needed: whether its place is, also where max_api_clients does not say so.
+    """
+    limit, connection = entry.spec.max_api_clients, client.connection
+    if connection is None or not lost(client):
+        return False
+    needed = needed or (limit is not None and len(entry.open_connections()) >= limit)
+    return (connection.lost_for or 0.0) >= (_IN_THE_WAY_AFTER if needed else _GONE_AFTER)
 
 
 def hangs(client: Client) -> bool:

@@ -11,7 +11,7 @@ from ..base import findings
 from ..base.findings import Finding
 from ..base.host import CLOSE_WAIT, FORGOTTEN_AFTER, Client
 from .context import Rule, RuleContext
-from .evidence import client_info, hangs, lost
+from .evidence import client_info, gone, hangs, lost
 
 
 def stale_connections(context: RuleContext) -> Iterator[Finding]:
@@ -76,13 +76,16 @@ def stale_remote_session(context: RuleContext) -> Iterator[Finding]:
     open_remote = [
         each for each in context.entry.clients if each.open and each.connection and each.connection.remote_host
     ]
-    gone = [each for each in open_remote if lost(each)]
-    quiet = [each for each in open_remote if each not in gone and _silent_for(each)]
-    if gone:
+    away = [each for each in open_remote if lost(each)]
+    quiet = [each for each in open_remote if each not in away and _silent_for(each)]
+    if away:
+        text = "%s no longer answers: data was sent to it again and again and has been waiting for %d s"
+        text %= (_hosts(away), max(each.connection.lost_for or 0 for each in away if each.connection))
+        given_up = any(gone(context.entry, each) for each in away)
         yield findings.STALE_REMOTE_SESSION.found(
-            "%s no longer answers: data was sent to it again and again and has been waiting for %d s"
-            % (_hosts(gone), max(each.connection.lost_for or 0 for each in gone if each.connection)),
-            {"connections": [client_info(each) for each in gone]},
+            text if given_up else text + "; its session may go on when the way to it is back",
+            {"connections": [client_info(each) for each in away]},
+            findings.DEGRADED if given_up else findings.INFO,
         )
     if quiet:
         yield findings.STALE_REMOTE_SESSION.found(

@@ -7,7 +7,7 @@ import time
 from typing import Callable, Collection, FrozenSet, List, Sequence, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
-from ..base.findings import HEALTHY
+from ..base.findings import ACCEPT_QUEUE_FULL, HANDSHAKE_DROPPED, HANDSHAKE_REFUSED, HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
 from ..base.probe import QUICK, Prober
@@ -35,6 +35,11 @@ class Hints(Record):
 
 
 _NO_HINTS = Hints()
+#: What a pause of the JVM or a reconnect to the broker looks like for some seconds: told in a moment, and a fault only
+#: where it lasts as long as an answer would be waited for.
+_MOMENTARY = frozenset((ACCEPT_QUEUE_FULL.code, HANDSHAKE_REFUSED.code, HANDSHAKE_DROPPED.code))
+#: Seconds until the next look at it.
+_AGAIN = 2.0
 
 
 def look_for(specs: Sequence[GatewaySpec]) -> Snapshot:
@@ -124,6 +129,31 @@ def examine(
     FULL; patience: seconds that all handshakes together may take beyond that. Raises OSError when the host's tables
     cannot be read at all.
     """
+    until = time.monotonic() + patience
+    while True:
+        snapshot, found, undeclared = _judged(specs, policy, timeout, prober, hints, depth, patience)
+        patience = until - time.monotonic()
+        if patience <= 0 or not any(each.codes & _MOMENTARY for each in found):
+            break
+        time.sleep(min(_AGAIN, patience))
+    if any(each.codes for each in found):
+        from . import closer  # most looks find nothing, and do not load it
+
+        snapshot, found = closer.told_apart(specs, snapshot, found, hints.reset_window)
+        found = closer.with_starts(found, snapshot, hints.reset_window, hints.login_reset)
+    return snapshot, found, undeclared
+
+
+def _judged(
+    specs: Sequence[GatewaySpec],
+    policy: str,
+    timeout: float,
+    prober: Prober,
+    hints: Hints,
+    depth: str,
+    patience: float,
+) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
+    """What the tables say, and a handshake with each gateway that nobody is seen to work on."""
     snapshot = _remember(look_for(specs), hints.known_served)
     entries, undeclared = entries_of(specs, snapshot)
     found = []
@@ -138,11 +168,6 @@ def examine(
             found.append(diagnose(entry, snapshot, probe, hints.reset_window))
         else:
             found.append(passive)
-    if any(each.codes for each in found):
-        from . import closer  # most looks find nothing, and do not load it
-
-        snapshot, found = closer.told_apart(specs, snapshot, found, hints.reset_window)
-        found = closer.with_starts(found, snapshot, hints.reset_window, hints.login_reset)
     return snapshot, found, undeclared
 
 

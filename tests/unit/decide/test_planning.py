@@ -117,6 +117,11 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
         None,
         (("drop_connection", None),),
     ),
+    "stale_remote_session: cut where it takes the last place": (
+        snapshot(OURS, listener(), connection(remote_host="10.8.0.7", lost_for=60.0, cookie=7)),
+        None,
+        (("drop_connection", None),),
+    ),
     "stale_connections: restart when the slot stays blocked": (
         snapshot(OURS, listener(), connection(state="CLOSE_WAIT")),
         probe("silent"),
@@ -154,6 +159,25 @@ LEAST: Dict[str, Tuple[Snapshot, Optional[Probe], Told]] = {
 @pytest.mark.parametrize(("look", "shaken", "least"), LEAST.values(), ids=LEAST)
 def test_each_finding_has_its_least_disruptive_step(look: Snapshot, shaken: Optional[Probe], least: Told) -> None:
     assert steps(look, shaken=shaken) == least
+
+
+@pytest.mark.parametrize(
+    ("away", "limit", "severity", "expected"),
+    [
+        (60.0, None, "info", ()),
+        (60.0, 2, "info", ()),
+        (60.0, 1, "degraded", ("drop_connection",)),
+        (20.0, 1, "info", ()),
+        (301.0, None, "degraded", ("drop_connection",)),
+    ],
+)
+def test_a_session_whose_way_may_come_back_is_cut_only_where_it_takes_the_last_place(
+    away: float, limit: Optional[int], severity: str, expected: Tuple[str, ...]
+) -> None:
+    look = snapshot(OURS, listener(), connection(remote_host="10.8.0.7", lost_for=away, cookie=7))
+    found = judged(look, spec(max_api_clients=limit))
+    assert [(each.code, each.severity) for each in found.findings] == [("stale_remote_session", severity)]
+    assert tuple(each.action for each in planned(look, spec(max_api_clients=limit)).steps) == expected
 
 
 @pytest.mark.parametrize(

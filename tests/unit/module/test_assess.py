@@ -140,6 +140,30 @@ def test_several_deaf_gateways_share_the_patience_so_that_a_plan_is_not_old_when
     assert given == [0.375, 0.125]
 
 
+@pytest.mark.parametrize(
+    ("failures", "patience", "expected"),
+    [(1, 20.0, "healthy"), (7, 20.0, "healthy"), (99, 20.0, "handshake_dropped"), (1, 0.0, "handshake_dropped")],
+)
+@pytest.mark.parametrize("outcome", ["dropped", "refused"])
+def test_a_connection_that_fails_at_once_is_a_fault_only_where_it_fails_as_long_as_an_answer_would_be_waited_for(
+    outcome: str, failures: int, patience: float, expected: str
+) -> None:
+    host = SimHost()
+    host.add_gateway("live", 4001)
+    host.pass_time(600)
+    asked: List[float] = []
+
+    def failing(*_given: Any) -> Probe:
+        asked.append(host.boottime)
+        return Probe(outcome, "tcp", False) if len(asked) <= failures else Probe("ready", "current_time", True)
+
+    options = {**module({"probe": "always"}).params["then_look"], "probe_timeout": 5.0, "probe_patience": patience}
+    with in_place(host):
+        found = assess.assess(module(None).specs()[:1], options, failing)
+    assert found["gateways"][0]["verdict"] == expected.replace("dropped", outcome)
+    assert asked[-1] - asked[0] <= max(0.0, patience - 5.0)
+
+
 @pytest.mark.parametrize("seconds", [0.0, -1.0, 3601.0, float("nan")])
 def test_a_time_that_cannot_be_right_is_refused_before_anything_is_done(seconds: float) -> None:
     asked = module({"probe_timeout": seconds})
