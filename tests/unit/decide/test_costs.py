@@ -76,6 +76,20 @@ def test_who_else_lives_in_the_unit_of_a_gateway_is_named_with_its_restart() -> 
 
 
 @pytest.mark.parametrize(
+    ("look", "action"),
+    [
+        (snapshot(), "start"),
+        (snapshot(gateway(served_before=True)), "restart"),
+        (snapshot(gateway(unit=UNIT, served_before=True)), "restart"),
+    ],
+)
+def test_who_ends_by_a_start_of_the_unit_is_named_with_each_step_that_makes_one(look: Snapshot, action: str) -> None:
+    member = UnitMember(99, "trader", ("Xvfb", ":1"), "other", unit="display.service", by_start=True)
+    named = "units that a start of its unit stops ends as well: pid 99 (Xvfb :1) of trader in display.service; a login"
+    assert named in costs(planned(look, unit_members=(member,)))[action]
+
+
+@pytest.mark.parametrize(
     ("seconds", "allowed", "told"),
     [
         (90.0, True, "has not ended after 90 s (TimeoutStopSec=)"),
