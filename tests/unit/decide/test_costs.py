@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 import pytest
 from ansible.module_utils.ib_fleet.document import plan_text
 from ansible.module_utils.ib_gateway.base.actions import ORDER
-from ansible.module_utils.ib_gateway.base.host import Keeper
+from ansible.module_utils.ib_gateway.base.host import Keeper, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
 from ansible.module_utils.ib_gateway.decide.costs import _COSTS

@@ -31,7 +31,7 @@ class Systemd:
         monkeypatch.setattr(
             bound_units,
             "members_of",
-            lambda group, launchers=False: (
+            lambda group, **_launchers: (
                 (UnitMember(pids[group], "trader", ("python3", "bot.py"), "other"),) if group else ()
             ),
         )
