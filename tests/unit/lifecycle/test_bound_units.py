@@ -7,9 +7,12 @@ from typing import Dict, List, Sequence, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.act import own_unit
 from ansible.module_utils.ib_gateway.act.held_process import Refused
+from ansible.module_utils.ib_gateway.base.container import ContainerState
 from ansible.module_utils.ib_gateway.base.unit import UnitMember
-from ansible.module_utils.ib_gateway.lifecycle import bound_units, members, systemctl, unit_ties
+from ansible.module_utils.ib_gateway.lifecycle import bound_units, container, members, systemctl, unit_ties
+from ansible.module_utils.ib_gateway.lifecycle.base import StartCheck
 from ansible.module_utils.ib_gateway.lifecycle.bound_units import all_tied, bound_to, stopped_by_start
+from ansible.module_utils.ib_gateway.observe import processes
 
 GATEWAY = "gateway.service"
 
@@ -181,7 +184,20 @@ def test_a_gateway_that_has_not_come_yet_counts_by_what_starts_it(
     monkeypatch: pytest.MonkeyPatch, commands: List[List[str]], told: List[str]
 ) -> None:
     monkeypatch.setattr(members, "pids_of", lambda _group: set(range(len(commands))))
-    monkeypatch.setattr(members.processes, "read_argv", lambda pid: tuple(commands[pid]))
-    monkeypatch.setattr(members.processes, "read_real_uid", lambda _pid: 0)
+    monkeypatch.setattr(processes, "read_argv", lambda pid: tuple(commands[pid]))
+    monkeypatch.setattr(processes, "read_real_uid", lambda _pid: 0)
     assert [each.kind for each in members.members_of("/paper", launchers=True)] == told
     assert [each.kind for each in members.members_of("/paper")] == [each for each in told if each != "launcher"]
+
+
+def test_of_a_container_s_unit_those_who_end_with_it_or_by_its_start_are_told_beside_who_lives_in_the_container(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    systemd = Systemd(monkeypatch, gateway="Conflicts=paper.service; BoundBy=bot.service", paper="", bot="", lone="")
+    monkeypatch.setattr(systemctl, "show", lambda units, **_account: systemd.show(units))
+    inside = StartCheck(members=(UnitMember(7, "trader", ("java",), "gateway"),))
+    for unit, told in ((GATEWAY, ["", "bot.service", "paper.service"]), ("lone.service", [""])):
+        found = container._with_unit(inside, ContainerState("podman", "ib", unit=unit))
+        assert found.blocker is None and [each.unit for each in found.members] == told
+    silent = container._with_unit(inside, ContainerState("podman", "ib", unit="gone.service"))
+    assert silent.blocker == "systemd cannot be asked about gone.service: not answered"
