@@ -249,9 +249,9 @@ class Client(Record):
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
     named. orphaned: its parent has gone (it belongs to init) and no unit started it; that says nothing about whether
     somebody wants it. service: it belongs to a system service of another account than the gateway's.
-    works_elsewhere: its process works on another gateway too, here or on another host, or another process of its
-    service does, is protected or has a session: its connection here may be cut, but it is never ended for the sake of
-    this gateway.
+    works_elsewhere: its process works on another gateway too, here or on another host: its connection here may be cut,
+    but it is never ended for the sake of this gateway. ends_others: systemd may end another process with it, which is
+    protected or has a session: it is left alone, since it may end when its connection does.
     shields: it may be one that is protected, and nothing tells: it is a relay, to which such a process may be
     connected, a process of this host that this run cannot see, or a worker of a script that is not known.
     keeps: whether it brings a gateway of this host, or brings it back.
@@ -265,6 +265,7 @@ class Client(Record):
     service: bool = False
     shields: bool = False
     works_elsewhere: bool = False
+    ends_others: bool = False
     keeps: bool = False
 
     @property
@@ -313,13 +314,13 @@ class Client(Record):
         """Whether it is a process of this host that may be stopped at all.
 
         Nothing protected and no worker that may be, no relay, no gateway, nothing below which one runs and nothing that
-        brings one, not this run, nobody who was only handed the connection, and no system service of another account
-        unless a pattern names it.
+        brings one, not this run, nothing with which others end that are to stay, nobody who was only handed the
+        connection, and no system service of another account unless a pattern names it.
         """
         process = self.process
         if process is None or self.protected or self.relay or self.parked:
             return False
-        if process.gateway or process.carries or self.keeps or process.own_run or self.unclaimed:
+        if process.gateway or process.carries or self.keeps or self.ends_others or process.own_run or self.unclaimed:
             return False
         return self.matches_pattern or not self.service
 

@@ -59,7 +59,11 @@ def clients_of(
     staying = working.union(each.process.pid for each in found if each.process and _may_stay(each))
     staying |= {each.pid for each in snapshot.processes.values() if _protected(each, names)}
     return tuple(
-        each._replace(works_elsewhere=_ends_work(each.process, working, staying, snapshot)) if each.process else each
+        each._replace(
+            works_elsewhere=each.process.pid in working, ends_others=_ends_others(each.process, staying, snapshot)
+        )
+        if each.process
+        else each
         for each in found
     )
 
@@ -69,14 +73,14 @@ def _may_stay(client: Client) -> bool:
     return client.open and client.connection is not None and client.connection.served and not client.matches_pattern
 
 
-def _ends_work(process: Process, working: Elsewhere, staying: Elsewhere, snapshot: Snapshot) -> bool:
-    """Whether to stop a process ends more than its session here: its own work elsewhere, or another one of its service.
+def _ends_others(process: Process, staying: Elsewhere, snapshot: Snapshot) -> bool:
+    """Whether another process may end with it that is to stay.
 
     systemd ends what is left of a service when the main process has ended, or what that waits for.
     """
     service = _service(process)
-    if process.pid in working or service is None:
-        return process.pid in working
+    if service is None or (process.unit is not None and not process.unit_is_own):
+        return False
     return any(
         each.pid in staying and each.pid != process.pid and each.worker_of != process.pid and _service(each) == service
         for each in snapshot.processes.values()
@@ -84,12 +88,9 @@ def _ends_work(process: Process, working: Elsewhere, staying: Elsewhere, snapsho
 
 
 def _service(process: Process) -> Optional[Tuple[Optional[int], str]]:
-    """The service that a process keeps alive, and whose systemd has it; None for what a login or a timer has left."""
-    if process.unit is not None and process.unit_is_own and process.unit.endswith(".service"):
-        return None, process.unit
-    if process.user_unit is not None and process.user_unit.endswith(".service"):
-        return process.unit_uid, process.user_unit
-    return None
+    """The service that a process lives in, and whose systemd has it; None for what a login or a timer has left."""
+    unit, uid = (process.unit, None) if process.unit is not None else (process.user_unit, process.unit_uid)
+    return (uid, unit) if unit is not None and unit.endswith(".service") else None
 
 
 def all_clients(snapshot: Snapshot, patterns: Sequence[str]) -> Tuple[Client, ...]:

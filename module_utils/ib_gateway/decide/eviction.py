@@ -105,6 +105,8 @@ def _chosen(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Chosen], List[str
         surplus, reasons = _surplus(entry)
         chosen.extend(surplus)
         withheld.extend(reasons)
+        bound = (each for each in entry.clients if each.matches_pattern and each.ends_others)
+        withheld.extend(dict.fromkeys("%s is not ended" % untouchable(each) for each in bound))
     if findings.NOT_LISTENING.code in codes:
         for client in entry.clients:
             if client.connection is not None and _all_may_end(entry, client.connection):
@@ -341,12 +343,10 @@ def _kind(client: Client, process: Process) -> str:
         return "it brings a gateway of this host"
     if process.carries:
         return "a gateway runs below it, which may end with it"
+    if client.ends_others:
+        return "what may end with it, as its service does, is to stay"
     if client.parked:
         return "it did not open the connection it holds"
     if client.service:
         return "a system service of %s" % process.user
-    return (
-        "it works on another gateway as well, or what ends with it does or is to stay"
-        if client.works_elsewhere and client.stoppable
-        else "this run"
-    )
+    return "it works on another gateway as well" if client.works_elsewhere and client.stoppable else "this run"

@@ -41,7 +41,8 @@ def competing_clients(context: RuleContext) -> Iterator[Finding]:
     """
     limit = context.spec.max_api_clients
     holding = [client for client in context.entry.clients if client.open]
-    named = [client for client in context.entry.clients if client.matches_pattern and client.stoppable]
+    known = (client for client in context.entry.clients if client.matches_pattern)
+    named = [client for client in known if client.stoppable or client.ends_others]
     count = len(context.entry.open_connections())
     evidence = {
         "open_connections": count,

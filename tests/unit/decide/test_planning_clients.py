@@ -189,11 +189,20 @@ def test_a_client_with_a_unit_of_its_own_is_stopped_through_that_unit() -> None:
         (script(SECOND, "router.py", **OWN), connection(SECOND), False),
         (script(SECOND, "router.py", **OWN), None, False),
         (script(SECOND, "other.py", **OWN), connection(SECOND), False),
+        (script(SECOND, "other.py", unit="desk.service", ppid=FIRST), connection(SECOND), False),
         (script(SECOND, "other.py", **OWN), connection(SECOND, sent=20), True),
         (script(SECOND, "other.py", **OWN), None, True),
         (script(SECOND, "other.py"), connection(SECOND), True),
     ],
-    ids=["protected", "protected, not connected", "at work", "only an attempt", "idle", "not of its unit"],
+    ids=[
+        "protected",
+        "protected, not connected",
+        "at work",
+        "at work below it",
+        "only an attempt",
+        "idle",
+        "not of its unit",
+    ],
 )
 def test_a_client_is_not_stopped_where_its_service_would_end_what_else_lives_in_it(
     other: Process, held: Optional[ApiConnection], ends: bool
@@ -202,7 +211,7 @@ def test_a_client_is_not_stopped_where_its_service_would_end_what_else_lives_in_
     look = snapshot(OURS, listener(), script(FIRST, **OWN), other, *filter(None, [held]))
     found = planned(look, spec(client_patterns=("bot",), protected_clients=("router",)))
     assert [each.target["pid"] for each in found.steps] == [FIRST] * ends
-    assert ends or "or what ends with it does or is to stay" in " ".join(found.withheld)
+    assert ends or "what may end with it, as its service does, is to stay" in " ".join(found.withheld)
 
 
 def test_a_client_is_not_stopped_through_the_gateway_s_unit() -> None:

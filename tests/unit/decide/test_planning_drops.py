@@ -298,10 +298,12 @@ def test_who_works_elsewhere_and_cannot_be_cut_off_stays_and_the_plan_says_so() 
         assert plan.steps == () and "works on another gateway as well" in plan.withheld[0]
 
 
-def test_a_script_is_not_stopped_through_a_unit_of_which_another_process_works_elsewhere() -> None:
+def test_a_script_is_left_alone_where_another_process_of_its_service_works_elsewhere() -> None:
+    """It may end when its connection is cut, and its service with it."""
     unit: Dict[str, Any] = {"unit": "bots.service", "unit_is_own": True}
     crowd = look((script(FIRST, age=60.0, **unit), {}), (script(SECOND), {}))
     assert stopped(planned(crowd)) == [FIRST]
     sibling = script(SCRIPT, "sibling.py", **unit)
     plan = planned(beside(crowd, sibling, connection(SCRIPT, **THERE)))
-    assert (cut(plan), stopped(plan)) == ([FIRST * 10], [])
+    assert (cut(plan), stopped(plan)) == ([], [])
+    assert "what may end with it, as its service does, is to stay" in plan.withheld[0]
