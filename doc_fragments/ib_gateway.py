@@ -212,7 +212,8 @@ options:
         type: float
         default: 5.0
       probe_patience:
-        description: Seconds until a gateway that has opened no session, or takes no connection, is called deaf, where that is more.
+        description:
+          - Seconds until a gateway that opens no session, or takes no connection, is called deaf, where that is more.
         type: float
         default: 0.0
       reset_window:

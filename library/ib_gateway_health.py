@@ -285,7 +285,10 @@ gateways:
               sample: 1b4e28ba-2fa1-11d2-883f-0016d3cca427
             boottime: {description: Seconds since that boot., type: float, returned: always, sample: 88123.4}
 undeclared:
-  description: Gateways that fit no entry, as RV(ib_gateway_info#module:gateways). They are never touched.
+  description:
+    - Gateways that fit no entry, as RV(ib_gateway_info#module:gateways). They are never touched.
+    - RV(undeclared[].used_by) beside that is a list of the processes of this host with a session on it, each with
+      C(pid), C(started_ticks), C(user) and C(argv).
   returned: success
   type: list
   elements: dict

@@ -30,13 +30,14 @@ def lost(before: Look, after: Look, done: Sequence[Mapping[str, Any]]) -> list[d
     """The working sessions that are gone, {gateway, who, planned}; nothing where the run has touched nobody.
 
     A script is known by pid and start, so that one that has connected again has lost nothing; each gateway counts by
-    itself. A client on another host is known by its address and how many connections it has. planned: whether a step
-    that was taken for that gateway had named it, or all that the gateway serves.
+    itself. A client on another host is known by its address and how many connections it has. Of a gateway of no entry
+    it is known who had a session when that ended. planned: whether a step that was taken for that gateway had named it,
+    or all that the gateway serves.
     """
     steps = [each for act in done for each in act.get("outcomes", ()) if each["result"] in _TOUCHED]
     if not steps or before is None or after is None:
         return []
-    found = [*_scripts(before, after), *_remote(before, after)]
+    found = [*_scripts(before, after), *_remote(before, after), *_beside(before, after)]
     return [
         {"gateway": name, "who": who, "planned": any(_names(step, name, client) for step in steps)}
         for name, who, client in found
@@ -58,8 +59,20 @@ def _scripts(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tu
         if client["pid"] is None or session in told:
             continue
         told.add(session)
-        who = "pid %d (%s) of %s" % (client["pid"], short(client["argv"] or (), _SHORT), client["user"])
-        yield name, who, client["pid"]
+        yield name, _who(client), client["pid"]
+
+
+def _who(client: Mapping[str, Any]) -> str:
+    return "pid %d (%s) of %s" % (client["pid"], short(client["argv"] or (), _SHORT), client["user"])
+
+
+def _beside(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, Union[int, str]]]:
+    """What was lost with a gateway of no entry that ran before and has gone, as by what a start has stopped."""
+    left = {_identity(each) for each in after.get("undeclared") or ()}
+    left |= {_identity(each) for gateway in after["gateways"] for each in gateway.get("processes") or ()}
+    for each in before.get("undeclared") or ():
+        for client in each.get("used_by") or () if _identity(each) not in left else ():
+            yield "gateway pid %d, which fits no entry" % each["pid"], _who(client), client["pid"]
 
 
 def _identity(client: Mapping[str, Any]) -> tuple[Any, Any]:

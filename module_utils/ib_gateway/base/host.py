@@ -412,14 +412,14 @@ class Snapshot(Record):
     ways: Mapping[str, Way] = _NOTHING
 
     def working_beside(self, gateways: FrozenSet[int]) -> FrozenSet[int]:
-        """The processes with a working session that is none of these gateways', declared or not, here or away.
+        """The processes with a session that is none of these gateways', declared or not, here or away.
 
-        A client's end alone counts: the gateway's may be in another network namespace. What is on another host is not
-        seen well enough to tell an attempt from a session.
+        A client's end alone counts: the gateway's may be in another network namespace. One that has not been used yet
+        may be. What is on another host is not seen well enough to tell an attempt from a session.
         """
         here = (
             each.client_pids
             for each in self.connections
-            if not each.gateway_pids & gateways and each.state == ESTABLISHED and each.served and not each.opening
+            if not each.gateway_pids & gateways and each.state == ESTABLISHED and each.served
         )
         return self.away.union(*here)

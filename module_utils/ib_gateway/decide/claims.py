@@ -102,11 +102,11 @@ def in_folder(spec: GatewaySpec, process: Process, host: Host) -> Optional[bool]
     known = host.folders.get(spec.config_dir)
     if known is not None:
         wanted.add(known.path)
-        if known.id is not None and process.folder_id is not None:
-            # A bind mount gives one folder two paths; in a root or mounts of its own, one path is two folders. An entry
-            # with a container may write the folder as that sees it.
-            if known.id == process.folder_id or spec.container is None:
-                return known.id == process.folder_id
+        same = None if None in (known.id, process.folder_id) else known.id == process.folder_id
+        # A bind mount gives one folder two paths; in a root or mounts of its own, one path is two folders. An entry
+        # with a container may write the folder as that sees it.
+        if same or (same is False and spec.container is None):
+            return same
     given = process.gateway.config_dir if process.gateway else None
     # What is written from a working directory that could not be read tells nothing.
     told = {posixpath.normpath(each) for each in (process.folder, given) if each and each.startswith("/")}

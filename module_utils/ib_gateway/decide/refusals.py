@@ -48,6 +48,9 @@ _SPARES_LIVE_CLIENTS = (
     findings.UPSTREAM_DOWN.code,
     findings.CONTAINER_LINK_DOWN.code,
 )
+#: Those that meet a new connection before anything is asked on it. They say nothing of a session that is open and has
+#: not been used yet; where a session stalls, one like it most likely hangs.
+_AT_THE_DOOR = (findings.ACCEPT_QUEUE_FULL.code, findings.HANDSHAKE_REFUSED.code, findings.HANDSHAKE_DROPPED.code)
 
 
 def hopeless(diagnosis: Diagnosis) -> Optional[str]:
@@ -197,7 +200,8 @@ def blockers(entry: Entry, fault: Optional[str], before: Sequence[Step]) -> Tupl
         only_cut = pid is None or client.works_elsewhere
         if not client.open or pid in leaving or (only_cut and _ends(client) in cut):
             continue
-        may_work = client.working and fault in _SPARES_LIVE_CLIENTS
+        unused = client.connection is not None and client.connection.served and fault in _AT_THE_DOOR
+        may_work = (client.working or unused) and fault in _SPARES_LIVE_CLIENTS
         if client.shields and client.working:
             told = "%s, which protected_clients may name" if client.unseen else _BEHIND
             found.append(untouchable(client) if client.unclaimed else told % untouchable(client))

@@ -46,7 +46,8 @@ def _lasting(entry: Entry, process: Process, kept: Optional[Process]) -> List[st
     """The reasons that do not pass with its age.
 
     One that serves somebody is never surplus, nor is one whose API is on another port, nor one beside the gateway that
-    stays which listens on a port that may be an API's, nor one with a FIX login that never opened the entry's port: it may be there for FIX alone.
+    stays which listens on a port that may be an API's, nor one with a FIX login that never opened the entry's port: it
+    may be there for FIX alone.
     """
     spared = [
         "pid %d" % client.process.pid if client.process else untouchable(client)

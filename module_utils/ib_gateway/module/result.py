@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, 
 
 from ..base import findings
 from ..base.findings import Finding
-from ..base.host import Client, Listener, Process, Snapshot, Visibility
+from ..base.host import ESTABLISHED, Client, Listener, Process, Snapshot, Visibility
 from ..base.plan import Diagnosis, Plan
 from ..decide import fingerprint
 
@@ -192,6 +192,18 @@ def all_gateways(snapshot: Snapshot) -> List[Dict[str, Any]]:
 
 
 def undeclared(processes: Sequence[Process], snapshot: Snapshot) -> List[Dict[str, Any]]:
-    """Gateways that fit no entry: reported, never touched."""
+    """Gateways that fit no entry, and who has a session on them: reported, never touched."""
     pids = {process.pid for process in processes}
-    return [each for each in all_gateways(snapshot) if each["pid"] in pids]
+    found = [each for each in all_gateways(snapshot) if each["pid"] in pids]
+    return [dict(each, used_by=_users(each["pid"], snapshot)) for each in found]
+
+
+def _users(pid: int, snapshot: Snapshot) -> List[Dict[str, Any]]:
+    """The processes of this host with a session on a gateway."""
+    sessions = [each for each in snapshot.connections if pid in each.gateway_pids and each.state == ESTABLISHED]
+    used_by = {each for session in sessions if session.served for each in session.client_pids}
+    return [
+        {"pid": each.pid, "started_ticks": each.started_ticks, "user": each.user, "argv": list(each.command)}
+        for each in map(snapshot.processes.get, sorted(used_by))
+        if each is not None
+    ]

@@ -336,3 +336,26 @@ def test_a_closed_port_for_which_nothing_would_be_ended_is_not_waited_for() -> N
 def test_a_surplus_gateway_beside_one_that_listens_is_ended_without_a_second_look() -> None:
     look = snapshot(OURS, gateway(SECOND, served_before=True), listener())
     assert steps(look) == (("stop_gateway", SECOND),)
+
+
+#: A session that was served and on which its script has asked for nothing yet, as one that waits for a signal.
+UNUSED = connection(SCRIPT, sent=203, received=40)
+
+
+@pytest.mark.parametrize(
+    ("look", "shaken", "restarts"),
+    [
+        (snapshot(OURS, listener(), script(), UNUSED, queues={4001: (2, 2, 2)}), None, False),
+        (snapshot(OURS, listener(), script(), UNUSED), probe("dropped"), False),
+        (snapshot(OURS, listener(), script(), UNUSED), probe("refused"), False),
+        (snapshot(OURS, listener(), script(), UNUSED), probe("stalled"), True),
+        (snapshot(OURS, listener(), script(), UNUSED._replace(sent=40)), probe("dropped"), True),
+    ],
+    ids=["queue", "dropped", "refused", "sessions stall, as this one may", "only an attempt"],
+)
+def test_what_meets_new_connections_alone_costs_no_session_that_was_served_and_not_yet_used(
+    look: Snapshot, shaken: Optional[Probe], restarts: bool
+) -> None:
+    found = planned(look, spec(max_api_clients=None), shaken=shaken)
+    assert [each.action for each in found.steps] == ["restart"] * restarts
+    assert restarts or "not restarted: that would cut off pid %d" % SCRIPT in reasons(found)

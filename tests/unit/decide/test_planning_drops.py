@@ -274,6 +274,8 @@ def test_a_script_that_uses_a_gateway_of_another_host_is_cut_off_and_not_stopped
 def test_an_attempt_at_another_gateway_is_no_work_there() -> None:
     attempt = connection(FIRST, **{**THERE, "sent": 20})
     assert stopped(planned(beside(CROWD, attempt))) == [FIRST]
+    unused = connection(FIRST, **{**THERE, "received": 40})
+    assert stopped(planned(beside(CROWD, unused))) == [], "it may wait there for what it trades on"
 
 
 def test_the_session_of_a_port_that_closed_ends_with_the_gateway_where_its_script_works_elsewhere_too() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Dict, List
 import pytest
 from ansible.module_utils.ib_fleet.document import blockers, fleet_document
 from ansible.module_utils.ib_fleet.store import documents
+from ansible.module_utils.ib_gateway.module import result
 from unit import fleets
 from unit.facts import (
     GATEWAY,
@@ -137,3 +138,19 @@ def test_a_script_that_loses_its_sessions_on_two_gateways_is_told_for_each_and_p
     assert [(each["gateway"], each["planned"]) for each in ended["lost"]] == [("live", True), ("paper", False)]
     kept = fleets.host("a", both(SESSION, there), both(there), **STOPPED)
     assert [(each["gateway"], each["planned"]) for each in kept["lost"]] == [("live", True)]
+
+
+def test_who_worked_on_a_gateway_of_no_entry_that_has_gone_is_told_though_no_step_was_for_that() -> None:
+    """A start may stop it: a unit in conflict, a start script that ends what runs."""
+    other = (gateway(SECOND, folder="/srv/ibgateway/other", mode="paper"), listener(4002, SECOND))
+    held = (script(), connection(SCRIPT, server=SECOND, port=4002, **FILLED))
+    seen = snapshot(gateway(), listener(), *other, *held)
+    before, after = ({**look(script()), "undeclared": result.undeclared(each, seen)} for each in ([other[0]], []))
+    assert [each["pid"] for each in before["undeclared"][0]["used_by"]] == [SCRIPT]
+    started = taken("start", {"gateway": "live"})
+    host = fleets.host("a", before, after, **started)
+    assert told(host) == [("pid %d (python3 bot.py) of trader" % SCRIPT, False)]
+    (line,) = [each for each in fleet_document.lines(fleets.document(host)) if "lost" in each]
+    assert "on gateway pid %d, which fits no entry, and has none now" % SECOND in line
+    assert fleet_document.failing(fleets.document(host), "unknown") != []
+    assert told(fleets.host("a", before, before, **started)) == []
