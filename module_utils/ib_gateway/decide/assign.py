@@ -178,8 +178,7 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
 def _may_bring(keeper: Keeper, spec: GatewaySpec) -> bool:
     """Whether it is free to bring a gateway of the entry's mode and product.
 
-    One that nothing names is known to have carried the entry's own, or is its start_command, or it is no business of the
-    entry.
+    One that nothing names is known to have carried the entry's own, or is its start_command, or is no business of it.
     """
     starts = spec.name in keeper.starts
     if keeper.unnamed:
