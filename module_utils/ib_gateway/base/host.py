@@ -249,8 +249,9 @@ class Client(Record):
     process: None when the client is on another host or cannot be seen. connection: None for a process that is only
     named. orphaned: its parent has gone (it belongs to init) and no unit started it; that says nothing about whether
     somebody wants it. service: it belongs to a system service of another account than the gateway's.
-    works_elsewhere: its process, or another one of the unit through which it would be stopped, works on another gateway
-    too, here or on another host: its connection here may be cut, but it is never ended for the sake of this gateway.
+    works_elsewhere: its process works on another gateway too, here or on another host, or another process of its
+    service does, is protected or has a session: its connection here may be cut, but it is never ended for the sake of
+    this gateway.
     shields: it may be one that is protected, and nothing tells: it is a relay, to which such a process may be
     connected, a process of this host that this run cannot see, or a worker of a script that is not known.
     keeps: whether it brings a gateway of this host, or brings it back.

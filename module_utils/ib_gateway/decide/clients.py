@@ -58,17 +58,41 @@ def clients_of(
     )
     busy = frozenset(pid for each in snapshot.connections if each not in used for pid in each.client_pids)
     working = _with_scripts(snapshot.working_beside(pids), snapshot)
+    found = _clients(used, snapshot, names, _with_scripts(busy | snapshot.away | snapshot.busy, snapshot))
+    staying = working.union(each.process.pid for each in found if each.process and _may_stay(each))
+    staying |= {each.pid for each in snapshot.processes.values() if _protected(each, names)}
     return tuple(
-        each._replace(works_elsewhere=_ends_work(each.process, working, snapshot)) if each.process else each
-        for each in _clients(used, snapshot, names, _with_scripts(busy | snapshot.away | snapshot.busy, snapshot))
+        each._replace(works_elsewhere=_ends_work(each.process, working, staying, snapshot)) if each.process else each
+        for each in found
     )
 
 
-def _ends_work(process: Process, working: Elsewhere, snapshot: Snapshot) -> bool:
-    """Whether to stop a process ends work elsewhere: its own, or that of another one of its own unit."""
-    if process.pid in working or not process.unit_is_own:
+def _may_stay(client: Client) -> bool:
+    """Whether it has a session and nobody has named it, so that another script's end must not be its own."""
+    return client.open and client.connection is not None and client.connection.served and not client.matches_pattern
+
+
+def _ends_work(process: Process, working: Elsewhere, staying: Elsewhere, snapshot: Snapshot) -> bool:
+    """Whether to stop a process ends more than its session here: its own work elsewhere, or another one of its service.
+
+    systemd ends what is left of a service when the main process has ended, or what that waits for.
+    """
+    service = _service(process)
+    if process.pid in working or service is None:
         return process.pid in working
-    return any(each.pid in working and each.unit == process.unit for each in snapshot.processes.values())
+    return any(
+        each.pid in staying and each.pid != process.pid and each.worker_of != process.pid and _service(each) == service
+        for each in snapshot.processes.values()
+    )
+
+
+def _service(process: Process) -> Optional[Tuple[Optional[int], str]]:
+    """The service that a process keeps alive, and whose systemd has it; None for what a login or a timer has left."""
+    if process.unit is not None and process.unit_is_own and process.unit.endswith(".service"):
+        return None, process.unit
+    if process.user_unit is not None and process.user_unit.endswith(".service"):
+        return process.unit_uid, process.user_unit
+    return None
 
 
 def all_clients(snapshot: Snapshot, patterns: Sequence[str]) -> Tuple[Client, ...]:

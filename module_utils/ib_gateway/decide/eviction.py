@@ -346,7 +346,7 @@ def _kind(client: Client, process: Process) -> str:
     if client.service:
         return "a system service of %s" % process.user
     return (
-        "it, or its unit, works on another gateway as well"
+        "it works on another gateway as well, or what ends with it does or is to stay"
         if client.works_elsewhere and client.stoppable
         else "this run"
     )

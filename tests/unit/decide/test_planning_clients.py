@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.base.host import Process, Snapshot
+from ansible.module_utils.ib_gateway.base.host import ApiConnection, Process, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.spec import GatewaySpec
 from hypothesis import given, settings
@@ -183,11 +183,26 @@ def test_a_client_with_a_unit_of_its_own_is_stopped_through_that_unit() -> None:
     assert [each.target["unit"] for each in found] == ["desk.service"]
 
 
-@pytest.mark.parametrize("other", [script(SECOND, "router.py", **OWN), script(SECOND, "other.py", **OWN)])
-def test_a_client_is_not_stopped_through_a_unit_that_another_client_lives_in(other: Process) -> None:
-    look = snapshot(OURS, listener(), script(FIRST, **OWN), other, connection(SECOND))
-    found = planned(look, spec(client_patterns=("bot",), protected_clients=("router",))).steps
-    assert [(each.target["pid"], each.target["unit"]) for each in found] == [(FIRST, None)]
+@pytest.mark.parametrize(
+    ("other", "held", "ends"),
+    [
+        (script(SECOND, "router.py", **OWN), connection(SECOND), False),
+        (script(SECOND, "router.py", **OWN), None, False),
+        (script(SECOND, "other.py", **OWN), connection(SECOND), False),
+        (script(SECOND, "other.py", **OWN), connection(SECOND, sent=20), True),
+        (script(SECOND, "other.py", **OWN), None, True),
+        (script(SECOND, "other.py"), connection(SECOND), True),
+    ],
+    ids=["protected", "protected, not connected", "at work", "only an attempt", "idle", "not of its unit"],
+)
+def test_a_client_is_not_stopped_where_its_service_would_end_what_else_lives_in_it(
+    other: Process, held: Optional[ApiConnection], ends: bool
+) -> None:
+    """systemd ends what is left of a service when its main process has, whether it was told to stop it or not."""
+    look = snapshot(OURS, listener(), script(FIRST, **OWN), other, *filter(None, [held]))
+    found = planned(look, spec(client_patterns=("bot",), protected_clients=("router",)))
+    assert [each.target["pid"] for each in found.steps] == [FIRST] * ends
+    assert ends or "or what ends with it does or is to stay" in " ".join(found.withheld)
 
 
 def test_a_client_is_not_stopped_through_the_gateway_s_unit() -> None:

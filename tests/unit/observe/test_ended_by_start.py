@@ -1,0 +1,74 @@
+"""Whom a start script ends before it starts its own gateway: known from its text, never guessed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Optional
+
+import pytest
+from ansible.module_utils.ib_gateway.observe.ended_by_start import ended_by_start
+from unit.facts import SECOND, gateway
+
+PAPER = gateway(SECOND, folder="/srv/ibgateway/paper", mode="paper")._replace(uid=os.getuid())
+
+
+def met_by(text: str, folder: Path, other: object = PAPER) -> Optional[str]:
+    """The command of a start script with this text that ends another gateway; None without one."""
+    script = folder / "gatewaystart.sh"
+    script.write_text("#!/bin/bash\n%s\nexec /opt/ibc/ibcstart.sh 1037\n" % text, encoding="utf-8")
+    found = ended_by_start(("/bin/bash", str(script)), (os.getuid(),), [other])  # type: ignore[list-item]  # a Process
+    assert found is None or found.gateway is other
+    return " ".join(found.words) if found else None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pkill -f IbcGateway",
+        "pkill -9f ibcalpha.ibc",
+        "pkill -KILL --full 'ibcalpha[.]ibc'",
+        "pkill java",
+        "killall java",
+        "killall -q -9 java",
+        "sudo pkill -u trader -x java",
+        "if pgrep -f IbcGateway; then pkill -f IbcGateway; fi",
+        "/usr/bin/pkill -f IbcGateway || true",
+    ],
+)
+def test_what_makes_room_for_its_own_gateway_and_meets_another_one_is_told(command: str, tmp_path: Path) -> None:
+    assert (met_by(command, tmp_path) or "").rpartition("/")[2].startswith(("pkill", "killall", "sudo"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pkill -f jtsConfigDir=/srv/ibgateway/live",
+        "pkill -f $CONFIG",
+        "pkill -f `cat /run/ib.pattern`",
+        "pkill -0 -f IbcGateway",
+        "pkill Xvfb",
+        "pkill -x IbcGateway",
+        "killall jav",
+        "pgrep -f IbcGateway",
+        "# pkill -f IbcGateway",
+        "echo 'pkill -f IbcGateway'",
+        "pkill",
+        "pkill -f '['",
+    ],
+)
+def test_what_meets_another_program_or_only_the_shell_can_know_is_nobody_s_end(command: str, tmp_path: Path) -> None:
+    assert met_by(command, tmp_path) is None
+
+
+def test_an_ordinary_account_ends_none_of_another_account_s_gateways(tmp_path: Path) -> None:
+    other = PAPER._replace(uid=os.getuid() + 1)
+    script = tmp_path / "start.sh"
+    script.write_text("pkill -f IbcGateway\n", encoding="utf-8")
+    assert ended_by_start((str(script),), (os.getuid() + 2,), [other]) is None
+    assert ended_by_start((str(script),), (0,), [other]) is not None or os.getuid() != 0
+
+
+def test_the_command_itself_may_be_a_shell_s_text() -> None:
+    command = ("/bin/sh", "-c", "pkill -f IbcGateway; exec /opt/ibc/gatewaystart.sh")
+    assert ended_by_start(command, (os.getuid(),), [PAPER]) is not None
