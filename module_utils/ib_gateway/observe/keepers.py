@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
 
 from ..base.classify import gateway_kind
 from ..base.command_line import is_shell, run_of
@@ -19,7 +19,9 @@ from ..base.words import program_name
 from . import processes
 from .named_files import keeper_by_files, named_by_script
 from .parents import SOURCES, above, script_run_by, text_of, unnamed
-from .start_commands import StartCommands, started_by
+
+if TYPE_CHECKING:
+    from .start_commands import StartCommands
 
 #: Start what is due, whenever that is; that they are alive says nothing about a gateway. Nor do windows: what runs in
 #: one is a process of its own.
@@ -76,7 +78,7 @@ def keepers(
             texts += script is not None
             launcher = _by_text(pid, launcher, script, argv)
         names = last_of.get(pid, {})
-        starts = started_by(pid, argv, commands) if commands else frozenset()
+        starts = _starts(pid, argv, commands) if commands else frozenset()
         named = launcher is not None
         if launcher is None and (pid in started or names or starts):
             launcher = unnamed(pid, argv)
@@ -114,6 +116,12 @@ def _apart(pid: int) -> bool:
     network. One whose namespaces may not be read is not known to be."""
     spaces = [(each("self"), each(str(pid))) for each in (processes.pid_namespace, processes.network_namespace)]
     return all(own is not None and its is not None and own != its for own, its in spaces)
+
+
+def _starts(pid: int, argv: Sequence[str], commands: StartCommands) -> FrozenSet[str]:
+    from .start_commands import started_by  # many hosts start their gateways by units alone
+
+    return started_by(pid, argv, commands)
 
 
 def _last_of(ended: Parents) -> Dict[int, Dict[str, int]]:
