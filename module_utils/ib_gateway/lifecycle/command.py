@@ -152,6 +152,9 @@ def _facts(one: Asked) -> CommandFacts:
         return CommandFacts(account.name, run_as, may_become=False)
     folder = folder_of(spec, account)
     obstacle = cannot_enter(folder, account) if folder == spec.config_dir else None
+    if spec.config_dir and folder != spec.config_dir and one.process and one.process.folder_id is None:
+        # The gateway that runs goes on without it; the next one would begin without its settings.
+        folder, obstacle = spec.config_dir, cannot_enter(spec.config_dir, account)
     pid = one.process.pid if one.process else None
     given = environment.environment_for(spec, account, pid)
     return CommandFacts(

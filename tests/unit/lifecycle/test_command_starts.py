@@ -14,7 +14,7 @@ from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, P
 from ansible.module_utils.ib_gateway.lifecycle.command import CommandFacts, blocker
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
 from ansible.module_utils.ib_gateway.lifecycle.program import BRINGS, NEEDS, UNKNOWN, Program
-from unit.facts import process, spec
+from unit.facts import gateway, process, spec
 
 CANARY = "hunter2"
 FINE = CommandFacts("trader", program=Program("/opt/start.sh"))
@@ -123,6 +123,15 @@ def test_a_command_line_of_another_gateway_than_the_entry_s_is_told_before_anyth
 def test_a_script_that_starts_a_gateway_says_nothing_of_it(tmp_path: Path) -> None:
     path = script(tmp_path, "#!/bin/sh\nexport DISPLAY=:1\nexec java ibgateway.GWClient\n")
     assert start_check(path, "paper", config_dir=str(tmp_path)).blocker is None
+
+
+def test_a_gateway_whose_folder_is_gone_is_not_ended_for_one_without_its_settings(tmp_path: Path) -> None:
+    path, gone = script(tmp_path, "#!/bin/sh\nexec /bin/true\n"), str(tmp_path / "Jts")
+    one = named(path, config_dir=gone)
+    (found,) = start_checks([Asked(one, gateway(folder=gone))])
+    assert found.blocker is not None and "config_dir %s does not exist" % gone in found.blocker
+    in_its_own_root = gateway(folder=gone, folder_id=(8, 77))
+    assert [each.blocker for each in start_checks([Asked(one, in_its_own_root), Asked(one)])] == [None, None]
 
 
 # --- programs --------------------------------------------------------------------------------------------------------
