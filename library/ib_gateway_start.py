@@ -175,6 +175,7 @@ from ansible.module_utils.ib_gateway.base.actions import START
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Entry, Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
+from ansible.module_utils.ib_gateway.decide.refusals import also_carried
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
 from ansible.module_utils.ib_gateway.lifecycle.start_check import informed
@@ -247,12 +248,15 @@ def _start(
         session.add(step, ALREADY, "a gateway is running: pid %s" % ", ".join(map(str, pids)))
         rows["already_running"].append({"name": spec.name, "pids": pids})
         return
-    blocker = informed(entry, start_checks([Asked(spec)])[0]).start_blocker
+    guarded = [pattern for each in session.specs for pattern in each.protected_clients]
+    checked = informed(entry, start_checks([Asked(spec)])[0], guarded=guarded)
+    ending = checked.others_at_start()
+    blocker = checked.start_blocker or (also_carried(checked, ending) if ending else None)
     came: List[Started] = []
 
     def do(announce: Announce) -> Outcome:
         if blocker:
-            return outcome_of(step, FAILED, blocker, unit=unit)
+            return outcome_of(step, FAILED if checked.start_blocker else REFUSED, blocker, unit=unit)
         if module.check_mode:
             return outcome_of(step, WOULD, "no gateway is running", unit=unit)
         try:

@@ -125,7 +125,7 @@ def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
     if told.start_blocker:
         raise Refused("it could not be started again: %s" % told.start_blocker)
     held = told.unit_state is not None and told.unit_state.holds_without_process
-    others = told.others_in_unit() if order.by_unit or held else ()
+    others = told.others_in_unit() if order.by_unit or held else told.others_at_start()
     others = tuple(each for each in others if each.protected or each.pid not in order.beside)
     if others:
         raise Refused(also_carried(entry, others))

@@ -151,7 +151,8 @@ class Entry(Record):
         return next((each for each in self.command_servers if each.pid == process.pid), None)
 
     def ends_with_unit(self) -> Tuple[UnitMember, ...]:
-        """All that ends with a restart through its unit: who lives in that, and in units that go down with it.
+        """All that ends with a restart through its unit: who lives in that, in units that go down with it, and in those
+        that a start of it stops.
 
         Those that are tied by Requires= or PartOf= end where systemd is told to stop or restart the unit. It is only
         told to start it where the gateway is asked to end before, and nothing else holds the unit up.
@@ -167,14 +168,26 @@ class Entry(Record):
         )
         return tuple(each for each in self.unit_members if by_command or not each.outlives_end)
 
+    def ends_with_start(self) -> Tuple[UnitMember, ...]:
+        """All that ends with a mere start of its unit: who lives in units that are in conflict with that."""
+        return tuple(each for each in self.unit_members if each.by_start)
+
     def others_in_unit(self) -> Tuple[UnitMember, ...]:
         """Those that a restart of its unit must not end: gateways that are not its own, protected processes, and who
         works on another gateway."""
+        return self._not_to_end(self.ends_with_unit())
+
+    def others_at_start(self) -> Tuple[UnitMember, ...]:
+        """Those of the same kinds that a mere start of its unit must not end."""
+        return self._not_to_end(self.ends_with_start())
+
+    def _not_to_end(self, members: Tuple[UnitMember, ...]) -> Tuple[UnitMember, ...]:
         own = {process.pid for process in self.processes}
+        gateways = ("gateway", "launcher")
         return tuple(
             each
-            for each in self.ends_with_unit()
-            if each.protected or each.works_elsewhere or (each.kind == "gateway" and each.pid not in own)
+            for each in members
+            if each.protected or each.works_elsewhere or (each.kind in gateways and each.pid not in own)
         )
 
     def carries_others(self) -> Tuple[UnitMember, ...]:

@@ -69,9 +69,10 @@ class UnitMember(Record):
     """A process in a unit's control group. kind: gateway, broken gateway, client or other; command: redacted.
 
     protected: whether protected_clients names it. unit: where it lives in another unit, which goes down with the
-    entry's, the name of that. outlives_end: whether it goes down only where systemd is told to stop or restart the
-    entry's unit, and not where that ends because its gateway has ended. works_elsewhere: whether it has a working
-    session on another gateway.
+    entry's or by a start of that, its name. outlives_end: whether it goes down only where systemd is told to stop or
+    restart the entry's unit, and not where that ends because its gateway has ended. works_elsewhere: whether it has a
+    working session on another gateway. by_start: whether it ends where systemd is told to start the entry's unit,
+    because its own is in conflict with that; kind may be launcher then: what starts a gateway that has not come yet.
     """
 
     pid: int
@@ -82,6 +83,7 @@ class UnitMember(Record):
     unit: str = ""
     outlives_end: bool = False
     works_elsewhere: bool = False
+    by_start: bool = False
 
     @property
     def where(self) -> str:

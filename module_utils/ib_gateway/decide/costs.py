@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Mapping, Sequence, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Sequence, cast
 
 from ..base.actions import (
     DROP_CONNECTION,
@@ -22,13 +22,18 @@ from ..base.short_command import short
 from .evidence import lost, span
 from .targets import BY_CONTAINER, BY_UNIT
 
+if TYPE_CHECKING:  # most looks know of no unit
+    from ..base.unit import UnitMember
+
 #: So many are named one by one.
 _NAMED = 6
 #: Characters of a command line; the line of the step has more of it.
 _SHORT = 48
 _NO_LOGIN = "no login"
 _ITS_LOGIN = "the login that it has or is making is lost"
+_IN_UNIT = "what else lives in its %s ends as well: %s"
 _BOUND = "what lives in units that go down with its %s ends as well, and may stay down: %s"
+_BY_START = "what lives in units that a start of its %s stops ends as well: %s"
 _STOPPED_UNIT = "its unit %s is stopped and stays so until somebody starts it"
 
 
@@ -82,7 +87,7 @@ def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
 
 
 def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:
-    return "ends no session; %s" % _login(entry)
+    return "; ".join(["ends no session", *_also_ends(entry, BY_UNIT, entry.ends_with_start()), _login(entry)])
 
 
 def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
@@ -92,7 +97,10 @@ def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
     if target["by"] == BY_CONTAINER and entry.way is not None and entry.way.state is not None:
         state = entry.way.state
         ending = ["%s kills what of it has not ended after %g s" % (state.engine, state.stop_timeout)]
-    return "; ".join([_sessions(served), *_also_in_unit(entry, target, served), *ending, _login(entry)])
+    through_unit = target["by"] in (BY_UNIT, BY_CONTAINER)
+    others = entry.ends_with_unit() if through_unit else entry.ends_with_start()
+    also = _also_ends(entry, target["by"] if through_unit else BY_UNIT, others, served)
+    return "; ".join([_sessions(served), *also, *ending, _login(entry)])
 
 
 def _of_reconnect(_entry: Entry, _target: Mapping[str, Any]) -> str:
@@ -139,21 +147,16 @@ def _killed_by_systemd(entry: Entry, process: Mapping[str, Any]) -> List[str]:
     return ["systemd kills what of %s has not ended after %g s (TimeoutStopSec=)" % (entry.spec.any_unit, seconds)]
 
 
-def _also_in_unit(entry: Entry, target: Mapping[str, Any], served: Sequence[Client]) -> List[str]:
-    """Who else ends with the unit that restarts the gateway, and has not been named for its session."""
-    if target["by"] not in (BY_UNIT, BY_CONTAINER):
-        return []
+def _also_ends(entry: Entry, carrier: str, members: Sequence[UnitMember], served: Sequence[Client] = ()) -> List[str]:
+    """Who else ends with the unit that restarts or starts the gateway, and has not been named for its session."""
     known = {each.pid for each in entry.processes} | {each.process.pid for each in served if each.process}
-    ending = [each for each in entry.ends_with_unit() if each.pid not in known]
-    told = []
-    for bound, text in ((False, "what else lives in its %s ends as well: %s"), (True, _BOUND)):
-        others = [
-            "pid %d (%s) of %s%s" % (each.pid, short(each.command, _SHORT), each.user, each.where)
-            for each in ending
-            if bool(each.unit) is bound
-        ]
-        told += [text % (target["by"], _several(others))] if others else []
-    return told
+    by_text: Dict[str, List[str]] = {}
+    for each in sorted(members, key=lambda member: (member.by_start, bool(member.unit))):
+        if each.pid not in known:
+            text = _BY_START if each.by_start else _BOUND if each.unit else _IN_UNIT
+            name = "pid %d (%s) of %s%s" % (each.pid, short(each.command, _SHORT), each.user, each.where)
+            by_text.setdefault(text, []).append(name)
+    return [text % (carrier, _several(names)) for text, names in by_text.items()]
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

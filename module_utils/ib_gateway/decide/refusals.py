@@ -148,7 +148,7 @@ def refusal(entry: Entry, blocking: Sequence[str], what: str) -> Optional[str]:
         return "%s is not %s: %s may be its gateway as well, and nothing tells" % (name, what, pids)
     if entry.start_blocker:
         return "%s is not %s: %s" % (name, what, entry.start_blocker)
-    others = entry.others_in_unit() if _through_unit(entry) else ()
+    others = entry.others_in_unit() if _through_unit(entry) else entry.others_at_start()
     if others:
         return "%s is not %s: %s, and all of them would end" % (name, what, also_carried(entry, others))
     if blocking:
@@ -157,15 +157,17 @@ def refusal(entry: Entry, blocking: Sequence[str], what: str) -> Optional[str]:
 
 
 def also_carried(entry: Entry, others: Sequence[UnitMember]) -> str:
-    """What keeps an entry's unit from being stopped, in words: who lives in it, or in a unit that goes down with it."""
+    """What keeps an entry's unit from being stopped or started, in words: who lives in it, or in a unit that goes down
+    with it or by a start of it."""
     told = []
     here = [each for each in others if not each.unit]
     if here:
         told.append("its %s also carries %s" % (entry.spec.carrier, _names(here)))
     for unit in dict.fromkeys(each.unit for each in others if each.unit):
         bound = [each for each in others if each.unit == unit]
-        text = "%s goes down with its %s and carries %s"
-        told.append(text % (unit, entry.spec.carrier, _names(bound)))
+        tie = "is stopped by a start of" if bound[0].by_start else "goes down with"
+        text = "%s %s its %s and carries %s"
+        told.append(text % (unit, tie, entry.spec.carrier, _names(bound)))
     return ", and ".join(told)
 
 

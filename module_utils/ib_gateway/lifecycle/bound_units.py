@@ -1,33 +1,64 @@
-"""The units that go down with another one, and who lives in them: what their files tie to that one ends with it."""
+"""The units that go down with another one, or by a start of it, and who lives in them: their files tie them to it."""
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ..base.unit import UnitMember
+from . import unit_ties
 from .members import members_of
-from .unit_facts import BY_COMMAND, BY_ITS_END, show_each
+from .unit_facts import show_each
 
 #: So many units are asked about for one; a desk has a few.
 _MOST = 64
+#: How units that end are tied to another one, in words.
+_WITH, _BY_START = "goes down with", "is stopped by a start of"
 
 Show = Callable[[Sequence[str]], List[Dict[str, str]]]
 
 
 class Bound(NamedTuple):
-    """Who lives in the units that go down with one. unread: why that is not known; empty where it is."""
+    """Who lives in the units that end. unread: why that is not known; empty where it is."""
 
     members: Tuple[UnitMember, ...] = ()
     unread: str = ""
 
 
 def bound_to(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
-    """Who goes down with a unit. shown: what systemctl shows of that; show: asks the same systemd about others.
+    """Who goes down with a unit. shown: what systemctl shows of that; show: asks the same systemd about others."""
+    ends = dict.fromkeys(unit_ties.by_its_end(shown), False)
+    return _living(unit, {**dict.fromkeys(unit_ties.by_command(shown), True), **ends}, show, _WITH)
+
+
+def stopped_by_start(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
+    """Who ends where systemd is told to start a unit: who lives in what is in conflict with it, or with what it pulls
+    in, and in what goes down with that. shown and show: as in bound_to.
+
+    What is up already pulls nothing in any more, but a conflict of it may be new, so that it counts.
+    """
+    ending = unit_ties.by_start(shown)
+    turn, known = unit_ties.pulled_in(shown), {unit}
+    while True:
+        turn = [name for name in dict.fromkeys(turn) if name not in known]
+        if not turn:
+            break
+        known.update(turn)
+        if len(known) > _MOST:
+            return Bound(unread="more than %d units are started with %s" % (_MOST, unit))
+        told, turn = show_each(turn, show), []
+        for name, its in told.items():
+            if "error" in its:
+                return Bound(unread="%s is started with %s, and %s" % (name, unit, its["error"]))
+            ending += unit_ties.by_start(its)
+            turn += [] if its.get("ActiveState") == "active" else unit_ties.pulled_in(its)
+    return _living(unit, dict.fromkeys(ending, False), show, _BY_START)
+
+
+def _living(unit: str, turn: Dict[str, bool], show: Show, tie: str) -> Bound:
+    """Who lives in units that end for another one. turn: these, by whether each outlives the mere end of that.
 
     A unit that is told to stop takes its own with it, so they are followed from unit to unit, a call for each round.
     """
-    ends = dict.fromkeys(_named(shown, BY_ITS_END), False)
-    turn = {**dict.fromkeys(_named(shown, BY_COMMAND), True), **ends}
     known: Dict[str, bool] = {unit: False}
     found: List[UnitMember] = []
     while True:
@@ -39,20 +70,27 @@ def bound_to(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
             return Bound(tuple(found))
         known.update(turn)
         if len(known) > _MOST:
-            return Bound(unread="more than %d units go down with %s" % (_MOST, unit))
+            return Bound(unread="more than %d units: each %s %s" % (_MOST, tie, unit))
         told = show_each(list(turn), show)
         further: Dict[str, bool] = {}
         for name, outlives in turn.items():
             if "error" in told[name]:
-                return Bound(unread="%s goes down with %s, and %s" % (name, unit, told[name]["error"]))
-            members = members_of(told[name].get("ControlGroup", ""))
+                return Bound(unread="%s %s %s, and %s" % (name, tie, unit, told[name]["error"]))
+            by_start = tie == _BY_START
+            members = members_of(told[name].get("ControlGroup", ""), launchers=by_start)
             gone = {each.pid for each in members}
             found = [each for each in found if each.pid not in gone]
-            found += [each._replace(unit=name, outlives_end=outlives) for each in members]
-            for each in _named(told[name], (*BY_ITS_END, *BY_COMMAND)):
+            found += [each._replace(unit=name, outlives_end=outlives, by_start=by_start) for each in members]
+            for each in (*unit_ties.by_its_end(told[name]), *unit_ties.by_command(told[name])):
                 further[each] = outlives and further.get(each, True)
         turn = further
 
 
-def _named(shown: Mapping[str, str], properties: Sequence[str]) -> List[str]:
-    return [name for each in properties for name in shown.get(each, "").split()]
+def all_tied(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
+    """Who else ends where a unit is restarted, or only started: by_start tells whom a start alone ends. shown and show:
+    as in bound_to."""
+    starting = stopped_by_start(unit, shown, show)
+    bound = bound_to(unit, shown, show)
+    pids: Set[int] = {each.pid for each in starting.members}
+    rest = [each for each in bound.members if each.pid not in pids]
+    return Bound((*rest, *starting.members), starting.unread or bound.unread)

@@ -16,8 +16,7 @@ from ..observe import processes
 from . import engine, systemctl
 from .accounts import account_of
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
-from .bound_units import bound_to
-from .unit_facts import UnitFacts, blocker, show_each, state_of
+from .unit_facts import UnitFacts, show_each, state_of
 
 #: A container that ends at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
@@ -134,21 +133,22 @@ def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
     """With what the unit says that its label names and that is told in its place: why it must fail, who ends too."""
     if not state.unit or found.blocker:
         return found
+    from .unit import start_check_of  # most containers have no unit
+
     account = account_of(state.account) if state.account else None
     show = functools.partial(systemctl.show, account=account)
     shown = show_each([state.unit], show)[state.unit]
-    bound = bound_to(state.unit, shown, show)
-    obstacle = blocker(
-        UnitFacts(
-            unit=state.unit,
-            state=state_of(state.unit, shown, state.account),
-            whose="%s's own" % state.account if state.account else "the system's",
-            silence=shown.get("error", ""),
-            elsewhere="the %s has it in its label PODMAN_SYSTEMD_UNIT: install that unit" % state.label,
-            carries=True,
-        )
+    facts = UnitFacts(
+        unit=state.unit,
+        state=state_of(state.unit, shown, state.account),
+        whose="%s's own" % state.account if state.account else "the system's",
+        silence=shown.get("error", ""),
+        elsewhere="the %s has it in its label PODMAN_SYSTEMD_UNIT: install that unit" % state.label,
+        carries=True,
     )
-    return found._replace(blocker=obstacle or bound.unread or None, members=(*found.members, *bound.members))
+    told = start_check_of(facts, shown, show)
+    tied = [each for each in told.members if each.unit]
+    return found._replace(blocker=told.blocker, members=(*found.members, *tied))
 
 
 def _pids(state: ContainerState) -> FrozenSet[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import List, Set, Tuple
+from typing import List, Sequence, Set, Tuple
 
 from ..base import classify
 from ..base.redaction import redact_argv
@@ -14,16 +14,30 @@ from ..observe import processes
 _ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 
 
-def members_of(control_group: str) -> Tuple[UnitMember, ...]:
-    """The processes of a control group and of all below it, launchers left out. control_group: as systemd names it."""
-    found = []
+def members_of(control_group: str, launchers: bool = False) -> Tuple[UnitMember, ...]:
+    """The processes of a control group and of all below it, launchers left out. control_group: as systemd names it.
+
+    launchers: whether those that start a gateway are told as well, where none of theirs has come yet.
+    """
+    found, starting = [], []
     users = processes.Users()
     for pid in sorted(pids_of(control_group)):
         argv, uid = processes.read_argv(pid), processes.read_real_uid(pid)
-        if argv and uid is not None and not classify.is_launcher(argv):
+        if not argv or uid is None:
+            continue
+        if launchers and _starts_gateway(argv):
+            starting.append(UnitMember(pid, users.name(uid), redact_argv(argv), "launcher"))
+        elif not classify.is_launcher(argv):
             kind = "gateway" if classify.gateway_kind(argv) else "other"
             found.append(UnitMember(pid, users.name(uid), redact_argv(argv), kind))
-    return tuple(found)
+    return tuple(found if any(each.kind == "gateway" for each in found) else [*starting, *found])
+
+
+def _starts_gateway(argv: Sequence[str]) -> bool:
+    from ..base.launchers import LAUNCHER, RESTARTER, launcher_of
+
+    found = launcher_of(argv)
+    return found is not None and found.kind in (LAUNCHER, RESTARTER)
 
 
 def pids_of(control_group: str) -> Set[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence
 
 from ..base.plain_text import plain_text
+from . import unit_ties
 from .accounts import Account, become
 
 #: Seconds for what systemctl answers without waiting for a unit.
@@ -29,7 +30,7 @@ _PROPERTIES = (
         "RootImage",
     ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStart", "ExecSearchPath"),
-    *("BoundBy", "PropagatesStopTo", "RequiredBy", "RequisiteOf", "ConsistsOf"),
+    *unit_ties.PROPERTIES,
 )
 _UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"
 

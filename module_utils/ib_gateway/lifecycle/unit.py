@@ -9,11 +9,11 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence
 from ..base.spec import GatewaySpec
 from ..base.unit import UnitState
 from ..observe import processes
-from . import systemctl
+from . import systemctl, unit_ties
 from .accounts import Account, account_of, may_become
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
 from .members import members_of, pids_of
-from .unit_facts import BY_COMMAND, BY_ITS_END, UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
+from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
 
 
 class Unit(Lifecycle):
@@ -108,16 +108,16 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
 def start_check_of(
     facts: UnitFacts, shown: Mapping[str, str], show: Callable[[Sequence[str]], List[Dict[str, str]]]
 ) -> StartCheck:
-    """Whether a start of a unit can succeed, and who ends where it is stopped.
+    """Whether a start of a unit can succeed, and who ends where it is stopped or started.
 
     shown: what systemctl shows of it; show: asks the same systemd about others.
     """
     group, main = shown.get("ControlGroup", ""), shown.get("MainPID", "")
     obstacle, members = blocker(facts), members_of(group)
-    if any(shown.get(each) for each in (*BY_ITS_END, *BY_COMMAND)):
-        from .bound_units import bound_to  # most units have none
+    if unit_ties.any_of(shown):
+        from .bound_units import all_tied  # most units have none
 
-        bound = bound_to(facts.unit, shown, show)
+        bound = all_tied(facts.unit, shown, show)
         obstacle, members = obstacle or bound.unread or None, (*members, *bound.members)
     # The main process of a unit may live elsewhere, as where su has opened a session for it.
     pids = pids_of(group) | ({int(main)} if main.isdigit() else set())

@@ -17,10 +17,6 @@ from . import program, systemctl
 from .accounts import PATH, Account, account_of, cannot_enter
 
 _PATH_OF_EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=")
-#: By systemd's names, the units that it stops when one ends, however that came: by a signal to its process as well.
-BY_ITS_END = ("BoundBy", "PropagatesStopTo")
-#: Those that it stops as well, or restarts, where it is told to stop or to restart that one.
-BY_COMMAND = ("RequiredBy", "RequisiteOf", "ConsistsOf")
 #: What makes the unit's files and accounts others than those that can be looked at from here.
 _ELSEWHERE = ("RootDirectory", "RootImage")
 

@@ -7,7 +7,7 @@ from typing import Any, Dict, Optional
 import pytest
 from ansible.module_utils.ib_fleet.document import plan_text
 from ansible.module_utils.ib_gateway.base.actions import ORDER
-from ansible.module_utils.ib_gateway.base.host import Keeper
+from ansible.module_utils.ib_gateway.base.host import Keeper, Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
 from ansible.module_utils.ib_gateway.decide.costs import _COSTS
@@ -73,6 +73,20 @@ def test_who_else_lives_in_the_unit_of_a_gateway_is_named_with_its_restart() -> 
     assert "that go down with its unit ends as well, and may stay down: pid 99 (Xvfb :1) of trader in display" in bound
     by_identity = costs(planned(snapshot(gateway(served_before=True)), unit_members=(member,)))["restart"]
     assert "lives in its unit" not in by_identity
+
+
+@pytest.mark.parametrize(
+    ("look", "action"),
+    [
+        (snapshot(), "start"),
+        (snapshot(gateway(served_before=True)), "restart"),
+        (snapshot(gateway(unit=UNIT, served_before=True)), "restart"),
+    ],
+)
+def test_who_ends_by_a_start_of_the_unit_is_named_with_each_step_that_makes_one(look: Snapshot, action: str) -> None:
+    member = UnitMember(99, "trader", ("Xvfb", ":1"), "other", unit="display.service", by_start=True)
+    named = "units that a start of its unit stops ends as well: pid 99 (Xvfb :1) of trader in display.service; a login"
+    assert named in costs(planned(look, unit_members=(member,)))[action]
 
 
 @pytest.mark.parametrize(

@@ -183,6 +183,37 @@ def test_a_unit_that_is_up_without_a_process_is_restarted_and_takes_others_with_
         assert planned(look, unit_state=exited, unit_members=(BOUND._replace(outlives_end=True),)).steps == ()
 
 
+RIVAL = LIVE._replace(unit="tws.service", by_start=True)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        snapshot(),
+        snapshot(gateway(unit=UNIT, served_before=True)),
+        snapshot(gateway(served_before=True)),
+        snapshot(gateway(), gateway(SECOND + 1)),
+    ],
+)
+@pytest.mark.parametrize(
+    "member",
+    [
+        RIVAL,
+        RIVAL._replace(kind="launcher"),
+        RIVAL._replace(kind="other", protected=True),
+        RIVAL._replace(kind="other", works_elsewhere=True),
+    ],
+)
+def test_nothing_is_started_where_that_stops_a_unit_with_another_gateway_or_a_protected_or_working_script(
+    look: Snapshot, member: UnitMember
+) -> None:
+    found = planned(look, unit_members=(member,), unit_state=KILLS)
+    told_so = "tws.service is stopped by a start of its unit ibgateway.service and carries pid %d ("
+    assert found.steps == () and told_so % SECOND in found.withheld[0]
+    for harmless in (member._replace(by_start=False, outlives_end=True), RIVAL._replace(kind="other")):
+        assert planned(look, unit_members=(harmless,), unit_state=KILLS).steps != ()
+
+
 def test_a_gateway_of_a_user_s_unit_is_restarted_by_that_unit() -> None:
     one = spec(service_scope="user")
     mine = snapshot(gateway(user_unit=UNIT, unit_uid=1000, served_before=True))

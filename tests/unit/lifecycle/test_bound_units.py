@@ -1,4 +1,4 @@
-"""Who lives in a unit that goes down with the gateway's is known before that is stopped."""
+"""Who lives in a unit that goes down with the gateway's, or by a start of it, is known before that is done."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Dict, List, Sequence, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.act import own_unit
 from ansible.module_utils.ib_gateway.act.held_process import Refused
+from ansible.module_utils.ib_gateway.base.container import ContainerState
 from ansible.module_utils.ib_gateway.base.unit import UnitMember
-from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl
-from ansible.module_utils.ib_gateway.lifecycle.bound_units import bound_to
+from ansible.module_utils.ib_gateway.lifecycle import bound_units, container, members, systemctl, unit_ties
+from ansible.module_utils.ib_gateway.lifecycle.base import StartCheck
+from ansible.module_utils.ib_gateway.lifecycle.bound_units import all_tied, bound_to, stopped_by_start
+from ansible.module_utils.ib_gateway.observe import processes
 
 GATEWAY = "gateway.service"
 
@@ -31,7 +34,9 @@ class Systemd:
         monkeypatch.setattr(
             bound_units,
             "members_of",
-            lambda group: (UnitMember(pids[group], "trader", ("python3", "bot.py"), "other"),) if group else (),
+            lambda group, **_launchers: (
+                (UnitMember(pids[group], "trader", ("python3", "bot.py"), "other"),) if group else ()
+            ),
         )
 
     def show(self, units: Sequence[str]) -> List[Dict[str, str]]:
@@ -106,3 +111,93 @@ def test_a_unit_is_not_stopped_for_one_process_where_another_one_goes_down_with_
     with pytest.raises(Refused, match=r"bot\.service goes down with gateway\.service and carries pid 101 of trader"):
         own_unit._prove_alone(GATEWAY)
     own_unit._prove_alone("lone.service")
+
+
+# --- by a start ------------------------------------------------------------------------------------------------------
+
+
+def stopped(systemd: Systemd) -> List[str]:
+    found = stopped_by_start(GATEWAY, systemd.shown[GATEWAY], systemd.show)
+    assert not found.unread and all(each.by_start for each in found.members)
+    return [each.unit.partition(".")[0] for each in found.members]
+
+
+@pytest.mark.parametrize("tie", ["Conflicts", "ConflictedBy"])
+def test_a_unit_in_conflict_is_stopped_by_a_start_whichever_of_the_two_files_says_so(
+    monkeypatch: pytest.MonkeyPatch, tie: str
+) -> None:
+    systemd = Systemd(monkeypatch, gateway=tie + "=shutdown.target paper.service", paper="BoundBy=bot.service", bot="")
+    assert stopped(systemd) == ["paper", "bot"] and systemd.told() == []
+    assert tie in systemctl._PROPERTIES
+
+
+@pytest.mark.parametrize("tie", ["Requires", "BindsTo", "Wants", "Upholds"])
+def test_what_a_start_pulls_in_stops_what_that_is_in_conflict_with(monkeypatch: pytest.MonkeyPatch, tie: str) -> None:
+    chain = {"gateway": tie + "=feed.service", "feed": "Requires=display.service gateway.service", "paper": ""}
+    systemd = Systemd(monkeypatch, **chain, display="Conflicts=paper.service")
+    assert stopped(systemd) == ["paper"] and tie in systemctl._PROPERTIES
+    # What is up pulls nothing in any more.
+    chain["feed"] += "; ActiveState=active"
+    assert stopped(Systemd(monkeypatch, **chain, display="Conflicts=paper.service")) == []
+
+
+def test_what_nearly_every_unit_is_tied_to_costs_no_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = "Conflicts=shutdown.target; Requires=system.slice sysinit.target; Wants=network-online.target"
+    systemd = Systemd(monkeypatch, gateway=usual)
+    assert not unit_ties.any_of(systemd.shown[GATEWAY])
+    assert stopped(systemd) == [] and systemd.asked == []
+
+
+def test_conflicts_that_cannot_be_read_or_are_too_many_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = " ".join("bot%d.service" % each for each in range(100))
+    for ties, reason in {
+        "Conflicts=gone.service": "gone.service is stopped by a start of gateway.service, and not answered",
+        "Requires=gone.service": "gone.service is started with gateway.service, and not answered",
+        "Conflicts=" + many: "more than 64 units: each is stopped by a start of gateway.service",
+        "Wants=" + many: "more than 64 units are started with gateway.service",
+    }.items():
+        systemd = Systemd(monkeypatch, gateway=ties)
+        assert stopped_by_start(GATEWAY, systemd.shown[GATEWAY], systemd.show).unread == reason
+        assert all_tied(GATEWAY, systemd.shown[GATEWAY], systemd.show).unread == reason
+
+
+def test_who_goes_down_in_both_ways_is_told_once_as_one_whom_a_start_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(
+        monkeypatch, gateway="RequiredBy=bot.service; Conflicts=bot.service; BoundBy=feed.service", bot="", feed=""
+    )
+    found = all_tied(GATEWAY, systemd.shown[GATEWAY], systemd.show)
+    assert [(each.unit, each.by_start, each.outlives_end) for each in found.members] == [
+        ("feed.service", False, False),
+        ("bot.service", True, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("commands", "told"),
+    [
+        ([["/bin/bash", "/opt/ibc/gatewaystart.sh"]], ["launcher"]),
+        ([["/bin/bash", "/opt/ibc/gatewaystart.sh"], ["java", "install4j.ibgateway.GWClient"]], ["gateway"]),
+        ([["/bin/sh", "/opt/desk/backup.sh"], ["rsync", "/srv"]], ["other"]),
+    ],
+)
+def test_a_gateway_that_has_not_come_yet_counts_by_what_starts_it(
+    monkeypatch: pytest.MonkeyPatch, commands: List[List[str]], told: List[str]
+) -> None:
+    monkeypatch.setattr(members, "pids_of", lambda _group: set(range(len(commands))))
+    monkeypatch.setattr(processes, "read_argv", lambda pid: tuple(commands[pid]))
+    monkeypatch.setattr(processes, "read_real_uid", lambda _pid: 0)
+    assert [each.kind for each in members.members_of("/paper", launchers=True)] == told
+    assert [each.kind for each in members.members_of("/paper")] == [each for each in told if each != "launcher"]
+
+
+def test_of_a_container_s_unit_those_who_end_with_it_or_by_its_start_are_told_beside_who_lives_in_the_container(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    systemd = Systemd(monkeypatch, gateway="Conflicts=paper.service; BoundBy=bot.service", paper="", bot="", lone="")
+    monkeypatch.setattr(systemctl, "show", lambda units, **_account: systemd.show(units))
+    inside = StartCheck(members=(UnitMember(7, "trader", ("java",), "gateway"),))
+    for unit, told in ((GATEWAY, ["", "bot.service", "paper.service"]), ("lone.service", [""])):
+        found = container._with_unit(inside, ContainerState("podman", "ib", unit=unit))
+        assert found.blocker is None and [each.unit for each in found.members] == told
+    silent = container._with_unit(inside, ContainerState("podman", "ib", unit="gone.service"))
+    assert silent.blocker == "systemd cannot be asked about gone.service: not answered"

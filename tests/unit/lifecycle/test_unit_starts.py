@@ -8,7 +8,7 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
 from ansible.module_utils.ib_gateway.base.unit import UnitState
-from ansible.module_utils.ib_gateway.lifecycle import systemctl, unit, unit_facts
+from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl, unit, unit_facts
 from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
@@ -249,3 +249,13 @@ def test_a_user_s_unit_is_asked_about_only_where_the_account_s_systemd_runs(monk
         monkeypatch.setattr(Account, "runtime_dir", "/nonexistent")
         found = start_checks([Asked(spec(user=user, service_scope="user"))])[0].blocker
         assert found is not None and says in found
+
+
+def test_units_in_conflict_are_asked_about_only_where_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = Systemd(monkeypatch, Conflicts="shutdown.target", Requires="sysinit.target system.slice")
+    assert start_checks([Asked(spec())])[0].blocker is None and usual.told == ["show"]
+    rival = Systemd(monkeypatch, ConflictedBy="tws.service")
+    assert start_checks([Asked(spec())])[0].blocker is None and rival.told == ["show", "show"]
+    monkeypatch.setattr(bound_units, "show_each", lambda units, _show: {each: {"error": "no answer"} for each in units})
+    told = "tws.service is stopped by a start of ibgateway.service, and no answer"
+    assert start_checks([Asked(spec())])[0].blocker == told
