@@ -80,7 +80,8 @@ STARTS = (
     "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
     "lifecycle.unit_facts lifecycle.unit_ties lifecycle.user_unit base.plain_text base.unit base.unusual_launches "
     "module.command_servers observe.command_port observe.process_handles observe.signs_of_life observe.way_out "
-    "base.crontab observe.crontabs observe.start_scripts"
+    "base.crontab observe.crontabs observe.start_scripts base.same_command "
+    "observe.start_commands"
 )
 
 #: What each step of a plan costs, which gateway is one too many, and the step that keeps the login.

@@ -206,3 +206,34 @@ def _waited_for(desk: Desk) -> int:
     assert (wait["action"], start["action"], start["only_if_persists"]) == ("wait", "start", True)
     seconds: int = wait["target"]["timeout"]
     return seconds
+
+
+#: Somebody's start_command that takes its time: it becomes the gateway once it is told to.
+_SLOW = """#!%s
+import json, os, pathlib, sys
+here = pathlib.Path(__file__).parent
+(here / "asked").open().read()
+command = json.loads((here / "gateway.json").read_text())
+os.execv(command[0], command)
+"""
+
+
+def test_a_start_command_that_somebody_has_run_is_waited_for_and_not_run_a_second_time(desk: Desk) -> None:
+    """Nothing in its text names a gateway, and it takes longer than the look after the first."""
+    program, asked = desk.folder / "up.py", desk.folder / "asked"
+    program.write_text(_SLOW % sys.executable)
+    program.chmod(0o755)
+    os.mkfifo(asked)
+    (desk.folder / "gateway.json").write_text(json.dumps(desk.prepared().command()))
+    entry = desk.entry(start_command=[str(program)], start_timeout=90, client_patterns=["up"])
+    by_hand = desk.bystander(str(program))
+    found = look(entry)
+    assert found["verdict"] == "gateway_coming_up", found
+    assert "up.py (pid %d of " % by_hand.pid in found["findings"][0]["summary"]
+    assert "is its start_command, which already runs" in found["findings"][0]["summary"]
+    assert [each["action"] for each in found["plan"]["steps"]] == ["wait"] and not found["clients"]
+    with asked.open("w"):  # opens once it reads there
+        pass
+    until(desk.java)
+    assert desk.java() == [by_hand.pid]
+    until(lambda: look(entry)["verdict"] == "healthy")

@@ -333,7 +333,8 @@ class Keeper(Record):
     again: whether it may start the next gateway when one has ended; without that it only starts one while it is young.
     last_of: names of the entries whose gateway it carried when a repair ended that. unnamed: whether nothing but what
     it carries, or carried, shows that it keeps anything. stopped: whether a signal or a debugger has stopped it. apart:
-    whether it is surely in a container with ports of its own; False where nothing tells.
+    whether it is surely in a container with ports of its own; False where nothing tells. starts: names of the entries
+    whose start_command it is.
     """
 
     pid: int
@@ -350,6 +351,7 @@ class Keeper(Record):
     unnamed: bool = False
     stopped: bool = False
     apart: bool = False
+    starts: FrozenSet[str] = frozenset()
 
 
 class Visibility(Record):

@@ -149,8 +149,9 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
 
     One that carries a gateway now keeps that one, and one in the unit of another entry that one's. A script of root may
     start the gateway of any account; a supervisor of root keeps the programs of many. A script that starts a gateway
-    once is about to do so only while it is young. What carried the entry's last gateway may bring its next one. What
-    lives in a container with ports of its own brings none that serves a port of the host, unless that leads into one.
+    once is about to do so only while it is young. What carried the entry's last gateway may bring its next one. What is
+    the entry's start_command, run by its account or by root, does nothing else. What lives in a container with ports of
+    its own brings none that serves a port of the host, unless that leads into one.
     """
     if spec.container is not None:
         inside = host.ways[spec.name].inhabitants if spec.name in host.ways else frozenset()
@@ -167,7 +168,7 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
             not accounts
             or spec.name in each.last_of
             or each.user in accounts
-            or (each.user == "root" and not each.supervises)
+            or (each.user == "root" and (not each.supervises or spec.name in each.starts))
             or (spec.unit is not None and each.unit == spec.unit)
         )
         and each.unit not in units
@@ -177,14 +178,15 @@ def _keepers(spec: GatewaySpec, specs: Sequence[GatewaySpec], host: Host, snapsh
 def _may_bring(keeper: Keeper, spec: GatewaySpec) -> bool:
     """Whether it is free to bring a gateway of the entry's mode and product.
 
-    One that nothing names is known to have carried the entry's own, or it is no business of the entry.
+    One that nothing names is known to have carried the entry's own, or is its start_command, or is no business of it.
     """
-    return (
-        (spec.name in keeper.last_of if keeper.unnamed else keeper.supervises or not keeper.gateways)
-        and (keeper.again or keeper.age < spec.start_timeout)
-        and keeper.trading_mode in (None, spec.trading_mode)
-        and keeper.product in (None, spec.product)
-    )
+    starts = spec.name in keeper.starts
+    if keeper.unnamed:
+        free = spec.name in keeper.last_of or (starts and not keeper.gateways)
+    else:
+        free = keeper.supervises or not keeper.gateways
+    fits = keeper.trading_mode in (None, spec.trading_mode) and keeper.product in (None, spec.product)
+    return free and (starts or fits) and (keeper.again or keeper.age < spec.start_timeout)
 
 
 def _folders(spec: GatewaySpec, host: Host) -> Tuple[Folder, ...]:

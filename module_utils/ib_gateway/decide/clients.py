@@ -2,7 +2,7 @@
 
 Whoever holds a connection to one of its API ports is one. A script that only a pattern names is one as well, if it is
 of the gateway's account and could reach it. A worker of a script counts as that script, and what brings a gateway is
-nobody's client without a connection.
+nobody's client without a connection; so is the start_command of an entry, whoever runs it.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ Elsewhere = FrozenSet[int]
 
 class Names(Record):
     """Whom patterns name. competing: of the entry; protected: of every entry of the host, since what one protects
-    nobody else may stop. accounts: whose processes may be named without a connection; None for any."""
+    nobody else may stop. accounts: whose processes may be named without a connection; None for any. starting: the
+    start_commands of the host's entries, which bring gateways and are no clients."""
 
     competing: Tuple[Pattern[str], ...]
     protected: Tuple[Pattern[str], ...] = ()
     accounts: Optional[FrozenSet[str]] = None
+    starting: Tuple[Sequence[str], ...] = ()
 
 
 def clients_of(
@@ -52,6 +54,7 @@ def clients_of(
         tuple(re.compile(pattern) for pattern in spec.client_patterns),
         tuple(re.compile(pattern) for each in specs for pattern in each.protected_clients),
         frozenset(each for each in accounts if each),
+        tuple(each.start_command for each in specs if each.start_command),
     )
     busy = frozenset(pid for each in snapshot.connections if each not in used for pid in each.client_pids)
     working = _with_scripts(snapshot.working_beside(pids), snapshot)
@@ -109,14 +112,14 @@ def _clients(
         for pid in sorted(connection.client_pids):
             process = snapshot.processes.get(pid)
             client = _client(process, connection, process is not None and _named(process, names), names)
-            found.append(client._replace(keeps=pid in keepers))
+            found.append(client._replace(keeps=pid in keepers or (client.matches_pattern and _starts(process, names))))
     connected = {client.process.pid for client in found if client.process}
     for process in sorted(snapshot.processes.values(), key=lambda each: each.pid):
         if process.pid in connected or process.pid in keepers or not _could_connect(process, names):
             continue
         if {process.pid, process.worker_of} & elsewhere:
             continue
-        if _named(process, names):
+        if _named(process, names) and not _starts(process, names):
             found.append(_client(process, None, True, names))
     return tuple(found)
 
@@ -132,6 +135,15 @@ def _named(process: Process, names: Names) -> bool:
     return any(
         matches_client(each, process.argv) or matches_client(each, process.script_argv) for each in names.competing
     )
+
+
+def _starts(process: Optional[Process], names: Names) -> bool:
+    """Whether a process is the start_command of an entry: it has yet to bring what it starts, or keeps it."""
+    if process is None or not names.starting:
+        return False
+    from ..base.same_command import runs_command
+
+    return any(runs_command(process.argv, each, str.__eq__) for each in names.starting)
 
 
 def _protected(process: Process, names: Names) -> bool:

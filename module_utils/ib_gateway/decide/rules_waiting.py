@@ -93,10 +93,9 @@ def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
             {"unit": context.spec.any_unit, "active": state and state.active, "sub": state and state.sub},
         )
     elif not_serving.absent(context) and keepers and not not_serving.finished(context):
-        first = keepers[0]
+        first = next((each for each in keepers if context.spec.name in each.starts), keepers[0])
         yield findings.GATEWAY_COMING_UP.found(
-            "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) %s: a gateway's "
-            "nightly restart leaves a gap of up to 90 s"
+            "no gateway of %s runs at the moment, and %s (pid %d of %s, running for %s) %s"
             % (
                 context.spec.name,
                 first.name,
@@ -117,11 +116,15 @@ def gateway_coming_up(context: RuleContext) -> Iterator[Finding]:
 def _brings(keeper: Keeper, name: str) -> str:
     if keeper.stopped:
         return "is to bring it, but is stopped by a signal: `kill -CONT %d` lets it go on" % keeper.pid
-    if not keeper.supervises:
-        return "is there to bring it"
-    if name in keeper.last_of:
-        return "carried the last one and may bring the next"
-    return "may bring it, if that is one of its programs"
+    if name in keeper.starts:
+        return "is its start_command, which already runs"
+    does = "is there to bring it"
+    if keeper.supervises:
+        carried = name in keeper.last_of
+        does = (
+            "carried the last one and may bring the next" if carried else "may bring it, if that is one of its programs"
+        )
+    return does + ": a gateway's nightly restart leaves a gap of up to 90 s"
 
 
 def crash_loop(context: RuleContext) -> Iterator[Finding]:

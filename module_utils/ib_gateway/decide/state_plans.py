@@ -44,8 +44,12 @@ def of_waiting(entry: Entry, code: str) -> Plan:
 
 
 def _instead_of_supervisor(entry: Entry) -> Tuple[Step, ...]:
-    """Starts what nothing but a supervisor could bring, once that has had its time: it may keep other programs only."""
-    if not entry.keepers or not all(each.supervises for each in entry.keepers) or refusal(entry, (), "started"):
+    """Starts what nothing but a supervisor could bring, once that has had its time: it may keep other programs only.
+
+    One that is the start_command keeps the entry's, and would be started a second time.
+    """
+    others = all(each.supervises and entry.spec.name not in each.starts for each in entry.keepers)
+    if not entry.keepers or not others or refusal(entry, (), "started"):
         return ()
     first = entry.keepers[0]
     reason = "%s (pid %d of %s) did not bring it" % (first.name, first.pid, first.user)

@@ -5,7 +5,7 @@ a start can succeed.
 from __future__ import annotations
 
 import sys
-from typing import Dict, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple
 
 from ..base.findings import GATEWAY_COMING_UP, GATEWAY_NOT_RUNNING
 from ..base.host import Keeper, Snapshot
@@ -13,6 +13,9 @@ from ..base.plan import Diagnosis, Entry
 from ..base.spec import GatewaySpec
 from ..decide.assign import entries_of
 from ..decide.diagnosis import diagnose
+
+if TYPE_CHECKING:
+    from ..observe.start_commands import StartCommands
 
 #: What an entry has whose gateway is missing.
 _MISSING = {GATEWAY_NOT_RUNNING.code, GATEWAY_COMING_UP.code}
@@ -25,7 +28,24 @@ def keepers_of(found: Snapshot, specs: Sequence[GatewaySpec]) -> Tuple[Keeper, .
     from ..observe.keepers import keepers
 
     gateways = [process.pid for process in found.processes.values() if process.gateway]
-    return keepers(gateways, _ended([spec.name for spec in specs if spec.startable]))
+    return keepers(gateways, _ended([spec.name for spec in specs if spec.startable]), _commands(specs))
+
+
+def _commands(specs: Sequence[GatewaySpec]) -> StartCommands:
+    """By entry, its start_command and where that would be run."""
+    by_command = [spec for spec in specs if spec.start_method == "command"]
+    if not by_command:
+        return {}
+    from ..lifecycle.accounts import account_of
+    from ..lifecycle.command import folder_of
+    from ..observe.start_commands import StartCommand
+
+    found = {}
+    for spec in by_command:
+        account = account_of(spec.user)
+        if account is not None:
+            found[spec.name] = StartCommand(spec.start_command, folder_of(spec, account))
+    return found
 
 
 def _ended(names: Sequence[str]) -> Dict[str, Tuple[Tuple[int, int], ...]]:

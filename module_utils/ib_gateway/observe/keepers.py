@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Dict, Iterable, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, FrozenSet, Iterable, Mapping, Optional, Sequence, Tuple
 
 from ..base.classify import gateway_kind
 from ..base.command_line import is_shell, run_of
@@ -19,6 +19,9 @@ from ..base.words import program_name
 from . import processes
 from .named_files import keeper_by_files, named_by_script
 from .parents import SOURCES, above, script_run_by, text_of, unnamed
+
+if TYPE_CHECKING:
+    from .start_commands import StartCommands
 
 #: Start what is due, whenever that is; that they are alive says nothing about a gateway. Nor do windows: what runs in
 #: one is a process of its own.
@@ -31,7 +34,8 @@ _NO_KEEPERS = (
 _ABOUT_GATEWAY = re.compile(r"(?i)ibgateway|ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|\bibc\b")
 #: What the text of a script in another language has as well if it runs a program, so that a bot is no keeper.
 _RUNS_PROGRAMS = re.compile(
-    r"\b(?:subprocess|Popen|os\.(?:system|spawn\w*|posix_spawn\w*)|child_process|pexpect|system)\b"
+    r"\b(?:subprocess|Popen|os\.(?:system|spawn\w*|posix_spawn\w*)|exec[lv]p?e?|child_process|pexpect|system)\b"
+    r"|(?<![.\w])exec\b"
 )
 #: And what it runs: the program itself, not only a gateway that is talked to.
 _GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway1?[\"']")
@@ -49,8 +53,11 @@ _MOST_TEXTS = 200
 Parents = Mapping[str, Iterable[Tuple[int, int]]]
 
 
-def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[Keeper, ...]:
-    """Every process that may bring a gateway. gateways: pids of those that run; ended: what carried others before."""
+def keepers(
+    gateways: Iterable[int], ended: Optional[Parents] = None, commands: Optional[StartCommands] = None
+) -> Tuple[Keeper, ...]:
+    """Every process that may bring a gateway. gateways: pids of those that run; ended: what carried others before;
+    commands: what starts those of the entries."""
     gateways = tuple(gateways)
     own_run = processes.ancestors(os.getpid())
     carried: Dict[int, set] = {}  # type: ignore[type-arg]  # pids
@@ -71,8 +78,9 @@ def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[K
             texts += script is not None
             launcher = _by_text(pid, launcher, script, argv)
         names = last_of.get(pid, {})
+        starts = _starts(pid, argv, commands) if commands else frozenset()
         named = launcher is not None
-        if launcher is None and (pid in started or names):
+        if launcher is None and (pid in started or names or starts):
             launcher = unnamed(pid, argv)
         if launcher is None and script_run_by(argv) is None and gateway_kind(argv) is None:
             launcher, named = keeper_by_files(pid, argv), True
@@ -97,6 +105,7 @@ def keepers(gateways: Iterable[int], ended: Optional[Parents] = None) -> Tuple[K
                 unnamed=not named,
                 stopped=stat.state in STOPPED_STATES,
                 apart=_apart(pid),
+                starts=starts,
             )
         )
     return tuple(sorted(found, key=lambda each: each.pid))
@@ -107,6 +116,12 @@ def _apart(pid: int) -> bool:
     network. One whose namespaces may not be read is not known to be."""
     spaces = [(each("self"), each(str(pid))) for each in (processes.pid_namespace, processes.network_namespace)]
     return all(own is not None and its is not None and own != its for own, its in spaces)
+
+
+def _starts(pid: int, argv: Sequence[str], commands: StartCommands) -> FrozenSet[str]:
+    from .start_commands import started_by  # many hosts start their gateways by units alone
+
+    return started_by(pid, argv, commands)
 
 
 def _last_of(ended: Parents) -> Dict[int, Dict[str, int]]:

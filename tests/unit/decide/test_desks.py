@@ -247,6 +247,47 @@ def test_a_keeper_of_another_mode_or_account_brings_nothing_here() -> None:
     assert done(snapshot()._replace(keepers=others)) == [("live", "wait"), ("live", "start")]
 
 
+STARTED = Keeper(600, "trader", "up.py", 40.0, again=False, unnamed=True, starts=frozenset({"live"}))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"user": "root", "supervises": True}, {"again": True, "age": 9e4}, {"product": "tws", "supervises": True}],
+    ids=["young", "root's", "a loop of days", "by a name that says otherwise"],
+)
+def test_a_start_command_that_somebody_has_run_is_waited_for_and_never_run_twice(changes: Dict[str, Any]) -> None:
+    found = judged(snapshot()._replace(keepers=(STARTED._replace(**changes),)), LIVE)
+    assert found.verdict == "gateway_coming_up"
+    assert "up.py (pid 600" in found.findings[0].summary
+    assert "is its start_command, which already runs" in found.findings[0].summary
+    assert [each.action for each in only(snapshot()._replace(keepers=(STARTED._replace(**changes),))).steps] == ["wait"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"starts": frozenset({"paper"})},
+        {"user": "bob"},
+        {"age": 9e4},
+        {"gateways": frozenset({SECOND})},
+    ],
+    ids=["another entry's", "another account's", "once, and long ago", "it carries another gateway"],
+)
+def test_what_is_no_start_command_of_this_entry_or_has_had_its_time_keeps_no_start_away(
+    changes: Dict[str, Any],
+) -> None:
+    look = snapshot()._replace(keepers=(STARTED._replace(**changes),))
+    assert done(look) == [("live", "wait"), ("live", "start")]
+
+
+def test_no_pattern_makes_a_client_of_a_start_command_that_has_yet_to_bring_its_gateway() -> None:
+    one = LIVE._replace(start_command=("/opt/gw/up.py", "live"), client_patterns=("up",))
+    for argv, named in (("/opt/gw/up.py live", False), ("/opt/gw/up.py other", True)):
+        process_ = process(BOT, "/usr/bin/python3", *argv.split(), user="trader")
+        (entry,), _nobodys = entries_of([one], snapshot(OURS, listener(), process_))
+        assert [each.matches_pattern for each in entry.clients] == ([True] if named else [])
+
+
 def test_what_keeps_gateways_in_a_container_with_ports_of_its_own_brings_none_to_the_host() -> None:
     inside = Keeper(600, "trader", "ibcstart.sh", 9e4, apart=True)
     assert done(snapshot()._replace(keepers=(inside,))) == [("live", "wait"), ("live", "start")]

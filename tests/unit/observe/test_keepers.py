@@ -10,7 +10,8 @@ from typing import Iterator, List, Optional, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.observe import processes
-from ansible.module_utils.ib_gateway.observe.keepers import keepers
+from ansible.module_utils.ib_gateway.observe.keepers import keepers, runs_gateway
+from ansible.module_utils.ib_gateway.observe.start_commands import StartCommand
 
 READY = "import sys\nprint(flush=True)\nsys.stdin.read()\n"
 KEEPER = READY + "import subprocess\nwhile True:\n    subprocess.call(['java', 'ibcalpha.ibc.IbcGateway'])\n"
@@ -21,6 +22,8 @@ VIEWER = READY + "print('GWClient')\n"
 #: Its library starts IBC's script, and so it is in neither text nor command line.
 BY_LIBRARY = READY + "from ib_insync import *\nwatchdog = Watchdog(IBC(1030, gateway=True), IB())\nwatchdog.start()\n"
 ONCE_BY_LIBRARY = READY + "from ib_async import IB, IBC\nIBC(1030, gateway=True).start()\n"
+BECOMES_IT = READY + "import os\nos.execvp('java', ['java', 'ibcalpha.ibc.IbcGateway'])\n"
+READS_IT = READY + "import re\nre.compile('IbcGateway').exec\n# see ibcstart\n"
 CLIENT = READY + "from ib_insync import IB\n# IBC keeps the gateway\nIB().connect()\n"
 
 
@@ -88,8 +91,20 @@ def test_a_shell_script_brings_the_next_gateway_if_something_in_it_repeats(
         (BY_LIBRARY, [True]),
         (ONCE_BY_LIBRARY, [False]),
         (CLIENT, []),
+        (BECOMES_IT, [True]),
+        (READS_IT, []),
     ],
-    ids=["keeper", "once", "bot", "viewer", "by its library", "once by its library", "client"],
+    ids=[
+        "keeper",
+        "once",
+        "bot",
+        "viewer",
+        "by its library",
+        "once by its library",
+        "client",
+        "becomes it",
+        "reads it",
+    ],
 )
 def test_a_script_in_python_keeps_a_gateway_if_it_runs_the_gateway_s_program(
     text: str, kept: List[bool], tmp_path: Path, started: List[subprocess.Popen[bytes]]
@@ -210,3 +225,80 @@ def test_what_keeps_gateways_is_apart_where_it_surely_has_pids_and_ports_of_its_
         real = getattr(processes, hidden)
         monkeypatch.setattr(processes, hidden, lambda pid: real(pid) if pid == "self" else None)
     assert {each.pid: each.apart for each in keepers(())}.get(child) is apart
+
+
+@pytest.mark.parametrize(
+    ("text", "runs"),
+    [
+        ("sleep 50; exec '/opt/ibc/gatewaystart.sh';", True),
+        ("from os import execv\nexecv('/opt/ibc/gatewaystart.sh', ['x'])", True),
+        ("/ibcstart/.exec(line)", False),
+        ("sleep 50; exec 'date';", False),
+    ],
+    ids=["Perl's exec", "Python's execv", "a search in a text", "another program"],
+)
+def test_what_becomes_a_gateway_s_program_runs_it(text: str, runs: bool) -> None:
+    assert runs_gateway(text) is runs
+
+
+SLOW = "#!%s\n" % sys.executable + READY + "# says nothing of what it starts\n"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize(
+    ("argv", "command", "folder", "found"),
+    [
+        (["{0}/up.py", "live"], ["{0}/up.py", "live"], "/", [({"live"}, False)]),
+        ([sys.executable, "up.py"], ["{0}/up.py"], "/", [({"live"}, False)]),
+        ([sys.executable, "up.py"], [sys.executable, "up.py"], "{0}", [({"live"}, False)]),
+        ([sys.executable, "up.py"], [sys.executable, "up.py"], "/", []),
+        (["{0}/up.py", "paper"], ["{0}/up.py", "live"], "/", []),
+        (
+            [sys.executable, "-c", READY + "while 0: 1"],
+            [sys.executable, "-c", READY + "while 0: 1"],
+            "/",
+            [({"live"}, True)],
+        ),
+    ],
+    ids=["by itself", "by its path", "in its folder", "in another folder", "another argument", "its text in argv"],
+)
+def test_a_process_that_is_a_start_command_keeps_the_gateway_of_its_entry(
+    argv: List[str],
+    command: List[str],
+    folder: str,
+    found: List[Tuple[set[str], bool]],
+    tmp_path: Path,
+    started: List[subprocess.Popen[bytes]],
+) -> None:
+    script = tmp_path / "up.py"
+    script.write_text(SLOW)
+    script.chmod(0o755)
+    given = [each.replace("{0}", str(tmp_path)) for each in argv]
+    process = subprocess.Popen(given, cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started.append(process)
+    assert process.stdout is not None
+    process.stdout.readline()
+    wanted = StartCommand(
+        tuple(each.replace("{0}", str(tmp_path)) for each in command), folder.replace("{0}", str(tmp_path))
+    )
+    seen = [each for each in keepers((), commands={"live": wanted}) if each.pid == process.pid]
+    assert [(set(each.starts), each.again) for each in seen] == found
+    assert not [each for each in keepers(()) if each.pid == process.pid]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+@pytest.mark.parametrize("title", ["tmux", "java"])
+def test_a_gateway_and_a_terminal_s_server_keep_nothing_though_they_have_the_words_of_a_start_command(
+    title: str, started: List[subprocess.Popen[bytes]]
+) -> None:
+    """A multiplexer's server keeps the command line of who called it for as long as any window is open."""
+    argv = [title, "-c", READY, *(["ibcalpha.ibc.IbcGateway"] if title == "java" else ["new-session", "/opt/gw/up"])]
+    environment = {**os.environ, "PYTHONHOME": sys.base_prefix}
+    process = subprocess.Popen(
+        argv, executable=sys.executable, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    started.append(process)
+    assert process.stdout is not None
+    process.stdout.readline()
+    found = keepers((), commands={"live": StartCommand(tuple(argv), "/")})
+    assert process.pid not in {each.pid for each in found}
