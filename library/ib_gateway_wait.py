@@ -106,7 +106,7 @@ health:
 import time
 from typing import Any, Dict, List, Optional
 
-from ansible.module_utils.ib_gateway.base.actions import WAIT
+from ansible.module_utils.ib_gateway.base.actions import IN_VAIN, WAIT
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
@@ -166,7 +166,7 @@ def _outcome(module: GatewayModule, step: Step, answer: str) -> Outcome:
         return outcome_of(step, WOULD, "it does not listen yet")
     if answer == "ended":
         return outcome_of(step, FAILED, "its gateway has ended")
-    return outcome_of(step, DONE, "it did not open in that time")
+    return outcome_of(step, DONE, IN_VAIN)
 
 
 def _timeout(params: Dict[str, Any]) -> Optional[float]:

@@ -245,6 +245,8 @@ def _whom(action: Action, told: Mapping[str, Any]) -> str:
         return str(told["gateway"])
 
 
+#: Why a wait is over that has not brought what it was for.
+IN_VAIN = "it did not open in that time"
 #: How a line about an outcome begins.
 _BEGINS = {
     DONE: "done",
@@ -261,5 +263,6 @@ def tell(outcome: Mapping[str, Any]) -> str:
         return "would %s" % describe(outcome)
     action = BY_NAME.get(outcome["action"])
     if outcome["result"] == DONE and action is not None:
-        return "done: %s %s" % (action.past, _whom(action, outcome))
+        past = "waited in vain for" if outcome.get("reason") == IN_VAIN else action.past
+        return "done: %s %s" % (past, _whom(action, outcome))
     return "%s: %s: %s" % (_BEGINS[outcome["result"]], describe(outcome), outcome["reason"])

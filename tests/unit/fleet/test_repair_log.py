@@ -6,7 +6,7 @@ from typing import Any, Dict, List
 
 import pytest
 from ansible.module_utils.ib_fleet.document import repair_log
-from ansible.module_utils.ib_gateway.base.actions import ACTIONS, Action
+from ansible.module_utils.ib_gateway.base.actions import ACTIONS, IN_VAIN, Action
 from unit.fleets import outcome, repaired, stopped
 
 HOLDER = {"pid": 815, "user": "trader", "command": ["python3", "bot.py"]}
@@ -119,3 +119,9 @@ def test_a_repair_tells_whether_it_was_begun_and_what_was_proven() -> None:
 def test_a_repair_that_could_not_even_begin_tells_the_reason() -> None:
     found = repair_log.repair({"ib_gateway_repair_begin": {"failed": True, "msg": "no space left"}})
     assert found == {"begun": False, "reason": "no space left", "refused": [], "ended": None}
+
+
+def test_a_wait_that_has_not_brought_what_it_was_for_says_so() -> None:
+    waited = outcome("wait", TARGETS["wait"])
+    assert told({**waited, "reason": IN_VAIN}) == ["done: waited in vain for port 4001 to open"]
+    assert told({**waited, "reason": "it listens"}) == ["done: waited for port 4001 to open"]
