@@ -1,13 +1,14 @@
-"""Which other gateways a start_command would end: those that a pkill or killall in its script's text meets.
+"""Which other gateways a start_command would end: those that its script's text looks for and then kills.
 
 Many start scripts make room so before they start their own; a host with live and paper loses the other one by it.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from ..base.command_line import run_of
 from ..base.host import Process
@@ -19,9 +20,15 @@ _MOST_BYTES = 1 << 14
 _MOST_WORDS = 32
 #: What the kernel keeps of a program's name.
 _NAME = 15
-#: Options of either that take the next word; what they say narrows whom it meets, and is not read.
+#: Commands between one that finds processes and the kill that it is for.
+_FAR = 6
+_SUBSTITUTED = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
+_REDIRECTS = re.compile(r"^(?:\d|&)?[<>]")
+#: Options that take the next word; what they say narrows whom a command meets, and is not read.
 _VALUED = ("-u", "-U", "-G", "-g", "-P", "-s", "-t", "-F", "-Z", "--signal", "--user", "--ns")
-_SIGNALS_NOTHING = ("-0", "-l", "--list")
+_SIGNALS_NOTHING = ("-0", "-l", "-L", "--list")
+#: What stands for the script's own processes.
+_OWN = ("$!", "$$", "${!}")
 
 
 class Ending(NamedTuple):
@@ -38,9 +45,8 @@ def ended_by_start(command: Sequence[str], uids: Sequence[int], others: Sequence
     a variable in it is known to the shell alone, and tells nothing.
     """
     for text in _texts(command, uids):
-        for words in simple_commands(text):
-            meets = _meets(words)
-            found = (each for each in others if meets and meets.meet(each) and uids[0] in (0, each.uid))
+        for words, meets in _ending(list(_commands(text))):
+            found = (each for each in others if meets.meet(each) and uids[0] in (0, each.uid))
             met = next(found, None)
             if met is not None:
                 return Ending(tuple(words), met)
@@ -56,10 +62,18 @@ def _texts(command: Sequence[str], uids: Sequence[int]) -> Iterator[str]:
             yield small_text(os.path.realpath(word), (0, *uids), _MOST_BYTES) or ""
 
 
+def _commands(text: str) -> Iterator[List[str]]:
+    """The commands of a text in their order, those among them whose output a word of another one is."""
+    for words in simple_commands(text):
+        yield words
+        for inner in _SUBSTITUTED.findall(" ".join(words)):
+            yield from simple_commands(inner[0] or inner[1])
+
+
 class _Meets(NamedTuple):
     """Whom a command meets. full: whether the whole command line is looked at, and not the program's name alone."""
 
-    pattern: re.Pattern[str]
+    pattern: Pattern[str]
     full: bool = False
     exact: bool = False
 
@@ -69,27 +83,59 @@ class _Meets(NamedTuple):
         return found is not None
 
 
-def _meets(words: Sequence[str]) -> Optional[_Meets]:
+def _ending(commands: Sequence[List[str]]) -> Iterator[Tuple[List[str], _Meets]]:
+    """The commands that end whom they meet: by themselves, or by a kill near them that is given what they find."""
+    for place, words in enumerate(commands):
+        name, given = _program(words)
+        kills = name in ("pkill", "killall")
+        finds = name in ("pgrep", "pidof") or (
+            name == "grep" and place > 0 and _program(commands[place - 1])[0] == "ps"
+        )
+        if kills or (finds and any(map(_kills, commands[max(0, place - 2) : place + _FAR]))):
+            meets = _meets(name, given)
+            if meets is not None:
+                yield words, meets
+
+
+def _program(words: Sequence[str]) -> Tuple[str, List[str]]:
+    """(the name of the program that a command runs, its arguments without redirections)."""
     run = run_of(words)
-    name = program_name(words[run.program :]) if run.program is not None else ""
-    if name not in ("pkill", "killall"):
-        return None
-    given = list(words[(run.program or 0) + 1 : _MOST_WORDS])
-    options, named = [], []
+    if run.program is None:
+        return "", []
+    given = itertools.takewhile(lambda word: not _REDIRECTS.match(word), words[run.program + 1 : _MOST_WORDS])
+    return program_name(words[run.program :]), list(given)
+
+
+def _kills(words: Sequence[str]) -> bool:
+    """Whether a command signals what others have found."""
+    name, given = _program(words)
+    if any(each in _SIGNALS_NOTHING for each in given):
+        return False
+    named = [word for word in given if word not in _OWN]
+    return (name == "xargs" and "kill" in given) or (
+        name == "kill" and any("$" in word or "`" in word for word in named)
+    )
+
+
+def _meets(name: str, given: List[str]) -> Optional[_Meets]:
+    """Whom a command with these arguments meets; None where they do not tell, or it ends nobody."""
+    options: List[str] = []
+    named: List[str] = []
     while given:
         word = given.pop(0)
-        if not word.startswith("-"):
-            named.append(word)
-            continue
-        options.append(word)
+        (options if word.startswith("-") else named).append(word)
         if word in _VALUED and given:
             given.pop(0)
-    if not named or "$" in named[-1] or "`" in named[-1] or any(each in _SIGNALS_NOTHING for each in options):
+    pattern = named[0 if name == "grep" else -1] if named else "$"
+    short = "".join(each for each in options if re.match(r"^-[a-zA-Z0-9]+$", each) and not each[1:].isupper())
+    if "$" in pattern or "`" in pattern or any(each in _SIGNALS_NOTHING for each in options):
         return None
-    short = "".join(each for each in options if re.match(r"^-[a-z0-9]+$", each))
-    exact = (name == "killall" and "r" not in short) or (name == "pkill" and "x" in short) or "--exact" in options
+    if name == "grep" and "v" in short:
+        return None
+    by_name = name == "pidof" or (name == "killall" and "r" not in short)
     try:
-        pattern = re.compile(re.escape(named[-1]) if name == "killall" and "r" not in short else named[-1])
+        found = re.compile(re.escape(pattern) if by_name else pattern)
     except re.error:
         return None
-    return _Meets(pattern, name == "pkill" and ("f" in short or "--full" in options), exact)
+    full = name == "grep" or (name in ("pkill", "pgrep") and ("f" in short or "--full" in options))
+    return _Meets(found, full, by_name or (name in ("pkill", "pgrep") and ("x" in short or "--exact" in options)))
