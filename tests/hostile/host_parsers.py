@@ -28,6 +28,7 @@ from ansible.module_utils.ib_gateway.base import (
 from ansible.module_utils.ib_gateway.base.probe import FULL
 from ansible.module_utils.ib_gateway.lifecycle import engine, ibc, program, systemctl
 from ansible.module_utils.ib_gateway.observe import (
+    ended_by_start,
     ibc_log,
     keepers,
     proc_net,
@@ -272,6 +273,7 @@ def shell_texts(data: bytes) -> None:
     launchers.launcher_of(("bash", "/opt/" + found[:200], found))
     program.display_in(found)
     keepers.runs_gateway(found)
+    ended_by_start.ended_by_start(("/bin/sh", "-c", found), (0,), [gateway()])
 
 
 def cron_tables(data: bytes) -> None:
@@ -327,6 +329,7 @@ _TEXTS = (
     b'user U7654321A,F123456 api_key=\'x y\' "secret": "z"',
 )
 _SCRIPTS = (
+    b"pkill -9 -f 'Xvfb|ibcalpha.*Gateway' >/dev/null\nkill $(ps aux | grep [j]ava)\nkill `pidof java`\n",
     b"#!/bin/bash\nexport DISPLAY=:1\nwhile true; do\n  Xvfb :1 &\n  ./ibcstart.sh --gateway; sleep 2\ndone\n",
     b"#!/usr/bin/env python3\nimport subprocess\nsubprocess.run(['/opt/ibc/gatewaystart.sh', '-inline'])\n",
 )

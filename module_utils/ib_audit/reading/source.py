@@ -18,13 +18,13 @@ _SHEBANG = re.compile(rb"^#!.*\b(?:python|pypy)[0-9.]*")
 _SHEBANG_2 = re.compile(rb"^#!.*\bpython2")
 #: What only Python 2 accepts. Looked for in files that do not parse, never in others.
 _PYTHON_2 = re.compile(
-    r"""^\s*print\s+(?:["'%\w]|>>)          # print as a statement
-      | ^\s*print\s*$
-      | ^\s*except\s+[\w.()\s,]+?\s*,\s*\w+\s*:   # except Error, e:
-      | ^\s*raise\s+[\w.]+\s*,\s*\S         # raise Error, "text"
-      | ^\s*exec\s+["'\w]
+    r"""^[ \t]*print\s+(?:["'%\w]|>>)          # print as a statement
+      | ^[ \t]*print\s*$
+      | ^[ \t]*except\s+[\w.()\s,]+?\s*,\s*\w+\s*:   # except Error, e:
+      | ^[ \t]*raise\s+[\w.]+\s*,\s*\S         # raise Error, "text"
+      | ^[ \t]*exec\s+["'\w]
       | \w\s*<>\s*\w
-      | ^\s*def\s+\w+\([^)]*\(\s*\w+\s*,    # def f(a, (b, c)):
+      | ^[ \t]*def\s+\w+\([^)]*\(\s*\w+\s*,    # def f(a, (b, c)):
     """,
     re.MULTILINE | re.VERBOSE,
 )

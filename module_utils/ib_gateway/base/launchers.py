@@ -68,11 +68,11 @@ _LOOP_WORDS = ("while", "until", "for")
 _SHELL_WORDS = frozenset((*_LOOP_WORDS, "do", "then", "else", "elif", "if", "!", "{", "time", "done", "fi", "}"))
 #: Its loop starts the next gateway with -Drestart=; others bring it back without its login.
 IBC_LOOP = "ibcstart.sh"
-_COMMENT = re.compile(r"(?m)^\s*(?:#|//).*$")
+_COMMENT = re.compile(r"(?m)^[ \t]*(?:#|//).*$")
 #: A loop, a script that becomes itself again, a handler for the end of a child.
 _REPEATS_IN_SHELL = re.compile(
     r"(?m)(?:^|[;&|(){}!]|\b(?:do|then|else)\s)[ \t]*(?:while|until|for)\s"
-    r"|\bexec\b.*\$\{?(?:0|BASH_SOURCE)\b|^\s*[\"']?\$\{?0\b|\btrap\b.*\b(?:SIG)?CHLD\b"
+    r"|\bexec\b.*\$\{?(?:0|BASH_SOURCE)\b|^[ \t]*[\"']?\$\{?0\b|\btrap\b.*\b(?:SIG)?CHLD\b"
 )
 _REPEATS = re.compile(
     r"(?i)\b(?:while|for|foreach|until|loop|forever|every|schedule\w*|setInterval|setTimeout|repeat|retry|exec\w*)\b"

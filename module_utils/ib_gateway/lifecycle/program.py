@@ -28,14 +28,15 @@ _BRINGS = re.compile(
 )
 #: Who knows what else happens in a script that reads another file, or has somebody else start the gateway.
 _ELSEWHERE = re.compile(
-    r"^\s*(?:\.|source)\s|\b(?:docker|podman|nerdctl|systemctl|machinectl|supervisorctl|ssh|tmux|screen|sudo|su|runuser|pm2)\b",
+    r"^[ \t]*(?:\.|source)\s"
+    r"|\b(?:docker|podman|nerdctl|systemctl|machinectl|supervisorctl|ssh|tmux|screen|sudo|su|runuser|pm2)\b",
     re.MULTILINE,
 )
 _NEEDS = re.compile(r"\$\{?DISPLAY\b|\bxterm\b|\bibcstart\.sh|\bdisplaybannerandlaunch\.sh")
 _JAVA = re.compile(r"(?<![\w./$}-])(?:/[\w./-]+/)?java(?![\w./-])")
 #: What a Java that is one has beside its bin folder; a link or a wrapper of that name may be anything.
 _LIBRARIES = ("lib/libjli.so", "lib/jli/libjli.so", "lib/amd64/jli/libjli.so", "lib/aarch64/jli/libjli.so")
-_COMMENT = re.compile(r"^\s*#.*$", re.MULTILINE)
+_COMMENT = re.compile(r"^[ \t]*#.*$", re.MULTILINE)
 
 
 class Program(NamedTuple):

@@ -15,7 +15,7 @@ from ..base.redaction import redact_argv
 from ..base.words import program_name
 from . import processes, started_files
 
-_IMPORTS = re.compile(r"(?m)^\s*(?:from|import)\s+(ib_insync|ib_async|ibapi|ib_connect)\b")
+_IMPORTS = re.compile(r"(?m)^[ \t]*(?:from|import)\s+(ib_insync|ib_async|ibapi|ib_connect)\b")
 #: Scripts whose text is read in one look; a desk has a handful.
 _MOST_TEXTS = 200
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100

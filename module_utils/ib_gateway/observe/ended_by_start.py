@@ -27,6 +27,12 @@ _REDIRECTS = re.compile(r"^(?:\d|&)?[<>]")
 #: Options that take the next word; what they say narrows whom a command meets, and is not read.
 _VALUED = ("-u", "-U", "-G", "-g", "-P", "-s", "-t", "-F", "-Z", "--signal", "--user", "--ns")
 _SIGNALS_NOTHING = ("-0", "-l", "-L", "--list")
+#: A pattern that is tried: one gap for each alternative and nothing repeated, so that whoever wrote it cannot have a
+#: look take for ever.
+_PLAIN = r"(?:[\w/=:@%, -]|\\\.|\.(?!\*)|\[[\w.-]{1,8}\])*"
+_SIMPLE = re.compile(r"^\^?%s(?:\.\*%s)?$" % (_PLAIN, _PLAIN))
+#: Characters of a command line that are looked at.
+_MOST_SEEN = 4096
 #: What stands for the script's own processes.
 _OWN = ("$!", "$$", "${!}")
 
@@ -78,7 +84,7 @@ class _Meets(NamedTuple):
     exact: bool = False
 
     def meet(self, process: Process) -> bool:
-        seen = " ".join(process.argv) if self.full else program_name(process.argv)[:_NAME]
+        seen = " ".join(process.argv)[:_MOST_SEEN] if self.full else program_name(process.argv)[:_NAME]
         found = self.pattern.fullmatch(seen) if self.exact else self.pattern.search(seen)
         return found is not None
 
@@ -133,6 +139,8 @@ def _meets(name: str, given: List[str]) -> Optional[_Meets]:
     if name == "grep" and "v" in short:
         return None
     by_name = name == "pidof" or (name == "killall" and "r" not in short)
+    if not by_name and not all(map(_SIMPLE.match, pattern.split("|"))):
+        return None
     try:
         found = re.compile(re.escape(pattern) if by_name else pattern)
     except re.error:

@@ -16,7 +16,7 @@ from ..base.words import program_name
 from . import processes, started_files
 
 #: A line of a shell's script that runs another file in the same shell.
-SOURCES = re.compile(r"(?m)^\s*(?:\.|source)\s+\S")
+SOURCES = re.compile(r"(?m)^[ \t]*(?:\.|source)\s+\S")
 
 
 def above(gateway: int) -> Tuple[Tuple[int, int], ...]:

@@ -37,7 +37,7 @@ _MOST_WORDS = 32
 #: Programs of the system itself: their arguments tell what they run.
 _OF_SYSTEM = re.compile(r"^/(?:usr/(?!local/)|s?bin/|lib\w{0,4}/)")
 _GATEWAY_PROGRAM = re.compile(r"(?i)ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|ibgateway")
-_MODE_IN_SCRIPT = re.compile(r"(?im)^\s*(?:export\s+)?TRADING_?MODE=[\"']?(live|paper)\b")
+_MODE_IN_SCRIPT = re.compile(r"(?im)^[ \t]*(?:export\s+)?TRADING_?MODE=[\"']?(live|paper)\b")
 _FOR_SHELL = re.compile(r"^#!\s*\S*/(?:env\s+(?:-S\s+)?)?(\S+)")
 _HOME = re.compile(r"^(?:~|\$HOME|\$\{HOME\})(?=/|$)")
 #: Are given a command as one text, after -c.

@@ -35,6 +35,7 @@ def met_by(text: str, folder: Path, other: object = PAPER) -> Optional[str]:
         "if pgrep -f IbcGateway; then pkill -f IbcGateway; fi",
         "/usr/bin/pkill -f IbcGateway || true",
         "pkill -f IbcGateway >/dev/null 2>&1",
+        "pkill -f 'Xvfb|ibcalpha.*Gateway'",
         "kill $(pgrep -f IbcGateway)",
         'kill -TERM "$(pgrep -f IbcGateway)"',
         "kill -9 `pgrep -f IbcGateway`",
@@ -87,3 +88,9 @@ def test_an_ordinary_account_ends_none_of_another_account_s_gateways(tmp_path: P
 def test_the_command_itself_may_be_a_shell_s_text() -> None:
     command = ("/bin/sh", "-c", "pkill -f IbcGateway; exec /opt/ibc/gatewaystart.sh")
     assert ended_by_start(command, (os.getuid(),), [PAPER]) is not None
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+b", ".*.*.*b", "(.*)*", "a{1,9999}b", "(?:a|a)*b", "[" + "a" * 4000 + "]"])
+def test_a_pattern_that_would_take_for_ever_is_not_tried(pattern: str, tmp_path: Path) -> None:
+    endless = PAPER._replace(argv=("java", "a" * 100_000))
+    assert met_by("pkill -f '%s'" % pattern, tmp_path, endless) is None
