@@ -35,7 +35,7 @@ from ansible.module_utils.ib_gateway.module import command_servers, logins  # no
 from ansible.module_utils.ib_gateway.observe import api_scripts, keepers, origins, unit_files  # noqa: E402, F401
 from simulator.launch import SimulatedGateway, connect_once, free_port  # noqa: E402 - likewise
 
-from integration.desk import Desk, until  # noqa: E402 - likewise
+from integration.desk import Desk, halt, until  # noqa: E402 - likewise
 from integration.modules import run_module, run_module_as  # noqa: E402 - likewise
 
 #: A script that waits for a gateway and holds no connection.
@@ -109,7 +109,7 @@ def faults(desk: Desk) -> dict[str, Any]:
             with _broken(desk, fault):
                 found[fault] = {**doctor, "oracle": _verdict(judged(desk))}
     gateway = desk.gateway(launcher="ibc")
-    os.kill(gateway.pid, signal.SIGSTOP)
+    halt(gateway.pid)
     found["frozen"] = {**_doctor(desk), "oracle": _verdict(judged(desk))}
     os.kill(gateway.pid, signal.SIGCONT)
     return found

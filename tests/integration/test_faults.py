@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import psutil
 import pytest
 from simulator.launch import CLIENTS, free_port
 
-from integration.desk import Desk, alive, until
+from integration.desk import Desk, alive, halt, until
 from integration.modules import run_module
 
 
@@ -240,8 +239,7 @@ def test_three_working_scripts_do_not_compete_where_no_limit_is_declared(desk: D
 
 def test_a_gateway_that_a_signal_has_stopped_is_to_be_let_go_on(desk: Desk) -> None:
     gateway = desk.gateway()
-    os.kill(gateway.pid, signal.SIGSTOP)
-    until(lambda: Path(f"/proc/{gateway.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    halt(gateway.pid)
     found = look(desk)
     assert (codes(found), actions(found)) == ({"gateway_frozen"}, ["resume"])
     assert found["plan"]["steps"][0]["target"]["pid"] == gateway.pid and found["plan"]["withheld"] == []

@@ -16,10 +16,9 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway.observe import stopped
 from simulator.launch import free_port
 
-from integration.desk import Desk, Run, alive, local, until
+from integration.desk import Desk, Run, alive, halt, local, until
 from integration.modules import run_module
 
 ALL_DAY = [
@@ -376,7 +375,7 @@ def test_a_gateway_that_does_not_end_is_killed_where_its_entry_allows_it(desk: D
 
 def test_a_frozen_gateway_is_let_go_on_and_gets_no_signal_that_would_end_it(desk: Desk) -> None:
     frozen = desk.gateway()
-    os.kill(frozen.pid, signal.SIGSTOP)
+    halt(frozen.pid)
     promised = remediate(desk, "--check", allow_kill=True)
     assert "would resume pid %d" % frozen.pid in " ".join(promised.output.split()), promised.output
     run = remediate(desk, allow_kill=True)
@@ -388,8 +387,7 @@ def test_a_frozen_gateway_is_let_go_on_and_gets_no_signal_that_would_end_it(desk
 
 def test_a_frozen_gateway_that_a_waiting_sigterm_would_end_is_told_and_left(desk: Desk) -> None:
     frozen = desk.gateway()
-    os.kill(frozen.pid, signal.SIGSTOP)
-    until(lambda: stopped.state_of(frozen.pid) == "T")  # of two signals that wait the kernel delivers SIGTERM first
+    halt(frozen.pid)  # of two signals that wait the kernel delivers SIGTERM first
     os.kill(frozen.pid, signal.SIGTERM)
     run = remediate(desk, allow_kill=True)
     told = " ".join(run.output.split())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.observe import processes, stopped
 from simulator.launch import SimulatedGateway, free_port
 
-from integration.desk import Desk, alive, until
+from integration.desk import Desk, alive, halt, until
 from integration.modules import run_module
 from integration.repair import KILLS, UNIT, Repair, past_its_start, systemctl, verbs
 
@@ -273,8 +272,7 @@ def test_a_gateway_that_a_signal_stops_after_the_plan_is_not_ended_by_its_unit(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, shows: tuple[str, ...]
 ) -> None:
     old, repair, notes = by_unit(desk, monkeypatch, "kill {pid}", shows=shows)
-    os.kill(old.pid, signal.SIGSTOP)
-    until(lambda: stopped.state_of(old.pid) == "T")
+    halt(old.pid)
     for check in (True, False):
         found = restart(repair, check=check)
         assert not found["changed"] and "is stopped by a signal" in found["refused"][0]["reason"]

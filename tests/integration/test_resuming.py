@@ -14,13 +14,8 @@ from ansible.module_utils.ib_gateway.act import resume_process
 from ansible.module_utils.ib_gateway.act.held_process import Refused
 from ansible.module_utils.ib_gateway.observe import processes, stopped
 
-from integration.desk import Desk, alive, until
+from integration.desk import Desk, alive, halt, until
 from integration.modules import run_module
-
-
-def stop(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: stopped.state_of(pid) == "T")
 
 
 def look(desk: Desk) -> dict[str, Any]:
@@ -35,7 +30,7 @@ def act(desk: Desk, steps: list[dict[str, Any]], **options: Any) -> dict[str, An
 def test_a_stopped_gateway_goes_on_and_serves_the_script_that_it_served_before(desk: Desk) -> None:
     gateway = desk.gateway()
     script = desk.script()
-    stop(gateway.pid)
+    halt(gateway.pid)
     steps = look(desk)["plan"]["steps"]
     found = act(desk, steps, settle=0.0, then_look={"probe_timeout": 1.0})
     outcome = found["outcomes"][0]
@@ -47,7 +42,7 @@ def test_a_stopped_gateway_goes_on_and_serves_the_script_that_it_served_before(d
 
 def test_in_check_mode_it_is_told_and_stays_stopped(desk: Desk) -> None:
     gateway = desk.gateway()
-    stop(gateway.pid)
+    halt(gateway.pid)
     found = act(desk, look(desk)["plan"]["steps"], check=True)
     assert (found["changed"], found["outcomes"][0]["result"]) == (True, "would")
     assert stopped.state_of(gateway.pid) == "T"
@@ -56,7 +51,7 @@ def test_in_check_mode_it_is_told_and_stays_stopped(desk: Desk) -> None:
 @pytest.mark.parametrize("change", [{"started_ticks": 1}, {"argv_digest": "0" * 64}, {"boot_id": "another"}])
 def test_another_process_than_the_plan_named_gets_no_signal(desk: Desk, change: dict[str, Any]) -> None:
     gateway = desk.gateway()
-    stop(gateway.pid)
+    halt(gateway.pid)
     steps = look(desk)["plan"]["steps"]
     steps[0]["target"].update(change)
     assert act(desk, steps)["outcomes"][0]["result"] == "refused"
@@ -65,7 +60,7 @@ def test_another_process_than_the_plan_named_gets_no_signal(desk: Desk, change: 
 
 def test_a_sigterm_that_came_after_the_plan_keeps_sigcont_from_ending_the_gateway(desk: Desk) -> None:
     gateway = desk.gateway()
-    stop(gateway.pid)
+    halt(gateway.pid)
     steps = look(desk)["plan"]["steps"]
     os.kill(gateway.pid, signal.SIGTERM)
     outcome = act(desk, steps)["outcomes"][0]
@@ -75,7 +70,7 @@ def test_a_sigterm_that_came_after_the_plan_keeps_sigcont_from_ending_the_gatewa
 
 def test_without_pidfd_nothing_is_let_go_on(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     gateway = desk.gateway()
-    stop(gateway.pid)
+    halt(gateway.pid)
     steps = look(desk)["plan"]["steps"]
     monkeypatch.delattr(os, "pidfd_open")
     reason = act(desk, steps)["outcomes"][0]["reason"]
@@ -84,7 +79,7 @@ def test_without_pidfd_nothing_is_let_go_on(desk: Desk, monkeypatch: pytest.Monk
 
 def test_what_cannot_be_recorded_is_not_done(desk: Desk) -> None:
     gateway = desk.gateway()
-    stop(gateway.pid)
+    halt(gateway.pid)
     target = look(desk)["plan"]["steps"][0]["target"]
 
     def full() -> None:
@@ -110,7 +105,7 @@ def test_a_stopped_job_of_a_terminal_is_its_person_s(tmp_path: Path) -> None:
     try:
         until(ready.exists)
         job = int(ready.read_text())
-        stop(job)
+        halt(job)
         assert "stopped job of the terminal" in stopped.kept_stopped(job)
         os.kill(job, signal.SIGKILL)
     finally:

@@ -16,7 +16,7 @@ from ansible.module_utils.ib_gateway.observe import linux, processes, stopped
 from simulator.launch import SimulatedGateway, free_port
 
 from integration import repair
-from integration.desk import Desk, alive, until
+from integration.desk import Desk, alive, halt, until
 from integration.modules import run_module
 
 
@@ -231,11 +231,6 @@ def test_a_gateway_that_has_left_its_unit_is_refused(desk: Desk) -> None:
     gateway = desk.gateway()
     found = stop(identity(gateway.pid, role="gateway", unit=UNIT))
     assert "no longer belongs" in found["refused"][0]["reason"] and alive(gateway.pid)
-
-
-def halt(pid: int) -> None:
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: stopped.state_of(pid) == "T")
 
 
 def lets_go_on(pid: int) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -19,7 +18,7 @@ import pytest
 from ansible.module_utils.ib_gateway.base.host import Keeper
 from ansible.module_utils.ib_gateway.observe import keepers
 
-from integration.desk import Desk, alive, until
+from integration.desk import Desk, alive, halt, until
 from integration.modules import run_module
 from integration.repair import Repair
 
@@ -184,8 +183,7 @@ def test_a_loop_that_a_signal_has_stopped_is_told_with_what_lets_it_go_on(desk: 
     program = desk.folder / "start_ibgateway.sh"
     program.write_text("#!/bin/sh\nwhile :; do sleep 300; ibcstart.sh; done\n")
     keeper = desk.bystander("sh", str(program))
-    keeper.send_signal(signal.SIGSTOP)
-    until(lambda: psutil.Process(keeper.pid).status() == psutil.STATUS_STOPPED)
+    halt(keeper.pid)
     assert "`kill -CONT %d` lets it go on" % keeper.pid in look(desk.entry())["findings"][0]["summary"]
 
 
@@ -225,7 +223,7 @@ def test_a_start_command_that_somebody_has_run_is_waited_for_and_not_run_a_secon
     program.chmod(0o755)
     os.mkfifo(asked)
     (desk.folder / "gateway.json").write_text(json.dumps(desk.prepared().command()))
-    entry = desk.entry(start_command=[str(program)], start_timeout=90, client_patterns=["up"])
+    entry = desk.entry(start_command=[str(program)], start_timeout=90, client_patterns=[r"\bup\.py"])
     by_hand = desk.bystander(str(program))
     found = look(entry)
     assert found["verdict"] == "gateway_coming_up", found

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from integration.containers import Make
-from integration.desk import Desk, Run, alive, local
+from integration.desk import Desk, Run, alive, halt, local
 from integration.test_container_repairs import host, starts, told, wedge
 
 #: An interpreter whose system call pidfd_open (434 on all machines) fails with ENOSYS, as where a kernel has none: a
@@ -73,7 +73,7 @@ def test_what_would_need_a_signal_is_withheld_with_the_cure_and_nothing_is_touch
     frozen = resume.gateway()
     clients.gateway()
     surplus = [clients.script(client_id=number) for number in (1, 2)]
-    os.kill(frozen.pid, signal.SIGSTOP)
+    halt(frozen.pid)
     entries = [
         restart.entry(name="restart"),
         resume.entry(name="resume"),
