@@ -273,7 +273,7 @@ def shell_texts(data: bytes) -> None:
     launchers.launcher_of(("bash", "/opt/" + found[:200], found))
     program.display_in(found)
     keepers.runs_gateway(found)
-    ended_by_start.ended_by_start(("/bin/sh", "-c", found), (0,), [gateway()])
+    ended_by_start.ended_by_start([("/bin/sh", "-c", found)], 0, [gateway()])
 
 
 def cron_tables(data: bytes) -> None:

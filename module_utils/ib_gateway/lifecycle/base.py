@@ -38,13 +38,15 @@ class StartCheck(NamedTuple):
     """Whether a start can succeed. blocker: why it must fail, with the cure; None where nothing speaks against it.
 
     state, members: of the entry's unit, where it has one; members also of units that go down with it. pids: all that
-    lives in the entry's unit alone.
+    lives in the entry's unit alone. commands: raw command lines that a start runs; uid: as which account.
     """
 
     blocker: Optional[str] = None
     state: Optional[UnitState] = None
     members: Tuple[UnitMember, ...] = ()
     pids: FrozenSet[int] = frozenset()
+    commands: Tuple[Tuple[str, ...], ...] = ()
+    uid: Optional[int] = None
 
 
 class Started(NamedTuple):

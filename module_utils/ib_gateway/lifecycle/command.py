@@ -89,7 +89,7 @@ class Command(Lifecycle):
 
     @classmethod
     def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
-        return [StartCheck(blocker(_facts(one))) for one in asked]
+        return [_start_check(one) for one in asked]
 
     def start(self, patience: Patience) -> Started:
         """Starts the command. Raises CannotStart also when it fails within a second, unless its gateway serves."""
@@ -140,6 +140,12 @@ class Command(Lifecycle):
 def folder_of(spec: GatewaySpec, account: Account) -> str:
     """Where a start_command is run: the entry's config_dir, else the account's home."""
     return next((path for path in (spec.config_dir, account.home) if path and os.path.isdir(path)), "/")
+
+
+def _start_check(one: Asked) -> StartCheck:
+    account = account_of(one.spec.user)
+    commands = (tuple(one.spec.start_command or ()),)
+    return StartCheck(blocker(_facts(one)), commands=commands, uid=account.uid if account else None)
 
 
 def _facts(one: Asked) -> CommandFacts:

@@ -20,7 +20,6 @@ from ..base.short_command import short
 from ..base.unit import UnitMember
 from ..observe.process_handles import can_hold
 from ..observe.processes import ancestors
-from .accounts import account_of
 from .base import Asked, StartCheck
 from .lifecycles import start_checks
 
@@ -46,7 +45,9 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
         if entry.spec.container is not None:
             entry = entry._replace(unit_members=tuple(_with_others(each, entry, found) for each in entry.unit_members))
         blind = blind_afterwards(entry, snapshot.visibility)
-        blocked = blind or entry.start_blocker or _without_room(_running(entry)) or _ends_others(entry, snapshot)
+        blocked = (
+            blind or entry.start_blocker or _without_room(_running(entry)) or _ends_others(entry, start_check, snapshot)
+        )
         told[index] = told[index]._replace(entry=entry._replace(start_blocker=blocked))
     return told
 
@@ -89,17 +90,16 @@ def _without_room(running: Optional[Process]) -> Optional[str]:
     return text % (plain_text(full), running.pid) if full else None
 
 
-def _ends_others(entry: Entry, snapshot: Snapshot) -> Optional[str]:
-    """Why the entry's start_command would cost another gateway its life; None where it is not known to."""
+def _ends_others(entry: Entry, start_check: StartCheck, snapshot: Snapshot) -> Optional[str]:
+    """Why a start of the entry would cost another gateway its life; None where it is not known to."""
     own = {each.pid for each in entry.processes}
     others = [each for each in snapshot.processes.values() if each.gateway is not None and each.pid not in own]
-    account = account_of(entry.spec.user) if entry.spec.start_command and others else None
-    if account is None:
+    if not others or not start_check.commands or start_check.uid is None:
         return None
     from ..observe.ended_by_start import ended_by_start
 
-    found = ended_by_start(entry.spec.start_command or (), (account.uid,), others)
-    text = "its start_command runs `%s`, which ends gateway pid %d (%s) as well: have it name its own gateway alone"
+    found = ended_by_start(start_check.commands, start_check.uid, others)
+    text = "what starts it runs `%s`, which ends gateway pid %d (%s) as well: have it name its own gateway alone"
     told = short(redact_argv(found.words)) if found else ""
     return text % (told, found.gateway.pid, short(found.gateway.command)) if found else None
 

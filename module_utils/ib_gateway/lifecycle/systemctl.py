@@ -29,7 +29,7 @@ _PROPERTIES = (
         "RootDirectory",
         "RootImage",
     ),
-    *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStart", "ExecSearchPath"),
+    *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStartPre", "ExecStart", "ExecSearchPath"),
     *unit_ties.PROPERTIES,
 )
 _UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"

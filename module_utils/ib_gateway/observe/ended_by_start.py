@@ -1,4 +1,4 @@
-"""Which other gateways a start_command would end: those that its script's text looks for and then kills.
+"""Which other gateways a start would end: those that its commands, or the text of its script, look for and kill.
 
 Many start scripts make room so before they start their own; a host with live and paper loses the other one by it.
 """
@@ -38,22 +38,22 @@ _OWN = ("$!", "$$", "${!}")
 
 
 class Ending(NamedTuple):
-    """A command of a start script, and the gateway that it would end."""
+    """A command of a start, and the gateway that it would end."""
 
     words: Tuple[str, ...]
     gateway: Process
 
 
-def ended_by_start(command: Sequence[str], uids: Sequence[int], others: Sequence[Process]) -> Optional[Ending]:
-    """The first of the other gateways that a start_command would end; None where none is known to be.
+def ended_by_start(commands: Sequence[Sequence[str]], uid: int, others: Sequence[Process]) -> Optional[Ending]:
+    """The first of the other gateways that a start would end by one of its commands; None where none is known to be.
 
-    uids: of those whose scripts are read, and whose processes it may end, unless root's is first among them. What has
-    a variable in it is known to the shell alone, and tells nothing.
+    uid: of the account that runs them, whose scripts are read, and root's; unless it is root, it ends none but its own.
+    What has a variable in it is known to the shell alone, and tells nothing.
     """
-    for text in _texts(command, uids):
-        for words, meets in _ending(list(_commands(text))):
-            found = (each for each in others if meets.meet(each) and uids[0] in (0, each.uid))
-            met = next(found, None)
+    for command in commands:
+        texts = (list(_commands(text)) for text in _texts(command, (0, uid)))
+        for words, meets in itertools.chain.from_iterable(map(_ending, ([list(command)], *texts))):
+            met = next((each for each in others if meets.meet(each) and uid in (0, each.uid)), None)
             if met is not None:
                 return Ending(tuple(words), met)
     return None
@@ -65,7 +65,7 @@ def _texts(command: Sequence[str], uids: Sequence[int]) -> Iterator[str]:
         if before == "-c":
             yield word
         elif word.startswith("/"):
-            yield small_text(os.path.realpath(word), (0, *uids), _MOST_BYTES) or ""
+            yield small_text(os.path.realpath(word), uids, _MOST_BYTES) or ""
 
 
 def _commands(text: str) -> Iterator[List[str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+from ansible.module_utils.ib_gateway.lifecycle.unit_facts import commands_of
 from ansible.module_utils.ib_gateway.observe.ended_by_start import ended_by_start
 from unit.facts import SECOND, gateway
 
@@ -17,7 +18,7 @@ def met_by(text: str, folder: Path, other: object = PAPER) -> Optional[str]:
     """The command of a start script with this text that ends another gateway; None without one."""
     script = folder / "gatewaystart.sh"
     script.write_text("#!/bin/bash\n%s\nexec /opt/ibc/ibcstart.sh 1037\n" % text, encoding="utf-8")
-    found = ended_by_start(("/bin/bash", str(script)), (os.getuid(),), [other])  # type: ignore[list-item]  # a Process
+    found = ended_by_start([("/bin/bash", str(script))], os.getuid(), [other])  # type: ignore[list-item]  # a Process
     assert found is None or found.gateway is other
     return " ".join(found.words) if found else None
 
@@ -81,13 +82,27 @@ def test_an_ordinary_account_ends_none_of_another_account_s_gateways(tmp_path: P
     other = PAPER._replace(uid=os.getuid() + 1)
     script = tmp_path / "start.sh"
     script.write_text("pkill -f IbcGateway\n", encoding="utf-8")
-    assert ended_by_start((str(script),), (os.getuid() + 2,), [other]) is None
-    assert ended_by_start((str(script),), (0,), [other]) is not None or os.getuid() != 0
+    assert ended_by_start([(str(script),)], os.getuid() + 2, [other]) is None
+    assert ended_by_start([(str(script),)], 0, [other]) is not None or os.getuid() != 0
 
 
 def test_the_command_itself_may_be_a_shell_s_text() -> None:
     command = ("/bin/sh", "-c", "pkill -f IbcGateway; exec /opt/ibc/gatewaystart.sh")
-    assert ended_by_start(command, (os.getuid(),), [PAPER]) is not None
+    assert ended_by_start([command], os.getuid(), [PAPER]) is not None
+
+
+def test_so_may_what_a_unit_runs_before_its_program() -> None:
+    shown = {
+        "ExecStartPre": "{ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f IbcGateway ; ignore_errors=yes ; pid=0 }",
+        "ExecStart": "{ path=/bin/sh ; argv[]=/bin/sh -c killall java; exec /opt/start.sh ; ignore_errors=no ; pid=0 }",
+    }
+    before, start = commands_of(shown)
+    assert before == ("/usr/bin/pkill", "-f", "IbcGateway")
+    assert start == ("/bin/sh", "-c", "killall java; exec /opt/start.sh")
+    for each in (before, start):
+        found = ended_by_start([("/bin/true",), each], 0, [PAPER])
+        assert found is not None and found.gateway is PAPER
+    assert commands_of({**shown, "RootDirectory": "/srv/root"}) == (), "its files are others than this host's"
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", ".*.*.*b", "(.*)*", "a{1,9999}b", "(?:a|a)*b", "[" + "a" * 4000 + "]"])
