@@ -287,7 +287,7 @@ gateways:
 undeclared:
   description:
     - Gateways that fit no entry, as RV(ib_gateway_info#module:gateways). They are never touched.
-    - RV(undeclared[].used_by) beside that is a list of the processes of this host with a session on it, each with
+    - C(used_by) of each is a list of the processes of this host with a session on it, each with
       C(pid), C(started_ticks), C(user) and C(argv).
   returned: success
   type: list
