@@ -21,18 +21,27 @@ UNIT = "ib"
 
 def inventory(host: UnitHost, image: Container, **start: Any) -> dict[str, Any]:
     """The inventory of a host; start: the keys that say how its gateway is started."""
-    entry = {"name": "live", "trading_mode": "live", "port": image.ports["live"], "start_timeout": 60, **start}
+    return inventory_of(host, entry_of(image, "live", **start))
+
+
+def entry_of(image: Container, mode: str, **start: Any) -> dict[str, Any]:
+    """The entry of one of its gateways; start: the keys that say how that is started."""
+    return {"name": mode, "trading_mode": mode, "port": image.ports[mode], "start_timeout": 60, **start}
+
+
+def inventory_of(host: UnitHost, *entries: dict[str, Any]) -> dict[str, Any]:
+    """The inventory of a host with these gateways."""
     reached = {
         "ansible_connection": "podman_exec",
         "ansible_host": host.name,
         "ansible_python_interpreter": str(Path(sys.prefix).resolve() / "bin/python3"),
     }
-    return {"trading_hosts": {"hosts": {"desk": {**reached, "ib_gateways": [entry]}}}}
+    return {"trading_hosts": {"hosts": {"desk": {**reached, "ib_gateways": list(entries)}}}}
 
 
-def java(image: Container) -> int:
-    """The pid of its gateway, as this machine numbers it."""
-    mark = "-DjtsConfigDir=%s" % image.gateways["live"].config_dir
+def java(image: Container, mode: str = "live") -> int:
+    """The pid of its gateway, as this machine numbers it; 0 where it does not run."""
+    mark = "-DjtsConfigDir=%s" % image.gateways[mode].config_dir
     found = []
     for each in psutil.process_iter(["cmdline"]):
         if mark in (each.info["cmdline"] or ()):

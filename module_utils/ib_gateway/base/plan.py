@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they n
     from .crontab import CronStart
     from .login import LoginState
     from .probe import Probe
-    from .unit import UnitMember, UnitState
+    from .unit import UnitId, UnitMember, UnitState
 
 
 class Step(Record):
@@ -84,7 +84,8 @@ class Entry(Record):
 
     Of an entry that something is wrong with: command_servers, those of its gateways; start_blocker, why a start of it
     must fail, with the cure; unit_state, what systemd says of its unit; unit_members, whoever lives in the unit's
-    control group and is no launcher; confined_to, the only account whose processes this run may end, None for a run
+    control group and is no launcher; starts_unit, what systemd is told to start for it, and stops_units, those that it
+    stops then, up or not; confined_to, the only account whose processes this run may end, None for a run
     that may end any; holds, whether this host has handles for processes, without which none is sent a signal.
     """
 
@@ -107,6 +108,8 @@ class Entry(Record):
     start_blocker: Optional[str] = None
     unit_state: Optional[UnitState] = None
     unit_members: Tuple[UnitMember, ...] = ()
+    starts_unit: Optional[UnitId] = None
+    stops_units: FrozenSet[UnitId] = frozenset()
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None

@@ -6,6 +6,9 @@ from typing import Optional, Tuple
 
 from .record import Record
 
+#: A unit by what no two have in common: the account whose own systemd it belongs to, "" for the system's; its name.
+UnitId = Tuple[str, str]
+
 
 class UnitState(Record):
     """A unit's state, in systemd's own words. load: loaded, not-found, masked, bad-setting, error.

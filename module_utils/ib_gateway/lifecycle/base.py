@@ -10,7 +10,7 @@ from typing import Callable, FrozenSet, List, NamedTuple, Optional, Sequence, Tu
 
 from ..base.host import Process
 from ..base.spec import GatewaySpec
-from ..base.unit import UnitMember, UnitState
+from ..base.unit import UnitId, UnitMember, UnitState
 
 #: Whether the gateway that was started serves already. Raises OSError.
 IsUp = Callable[[], bool]
@@ -38,7 +38,9 @@ class StartCheck(NamedTuple):
     """Whether a start can succeed. blocker: why it must fail, with the cure; None where nothing speaks against it.
 
     state, members: of the entry's unit, where it has one; members also of units that go down with it. pids: all that
-    lives in the entry's unit alone. commands: raw command lines that a start runs; uid: as which account.
+    lives in the entry's unit alone. commands: raw command lines that a start runs; uid: as which account. unit: what
+    systemd is told to start, stops: the units that it stops then, up or not; each with whose systemd it is, "" for the
+    system's.
     """
 
     blocker: Optional[str] = None
@@ -47,6 +49,8 @@ class StartCheck(NamedTuple):
     pids: FrozenSet[int] = frozenset()
     commands: Tuple[Tuple[str, ...], ...] = ()
     uid: Optional[int] = None
+    unit: Optional[UnitId] = None
+    stops: FrozenSet[UnitId] = frozenset()
 
 
 class Started(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Set, Tuple
 
 from ..base.unit import UnitMember
 from . import unit_ties
@@ -18,10 +18,12 @@ Show = Callable[[Sequence[str]], List[Dict[str, str]]]
 
 
 class Bound(NamedTuple):
-    """Who lives in the units that end. unread: why that is not known; empty where it is."""
+    """Who lives in the units that end. unread: why that is not known; empty where it is. stops: the units that end by a
+    start, whether anybody lives in them or not."""
 
     members: Tuple[UnitMember, ...] = ()
     unread: str = ""
+    stops: FrozenSet[str] = frozenset()
 
 
 def bound_to(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
@@ -67,7 +69,7 @@ def _living(unit: str, turn: Dict[str, bool], show: Show, tie: str) -> Bound:
             name: outlives for name, outlives in turn.items() if name not in known or (known[name] and not outlives)
         }
         if not turn:
-            return Bound(tuple(found))
+            return Bound(tuple(found), stops=frozenset(known) - {unit} if tie == _BY_START else frozenset())
         known.update(turn)
         if len(known) > _MOST:
             return Bound(unread="more than %d units: each %s %s" % (_MOST, tie, unit))
@@ -93,4 +95,4 @@ def all_tied(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
     bound = bound_to(unit, shown, show)
     pids: Set[int] = {each.pid for each in starting.members}
     rest = [each for each in bound.members if each.pid not in pids]
-    return Bound((*rest, *starting.members), starting.unread or bound.unread)
+    return Bound((*rest, *starting.members), starting.unread or bound.unread, starting.stops)

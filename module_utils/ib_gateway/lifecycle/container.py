@@ -148,7 +148,8 @@ def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
     )
     told = start_check_of(facts, shown, show)
     tied = [each for each in told.members if each.unit]
-    return found._replace(blocker=told.blocker, members=(*found.members, *tied))
+    members = (*found.members, *tied)
+    return found._replace(blocker=told.blocker, members=members, unit=told.unit, stops=told.stops)
 
 
 def _pids(state: ContainerState) -> FrozenSet[int]:

@@ -120,6 +120,8 @@ def informed(
             )
             for each in start_check.members
         ),
+        starts_unit=start_check.unit,
+        stops_units=start_check.stops,
     )
     return told._replace(start_blocker=start_check.blocker or _idle(told, start_check.pids, named))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence
 
 from ..base.spec import GatewaySpec
 from ..base.unit import UnitState
@@ -115,14 +115,24 @@ def start_check_of(
     """
     group, main = shown.get("ControlGroup", ""), shown.get("MainPID", "")
     obstacle, members = blocker(facts), members_of(group)
+    whose = (facts.state.account or "") if facts.state else ""
+    stops: FrozenSet[str] = frozenset()
     if unit_ties.any_of(shown):
         from .bound_units import all_tied  # most units have none
 
         bound = all_tied(facts.unit, shown, show)
         obstacle, members = obstacle or bound.unread or None, (*members, *bound.members)
+        stops = bound.stops
     # The main process of a unit may live elsewhere, as where su has opened a session for it.
     pids = pids_of(group) | ({int(main)} if main.isdigit() else set())
-    return StartCheck(obstacle, facts.state, members, frozenset(pids - {0}))
+    return StartCheck(
+        obstacle,
+        facts.state,
+        members,
+        frozenset(pids - {0}),
+        unit=(whose, facts.unit),
+        stops=frozenset((whose, each) for each in stops),
+    )
 
 
 def _users_unit(spec: GatewaySpec) -> str:

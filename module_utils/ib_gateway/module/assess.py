@@ -66,9 +66,10 @@ def assess(
     found = _together([each for _, each, _ in taken])
     processes = dict(snapshot.processes)
     made_at = {"boot_id": snapshot.boot_id, "boottime": snapshot.boottime}
+    plans = _plans(found)
     return {
         "status": result.overall(diagnosis.status for diagnosis in found),
-        "gateways": [result.judgement(diagnosis, _plan(diagnosis), processes, made_at) for diagnosis in found],
+        "gateways": [result.judgement(each, planned, processes, made_at) for each, planned in zip(found, plans)],
         "undeclared": result.undeclared(undeclared, snapshot),
         "visibility": result.visibility(snapshot.visibility, found),
         "reset_window": options["reset_window"],
@@ -85,12 +86,17 @@ def assess(
 # loaded.
 
 
-def _plan(diagnosis: Diagnosis) -> Plan:
-    if not diagnosis.findings:
-        return Plan()
+def _plans(found: Sequence[Diagnosis]) -> List[Plan]:
+    if not any(each.findings for each in found):
+        return [Plan()] * len(found)
     from ..decide.planning import plan
 
-    return plan(diagnosis)
+    plans = [plan(each) if each.findings else Plan() for each in found]
+    if not any(each.entry.stops_units for each in found):
+        return plans
+    from ..decide.conflicts import apart
+
+    return apart(found, plans)
 
 
 def _together(looks: List[List[Diagnosis]]) -> List[Diagnosis]:

@@ -201,3 +201,17 @@ def test_of_a_container_s_unit_those_who_end_with_it_or_by_its_start_are_told_be
         assert found.blocker is None and [each.unit for each in found.members] == told
     silent = container._with_unit(inside, ContainerState("podman", "ib", unit="gone.service"))
     assert silent.blocker == "systemd cannot be asked about gone.service: not answered"
+
+
+def test_which_units_a_start_stops_is_known_although_nobody_lives_in_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    systemd = Systemd(
+        monkeypatch,
+        gateway="Conflicts=paper.service shutdown.target; Wants=desk.service",
+        paper="ControlGroup=; BoundBy=bot.service",
+        bot="ControlGroup=",
+        desk="ConflictedBy=feed.service; ControlGroup=",
+        feed="ControlGroup=",
+    )
+    found = bound_units.all_tied(GATEWAY, systemd.shown[GATEWAY], systemd.show)
+    assert found.members == () and not found.unread
+    assert found.stops == {"paper.service", "bot.service", "feed.service"}
