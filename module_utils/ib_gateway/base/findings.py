@@ -278,8 +278,8 @@ STALE_REMOTE_SESSION = _entry(
 LOCALHOST_FAMILY = _entry(
     "localhost_family",
     DEGRADED,
-    "The gateway does not listen on the address that `localhost` gives to scripts on this host.",
-    "The report names the address that scripts should use.",
+    "What `localhost` gives to scripts on this host leads past the gateway: to nobody, or to another program.",
+    "The report names the address that scripts should use, and who else answers.",
 )
 FARM_BROKEN = _entry(
     "farm_broken",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Iterator, Tuple
+from typing import Collection, Iterator, List, Sequence, Tuple
 
 from ..base import findings
 from ..base.findings import Finding
 from ..base.host import LEAST_FREE, Listener
 from .context import Rule, RuleContext
 from .evidence import client_info
+
+#: Where who listens on all addresses of a family does.
+EVERY_ADDRESS = ("::", "0.0.0.0")  # noqa: S104 - compared with, not bound to
+_LOOPBACK = ("127.0.0.1", "::1")
 
 
 def disk_full(context: RuleContext) -> Iterator[Finding]:
@@ -43,14 +47,26 @@ def accept_queue_full(context: RuleContext) -> Iterator[Finding]:
 
 
 def localhost_family(context: RuleContext) -> Iterator[Finding]:
-    """Scripts that connect to `localhost` meet no listener of the gateway."""
+    """Scripts that connect to `localhost` meet no listener of the gateway, or may meet somebody else's."""
     way = context.entry.way
     if way is not None and not way.published:
         return  # it has an address of its own, and localhost is none of it
-    names = context.snapshot.localhost
+    names, port = context.snapshot.localhost, context.spec.port
     mine = {process.pid for process in context.entry.owners()}
-    heard = [each for each in context.entry.listeners if each.port == context.spec.port and each.pids & mine]
-    if names and heard and not any(_hears(each, name) for each in heard for name in names):
+    every = [each for each in context.entry.listeners if each.port == port]
+    heard = [each for each in every if each.pids & mine]
+    if not names or not heard:
+        return
+    met = {name: _met_at(name, every) for name in names}
+    beside = {name: [each for each in met[name] if not each.pids & mine] for name in names}
+    if any(beside.values()):
+        from .rules_localhost import shared_with  # hardly any host has two programs on one port
+
+        told = shared_with(context, beside, [name for name in (*names, *_LOOPBACK) if _leads(name, every, mine)])
+        if told is not None:
+            yield told
+            return
+    if not any(each in heard for name in names for each in met[name]):
         where = ", ".join(sorted({each.address for each in heard}))
         yield findings.LOCALHOST_FAMILY.found(
             "%s listens on %s, and `localhost` is %s on this host: a script that connects to localhost is refused; "
@@ -59,11 +75,18 @@ def localhost_family(context: RuleContext) -> Iterator[Finding]:
         )
 
 
-def _hears(listener: Listener, address: str) -> bool:
+def _leads(address: str, every: Sequence[Listener], mine: Collection[int]) -> bool:
+    """Whether nobody but the gateway answers at an address."""
+    met = _met_at(address, every)
+    return bool(met) and all(each.pids & frozenset(mine) for each in met)
+
+
+def _met_at(address: str, every: Sequence[Listener]) -> List[Listener]:
+    """Those of the listeners of one port whom a connection to an address may meet: the kernel gives it to who listens
+    on exactly that address, and only without anybody there to who listens on all of them."""
     family = "ipv6" if ":" in address else "ipv4"
-    if listener.address in ("::", "0.0.0.0"):  # noqa: S104 - compared with, not bound to
-        return family in listener.families
-    return listener.address == address
+    exact = [each for each in every if each.address == address]
+    return exact or [each for each in every if each.address in EVERY_ADDRESS and family in each.families]
 
 
 RULES: Tuple[Rule, ...] = (disk_full, accept_queue_full, localhost_family)
