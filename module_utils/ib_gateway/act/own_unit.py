@@ -4,47 +4,21 @@ from __future__ import annotations
 
 from typing import Optional
 
-from ..base import classify
 from ..lifecycle import systemctl
-from ..lifecycle.bound_units import bound_to
-from ..lifecycle.unit_facts import kills_after, show_each
+from ..lifecycle.own_unit import own_unit
+from ..lifecycle.unit_facts import kills_after
 from ..observe import processes
 from .held_process import Refused, Target
 
 
 def unit_to_stop(target: Target) -> Optional[str]:
-    """The unit to stop in place of the process: only one whose main process it is, or was started by.
-
-    A process that cron or another service once started is in that service's control group too, and stopping that
-    service for its sake would stop everything else it does. Whatever else lives in the unit must be a launcher, or
-    started by the process itself.
-    """
+    """The unit to stop in place of the process; None where only the process ends. Raises Refused."""
     if target.unit is None:
         return None
-    try:
-        main_pid = systemctl.main_pid(target.unit)
-    except systemctl.UnitError as error:
-        raise Refused(str(error)) from None
-    line = processes.ancestors(target.pid) - {1}
-    if main_pid not in line:
-        return None
-    _prove_alone(target.unit)
-    members = {pid for pid in processes.pids() if processes.read_unit(pid) == target.unit}
-    unrelated = {pid for pid in members - line if target.pid not in processes.ancestors(pid)}
-    return target.unit if all(classify.is_launcher(processes.read_argv(pid)) for pid in unrelated) else None
-
-
-def _prove_alone(unit: str) -> None:
-    """Makes sure that nobody lives in a unit that goes down with this one: no plan names who does. Raises Refused."""
-    shown = show_each([unit], systemctl.show)[unit]
-    bound = bound_to(unit, shown, systemctl.show)
-    unread = shown.get("error") or bound.unread
-    if unread:
-        raise Refused(unread)
-    if bound.members:
-        first = bound.members[0]
-        text = "%s goes down with %s and carries pid %d of %s"
-        raise Refused(text % (first.unit, unit, first.pid, first.user))
+    found = own_unit(target.unit, target.pid)
+    if found.refused:
+        raise Refused(found.refused)
+    return target.unit if found.stopped else None
 
 
 def killed_after(target: Target, force: bool) -> Optional[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, FrozenSet, Mapping, Optional, Tuple
 
 from .findings import INFO, Finding
@@ -15,7 +16,11 @@ if TYPE_CHECKING:  # most looks find nothing wrong, and load no more than they n
     from .crontab import CronStart
     from .login import LoginState
     from .probe import Probe
-    from .unit import UnitId, UnitMember, UnitState
+    from .unit import OwnUnit, UnitId, UnitMember, UnitState
+
+
+#: A default that all share, so nobody may write to it.
+_NOTHING: Mapping[Any, Any] = MappingProxyType({})
 
 
 class Step(Record):
@@ -120,6 +125,8 @@ class Entry(Record):
     way: Optional[Way] = None
     #: Those of its processes, by pid, that live in a pid namespace below this run's: asked where something is wrong.
     contained: FrozenSet[int] = frozenset()
+    #: By pid, what becomes of the units of those that its plan ends: asked where it names one that has a unit.
+    own_units: Mapping[int, OwnUnit] = _NOTHING
     #: Of one that is missing: seconds since a gateway last wrote to its settings folder; None where nothing tells.
     written_ago: Optional[float] = None
     #: Of one that is missing: the line of a cron table that starts it next; None where none is known to.
@@ -178,13 +185,14 @@ class Entry(Record):
     def others_in_unit(self) -> Tuple[UnitMember, ...]:
         """Those that a restart of its unit must not end: gateways that are not its own, protected processes, and who
         works on another gateway."""
-        return self._not_to_end(self.ends_with_unit())
+        return self.not_to_end(self.ends_with_unit())
 
     def others_at_start(self) -> Tuple[UnitMember, ...]:
         """Those of the same kinds that a mere start of its unit must not end."""
-        return self._not_to_end(self.ends_with_start())
+        return self.not_to_end(self.ends_with_start())
 
-    def _not_to_end(self, members: Tuple[UnitMember, ...]) -> Tuple[UnitMember, ...]:
+    def not_to_end(self, members: Tuple[UnitMember, ...]) -> Tuple[UnitMember, ...]:
+        """Those of a unit that nothing done to it may end, as others_in_unit() has them."""
         own = {process.pid for process in self.processes}
         gateways = ("gateway", "launcher")
         return tuple(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Optional, Tuple
+from typing import FrozenSet, Optional, Tuple
 
 from .record import Record
 
@@ -97,3 +97,21 @@ class UnitMember(Record):
     def told_kind(self) -> str:
         """Its kind, and what it would lose beside a session of the gateway that carries it."""
         return self.kind + (" with a session on another gateway" if self.works_elsewhere else "")
+
+
+class OwnUnit(Record):
+    """What becomes of the unit that exists for one process, where that process is to end.
+
+    stopped: whether it is stopped in its place or after it, because its main process is the one to end, or waits for
+    that, and nobody unrelated lives there. refused: why the process may not end at all; empty where it may. apart:
+    whether its main process is another one, with which the unit goes on. others: pids of those that live there too and
+    end with the process, or where the unit is not stopped may do so.
+    """
+
+    name: str
+    stopped: bool = False
+    refused: str = ""
+    apart: bool = False
+    others: FrozenSet[int] = frozenset()
+    #: The same with what a person needs to know of them; empty where nobody asked.
+    members: Tuple[UnitMember, ...] = ()

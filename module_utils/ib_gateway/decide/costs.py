@@ -20,7 +20,7 @@ from ..base.host import ApiConnection, Client
 from ..base.plan import Entry, Step
 from ..base.short_command import short
 from .evidence import lost, span
-from .targets import BY_CONTAINER, BY_UNIT
+from .targets import BY_CONTAINER, BY_IDENTITY, BY_UNIT
 
 if TYPE_CHECKING:  # most looks know of no unit
     from ..base.unit import UnitMember
@@ -34,7 +34,6 @@ _ITS_LOGIN = "the login that it has or is making is lost"
 _IN_UNIT = "what else lives in its %s ends as well: %s"
 _BOUND = "what lives in units that go down with its %s ends as well, and may stay down: %s"
 _BY_START = "what lives in units that a start of its %s stops ends as well: %s"
-_STOPPED_UNIT = "its unit %s is stopped and stays so until somebody starts it"
 
 
 def cost(entry: Entry, step: Step) -> str:
@@ -67,7 +66,7 @@ def _of_stopped_client(entry: Entry, target: Mapping[str, Any]) -> str:
     name = _several(_names(own)) or "pid %d" % target["pid"]
     its = "and its %s%s" % (_counted(len(working)), _in_use(own)) if working else "which has no working session"
     parts = ["ends the script %s%s %s" % (name, "" if working else ",", its)]
-    return "; ".join([*parts, *_stopped_unit(target), *_kill(target), _NO_LOGIN])
+    return "; ".join([*parts, *_own_unit(entry, target), *_kill(target), _NO_LOGIN])
 
 
 def _in_use(clients: Sequence[Client]) -> str:
@@ -83,7 +82,7 @@ def _of_stopped_gateway(entry: Entry, target: Mapping[str, Any]) -> str:
     kept = len(entry.processes) == 1 and any(target["pid"] in each.gateways and each.again for each in entry.carriers)
     fresh = any(each.pid == target["pid"] and not entry.has_served(each) for each in entry.processes)
     login = _login(entry) if kept else _ITS_LOGIN if fresh else _NO_LOGIN
-    return "; ".join([*parts, *_stopped_unit(target), *_kill(target), login])
+    return "; ".join([*parts, *_own_unit(entry, target), *_kill(target), login])
 
 
 def _of_start(entry: Entry, _target: Mapping[str, Any]) -> str:
@@ -94,6 +93,8 @@ def _of_restart(entry: Entry, target: Mapping[str, Any]) -> str:
     process = target.get("process")
     served = _served_by(entry, process["pid"]) if process else []
     ending = _killed_by_systemd(entry, process) if process and target["by"] == BY_UNIT else _kill(process or {})
+    if process and target["by"] == BY_IDENTITY:
+        ending = [*_own_unit(entry, process), *ending]
     if target["by"] == BY_CONTAINER and entry.way is not None and entry.way.state is not None:
         state = entry.way.state
         ending = ["%s kills what of it has not ended after %g s" % (state.engine, state.stop_timeout)]
@@ -124,8 +125,14 @@ def _login(entry: Entry) -> str:
     )
 
 
-def _stopped_unit(target: Mapping[str, Any]) -> List[str]:
-    return [_STOPPED_UNIT % target["unit"]] if target.get("unit") else []
+def _own_unit(entry: Entry, process: Mapping[str, Any]) -> List[str]:
+    """What becomes of the unit that exists for a process which is to end, where it has one."""
+    unit = entry.own_units.get(process["pid"])
+    if unit is None:
+        return []
+    from .own_units import told
+
+    return told(unit, _several([_member(each) for each in unit.members]))
 
 
 def _kill(target: Mapping[str, Any]) -> List[str]:
@@ -154,9 +161,12 @@ def _also_ends(entry: Entry, carrier: str, members: Sequence[UnitMember], served
     for each in sorted(members, key=lambda member: (member.by_start, bool(member.unit))):
         if each.pid not in known:
             text = _BY_START if each.by_start else _BOUND if each.unit else _IN_UNIT
-            name = "pid %d (%s) of %s%s" % (each.pid, short(each.command, _SHORT), each.user, each.where)
-            by_text.setdefault(text, []).append(name)
+            by_text.setdefault(text, []).append(_member(each))
     return [text % (carrier, _several(names)) for text, names in by_text.items()]
+
+
+def _member(each: UnitMember) -> str:
+    return "pid %d (%s) of %s%s" % (each.pid, short(each.command, _SHORT), each.user, each.where)
 
 
 # --- sessions --------------------------------------------------------------------------------------------------------

@@ -22,10 +22,14 @@ from .state_plans import WAITS, of_frozen, of_link, of_upstream, of_waiting
 
 def plan(diagnosis: Diagnosis) -> Plan:
     """The steps that would bring this entry's gateway to health, and what is withheld."""
-    found = _steps(diagnosis)
-    why_barred = barred(diagnosis.entry, found.steps)
+    entry, found = diagnosis.entry, _steps(diagnosis)
+    why_barred = barred(entry, found.steps)
+    if why_barred is None and entry.own_units:
+        from .own_units import kept_from  # most plans end nothing that has a unit of its own
+
+        found, why_barred = kept_from(entry, found)
     if why_barred is None:
-        return found._replace(steps=tuple(each._replace(costs=cost(diagnosis.entry, each)) for each in found.steps))
+        return found._replace(steps=tuple(each._replace(costs=cost(entry, each)) for each in found.steps))
     # A second look is for what would be ended after it.
     waits = (step for step in found.steps if step.action == WAIT and step.finding != findings.NOT_LISTENING.code)
     return Plan(steps=tuple(waits), withheld=(*found.withheld, why_barred))

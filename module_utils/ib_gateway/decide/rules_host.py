@@ -10,8 +10,7 @@ from ..base.host import LEAST_FREE, Listener
 from .context import Rule, RuleContext
 from .evidence import client_info
 
-#: Where who listens on all addresses of a family does.
-EVERY_ADDRESS = ("::", "0.0.0.0")  # noqa: S104 - compared with, not bound to
+_EVERY_ADDRESS = ("::", "0.0.0.0")  # noqa: S104 - compared with, not bound to
 _LOOPBACK = ("127.0.0.1", "::1")
 
 
@@ -62,7 +61,8 @@ def localhost_family(context: RuleContext) -> Iterator[Finding]:
     if any(beside.values()):
         from .rules_localhost import shared_with  # hardly any host has two programs on one port
 
-        told = shared_with(context, beside, [name for name in (*names, *_LOOPBACK) if _leads(name, every, mine)])
+        known = (*names, *_LOOPBACK, *(each.address for each in heard if each.address not in _EVERY_ADDRESS))
+        told = shared_with(context, beside, [address for address in known if _leads(address, every, mine)])
         if told is not None:
             yield told
             return
@@ -86,7 +86,7 @@ def _met_at(address: str, every: Sequence[Listener]) -> List[Listener]:
     on exactly that address, and only without anybody there to who listens on all of them."""
     family = "ipv6" if ":" in address else "ipv4"
     exact = [each for each in every if each.address == address]
-    return exact or [each for each in every if each.address in EVERY_ADDRESS and family in each.families]
+    return exact or [each for each in every if each.address in _EVERY_ADDRESS and family in each.families]
 
 
 RULES: Tuple[Rule, ...] = (disk_full, accept_queue_full, localhost_family)

@@ -15,7 +15,6 @@ from ..base.short_command import short
 from .context import RuleContext
 from .evidence import process_info
 from .relays import publishes
-from .rules_host import EVERY_ADDRESS
 
 #: Characters of a command line; the evidence has all of it.
 _SHORT = 48
@@ -26,8 +25,8 @@ def shared_with(
 ) -> Optional[Finding]:
     """The finding on who else answers; None where all of them are relays that lead to the gateway.
 
-    beside: by address of `localhost`, the listeners of others that a connection to it may meet. own: loopback addresses
-    at which nobody but the gateway answers.
+    beside: by address of `localhost`, the listeners of others that a connection to it may meet. own: addresses at
+    which nobody but the gateway answers, the best first.
     """
     name, port = context.spec.name, context.spec.port
     owners = context.entry.owners()
@@ -47,7 +46,6 @@ def shared_with(
     whom = "; ".join("%s on %s" % (_told(holding[0]), address) for address, holding in others.items())
     text = "%s listens on %s, and `localhost` is %s on this host: a script that connects to localhost may meet %s, and "
     told = text % (name, ", ".join(listening), ", ".join(localhost), whom)
-    own = own or [each for each in listening if each not in beside and each not in EVERY_ADDRESS]
     return findings.LOCALHOST_FAMILY.found(
         "%snothing shows that this leads to %s: %s" % (told, name, _cure(own, everybody)),
         {

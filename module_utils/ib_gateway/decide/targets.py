@@ -5,11 +5,12 @@ Every target carries `gateway`, the name of the entry it is about, so that what 
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Sequence
+from typing import Any, Dict, Mapping, Optional, Sequence
 
+from ..base.actions import RESTART, STOP_CLIENT, STOP_GATEWAY
 from ..base.command_server import CommandServer
 from ..base.host import ApiConnection, Client, Process
-from ..base.plan import Entry
+from ..base.plan import Entry, Step
 
 #: How a restart is done: by the unit or the container that carries the gateway, or by ending it and starting anew.
 BY_UNIT, BY_CONTAINER, BY_IDENTITY = "unit", "container", "identity"
@@ -31,18 +32,30 @@ def identity(process: Process, role: str) -> Dict[str, Any]:
 def to_end(entry: Entry, process: Process, role: str) -> Dict[str, Any]:
     """A process that is to end: through its unit where it has one of its own, because that would start it again.
 
-    Not where the unit carries anybody else of this entry: stopping it would end them as well.
+    Not where the unit carries anybody else of this entry: stopping it would end them as well. Nor where a look at the
+    unit has shown that it would not be stopped.
     """
     known = [*entry.processes, *(client.process for client in entry.clients if client.process)]
     alone = all(other.pid == process.pid or other.unit != process.unit for other in known)
     server = entry.command_server(process)
+    known_unit = entry.own_units.get(process.pid)
+    spared = known_unit is not None and not known_unit.stopped
     return {
         **identity(process, role),
         "gateway": entry.spec.name,
-        "unit": process.unit if process.unit_is_own and alone else None,
+        "unit": process.unit if process.unit_is_own and alone and not spared else None,
         "allow_kill": entry.spec.allow_kill,
         **({"command_server": server.where.as_target()} if server else {}),
     }
+
+
+def ended_by(step: Step) -> Optional[Mapping[str, Any]]:
+    """The process that a step ends by itself, so that its own unit may be stopped for it; None where it ends none, or
+    leaves that to what carries the gateway."""
+    if step.action in (STOP_CLIENT, STOP_GATEWAY):
+        return step.target
+    through_carrier = step.action == RESTART and step.target["by"] in (BY_UNIT, BY_CONTAINER)
+    return None if step.action != RESTART or through_carrier else step.target.get("process")
 
 
 def to_resume(entry: Entry, process: Process) -> Dict[str, Any]:

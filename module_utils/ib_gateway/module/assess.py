@@ -90,8 +90,15 @@ def _plans(found: Sequence[Diagnosis]) -> List[Plan]:
     if not any(each.findings for each in found):
         return [Plan()] * len(found)
     from ..decide.planning import plan
+    from ..decide.targets import ended_by
 
     plans = [plan(each) if each.findings else Plan() for each in found]
+    ending = [ended_by(step) for each in plans for step in each.steps]
+    if any(each.get("unit") for each in ending if each is not None):
+        from .own_units import with_own_units
+
+        found = with_own_units(found, plans)
+        plans = [plan(each) if each.findings else Plan() for each in found]
     if not any(each.entry.stops_units for each in found):
         return plans
     from ..decide.conflicts import apart

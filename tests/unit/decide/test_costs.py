@@ -158,16 +158,6 @@ def test_a_script_of_a_gateway_that_no_longer_listens_is_told_with_the_use_that_
     )
 
 
-@pytest.mark.parametrize(("unit", "own"), [("bot.service", True), ("session-4.scope", False), (None, False)])
-def test_a_script_that_is_stopped_through_its_unit_is_told_with_the_unit(unit: Optional[str], own: bool) -> None:
-    rival = script(name="cleanup.py", unit=unit, unit_is_own=own)
-    look = snapshot(gateway(), listener(), rival, connection(SCRIPT, **FILLED))
-    told = costs(planned(look, spec(client_patterns=("cleanup",))))["stop_client"]
-    assert told.startswith("ends the script pid 815 (python3 cleanup.py) of trader and its 1 working session (data ")
-    assert ("its unit bot.service is stopped and stays so until somebody starts it" in told) is own
-    assert told.endswith("; no login")
-
-
 def test_a_script_without_a_working_session_is_told_as_one() -> None:
     look = snapshot(gateway(), listener(), script(name="cleanup.py"), connection(SCRIPT, sent=20))
     told = costs(planned(look, spec(client_patterns=("cleanup",))))["stop_client"]

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import Dict, List, Sequence, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.act import own_unit
-from ansible.module_utils.ib_gateway.act.held_process import Refused
 from ansible.module_utils.ib_gateway.base.container import ContainerState
 from ansible.module_utils.ib_gateway.base.unit import UnitMember
 from ansible.module_utils.ib_gateway.lifecycle import bound_units, container, members, systemctl, unit_ties
@@ -101,16 +99,6 @@ def test_what_cannot_be_read_or_is_too_much_is_unknown(monkeypatch: pytest.Monke
     crowd = Systemd(monkeypatch, gateway="BoundBy=" + many)
     assert "more than 64 units" in bound_to(GATEWAY, crowd.shown[GATEWAY], crowd.show).unread
     assert crowd.asked == []
-
-
-def test_a_unit_is_not_stopped_for_one_process_where_another_one_goes_down_with_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    systemd = Systemd(monkeypatch, gateway="RequiredBy=bot.service", bot="", lone="")
-    monkeypatch.setattr(systemctl, "show", systemd.show)
-    with pytest.raises(Refused, match=r"bot\.service goes down with gateway\.service and carries pid 101 of trader"):
-        own_unit._prove_alone(GATEWAY)
-    own_unit._prove_alone("lone.service")
 
 
 # --- by a start ------------------------------------------------------------------------------------------------------

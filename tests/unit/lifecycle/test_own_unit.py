@@ -1,0 +1,102 @@
+"""The unit that exists for a process which is to end: who looks and who acts are told the same of it."""
+
+from __future__ import annotations
+
+from typing import Dict, FrozenSet, List, Sequence
+
+import pytest
+from ansible.module_utils.ib_gateway.act import own_unit as act
+from ansible.module_utils.ib_gateway.act.held_process import Refused, Target
+from ansible.module_utils.ib_gateway.base.unit import OwnUnit, UnitMember
+from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl
+from ansible.module_utils.ib_gateway.lifecycle.own_unit import own_unit
+from ansible.module_utils.ib_gateway.observe import processes
+
+UNIT = "sched.service"
+SHELL, GATEWAY, CHILD, JOB, ALIEN = 50, 60, 61, 70, 90
+PARENTS = {SHELL: 1, GATEWAY: SHELL, CHILD: GATEWAY, JOB: SHELL, ALIEN: 1}
+COMMANDS = {SHELL: ("/bin/bash", "start.sh"), GATEWAY: ("java",), CHILD: ("jcef",), JOB: ("sleep", "7201")}
+
+
+class Host:
+    """A unit with these members and this main process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.main_pid, self.members = SHELL, {SHELL, GATEWAY}
+        self.shown: Dict[str, Dict[str, str]] = {UNIT: {}, "bot.service": {"ControlGroup": "/bot"}}
+        monkeypatch.setattr(systemctl, "main_pid", lambda _unit: self.main_pid)
+        monkeypatch.setattr(systemctl, "show", self.show)
+        monkeypatch.setattr(processes, "ancestors", self.ancestors)
+        monkeypatch.setattr(processes, "pids", lambda: list(PARENTS))
+        monkeypatch.setattr(processes, "read_unit", lambda pid: UNIT if pid in self.members else None)
+        monkeypatch.setattr(processes, "read_argv", lambda pid: COMMANDS.get(pid, ()))
+        inside = (UnitMember(7, "trader", ("python3", "bot.py"), "other"),)
+        monkeypatch.setattr(bound_units, "members_of", lambda group, **_more: inside if group == "/bot" else ())
+
+    def show(self, units: Sequence[str]) -> List[Dict[str, str]]:
+        return [self.shown[each] for each in units]
+
+    @staticmethod
+    def ancestors(pid: int) -> FrozenSet[int]:
+        return frozenset({pid}) | (Host.ancestors(PARENTS[pid]) if pid in PARENTS else frozenset())
+
+    def told(self) -> OwnUnit:
+        """What a look is told, after making sure that an act does the same."""
+        found = own_unit(UNIT, GATEWAY)
+        target = Target(GATEWAY, 1, "boot", unit=UNIT)
+        if found.refused:
+            with pytest.raises(Refused, match=found.refused):
+                act.unit_to_stop(target)
+        else:
+            assert act.unit_to_stop(target) == (UNIT if found.stopped else None)
+        return found
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> Host:
+    return Host(monkeypatch)
+
+
+@pytest.mark.parametrize("main", [SHELL, GATEWAY])
+def test_the_unit_of_a_process_that_is_alone_in_it_is_stopped(host: Host, main: int) -> None:
+    host.main_pid = main
+    assert host.told() == OwnUnit(UNIT, stopped=True)
+
+
+def test_what_the_process_has_started_itself_ends_with_the_unit(host: Host) -> None:
+    host.members |= {CHILD}
+    assert host.told() == OwnUnit(UNIT, stopped=True, others=frozenset({CHILD}))
+
+
+@pytest.mark.parametrize("other", [JOB, ALIEN])
+def test_a_unit_with_somebody_else_in_it_is_not_stopped_and_they_may_end_with_its_main_process(
+    host: Host, other: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COMMANDS, ALIEN, ("python3", "job.py"))
+    host.members |= {CHILD, other}
+    assert host.told() == OwnUnit(UNIT, others=frozenset({CHILD, other}))
+
+
+def test_a_unit_whose_main_process_is_another_one_goes_on(host: Host) -> None:
+    host.main_pid, host.members = JOB, {JOB, GATEWAY}
+    assert host.told() == OwnUnit(UNIT, apart=True)
+    host.main_pid = 0  # nobody knows what it goes on with
+    assert host.told() == OwnUnit(UNIT)
+
+
+def test_nothing_is_ended_where_another_unit_goes_down_with_it_or_systemd_does_not_answer(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.shown[UNIT] = {"RequiredBy": "bot.service"}
+    assert host.told().refused == "bot.service goes down with sched.service and carries pid 7 of trader"
+
+    def silent(_unit: str) -> int:
+        raise systemctl.UnitError("systemctl show was not answered within 20 s", pending=True)
+
+    monkeypatch.setattr(systemctl, "main_pid", silent)
+    assert host.told().refused == "systemctl show was not answered within 20 s"
+
+
+def test_a_process_without_a_unit_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(systemctl, "main_pid")
+    assert act.unit_to_stop(Target(GATEWAY, 1, "boot")) is None
