@@ -1,4 +1,4 @@
-"""Where `localhost` leads: to the gateway, to nobody, or to another program that has the same port on another address."""
+"""Where `localhost` leads: to the gateway, to nobody, or to another program that has the same port elsewhere."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ansible.module_utils.ib_gateway.base.plan import Diagnosis
 from ansible.module_utils.ib_gateway.decide.planning import plan
 from unit.facts import ALIEN, GATEWAY, UNIT, connection, gateway, judged, listener, process, snapshot, spec
 
+EVERY = "0.0.0.0"  # noqa: S104 - compared with, not bound to
 BOTH = ("::1", "127.0.0.1")
 PAPER = gateway(ALIEN, folder="/srv/ibgateway/paper", mode="paper")
 
@@ -34,8 +35,8 @@ def told(*facts: Any, localhost: Tuple[str, ...] = BOTH) -> Diagnosis:
     [
         ("127.0.0.1", "::1", "::1", "127.0.0.1"),
         ("::1", "127.0.0.1", "127.0.0.1", "::1"),
-        ("0.0.0.0", "::", "::1", "127.0.0.1"),
-        ("::", "0.0.0.0", "127.0.0.1", "::1"),
+        (EVERY, "::", "::1", "127.0.0.1"),
+        ("::", EVERY, "127.0.0.1", "::1"),
         ("127.0.0.1", "::", "::1", "127.0.0.1"),
     ],
 )

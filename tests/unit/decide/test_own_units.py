@@ -1,4 +1,4 @@
-"""What a plan says of the units of those that it ends is what becomes of them, and it ends nobody whom nothing names."""
+"""What a plan says of the units of those that it ends is what becomes of them; it ends nobody whom nothing names."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_of_a_unit_that_nobody_has_asked_about_nothing_is_told() -> None:
     assert step.costs == "ends no working session; no login" and step.target["unit"] == UNIT
 
 
-def test_a_restart_that_ends_the_process_by_itself_tells_of_its_unit_and_one_through_the_entry_s_unit_does_not() -> None:
+def test_a_restart_tells_of_the_process_s_unit_where_it_ends_that_itself_and_not_where_the_entry_s_unit_does() -> None:
     by_command = spec(service=None, start_command=("/opt/start",))
     look = snapshot(gateway(unit=UNIT, unit_is_own=True), listener())
     unit = {GATEWAY: OwnUnit(UNIT, stopped=True)}
