@@ -144,7 +144,7 @@ def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
         whose="%s's own" % state.account if state.account else "the system's",
         silence=shown.get("error", ""),
         elsewhere="the %s has it in its label PODMAN_SYSTEMD_UNIT: install that unit" % state.label,
-        carries=True,
+        losing=state.running,
     )
     told = start_check_of(facts, shown, show)
     tied = [each for each in told.members if each.unit]

@@ -30,6 +30,8 @@ _PROPERTIES = (
         "RootImage",
     ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStartPre", "ExecStart", "ExecSearchPath"),
+    *("Group", "SupplementaryGroups", "AmbientCapabilities", "ExecCondition", "ConditionResult"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload"),
     *unit_ties.PROPERTIES,
 )
 _UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"
