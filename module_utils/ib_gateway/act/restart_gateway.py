@@ -147,13 +147,15 @@ def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
 
 
 def _by_unit(named: Optional[Target], gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
-    """Restarted by the unit that carries it, in one step where systemd kills nothing that may not be killed.
+    """Restarted by the unit that carries it, in one step where systemd ends all of it, and kills nothing that may not
+    be killed.
 
     What of the unit's lives in a container is for its engine to end, so that nothing else is to be asked before.
     """
     contained = named is not None and processes.pid_inside(named.pid) is not None
-    state = None if named is None or named.allow_kill or contained else gateway.state()
-    if named is None or state is None or state.kills_after is None:
+    state = None if named is None or contained else gateway.state()
+    spared = state is not None and state.kills_after is not None and named is not None and not named.allow_kill
+    if named is None or state is None or not (spared or state.leaves_behind):
         return _in_one_step(named, gateway, way, announce)
     return _ended_first(named, gateway, state, look, way, announce)
 

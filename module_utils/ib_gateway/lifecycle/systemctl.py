@@ -31,6 +31,8 @@ _PROPERTIES = (
     ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStartPre", "ExecStart", "ExecSearchPath"),
     *("Group", "SupplementaryGroups", "AmbientCapabilities", "ExecCondition", "ConditionResult"),
+    *("ExecStartPost", "ExecStop", "ExecStopPost", "KillMode"),
+    *("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"),
     *("FragmentPath", "DropInPaths", "NeedDaemonReload"),
     *unit_ties.PROPERTIES,
 )

@@ -64,6 +64,9 @@ def _unloaded(facts: UnitFacts, state: UnitState) -> Optional[str]:
         why = state.load_error or state.load
         text = "systemd cannot load %s (%s): mend its file, then systemctl %sdaemon-reload%s"
         return text % (unit, why, user, by_whom)
+    if state.host_action:
+        text = "systemd would act on the whole host where %s ends or does not start (%s): restart it by hand"
+        return text % (unit, state.host_action)
     if not state.may_be_started:
         return "%s may not be started by hand (RefuseManualStart=): name the unit that starts it" % unit
     return None
@@ -126,12 +129,24 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         start_limit=_number(shown.get("StartLimitBurst", "")),
         account=account,
         kills_after=kills_after(shown),
+        leaves_behind=shown.get("KillMode") in _LEAVING,
+        host_action=next(("%s=%s" % (each, shown[each]) for each in HOST_ACTIONS if _acts(shown, each)), ""),
         skipped=shown.get("ConditionResult") == "no" or shown.get("Result") == "exec-condition",
         ended_ago=_ended_ago(shown.get("InactiveEnterTimestampMonotonic", "")),
     )
 
 
 _SIGKILL = "9"
+#: With these, a stop of a unit does not end all that lives in it.
+_LEAVING = ("process", "none")
+#: What systemd can do to the whole host where a unit ends, fails, or is started too often.
+HOST_ACTIONS = ("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction")
+
+
+def _acts(shown: Mapping[str, str], key: str) -> bool:
+    return shown.get(key, "none") not in ("", "none")
+
+
 #: Seconds by the words in which systemctl tells spans of time.
 _SPANS = {
     "us": 1e-6,
@@ -148,10 +163,10 @@ _SPANS = {
 
 def kills_after(shown: Mapping[str, str]) -> Optional[float]:
     """Seconds after which systemd kills what a stop of the unit has not ended; None where it never does. Pure."""
-    if _SIGKILL in (shown.get("KillSignal"), shown.get("RestartKillSignal")):
+    if shown.get("KillMode") != "none" and _SIGKILL in (shown.get("KillSignal"), shown.get("RestartKillSignal")):
         return 0.0
     span = re.findall(r"([0-9.]+)(us|ms|s|min|h|d|w|month|y)\b", shown.get("TimeoutStopUSec", ""))
-    if shown.get("SendSIGKILL") != "yes" or not span:
+    if shown.get("SendSIGKILL") != "yes" or not span or shown.get("KillMode") in _LEAVING:
         return None
     return sum(float(count) * _SPANS[word] for count, word in span)
 
