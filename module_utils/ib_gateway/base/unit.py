@@ -33,7 +33,8 @@ class UnitState(Record):
     account: Optional[str] = None
     #: Seconds after which systemd kills what has not ended when the unit is stopped; None where it never does.
     kills_after: Optional[float] = None
-    #: Whether a stop of it ends its main process alone, or none (KillMode=process, none): what else lives there goes on.
+    #: Whether a stop of it ends its main process alone, or none (KillMode=process, none): what else lives in it goes
+    #: on.
     leaves_behind: bool = False
     #: What systemd does to the whole host, or has done, when the unit ends or fails, as its file has it:
     #: FailureAction=reboot. Empty where it does nothing.

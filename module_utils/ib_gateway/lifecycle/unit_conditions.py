@@ -43,7 +43,7 @@ _KINDS: Dict[str, Callable[[str], bool]] = {
 
 
 class Condition(NamedTuple):
-    """One line of a unit's file: kind as _KINDS has it, or another one; triggers: whether one of all those is enough."""
+    """One line of a unit's file. kind: as _KINDS has it, or another; triggers: whether one of all those is enough."""
 
     line: str
     kind: str
@@ -95,8 +95,10 @@ def _missing(told: Mapping[str, Mapping[str, str]], losing: bool) -> Optional[st
 
 
 def unmet(shown: Mapping[str, str]) -> Optional[str]:
-    """What keeps systemd from starting a unit, as its file has it; None where nothing is known to. shown: what systemctl
-    shows of it."""
+    """What keeps systemd from starting a unit, as its file has it; None where nothing is known to.
+
+    shown: what systemctl shows of it.
+    """
     files = [shown.get("FragmentPath", ""), *_split(shown.get("DropInPaths", ""))]
     if shown.get("NeedDaemonReload") == "yes" or not files[0]:
         return None  # what the files say now is not what systemd goes by
