@@ -5,12 +5,14 @@ Who looks and who acts ask the same function, so that what a plan says of the un
 
 from __future__ import annotations
 
+from typing import FrozenSet, Mapping, Optional
+
 from ..base import classify
-from ..base.unit import OwnUnit
+from ..base.unit import OwnUnit, UnitState
 from ..observe import processes
 from . import systemctl
-from .bound_units import bound_to
-from .unit_facts import show_each
+from .bound_units import bound_to, stopped_after
+from .unit_facts import show_each, state_of
 
 
 def own_unit(unit: str, pid: int) -> OwnUnit:
@@ -28,21 +30,29 @@ def own_unit(unit: str, pid: int) -> OwnUnit:
     line = processes.ancestors(pid) - {1}
     if main_pid not in line:
         return OwnUnit(unit, apart=main_pid > 0)
-    refused = _bound(unit)
+    shown = show_each([unit], systemctl.show)[unit]
+    state = state_of(unit, shown, None)
+    refused = _bound(unit, shown, state)
     if refused:
         return OwnUnit(unit, refused=refused)
     others = {each for each in processes.pids() if processes.read_unit(each) == unit} - line
     unrelated = {each for each in others if pid not in processes.ancestors(each)}
     working = frozenset(each for each in others if not classify.is_launcher(processes.read_argv(each)))
-    return OwnUnit(unit, stopped=not unrelated & working, others=working)
+    ending: FrozenSet[int] = frozenset() if state is not None and state.leaves_behind else working
+    return OwnUnit(unit, stopped=not unrelated & working, others=ending)
 
 
-def _bound(unit: str) -> str:
-    """Who lives in a unit that goes down with this one, in words, or why that is not known; empty for nobody."""
-    shown = show_each([unit], systemctl.show)[unit]
-    bound = bound_to(unit, shown, systemctl.show)
-    unread = shown.get("error") or bound.unread
-    if unread or not bound.members:
+def _bound(unit: str, shown: Mapping[str, str], state: Optional[UnitState]) -> str:
+    """Who lives in a unit that goes down with this one, or by one that is started when it ends, or what systemd does to
+    the host then, in words; or why that is not known. Empty for nobody and nothing."""
+    bound, after = bound_to(unit, shown, systemctl.show), stopped_after(unit, shown, systemctl.show)
+    unread = shown.get("error") or bound.unread or after.unread
+    if unread:
         return unread
-    first = bound.members[0]
-    return "%s goes down with %s and carries pid %d of %s" % (first.unit, unit, first.pid, first.user)
+    if state is not None and state.host_action:
+        return "systemd would act on the whole host where %s ends (%s)" % (unit, state.host_action)
+    for found, tie in ((bound, "goes down with"), (after, "is stopped by what is started after")):
+        if found.members:
+            first = found.members[0]
+            return "%s %s %s and carries pid %d of %s" % (first.unit, tie, unit, first.pid, first.user)
+    return ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Dict, FrozenSet, List, Sequence
 
 import pytest
@@ -45,7 +46,7 @@ class Host:
         found = own_unit(UNIT, GATEWAY)
         target = Target(GATEWAY, 1, "boot", unit=UNIT)
         if found.refused:
-            with pytest.raises(Refused, match=found.refused):
+            with pytest.raises(Refused, match=re.escape(found.refused)):
                 act.unit_to_stop(target)
         else:
             assert act.unit_to_stop(target) == (UNIT if found.stopped else None)
@@ -77,6 +78,13 @@ def test_a_unit_with_somebody_else_in_it_is_not_stopped_and_they_may_end_with_it
     assert host.told() == OwnUnit(UNIT, others=frozenset({CHILD, other}))
 
 
+@pytest.mark.parametrize("mode", ["process", "none"])
+def test_where_a_stop_leaves_others_behind_they_do_not_end_with_the_process(host: Host, mode: str) -> None:
+    host.shown[UNIT] = {"LoadState": "loaded", "KillMode": mode}
+    host.members |= {CHILD}
+    assert host.told() == OwnUnit(UNIT, stopped=True)
+
+
 def test_a_unit_whose_main_process_is_another_one_goes_on(host: Host) -> None:
     host.main_pid, host.members = JOB, {JOB, GATEWAY}
     assert host.told() == OwnUnit(UNIT, apart=True)
@@ -89,6 +97,14 @@ def test_nothing_is_ended_where_another_unit_goes_down_with_it_or_systemd_does_n
 ) -> None:
     host.shown[UNIT] = {"RequiredBy": "bot.service"}
     assert host.told().refused == "bot.service goes down with sched.service and carries pid 7 of trader"
+
+    host.shown[UNIT] = {"LoadState": "loaded", "FailureAction": "reboot"}
+    assert host.told().refused == "systemd would act on the whole host where sched.service ends (FailureAction=reboot)"
+    host.shown[UNIT] = {"OnFailure": "bot.service"}
+    host.shown["bot.service"] = {"Conflicts": "paper.service"}
+    host.shown["paper.service"] = {"ControlGroup": "/bot"}
+    told = "paper.service is stopped by what is started after sched.service and carries pid 7 of trader"
+    assert host.told().refused == told
 
     def silent(_unit: str) -> int:
         raise systemctl.UnitError("systemctl show was not answered within 20 s", pending=True)
