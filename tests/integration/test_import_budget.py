@@ -71,8 +71,9 @@ READERS = (
 #: bring it is searched for.
 DOWN = (
     "base.ibc_words base.installation base.launchers base.login base.parents base.shell_text decide.evidence "
-    "decide.login decide.not_serving decide.rules_api decide.rules_unserved decide.rules_waiting module.closer module.logins "
-    "observe.ibc_log observe.keepers observe.named_files observe.owned_text observe.parents observe.started_files"
+    "decide.login decide.not_serving decide.rules_api decide.rules_unserved decide.rules_waiting module.closer "
+    "module.logins observe.ibc_log observe.keepers observe.named_files observe.owned_text observe.parents "
+    "observe.started_files"
 )
 #: Where it may be started: whether that can succeed is found out before anything is stopped.
 STARTS = (

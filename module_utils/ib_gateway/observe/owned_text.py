@@ -23,11 +23,10 @@ def owned_text(path: str, owners: Sequence[int], most: int, links: bool = False,
         return None
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > most or found.st_uid not in owners:
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in owners:
             return None
         raw = os.read(descriptor, most + 1)
-        grown = len(raw) > most
-        return None if grown or (b"\0" in raw and not binary) else raw.decode("utf-8", "backslashreplace")
+        return None if len(raw) > most or (b"\0" in raw and not binary) else raw.decode("utf-8", "backslashreplace")
     except OSError:
         return None
     finally:

@@ -124,7 +124,7 @@ class Scripts:
     def _sourced(self, word: str, shell: Shell) -> Iterator[Command]:
         """The commands of another file that a shell runs as its own."""
         path = shell.path(shell.put_in(word))
-        text = self.text(_in_place(path)) if path and not _OF_SYSTEM.match(path) else None
+        text = self.text(_in_place(path)) if path else None
         if text is None:
             if path is None or os.path.lexists(path):
                 shell.forget()

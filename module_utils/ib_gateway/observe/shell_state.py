@@ -29,10 +29,10 @@ _GIVE_UNKNOWN = ("unset", "read", "mapfile", "readarray", "getopts", "let", "pri
 _HOME = re.compile(r"^~(?=/|$)")
 _FOLDER = "PWD"
 _OPEN = "("
-#: Of a value, and of a word with values in it.
+#: Of a value.
 _MOST_LENGTH = 1024
-_MOST_IN_WORD = 16
-_MOST_NESTED = 32
+#: Paths that a word tells.
+_MOST_PATHS = 16
 
 
 class _Block(NamedTuple):
@@ -64,7 +64,6 @@ class Shell:
         self._exported = {"HOME"}
         self._exports_all = False
         self._blocks: List[_Block] = []
-        self._lost = False
 
     @property
     def folder(self) -> Optional[str]:
@@ -91,7 +90,7 @@ class Shell:
                 return found.group()
             return known
 
-        if word.count("$") + word.count(QUOTED) in range(1, _MOST_IN_WORD):
+        if "$" in word or QUOTED in word:
             word = _VARIABLE.sub(value, word)
         return self._paths_told(word) if PATH_OF in word else word
 
@@ -194,14 +193,10 @@ class Shell:
     def _set(self, name: str, value: Optional[str]) -> None:
         if self._blocks and self._blocks[-1].before.setdefault(name, self._values.get(name)) != value:
             self._blocks[-1].changed.add(name)
-        self._values[name] = None if self._lost else value
+        self._values[name] = value
 
     def _enter(self, end: str) -> None:
-        if len(self._blocks) >= _MOST_NESTED:
-            self._lost = True
-            self._values = {}
-        else:
-            self._blocks.append(_Block(end, {}, set()))
+        self._blocks.append(_Block(end, {}, set()))
 
     def _next_branch(self, end: str) -> None:
         if self._blocks and self._blocks[-1].end == end:
@@ -219,7 +214,7 @@ class Shell:
 
     def _paths_told(self, word: str) -> str:
         """The word with the paths that its substitutions tell, as far as they are known."""
-        for _each in range(_MOST_IN_WORD):
+        for _each in range(_MOST_PATHS):
             found = path_told(word)
             path = self._told(found.group(1), found.group(2)) if found else None
             if found is None or path is None:

@@ -151,10 +151,14 @@ def test_a_pattern_in_a_variable_that_the_script_gives_is_understood(text: str, 
         "PATTERN=; pkill -f $PATTERN",
         "pkill -f $PATTERN; PATTERN=IbcGateway",
         'PATTERN=IbcGateway; unset PATTERN; pkill -f "$PATTERN"',
+        "if live; then PATTERN=IbcGateway; else pkill -f $PATTERN; fi",
+        'case $1 in a) PATTERN=IbcGateway;; b) pkill -f "$PATTERN";; esac',
+        '[ -n "$PATTERN" ] || . ./settings.sh; pkill -f $PATTERN',
+        "if live; then PATTERN=IbcGateway; . ./broken.sh; fi; pkill -f $PATTERN",
     ],
 )
 def test_a_pattern_that_is_not_certain_ends_nobody(text: str, tmp_path: Path) -> None:
-    written(tmp_path, first=text + "\n")
+    written(tmp_path, first=text + "\n", settings="PATTERN=IbcGateway\n", broken="if true; then 'x\n")
     assert ended(("/bin/bash", "./first.sh"), tmp_path) is None
 
 
@@ -220,6 +224,8 @@ def test_scripts_are_followed_to_a_bounded_depth_and_number(tmp_path: Path) -> N
     assert ended(("./many.sh",), tmp_path) is None
     written(tmp_path, m5=KILLS)
     assert ended(("./many.sh",), tmp_path) is not None
+    written(tmp_path, many="".join("./n%d.sh\n" % each for each in range(600)) + "./m5.sh\n")
+    assert ended(("./many.sh",), tmp_path) is None
 
 
 #: Texts of 16 kB that take a reader long which reads them more than once, or a pattern that goes back.
@@ -229,7 +235,7 @@ LONG: Dict[str, str] = {
     "many values in a word": "A=%s\necho %s\n" % ("a" * 900, "$A" * 7000),
     "values run as texts": "A='%s'\n" % ("x; " * 300) + 'sh -c "$A"\n' * 1300,
     "shells in shells": "sh -c " * 2600,
-    "blocks in blocks": "if " * 2000 + "A=1;" * 1000 + "fi;" * 1500,
+    "blocks in blocks": "if " * 1300 + "".join("A%d=1;" % each for each in range(1000)) + "fi;" * 1300,
     "branches": "if x; then\n" + "A%d=1\n" * 5 % (1, 2, 3, 4, 5) + "else\n" * 3000 + "fi\n",
     "subshells": "(" * 16000,
     "substitutions": "$(" * 8000,
@@ -265,6 +271,21 @@ def test_words_have_the_values_that_are_known_and_stay_as_they_are_written_other
         ["run", "x", "$A", "$A", "x", "x", "$B", "${A:-y}", "$"],
         ["cat", "x"],
     ]
+    assert words_of("A='x y'; run $A \"$A\"")[1] == ["run", "$A", "x y"]
+    assert words_of("popd; run $PWD")[1] == ["run", "$PWD"]
     assert words_of('ls "$(dirname $B)/x" "$(dirname "$0")" ~/y $HOME')[0] == [
         *("ls", "$(dirname $B)/x", "/srv", "~/y", "/home/t")
     ]
+
+
+def test_of_a_cron_line_the_variables_count_as_well_and_it_is_told_as_it_is_written(tmp_path: Path) -> None:
+    written(tmp_path, live="TRADING_MODE=live\n", paper="TRADING_MODE=paper\n")
+    search = Search(spec(service=None), Account("trader", os.getuid(), str(tmp_path)), ())
+    line = "GW=/opt/ibc/gatewaystart.sh; . ./%s.sh; $GW -inline"
+    assert search.command_in(line % "live") == ["$GW", "-inline"]
+    assert search.command_in(line % "paper") is None
+
+
+def test_a_path_that_no_system_has_is_nobody_s(tmp_path: Path) -> None:
+    assert ended(("sh", "-c", "/\ud800/x.sh; ./\ud800; cd /\ud800 && ./x.sh"), tmp_path) is None
+    assert ended(("/opt/with-display", "/\ud800/x.sh"), tmp_path) is None
