@@ -175,6 +175,7 @@ waited:
     answer: {description: V(listening) or V(not_listening) or V(ended)., type: str, returned: always, sample: listening}
 """
 
+from dataclasses import replace
 from typing import Any, Dict, List
 
 from ansible.module_utils.ib_gateway.act import action_session, restart_gateway
@@ -217,6 +218,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in restart_gateway.RESULTS}
     acted = False
     with ActionSession(module) as session:
+        way = replace(way, guarded=[pattern for spec in session.specs for pattern in spec.protected_clients])
         steps = steps_of(module, RESTART)
         specs = _specs(module, session, steps)
         done: Dict[Any, str] = {}

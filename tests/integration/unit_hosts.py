@@ -81,6 +81,17 @@ class UnitHost:
         )
         return done.stdout.strip()
 
+    def write(self, path: str, text: str, mode: int = 0o644) -> None:
+        """Writes a file on it."""
+        place = self.root / path.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+        place.chmod(mode)
+
+    def unit(self, name: str, text: str) -> None:
+        """Has a unit of these lines."""
+        self.write(f"/etc/systemd/system/{name}.service", text)
+
     def quadlet(self, name: str, image: Container) -> None:
         """Has a unit that carries a container, and starts it."""
         run = " ".join(map(shlex.quote, image.made_of()))

@@ -6,8 +6,8 @@ from typing import Optional
 
 from ..base import classify
 from ..lifecycle import systemctl
-from ..lifecycle.bound_units import bound_to
-from ..lifecycle.unit_facts import kills_after, show_each
+from ..lifecycle.bound_units import bound_to, stopped_after
+from ..lifecycle.unit_facts import kills_after, show_each, state_of
 from ..observe import processes
 from .held_process import Refused, Target
 
@@ -35,16 +35,21 @@ def unit_to_stop(target: Target) -> Optional[str]:
 
 
 def _prove_alone(unit: str) -> None:
-    """Makes sure that nobody lives in a unit that goes down with this one: no plan names who does. Raises Refused."""
+    """Makes sure that nobody lives in a unit that goes down with this one, or by one that is started when it ends: no
+    plan names who does; and that systemd does nothing to the host. Raises Refused."""
     shown = show_each([unit], systemctl.show)[unit]
-    bound = bound_to(unit, shown, systemctl.show)
-    unread = shown.get("error") or bound.unread
+    bound, after = bound_to(unit, shown, systemctl.show), stopped_after(unit, shown, systemctl.show)
+    unread = shown.get("error") or bound.unread or after.unread
     if unread:
         raise Refused(unread)
-    if bound.members:
-        first = bound.members[0]
-        text = "%s goes down with %s and carries pid %d of %s"
-        raise Refused(text % (first.unit, unit, first.pid, first.user))
+    state = state_of(unit, shown, None)
+    if state is not None and state.host_action:
+        raise Refused("systemd would act on the whole host where %s ends (%s)" % (unit, state.host_action))
+    for found, tie in ((bound, "goes down with"), (after, "is stopped by what is started after")):
+        if found.members:
+            first = found.members[0]
+            text = "%s %s %s and carries pid %d of %s"
+            raise Refused(text % (first.unit, tie, unit, first.pid, first.user))
 
 
 def killed_after(target: Target, force: bool) -> Optional[float]:

@@ -6,7 +6,7 @@ Nothing is restarted while another gateway of the entry runs, and nothing is sta
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Callable, Collection, Mapping, Optional, Tuple
+from typing import Any, Callable, Collection, Mapping, Optional, Sequence, Tuple
 
 from ..base.plan import Entry
 from ..base.spec import GatewaySpec
@@ -50,7 +50,8 @@ class Way:
     """How a restart is done. Seconds: grace_period to end after SIGTERM, patience for systemd.
 
     dry_run: all but the acts. assume_stopped: pids of gateways that a run in earnest would have ended before. beside:
-    [pid, started_ticks] of gateways that might be the entry's and ran before anything was done.
+    [pid, started_ticks] of gateways that might be the entry's and ran before anything was done. guarded: what
+    protected_clients of any entry name.
     """
 
     grace_period: float
@@ -58,6 +59,7 @@ class Way:
     dry_run: bool = False
     assume_stopped: Collection[int] = ()
     beside: Collection[Tuple[int, int]] = ()
+    guarded: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Ann
         return Outcome(REFUSED, "another gateway of %s runs than the plan named (%s)" % (spec.name, others))
     try:
         gateway = lifecycle(spec)
-        _prove_start(gateway, order, before)
+        _prove_start(gateway, order, before, way.guarded)
         if order.by_unit:
             return _by_unit(order.process, gateway, look, way, announce)
         if order.process is None:
@@ -118,10 +120,10 @@ def _once(announce: Announce) -> Announce:
     return once
 
 
-def _prove_start(gateway: Lifecycle, order: Order, entry: Entry) -> None:
+def _prove_start(gateway: Lifecycle, order: Order, entry: Entry, guarded: Sequence[str]) -> None:
     """Makes sure that what is ended can be started again, and that nobody else ends with it. Raises Refused."""
     start_check = gateway.start_checks([Asked(gateway.spec, next(iter(entry.processes), None))])[0]
-    told = informed(entry, start_check)
+    told = informed(entry, start_check, guarded=guarded)
     if told.start_blocker:
         raise Refused("it could not be started again: %s" % told.start_blocker)
     held = told.unit_state is not None and told.unit_state.holds_without_process
@@ -145,13 +147,15 @@ def _others(entry: Entry, named: Optional[Target], way: Way) -> str:
 
 
 def _by_unit(named: Optional[Target], gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
-    """Restarted by the unit that carries it, in one step where systemd kills nothing that may not be killed.
+    """Restarted by the unit that carries it, in one step where systemd ends all of it, and kills nothing that may not
+    be killed.
 
     What of the unit's lives in a container is for its engine to end, so that nothing else is to be asked before.
     """
     contained = named is not None and processes.pid_inside(named.pid) is not None
-    state = None if named is None or named.allow_kill or contained else gateway.state()
-    if named is None or state is None or state.kills_after is None:
+    state = None if named is None or contained else gateway.state()
+    spared = state is not None and state.kills_after is not None and named is not None and not named.allow_kill
+    if named is None or state is None or not (spared or state.leaves_behind):
         return _in_one_step(named, gateway, way, announce)
     return _ended_first(named, gateway, state, look, way, announce)
 

@@ -33,9 +33,17 @@ class UnitState(Record):
     account: Optional[str] = None
     #: Seconds after which systemd kills what has not ended when the unit is stopped; None where it never does.
     kills_after: Optional[float] = None
+    #: Whether a stop of it ends its main process alone, or none (KillMode=process, none): what else lives in it goes
+    #: on.
+    leaves_behind: bool = False
+    #: What systemd does to the whole host, or has done, when the unit ends or fails, as its file has it:
+    #: FailureAction=reboot. Empty where it does nothing.
+    host_action: str = ""
     #: Who runs it, and what a name alone does not say it is: a container's state has the same shape.
     manager: str = "systemd"
     noun: str = "unit "
+    #: Whether systemd has skipped its last start, because a condition of its file did not hold.
+    skipped: bool = False
     #: Seconds since it last ended, or since the host was started where systemd knows of no end; None where nobody says.
     ended_ago: Optional[float] = None
 
@@ -61,6 +69,13 @@ class UnitState(Record):
     def came_back_since(self, before: UnitState) -> bool:
         """Whether systemd has started it again by itself since then, or is about to."""
         return self.comes_back or self.restarts > before.restarts
+
+    @property
+    def why_not_up(self) -> str:
+        """Right after a start: why it is not up, as what follows its name; empty where it is, or may be about to."""
+        if self.active == "inactive" and self.skipped:
+            return "was not started, because a condition in its file did not hold"
+        return "has failed at once (Result=%s)" % self.result if self.active == "failed" else ""
 
     @property
     def holds_without_process(self) -> bool:

@@ -103,8 +103,10 @@ def _takes_a_signal(entry: Entry, step: Step) -> bool:
     process = step.target.get("process")
     if process is None or step.target["by"] == targets.BY_CONTAINER:
         return False
-    killed = entry.unit_state is not None and entry.unit_state.kills_after is not None
-    return step.target["by"] != targets.BY_UNIT or (killed and not process.get("allow_kill"))
+    state = entry.unit_state
+    killed = state is not None and state.kills_after is not None
+    left = state is not None and state.leaves_behind
+    return step.target["by"] != targets.BY_UNIT or left or (killed and not process.get("allow_kill"))
 
 
 def _unheld(entry: Entry) -> str:

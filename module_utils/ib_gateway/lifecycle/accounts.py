@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Callable, Dict, FrozenSet, NamedTuple, Optional
+from typing import Callable, Dict, FrozenSet, NamedTuple, Optional, Sequence
 
 #: For an account's programs; what a login shell would add to it is not known.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -62,6 +62,19 @@ def account_of(user: Optional[str]) -> Optional[Account]:
     except OSError:
         groups = frozenset((found.pw_gid,))
     return Account(found.pw_name, found.pw_uid, found.pw_gid, groups, found.pw_dir, found.pw_shell)
+
+
+def with_groups(account: Account, names: Sequence[str]) -> Account:
+    """The account with these groups as well, by name or number. One that this host does not have is none."""
+    import grp
+
+    found = set()
+    for name in names:
+        try:
+            found.add(int(name) if name.isdigit() else grp.getgrnam(name).gr_gid)
+        except KeyError:
+            continue
+    return account._replace(groups=account.groups | found)
 
 
 def may_become(account: Account) -> bool:

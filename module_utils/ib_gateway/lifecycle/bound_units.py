@@ -56,6 +56,11 @@ def stopped_by_start(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
     return _living(unit, dict.fromkeys(ending, False), show, _BY_START)
 
 
+def stopped_after(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
+    """Who ends by the units that systemd starts when a unit has ended. shown and show: as in bound_to."""
+    return stopped_by_start(unit, {name: shown[name] for name in unit_ties.AFTER_IT if name in shown}, show)
+
+
 def _living(unit: str, turn: Dict[str, bool], show: Show, tie: str) -> Bound:
     """Who lives in units that end for another one. turn: these, by whether each outlives the mere end of that.
 

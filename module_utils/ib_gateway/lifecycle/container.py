@@ -126,7 +126,24 @@ def _blocker(state: ContainerState) -> Optional[str]:
         removal = "`%s rm --force %s` ends it" % (state.engine, state.name)
         rest = "its removal is under way or was broken off; %s, then create it anew" % removal
         return "the %s is %s: %s" % (state.label, state.status, rest)
+    if state.goes_with_its_end and state.running and not state.unit:
+        text = "the %s is removed as soon as it ends (--rm), with all that is in it: restart it by hand"
+        return text % state.label
+    gone = next((path for path in state.needs if _is_gone(path)), None)
+    if gone:
+        return "the %s needs %s of this host at each start, which does not exist: bring it back" % (state.label, gone)
     return None
+
+
+def _is_gone(path: str) -> bool:
+    """Whether a path is known not to be there; one that cannot be looked at may be."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
@@ -144,7 +161,7 @@ def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
         whose="%s's own" % state.account if state.account else "the system's",
         silence=shown.get("error", ""),
         elsewhere="the %s has it in its label PODMAN_SYSTEMD_UNIT: install that unit" % state.label,
-        carries=True,
+        losing=state.running,
     )
     told = start_check_of(facts, shown, show)
     tied = [each for each in told.members if each.unit]

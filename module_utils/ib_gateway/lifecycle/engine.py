@@ -195,9 +195,19 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             stop_timeout=float((shown.get("Config") or {}).get("StopTimeout") or 10),
             unit=_labels(shown).get("PODMAN_SYSTEMD_UNIT") or None,
             compose=_compose(_labels(shown)),
+            # docker keeps one that it is told to restart.
+            goes_with_its_end=bool(host.get("AutoRemove")) and engine != "docker",
+            needs=tuple(_needs(shown, host)),
         )
     except _UNREADABLE as error:
         raise _unreadable(engine, error) from None
+
+
+def _needs(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[str]:
+    """What of the host it has mounted, its root folder where that is no image, and its devices."""
+    mounts = [each.get("Source") for each in shown.get("Mounts") or () if each.get("Type") == "bind"]
+    devices = [each.get("PathOnHost") for each in host.get("Devices") or ()]
+    return [str(each) for each in (*mounts, shown.get("Rootfs"), *devices) if str(each or "").startswith("/")]
 
 
 def _published(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[Published]:

@@ -30,6 +30,10 @@ _PROPERTIES = (
         "RootImage",
     ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStartPre", "ExecStart", "ExecSearchPath"),
+    *("Group", "SupplementaryGroups", "AmbientCapabilities", "ExecCondition", "ConditionResult"),
+    *("ExecStartPost", "ExecStop", "ExecStopPost", "KillMode"),
+    *("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Transient"),
     *unit_ties.PROPERTIES,
 )
 _UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"

@@ -13,6 +13,7 @@ from . import systemctl, unit_ties
 from .accounts import Account, account_of, may_become
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
 from .members import members_of, pids_of
+from .unit_conditions import prevented
 from .unit_facts import (
     UnitFacts,
     blocker,
@@ -96,6 +97,10 @@ class Unit(Lifecycle):
                 systemctl.start(self.unit, seconds, self.account)
         except systemctl.UnitError as error:
             raise CannotStart("%s; its output: %s" % (error, self.log), error.pending) from None
+        came = self.state()
+        why = came.why_not_up if came is not None else ""
+        if why:  # systemctl calls a start that was skipped, and a program that could not be run, a success
+            raise CannotStart("%s %s; its output: %s" % (self.unit, why, self.log))
         return Started(None, self.log)
 
 
@@ -108,10 +113,12 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
         silence=shown.get("error", ""),
         may_manage=_may_manage(),
         elsewhere=_users_unit(one.spec) if state and state.load == "not-found" else "",
-        carries=one.process is not None and one.process.unit == unit,
+        losing=one.process is not None,
     )
-    if state is not None and state.load == "loaded" and not facts.carries:
-        facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks_display(shown, None))
+    if state is not None and state.load == "loaded":
+        carries = one.process is not None and one.process.unit == unit
+        lacks = not carries and lacks_display(shown, None)  # what it has was good enough for the one that runs
+        facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks)
     found = start_check_of(facts, shown, systemctl.show)
     return found._replace(commands=commands_of(shown), uid=uid_of(shown, None), folder=folder_of(shown, None))
 
@@ -124,7 +131,7 @@ def start_check_of(
     shown: what systemctl shows of it; show: asks the same systemd about others.
     """
     group, main = shown.get("ControlGroup", ""), shown.get("MainPID", "")
-    obstacle, members = blocker(facts), members_of(group)
+    obstacle, members = blocker(facts) or prevented(facts, shown, show), members_of(group)
     whose = (facts.state.account or "") if facts.state else ""
     stops: FrozenSet[str] = frozenset()
     if unit_ties.any_of(shown):

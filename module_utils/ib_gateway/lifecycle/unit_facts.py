@@ -14,7 +14,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 from ..base.plain_text import plain_text
 from ..base.unit import UnitState
 from . import program, systemctl
-from .accounts import PATH, Account, account_of, cannot_enter
+from .accounts import PATH, Account, account_of, cannot_enter, with_groups
 
 _PATH_OF_EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=")
 _ARGV_OF_EXEC = re.compile(r"(?m)^\{ path=.*? ; argv\[\]=(.*?) ; ignore_errors=")
@@ -27,8 +27,8 @@ class UnitFacts(NamedTuple):
 
     whose: of whom the unit is, for a person. may_manage: whether this run may start units there. elsewhere: what to
     correct where another systemd of this host has a unit of that name. obstacle: what its file names and cannot be
-    used. without_display: whether it starts what needs a display, and gives it none. carries: whether its gateway runs
-    now, started by it: what its file names was good enough for that one.
+    used. without_display: whether it starts what needs a display, and gives it none. losing: whether a gateway runs,
+    which would be ended first.
     """
 
     unit: str
@@ -39,7 +39,7 @@ class UnitFacts(NamedTuple):
     elsewhere: str = ""
     obstacle: Optional[str] = None
     without_display: bool = False
-    carries: bool = False
+    losing: bool = False
 
 
 def blocker(facts: UnitFacts) -> Optional[str]:
@@ -48,7 +48,7 @@ def blocker(facts: UnitFacts) -> Optional[str]:
         return "this run is not root and may not start %s: run with become" % facts.unit
     if facts.state is None:
         return "systemd cannot be asked about %s: %s" % (facts.unit, facts.silence)
-    return _unloaded(facts, facts.state) or _busy(facts.state) or (None if facts.carries else _unusable(facts))
+    return _unloaded(facts, facts.state) or _busy(facts.state) or _unusable(facts)
 
 
 def _unloaded(facts: UnitFacts, state: UnitState) -> Optional[str]:
@@ -64,6 +64,9 @@ def _unloaded(facts: UnitFacts, state: UnitState) -> Optional[str]:
         why = state.load_error or state.load
         text = "systemd cannot load %s (%s): mend its file, then systemctl %sdaemon-reload%s"
         return text % (unit, why, user, by_whom)
+    if state.host_action:
+        text = "systemd would act on the whole host where %s ends or does not start (%s): restart it by hand"
+        return text % (unit, state.host_action)
     if not state.may_be_started:
         return "%s may not be started by hand (RefuseManualStart=): name the unit that starts it" % unit
     return None
@@ -126,11 +129,24 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         start_limit=_number(shown.get("StartLimitBurst", "")),
         account=account,
         kills_after=kills_after(shown),
+        leaves_behind=shown.get("KillMode") in _LEAVING,
+        host_action=next(("%s=%s" % (each, shown[each]) for each in HOST_ACTIONS if _acts(shown, each)), ""),
+        skipped=shown.get("ConditionResult") == "no" or shown.get("Result") == "exec-condition",
         ended_ago=_ended_ago(shown.get("InactiveEnterTimestampMonotonic", "")),
     )
 
 
 _SIGKILL = "9"
+#: With these, a stop of a unit does not end all that lives in it.
+_LEAVING = ("process", "none")
+#: What systemd can do to the whole host where a unit ends, fails, or is started too often.
+HOST_ACTIONS = ("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction")
+
+
+def _acts(shown: Mapping[str, str], key: str) -> bool:
+    return shown.get(key, "none") not in ("", "none")
+
+
 #: Seconds by the words in which systemctl tells spans of time.
 _SPANS = {
     "us": 1e-6,
@@ -147,10 +163,10 @@ _SPANS = {
 
 def kills_after(shown: Mapping[str, str]) -> Optional[float]:
     """Seconds after which systemd kills what a stop of the unit has not ended; None where it never does. Pure."""
-    if _SIGKILL in (shown.get("KillSignal"), shown.get("RestartKillSignal")):
+    if shown.get("KillMode") != "none" and _SIGKILL in (shown.get("KillSignal"), shown.get("RestartKillSignal")):
         return 0.0
     span = re.findall(r"([0-9.]+)(us|ms|s|min|h|d|w|month|y)\b", shown.get("TimeoutStopUSec", ""))
-    if shown.get("SendSIGKILL") != "yes" or not span:
+    if shown.get("SendSIGKILL") != "yes" or not span or shown.get("KillMode") in _LEAVING:
         return None
     return sum(float(count) * _SPANS[word] for count, word in span)
 
@@ -167,7 +183,8 @@ def _number(text: str) -> int:
 def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:
     """What a unit's file names and cannot be used; None where all of it can, or cannot be looked at from here.
 
-    account: whose systemd it is; None for the system's.
+    What was there when the gateway that runs was started may be gone, as after an upgrade. account: whose systemd it
+    is; None for the system's.
     """
     if any(shown.get(each) for each in _ELSEWHERE) or shown.get("DynamicUser") == "yes":
         return None
@@ -175,6 +192,7 @@ def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional
     runs_as = account or account_of(user or "root")
     if runs_as is None:
         return None if user.isdigit() else "this host has no account %s (User=)" % user
+    runs_as = with_groups(runs_as, (shown.get("Group", "") + " " + shown.get("SupplementaryGroups", "")).split())
     return _missing_environment(shown) or _unusable_folder(shown, runs_as) or _unusable_program(shown, runs_as)
 
 
@@ -193,7 +211,8 @@ def _unusable_folder(shown: Mapping[str, str], account: Account) -> Optional[str
 
 
 def _unusable_program(shown: Mapping[str, str], account: Account) -> Optional[str]:
-    for path in _PATH_OF_EXEC.findall(shown.get("ExecStart", "")):
+    needed = [line for line in shown.get("ExecStartPre", "").splitlines() if " ; ignore_errors=no" in line]
+    for path in _PATH_OF_EXEC.findall("\n".join([*needed, shown.get("ExecStart", "")])):
         # systemd looks a bare name up in folders of its own, unless the file names others.
         if path.startswith("/") or not shown.get("ExecSearchPath"):
             found = program.examine([path], "/", account, {"PATH": PATH})

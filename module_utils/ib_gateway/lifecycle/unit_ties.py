@@ -13,9 +13,13 @@ _BY_ITS_END = ("BoundBy", "PropagatesStopTo")
 _BY_COMMAND = ("RequiredBy", "RequisiteOf", "ConsistsOf")
 #: Those that it stops where it is told to start that one: either of the two files may say so.
 _BY_START = ("Conflicts", "ConflictedBy")
-#: Those that it starts as well where it is told to start that one. Requisite= starts nothing.
-_PULLED_IN = ("Requires", "BindsTo", "Wants", "Upholds")
-PROPERTIES = (*_BY_ITS_END, *_BY_COMMAND, *_BY_START, *_PULLED_IN)
+#: Those that it starts when that one has ended. A JVM that was told to end ends with status 143, which is a failure.
+AFTER_IT = ("OnFailure", "OnSuccess")
+#: Those that it starts as well where it is told to start that one, or when that has ended. Requisite= starts nothing.
+_PULLED_IN = ("Requires", "BindsTo", "Wants", "Upholds", *AFTER_IT)
+#: Those without which it does not start that one.
+_REQUIRED = ("Requires", "BindsTo", "Requisite")
+PROPERTIES = (*_BY_ITS_END, *_BY_COMMAND, *_BY_START, *_PULLED_IN, "Requisite")
 
 #: Nearly every unit is in conflict with these, so that it ends when the host goes down. Nobody lives in them.
 _AT_SHUTDOWN = ("shutdown.target", "umount.target")
@@ -44,8 +48,15 @@ def by_start(shown: Mapping[str, str]) -> List[str]:
 
 
 def pulled_in(shown: Mapping[str, str]) -> List[str]:
-    """The units that systemd starts as well where it is told to start it, those left out that stop nobody's."""
+    """The units that systemd starts as well where it is told to start it, or when it has ended; those left out that
+    stop nobody's."""
     return [name for name in _named(shown, _PULLED_IN) if name not in _OWN and not name.endswith(_NO_PROGRAMS)]
+
+
+def required(shown: Mapping[str, str]) -> List[str]:
+    """The units without which systemd does not start it, its own ones left out."""
+    names = dict.fromkeys(_named(shown, _REQUIRED))
+    return [name for name in names if name not in _OWN and not name.endswith(_NO_PROGRAMS)]
 
 
 def any_of(shown: Mapping[str, str]) -> bool:

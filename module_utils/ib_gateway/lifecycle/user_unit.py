@@ -82,10 +82,12 @@ def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> Star
         whose="%s's own" % account.name,
         silence=shown.get("error", ""),
         elsewhere=_systems_unit(unit) if state and state.load == "not-found" else "",
-        carries=one.process is not None and (one.process.unit_uid, one.process.user_unit) == (account.uid, unit),
+        losing=one.process is not None,
     )
-    if state is not None and state.load == "loaded" and not facts.carries:
-        facts = facts._replace(obstacle=trouble_of(shown, account), without_display=_lacks_display(shown, account))
+    if state is not None and state.load == "loaded":
+        carries = one.process is not None and (one.process.unit_uid, one.process.user_unit) == (account.uid, unit)
+        lacks = not carries and _lacks_display(shown, account)  # what it has was good enough for the one that runs
+        facts = facts._replace(obstacle=trouble_of(shown, account), without_display=lacks)
     found = start_check_of(facts, shown, functools.partial(systemctl.show, account=account))
     return found._replace(commands=commands_of(shown), uid=account.uid, folder=folder_of(shown, account))
 

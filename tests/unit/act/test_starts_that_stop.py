@@ -76,6 +76,15 @@ def test_a_gateway_is_not_restarted_where_its_next_start_would_stop_another_one(
     found = entry(spec(), snapshot(gateway(unit=UNIT if by_unit else None)))
     order = Order(by_unit, Target(GATEWAY, 1, "boot", "gateway"))
     with pytest.raises(Refused, match=r"tws\.service is stopped by a start of its unit ibgateway\.service"):
-        restart_gateway._prove_start(lifecycle(spec()), order, found)
+        restart_gateway._prove_start(lifecycle(spec()), order, found, ())
     systemd.inside = []
-    restart_gateway._prove_start(lifecycle(spec()), order, found)
+    restart_gateway._prove_start(lifecycle(spec()), order, found, ())
+
+
+def test_what_only_another_entry_protects_is_not_ended_by_a_restart(systemd: Systemd) -> None:
+    systemd.inside = [TWS._replace(command=("python3", "router.py"), kind="other")]
+    found = entry(spec(), snapshot(gateway(unit=UNIT)))
+    order = Order(True, Target(GATEWAY, 1, "boot", "gateway"))
+    restart_gateway._prove_start(lifecycle(spec()), order, found, ())
+    with pytest.raises(Refused, match="protected other of trader"):
+        restart_gateway._prove_start(lifecycle(spec()), order, found, ["router"])

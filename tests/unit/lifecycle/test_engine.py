@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 from ansible.module_utils.ib_gateway.base.container import ContainerState, Published
-from ansible.module_utils.ib_gateway.lifecycle import engine
+from ansible.module_utils.ib_gateway.lifecycle import container, engine
 
 PODMAN: Dict[str, Any] = {
     "Id": "29" * 32,
@@ -146,3 +147,41 @@ def test_a_container_s_state_in_the_words_in_which_rules_think(
     unit = ContainerState("podman", "ib", status=status, pid=1).as_unit(carries)
     assert (unit.active, unit.holds_without_process, unit.comes_back) == (active, empty, back)
     assert unit.title == "podman container ib" and unit.manager == "podman"
+
+
+def test_what_of_the_host_a_container_needs_at_each_start_is_read_and_looked_for(tmp_path: Path) -> None:
+    there, gone = tmp_path / "there", tmp_path / "gone"
+    there.mkdir()
+    shown = {
+        "Id": "1",
+        "Name": "ib",
+        "State": {"Status": "running", "Pid": 7},
+        "Mounts": [{"Type": "bind", "Source": str(there)}, {"Type": "volume", "Source": "/var/lib/volumes/x"}],
+        "HostConfig": {"Devices": [{"PathOnHost": "/dev/null"}]},
+        "Rootfs": str(gone),
+    }
+    state = engine.parse("podman", "ib", None, json.dumps([shown]))
+    assert state.needs == (str(there), str(gone), "/dev/null")
+    told = container._blocker(state) or ""
+    assert f"the podman container ib needs {gone} of this host at each start, which does not exist" in told
+    gone.mkdir()
+    assert container._blocker(state) is None
+
+
+@pytest.mark.parametrize(
+    ("program", "more", "kept"),
+    [("podman", {}, False), ("docker", {}, True), ("podman", {"PODMAN_SYSTEMD_UNIT": "ib.service"}, True)],
+)
+def test_a_container_that_its_end_removes_is_not_ended(program: str, more: Dict[str, str], kept: bool) -> None:
+    shown = {
+        "Id": "1",
+        "State": {"Status": "running", "Pid": 7},
+        "HostConfig": {"AutoRemove": True},
+        "Config": {"Labels": more},
+    }
+    told = container._blocker(engine.parse(program, "ib", None, json.dumps([shown]))) or ""
+    assert told == (
+        ""
+        if kept
+        else "the podman container ib is removed as soon as it ends (--rm), with all that is in it: restart it by hand"
+    )

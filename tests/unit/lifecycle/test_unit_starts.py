@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import time
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
@@ -75,7 +76,6 @@ def test_a_start_that_must_fail_is_told_with_its_cure(found: UnitFacts, says: st
         facts(LOADED._replace(active="active", sub="exited", kind="oneshot", remains_after_exit=True)),
         facts(LOADED._replace(active="failed", result="start-limit-hit")),
         facts(LOADED._replace(active="activating", sub="start-pre")),
-        facts(carries=True, obstacle="its program is elsewhere by now", without_display=True),
     ],
 )
 def test_nothing_speaks_against_any_other_unit(found: UnitFacts) -> None:
@@ -160,6 +160,8 @@ class Systemd:
         self.told: List[str] = []
         self.fails: Dict[str, Dict[str, str]] = {}
         self.silent = False
+        #: What it shows after a start, where that is not that the unit is up.
+        self.comes: Dict[str, str] = {}
         monkeypatch.setattr(systemctl, "_systemctl", self.call)
         monkeypatch.setattr(unit, "_may_manage", lambda: True)
 
@@ -174,6 +176,8 @@ class Systemd:
         if verb in self.fails:
             self.shown.update(self.fails.pop(verb))
             raise systemctl.UnitError("systemctl %s failed: Start request repeated too quickly." % verb)
+        if verb in ("start", "restart"):
+            self.shown.update({"ActiveState": "active", "SubState": "running", **self.comes})
         block = "\n".join("%s=%s" % pair for pair in self.shown.items())
         return "\n\n".join(block for _ in units) + "\n" if verb == "show" else ""
 
@@ -203,9 +207,22 @@ def test_a_systemd_that_does_not_answer_in_time_is_not_asked_about_each_unit_aga
     assert ["cannot be asked about" in (each.blocker or "") for each in found] == [True, True]
 
 
-def test_what_a_unit_carries_now_it_can_carry_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Its program may have been moved since; then the gateway that runs is not held against itself."""
+def test_what_a_unit_carries_now_it_cannot_carry_again_where_its_program_is_gone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As after an upgrade that removed the old version's folder."""
     Systemd(monkeypatch, ExecStart=exec_start(tmp_path / "nothing"))
+    (found,) = start_checks([Asked(spec(), gateway(unit=UNIT))])
+    assert found.blocker is not None and "nothing does not exist" in found.blocker
+
+
+def test_the_display_that_a_unit_s_gateway_has_is_not_held_against_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "start.sh"
+    script.write_text("#!/bin/sh\nexec /opt/ibc/ibcstart.sh 1037\n")
+    script.chmod(0o755)
+    Systemd(monkeypatch, ExecStart=exec_start(script), User=getpass.getuser())
     carried, other = Asked(spec(), gateway(unit=UNIT)), Asked(spec(), gateway(GATEWAY))
     assert [bool(each.blocker) for each in start_checks([carried, other])] == [False, True]
 
@@ -213,10 +230,10 @@ def test_what_a_unit_carries_now_it_can_carry_again(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("shown", "verbs"),
     [
-        ({}, ["show", "start"]),
-        ({"ActiveState": "active", "SubState": "exited"}, ["show", "restart"]),
-        ({"ActiveState": "active", "SubState": "running"}, ["show", "start"]),
-        ({"ActiveState": "failed", "Result": "start-limit-hit"}, ["show", "reset-failed", "start"]),
+        ({}, ["show", "start", "show"]),
+        ({"ActiveState": "active", "SubState": "exited"}, ["show", "restart", "show"]),
+        ({"ActiveState": "active", "SubState": "running"}, ["show", "start", "show"]),
+        ({"ActiveState": "failed", "Result": "start-limit-hit"}, ["show", "reset-failed", "start", "show"]),
     ],
 )
 def test_a_start_does_what_brings_the_unit_up(
@@ -231,7 +248,27 @@ def test_a_restart_that_ends_at_the_start_limit_half_way_is_finished(monkeypatch
     systemd = Systemd(monkeypatch, ActiveState="active", SubState="running")
     systemd.fails["restart"] = {"ActiveState": "failed"}
     lifecycle(spec()).restart(5.0)
-    assert systemd.told == ["show", "restart", "show", "reset-failed", "start"]
+    assert systemd.told == ["show", "restart", "show", "reset-failed", "start", "show"]
+
+
+@pytest.mark.parametrize(
+    ("comes", "why"),
+    [
+        ({"ActiveState": "inactive", "ConditionResult": "no"}, "was not started, because a condition in its file"),
+        ({"ActiveState": "inactive", "Result": "exec-condition"}, "was not started, because a condition in its file"),
+        ({"ActiveState": "failed", "Result": "exit-code"}, r"has failed at once \(Result=exit-code\)"),
+    ],
+    ids=["condition", "ExecCondition", "program"],
+)
+def test_a_start_that_systemd_calls_a_success_and_that_brought_nothing_up_is_told_as_one_that_failed(
+    monkeypatch: pytest.MonkeyPatch, comes: Dict[str, str], why: str
+) -> None:
+    for verb in ("start", "restart"):
+        systemd = Systemd(monkeypatch, ActiveState="active", SubState="running")
+        systemd.comes = comes
+        way = lifecycle(spec())
+        with pytest.raises(CannotStart, match=why):
+            way.start(Patience(5.0)) if verb == "start" else way.restart(5.0)
 
 
 def test_a_start_that_fails_says_where_its_output_is(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,178 @@
+"""What keeps systemd from starting a unit that is whole: its conditions, and the units that it requires.
+
+systemctl does not show a unit's conditions, so they are read from its files. Of their kinds those are looked at that
+name a path: what the others ask for, as the kernel's version, is what it was when the gateway was started last.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import shlex
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
+
+from . import unit_ties
+from .unit_facts import UnitFacts, show_each
+
+Show = Callable[[Sequence[str]], List[Dict[str, str]]]
+
+#: What a unit is that cannot be started whatever is done to it.
+_NEVER = {"not-found": "does not exist", "masked": "is masked"}
+#: A longer file is none that a person wrote.
+_MOST = 65536
+_LINE = re.compile(r"(?m)^[ \t]*((?:Condition|Assert)\w*)[ \t]*=[ \t]*(.*?)[ \t]*$")
+
+
+def _read_write(path: str) -> bool:
+    return os.path.exists(path) and not os.statvfs(path).f_flag & os.ST_RDONLY
+
+
+#: By kind, whether a path is as it has to be.
+_KINDS: Dict[str, Callable[[str], bool]] = {
+    "PathExists": os.path.exists,
+    "PathExistsGlob": lambda path: bool(glob.glob(path)),
+    "PathIsDirectory": os.path.isdir,
+    "PathIsSymbolicLink": os.path.islink,
+    "PathIsMountPoint": os.path.ismount,
+    "PathIsReadWrite": _read_write,
+    "DirectoryNotEmpty": lambda path: os.path.isdir(path) and bool(os.listdir(path)),
+    "FileNotEmpty": lambda path: os.path.isfile(path) and os.path.getsize(path) > 0,
+    "FileIsExecutable": lambda path: os.path.isfile(path) and bool(os.stat(path).st_mode & 0o111),
+}
+
+
+class Condition(NamedTuple):
+    """One line of a unit's file. kind: as _KINDS has it, or another; triggers: whether one of all those is enough."""
+
+    line: str
+    kind: str
+    path: str
+    negated: bool = False
+    triggers: bool = False
+
+    def holds(self) -> Optional[bool]:
+        """Whether it holds now; None where that cannot be told."""
+        test = _KINDS.get(self.kind)
+        if test is None or "%" in self.path:  # systemd puts in what stands for a name or a folder
+            return None
+        try:
+            return test(self.path) is not self.negated
+        except OSError:
+            return None
+
+
+def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optional[str]:
+    """Why systemd would not start a unit that is loaded, with the cure; None where nothing is known to keep it from it.
+
+    shown: what systemctl shows of it; show: asks the same systemd about others.
+    """
+    if facts.state is None or facts.state.load != "loaded":
+        return None
+    forgotten = _forgotten(facts, shown) if facts.losing else None
+    if forgotten:
+        return forgotten
+    skipped = unmet(shown)
+    if skipped:
+        return "systemd would not start %s, because %s does not hold now: see to that first" % (facts.unit, skipped)
+    if facts.losing and shown.get("ExecCondition"):
+        text = "the ExecCondition= of %s decides at each start whether there is one, and cannot be asked before: "
+        return text % facts.unit + "restart it by hand"
+    names = unit_ties.required(shown)
+    missing = _missing(show_each(names, show), facts.losing) if names else None
+    return "%s cannot start: %s" % (facts.unit, missing) if missing else None
+
+
+def _forgotten(facts: UnitFacts, shown: Mapping[str, str]) -> Optional[str]:
+    """Why systemd would not know a unit any more once what it carries has ended."""
+    path = shown.get("FragmentPath", "")
+    if shown.get("Transient") == "yes":
+        return (
+            "systemd forgets %s, which systemd-run has made, once it has ended: give it a file, or restart it by hand"
+            % (facts.unit)
+        )
+    if path and not os.path.lexists(path):
+        return "systemd forgets %s once it has ended, because its file %s does not exist: bring that back" % (
+            facts.unit,
+            path,
+        )
+    return None
+
+
+def _missing(told: Mapping[str, Mapping[str, str]], losing: bool) -> Optional[str]:
+    """What of the units that one requires is not to be had. told: by name, what systemctl shows of them. Pure.
+
+    What has failed may come up the next time; that is worth a try only where nothing is lost by it.
+    """
+    for name, shown in told.items():
+        load = _NEVER.get(shown.get("LoadState", ""))
+        if load:
+            return "it requires %s, which %s" % (name, load)
+        if losing and shown.get("ActiveState") == "failed":
+            return "it requires %s, which has failed: `journalctl -u %s` shows why" % (name, name)
+    return None
+
+
+def unmet(shown: Mapping[str, str]) -> Optional[str]:
+    """What keeps systemd from starting a unit, as its file has it; None where nothing is known to.
+
+    shown: what systemctl shows of it.
+    """
+    files = [shown.get("FragmentPath", ""), *_split(shown.get("DropInPaths", ""))]
+    if shown.get("NeedDaemonReload") == "yes" or not files[0]:
+        return None  # what the files say now is not what systemd goes by
+    texts = [_text(path) for path in files]
+    if None in texts:
+        return None
+    text = "\n".join(filter(None, texts))
+    for word in ("Condition", "Assert"):
+        found = _unmet(conditions_of(text, word))
+        if found is not None:
+            return found
+    return None
+
+
+def _unmet(conditions: Sequence[Condition]) -> Optional[str]:
+    """The first that does not hold; of those of which one is enough, the first where none of them holds."""
+    for each in conditions:
+        if not each.triggers and each.holds() is False:
+            return each.line
+    enough = [each for each in conditions if each.triggers]
+    return enough[0].line if enough and all(each.holds() is False for each in enough) else None
+
+
+def conditions_of(text: str, word: str) -> List[Condition]:
+    """The conditions, or the asserts, that a unit's files set, all of them one after the other. Pure."""
+    found: List[Condition] = []
+    for name, value in _LINE.findall(text.replace("\\\n", " ")):
+        if not name.startswith(word):
+            continue
+        if not value:  # an empty one takes back all that stand before it, of whatever kind
+            found = []
+            continue
+        path = value
+        triggers, path = path.startswith("|"), path[1:].lstrip() if path.startswith("|") else path
+        negated, path = path.startswith("!"), path[1:].lstrip() if path.startswith("!") else path
+        found.append(Condition("%s=%s" % (name, value), name[len(word) :], path, negated, triggers))
+    return found
+
+
+def _split(text: str) -> List[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
+def _text(path: str) -> Optional[str]:
+    """A unit's file; None where it cannot be read, or is none."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return os.read(descriptor, _MOST).decode("utf-8", "replace")
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)

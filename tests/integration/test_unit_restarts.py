@@ -1,0 +1,173 @@
+"""A gateway of a unit that cannot be started again, or whose end would cost more than it, is left as it is.
+
+On a real systemd, by a run in check mode and by one in earnest, for the same reason.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from simulator.launch import SimulatedGateway, free_port
+
+from integration.containers import engine_needed, public_folder
+from integration.desk import PROJECT, Desk, until
+from integration.test_container_units import inventory_of
+from integration.unit_hosts import UnitHost
+
+_UNIT = """[Unit]
+{unit}
+[Service]
+WorkingDirectory={folder}
+Environment=DISPLAY=:1
+ExecStart={start}
+{service}
+"""
+
+
+class UnitGateway:
+    """A gateway that a unit carries, and that answers nobody any more once it is told to hang."""
+
+    def __init__(self, host: UnitHost, folder: Path, name: str, unit: str = "", service: str = "", **more: Any) -> None:
+        """unit, service: lines of the unit's sections; {gone} in them stands for a folder that is there for now."""
+        self.host, self.name, self.gone = host, name, folder / name / "gone"
+        self.gone.mkdir(parents=True)
+        simulated = {"exit_with": None, "lifetime": 300, "settings": {"event": "hang"}, "python": "/usr/bin/python3"}
+        self._gateway = SimulatedGateway(folder / name / "gateway", port=free_port(), **{**simulated, **more})
+        command = [word.replace("$", "$$") for word in self._gateway.command()]
+        lines = {"unit": unit.format(gone=self.gone), "service": service.format(gone=self.gone)}
+        host.unit(name, _UNIT.format(folder=folder, start=shlex.join(command), **lines))
+
+    @property
+    def port(self) -> int:
+        """The one it listens on."""
+        return self._gateway.port
+
+    @property
+    def java(self) -> Path:
+        """Its program."""
+        return Path(self._gateway.command()[0])
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """Its entry in the inventory."""
+        mode, folder = self._gateway.mode, str(self._gateway.config_dir)
+        start = {"service": self.name, "start_timeout": 20}
+        return {"name": self.name, "trading_mode": mode, "port": self.port, "config_dir": folder, **start}
+
+    def pids(self) -> list[int]:
+        """Its processes, as this machine numbers them."""
+        mark = "-DjtsConfigDir=%s" % self._gateway.config_dir
+        return [each.pid for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or ())]
+
+    def hang(self) -> None:
+        """Has it answer nobody."""
+        for pid in self.pids():
+            os.kill(pid, signal.SIGUSR1)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UnitHost]:
+    engine_needed()
+    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(PROJECT / "tests/integration/connection"))
+    with ExitStack() as stack:
+        yield UnitHost(public_folder(stack), stack, tmp_path, PROJECT / "tests/simulator")
+
+
+def serve(host: UnitHost, *gateways: UnitGateway) -> None:
+    """Starts their units, and waits until all of them listen."""
+    host.says("systemctl", "daemon-reload")
+    host.says("systemctl", "start", *(each.name for each in gateways))
+    until(lambda: all(str(each.port) in host.says("ss", "-ltn") for each in gateways), 30)
+
+
+def withheld(run: Any) -> dict[str, str]:
+    """By gateway, what its plan withholds; nothing of it may be planned."""
+    found = {}
+    for each in run.host()["before"]["gateways"]:
+        assert each["plan"]["steps"] == [], each
+        found[each["name"]] = " ".join(each["plan"]["withheld"])
+    return found
+
+
+#: By name: lines of [Unit], lines of [Service], and what the plan has to say once {gone} is gone.
+STATES = {
+    "envfile": ("", "EnvironmentFile={gone}/env", "its EnvironmentFile= {gone}/env does not exist"),
+    "condition": ("ConditionPathExists={gone}", "", "because ConditionPathExists={gone} does not hold now"),
+    "assert": ("AssertPathIsDirectory={gone}", "", "because AssertPathIsDirectory={gone} does not hold now"),
+    "decides": ("", "ExecCondition=/usr/bin/test -d {gone}", "the ExecCondition= of decides.service decides"),
+    "folder": ("", "WorkingDirectory={gone}", "its WorkingDirectory= {gone} does not exist"),
+    "before": ("", "ExecStartPre={gone}/env", "its program {gone}/env does not exist"),
+    "required": ("Requires=broken.service", "", "it requires broken.service, which has failed"),
+    "host": ("FailureAction=reboot", "", "systemd would act on the whole host where host.service ends"),
+    "forgotten": ("", "", "forgotten.service does not exist: bring that back"),
+    "program": ("", "", "java does not exist"),
+}
+
+
+def test_a_gateway_is_not_ended_where_its_unit_could_not_bring_the_next_one_up(
+    host: UnitHost, desk: Desk, tmp_path: Path
+) -> None:
+    host.unit("broken", "[Service]\nExecStart=/bin/sleep 300\n")
+    desk.settings.update({"ib_gateway_diagnose_probe_timeout": 1, "ib_gateway_verify_probe_timeout": 1})
+    gateways = [UnitGateway(host, tmp_path, name, unit, service) for name, (unit, service, _) in STATES.items()]
+    for each in gateways:
+        (each.gone / "env").write_text("#!/bin/sh\n")
+        (each.gone / "env").chmod(0o755)
+    serve(host, *gateways)
+    before = {each.name: each.pids() for each in gateways}
+    for each in gateways:
+        shutil.rmtree(each.gone)
+        each.hang()
+    gateways[-1].java.unlink()
+    (host.root / "etc/systemd/system/forgotten.service").unlink()
+    host.says("systemctl", "kill", "--signal=SEGV", "broken")
+    until(lambda: host.says("systemctl", "is-failed", "broken") == "failed")
+    for options in (["--check"], []):
+        run = desk.play("remediate.yml", *options, inventory=inventory_of(host, *(each.entry for each in gateways)))
+        assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+        told = withheld(run)
+        for each in gateways:
+            assert STATES[each.name][2].format(gone=each.gone) in told[each.name], told[each.name]
+        assert {each.name: each.pids() for each in gateways} == before
+
+
+def test_a_unit_is_not_restarted_where_one_that_is_started_when_it_has_ended_stops_another_gateway_s(
+    host: UnitHost, desk: Desk, tmp_path: Path
+) -> None:
+    paper = UnitGateway(host, tmp_path, "paper", mode="paper", settings={})
+    host.unit("panic", "[Unit]\nConflicts=paper.service\n[Service]\nExecStart=/bin/true\n")
+    live = UnitGateway(host, tmp_path, "live", unit="OnFailure=panic.service")
+    serve(host, live, paper)
+    before = live.pids(), paper.pids()
+    live.hang()
+    for options in (["--check"], []):
+        run = desk.play("remediate.yml", *options, inventory=inventory_of(host, live.entry, paper.entry))
+        assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+        assert "paper.service is stopped by a start of its unit live.service" in withheld(run)["live"]
+        assert (live.pids(), paper.pids()) == before
+
+
+@pytest.mark.parametrize("mode", ["process", "none"])
+def test_a_gateway_that_a_stop_of_its_unit_does_not_end_is_ended_before_the_next_one_is_started(
+    host: UnitHost, desk: Desk, tmp_path: Path, mode: str
+) -> None:
+    gateway = UnitGateway(host, tmp_path, "live", service=f"KillMode={mode}")
+    serve(host, gateway)
+    (old,) = gateway.pids()
+    gateway.hang()
+    entry = {**gateway.entry, "allow_kill": True}
+    run = desk.play("remediate.yml", inventory=inventory_of(host, entry))
+    assert run.rc == 0, run.output
+    (new,) = gateway.pids()
+    assert new != old and host.says("systemctl", "is-active", "live") == "active"
+    again = desk.play("remediate.yml", inventory=inventory_of(host, entry))
+    assert again.rc == 0 and again.recap()["changed"] == 0 and gateway.pids() == [new], again.output

@@ -1,0 +1,114 @@
+"""What keeps systemd from starting a unit that is whole is known before its gateway is ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, List, Sequence
+
+import pytest
+from ansible.module_utils.ib_gateway.base.unit import UnitState
+from ansible.module_utils.ib_gateway.lifecycle.unit_conditions import conditions_of, prevented, unmet
+from ansible.module_utils.ib_gateway.lifecycle.unit_facts import UnitFacts
+
+UNIT = "ibgateway.service"
+
+
+def files(folder: Path, *texts: str) -> Dict[str, str]:
+    """What systemctl shows of a unit with these files, the first its own and the others drop-ins."""
+    paths = []
+    for number, text in enumerate(texts):
+        paths.append(folder / ("%d.conf" % number))
+        paths[-1].write_text(text)
+    return {"FragmentPath": str(paths[0]), "DropInPaths": " ".join(map(str, paths[1:])), "NeedDaemonReload": "no"}
+
+
+@pytest.mark.parametrize(
+    ("line", "holds"),
+    [
+        ("ConditionPathExists={there}", True),
+        ("ConditionPathExists={gone}", False),
+        ("ConditionPathExists=!{there}", False),
+        ("ConditionPathExists=!{gone}", True),
+        ("AssertPathExists = {gone}", False),
+        ("ConditionPathIsDirectory={there}", False),
+        ("ConditionFileNotEmpty={there}", False),
+        ("ConditionDirectoryNotEmpty={folder}", True),
+        ("ConditionPathExistsGlob={folder}/*.nothing", False),
+        ("ConditionFileIsExecutable={there}", False),
+        ("ConditionPathExists=/srv/%i/there", True),
+        ("ConditionKernelVersion=>99", True),
+        ("ConditionPathExists={gone}\nConditionPathExists=", True),
+        ("ConditionPathExists=|{gone}\nConditionPathExists=|{there}", True),
+        ("ConditionPathExists=|{gone}\nConditionPathExists=|!{there}", False),
+        ("ConditionPathExists=|{gone}\nConditionACPower=|true", True),
+        ("# ConditionPathExists={gone}", True),
+        ("", True),
+    ],
+)
+def test_a_condition_on_a_path_is_asked_and_what_cannot_be_told_counts_as_met(
+    tmp_path: Path, line: str, holds: bool
+) -> None:
+    (tmp_path / "there").touch(mode=0o644)
+    text = "[Unit]\n" + line.format(there=tmp_path / "there", gone=tmp_path / "gone", folder=tmp_path) + "\n[Service]\n"
+    assert (unmet(files(tmp_path, text)) is None) is holds
+
+
+def test_a_drop_in_adds_a_condition_or_takes_all_of_them_back(tmp_path: Path) -> None:
+    own = "[Unit]\nConditionPathExists=%s\n" % (tmp_path / "gone")
+    assert unmet(files(tmp_path, "[Unit]\n", own)) == "ConditionPathExists=%s" % (tmp_path / "gone")
+    assert unmet(files(tmp_path, own, "[Unit]\nConditionPathIsDirectory=\n")) is None
+
+
+def test_files_that_systemd_has_not_read_yet_or_that_cannot_be_read_tell_nothing(tmp_path: Path) -> None:
+    shown = files(tmp_path, "[Unit]\nConditionPathExists=/nothing/of/that/name\n")
+    assert unmet(shown) is not None
+    assert unmet({**shown, "NeedDaemonReload": "yes"}) is None
+    assert unmet({**shown, "DropInPaths": str(tmp_path / "gone.conf")}) is None
+    assert unmet({}) is None
+
+
+def test_a_line_may_be_long_or_broken_in_two() -> None:
+    (found,) = conditions_of("[Unit]\nConditionPathExists=\\\n  !/srv/x\n", "Condition")
+    assert (found.kind, found.path, found.negated) == ("PathExists", "/srv/x", True)
+
+
+def told(shown: Dict[str, str], others: Dict[str, Dict[str, str]], losing: bool = True) -> str:
+    """What keeps a unit from being started, by what systemctl shows of it and of those it requires."""
+
+    def show(units: Sequence[str]) -> List[Dict[str, str]]:
+        return [others[each] for each in units]
+
+    return prevented(UnitFacts(UNIT, UnitState(UNIT), losing=losing), shown, show) or ""
+
+
+@pytest.mark.parametrize("tie", ["Requires", "BindsTo", "Requisite"])
+@pytest.mark.parametrize(
+    ("shows", "says", "also_down"),
+    [
+        ({"LoadState": "masked"}, "it requires db.service, which is masked", True),
+        ({"LoadState": "not-found"}, "it requires db.service, which does not exist", True),
+        ({"LoadState": "loaded", "ActiveState": "failed"}, "which has failed: `journalctl -u db.service`", False),
+        ({"LoadState": "loaded", "ActiveState": "inactive"}, "", False),
+        ({"LoadState": "loaded", "ActiveState": "active"}, "", False),
+    ],
+)
+def test_a_unit_that_has_to_be_up_and_cannot_be_keeps_a_gateway_from_being_ended(
+    tie: str, shows: Dict[str, str], says: str, also_down: bool
+) -> None:
+    shown = {tie: "sysinit.target system.slice db.service"}
+    assert says in told(shown, {"db.service": shows}) and bool(told(shown, {"db.service": shows})) is bool(says)
+    assert bool(told(shown, {"db.service": shows}, losing=False)) is also_down
+
+
+def test_a_program_that_decides_at_each_start_keeps_a_gateway_from_being_ended_and_not_from_being_started() -> None:
+    shown = {"ExecCondition": "{ path=/opt/may-i ; argv[]=/opt/may-i ; ignore_errors=no }"}
+    assert "ExecCondition= of ibgateway.service decides" in told(shown, {})
+    assert told(shown, {}, losing=False) == ""
+
+
+def test_a_unit_that_systemd_forgets_with_its_gateway_is_not_ended(tmp_path: Path) -> None:
+    (tmp_path / "unit").touch()
+    assert told({"FragmentPath": str(tmp_path / "unit")}, {}) == ""
+    assert "its file %s does not exist" % (tmp_path / "gone") in told({"FragmentPath": str(tmp_path / "gone")}, {})
+    assert "which systemd-run has made" in told({"FragmentPath": str(tmp_path / "unit"), "Transient": "yes"}, {})
+    assert told({"FragmentPath": str(tmp_path / "gone"), "Transient": "yes"}, {}, losing=False) == ""
