@@ -70,9 +70,10 @@ READERS = (
 #: Where a gateway does not listen: rules of its own tell of it, the log of IBC how its login goes, and what is about to
 #: bring it is searched for.
 DOWN = (
-    "base.ibc_words base.installation base.launchers base.login base.parents decide.evidence decide.login "
-    "decide.not_serving decide.rules_api decide.rules_unserved decide.rules_waiting module.closer module.logins "
-    "observe.ibc_log observe.keepers observe.named_files observe.parents observe.started_files"
+    "base.ibc_words base.installation base.launchers base.login base.parents base.shell_text decide.evidence "
+    "decide.login decide.not_serving decide.rules_api decide.rules_unserved decide.rules_waiting module.closer "
+    "module.logins observe.ibc_log observe.keepers observe.named_files observe.owned_text observe.parents "
+    "observe.started_files"
 )
 #: Where it may be started: whether that can succeed is found out before anything is stopped.
 STARTS = (
@@ -80,7 +81,7 @@ STARTS = (
     "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
     "lifecycle.unit_facts lifecycle.unit_ties lifecycle.user_unit base.plain_text base.unit base.unusual_launches "
     "module.command_servers observe.command_port observe.process_handles observe.signs_of_life observe.way_out "
-    "base.crontab observe.crontabs observe.start_scripts base.same_command "
+    "base.crontab observe.crontabs observe.script_runs observe.shell_state observe.start_scripts base.same_command "
     "observe.start_commands"
 )
 
@@ -233,7 +234,7 @@ def test_the_limit_of_a_session_s_time_is_the_one_of_the_session_s_own_module() 
 
 def test_what_is_sent_for_a_look_is_at_most_three_point_seven_times_what_is_sent_for_a_ping(tmp_path: Path) -> None:
     """Ansible sends what a module may import, too: the API's messages, IBC's log, what a start takes, containers,
-    cron's tables, the units of those that a plan ends."""
+    cron's tables, the units of those that a plan ends, what the scripts of a start run."""
     entry = {"name": "live", "trading_mode": "live", "user": "root"}
     ours = payload("ib_gateway_health", {"gateways": [entry], "probe": "never"}, tmp_path / "ours")
     ping = payload("ansible.builtin.ping", {}, tmp_path / "ping")

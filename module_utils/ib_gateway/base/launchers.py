@@ -6,16 +6,14 @@ a login. Where its command line says which gateway it starts, that is told too.
 
 from __future__ import annotations
 
-import io
-import itertools
 import re
-import shlex
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Iterator, NamedTuple, Optional, Sequence, Tuple
 
 from .classify import DISPLAYS, gateway_kind, is_launcher, mode_word, relay_name
 from .command_line import is_shell, run_of
 from .java_line import is_placeholder, java_line
 from .redaction import redact_argv
+from .shell_text import LOOPS, commands, leads, simple_commands
 from .spec import GATEWAY, TWS
 from .words import basename, is_java, program_name
 
@@ -64,8 +62,6 @@ _SUPERVISORS = (
 )
 TERMINALS = ("xterm", "uxterm", "rxvt", "urxvt", "konsole", "gnome-terminal", "lxterminal", "xfce4-terminal", "st")
 MULTIPLEXERS = ("tmux", "screen", "byobu")
-_LOOP_WORDS = ("while", "until", "for")
-_SHELL_WORDS = frozenset((*_LOOP_WORDS, "do", "then", "else", "elif", "if", "!", "{", "time", "done", "fi", "}"))
 #: Its loop starts the next gateway with -Drestart=; others bring it back without its login.
 IBC_LOOP = "ibcstart.sh"
 _COMMENT = re.compile(r"(?m)^[ \t]*(?:#|//).*$")
@@ -80,8 +76,6 @@ _REPEATS = re.compile(
 #: Run what stands somewhere else.
 _TAKES_TEXT = (".", "source", "eval")
 _OWN_PROGRAM = re.compile(r"^(?!/(?:usr/)?s?bin/)\S*/")
-_ENDS_COMMAND = re.compile(r"^[;&|()\n]+$")
-_ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
 _MOST_TEXT = 8192
 _MOST_WORDS = 64
 #: Are given the name of a script to show it, to search or to copy it.
@@ -206,7 +200,7 @@ def _by_terminal(words: Sequence[str], name: str, depth: int) -> Optional[Launch
     for start in starts:
         command = words[start:]
         if len(command) == 1 and " " in command[0]:
-            command = next(_commands(command[0]), [])
+            command = next(commands(command[0]), ("", []))[1]
         found = _starting(command, depth - 1)
         if found is not None:
             return found._replace(kind=LAUNCHER, name=name.lower())
@@ -254,53 +248,15 @@ def runs_unknown(text: str) -> bool:
     return False
 
 
-def simple_commands(text: str) -> Iterator[List[str]]:
-    """The commands of a shell's text in their order, each without keywords and assignments before it."""
-    for command in _commands(text):
-        yield list(itertools.dropwhile(_leads, command))
-
-
-def _leads(word: str) -> bool:
-    return word in _SHELL_WORDS or _ASSIGNMENT.match(word) is not None
-
-
 def _started(text: str, depth: int) -> Iterator[Launcher]:
     loops = False
-    for command in _commands(text):
-        while command and _leads(command[0]):
-            loops = loops or command[0] in _LOOP_WORDS
+    for _signs, command in commands(text):
+        while command and leads(command[0]):
+            loops = loops or command[0] in LOOPS
             command = command[1:]
         found = _starting(command, depth)
         if found is not None:
             yield found._replace(name="shell loop", again=True) if loops else found._replace(again=repeats(text))
-
-
-class _Text(io.StringIO):
-    """A text whose lines shlex skips for a comment without the newline, which ends a command."""
-
-    def readline(self, _size: Optional[int] = None) -> str:  # type: ignore[override]  # read by shlex alone
-        line = super().readline()
-        if line.endswith("\n"):
-            self.seek(self.tell() - 1)
-        return line
-
-
-def _commands(text: str) -> Iterator[List[str]]:
-    """The simple commands of a shell text, in their order; of a text that is not well formed what can be read."""
-    lexer = shlex.shlex(_Text(text.replace("\\\n", " ")), posix=True, punctuation_chars=";&|()\n")
-    lexer.whitespace = " \t\r"
-    lexer.whitespace_split = True
-    command: List[str] = []
-    try:
-        for word in lexer:
-            if _ENDS_COMMAND.match(word):
-                yield command
-                command = []
-            else:
-                command.append(word)
-    except ValueError:
-        pass
-    yield command
 
 
 def _by_script(script: str, arguments: Sequence[str], runs_in_shell: bool) -> Optional[Launcher]:

@@ -145,7 +145,10 @@ def folder_of(spec: GatewaySpec, account: Account) -> str:
 def _start_check(one: Asked) -> StartCheck:
     account = account_of(one.spec.user)
     commands = (tuple(one.spec.start_command or ()),)
-    return StartCheck(blocker(_facts(one)), commands=commands, uid=account.uid if account else None)
+    if account is None:
+        return StartCheck(blocker(_facts(one)), commands=commands)
+    folder = folder_of(one.spec, account)
+    return StartCheck(blocker(_facts(one)), commands=commands, uid=account.uid, folder=folder)
 
 
 def _facts(one: Asked) -> CommandFacts:

@@ -98,7 +98,7 @@ def _ends_others(entry: Entry, start_check: StartCheck, snapshot: Snapshot) -> O
         return None
     from ..observe.ended_by_start import ended_by_start
 
-    found = ended_by_start(start_check.commands, start_check.uid, others)
+    found = ended_by_start(start_check.commands, start_check.uid, others, start_check.folder)
     text = "what starts it runs `%s`, which ends gateway pid %d (%s) as well: have it name its own gateway alone"
     told = short(redact_argv(found.words)) if found else ""
     return text % (told, found.gateway.pid, short(found.gateway.command)) if found else None

@@ -14,7 +14,17 @@ from .accounts import Account, account_of, may_become
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
 from .members import members_of, pids_of
 from .unit_conditions import prevented
-from .unit_facts import UnitFacts, blocker, commands_of, lacks_display, show_each, state_of, trouble_of, uid_of
+from .unit_facts import (
+    UnitFacts,
+    blocker,
+    commands_of,
+    folder_of,
+    lacks_display,
+    show_each,
+    state_of,
+    trouble_of,
+    uid_of,
+)
 
 
 class Unit(Lifecycle):
@@ -110,7 +120,7 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
         lacks = not carries and lacks_display(shown, None)  # what it has was good enough for the one that runs
         facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks)
     found = start_check_of(facts, shown, systemctl.show)
-    return found._replace(commands=commands_of(shown), uid=uid_of(shown, None))
+    return found._replace(commands=commands_of(shown), uid=uid_of(shown, None), folder=folder_of(shown, None))
 
 
 def start_check_of(

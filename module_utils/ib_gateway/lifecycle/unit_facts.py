@@ -241,6 +241,12 @@ def uid_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[int
     return who.uid if who else int(user) if user.isdigit() else None
 
 
+def folder_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:
+    """Where a unit runs its commands; None where that is not certain. account: whose systemd it is. Pure."""
+    folder = shown.get("WorkingDirectory", "")
+    return folder if folder.startswith("/") else None if folder else account.home if account else "/"
+
+
 def lacks_display(shown: Mapping[str, str], account: Optional[Account]) -> bool:
     """Whether a unit starts a program that needs a display and is given none."""
     if (

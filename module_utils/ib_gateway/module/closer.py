@@ -98,23 +98,35 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
 
     told = foresee(found, snapshot)
     kept = snapshot.keepers or keepers_of(snapshot, [each.entry.spec for each in found])
-    told = [each._replace(entry=_with_last_life(_carried(each.entry, kept), each, snapshot)) for each in told]
-    told = [each._replace(entry=_with_cron(each.entry, each, snapshot)) for each in told]
+    told = [_looked_at(each, kept, snapshot) for each in told]
     if sys.platform.startswith("linux"):
-        from ..observe.processes import pid_inside
         from .command_servers import with_command_servers
-
-        for index, each in enumerate(told):
-            below = frozenset(p.pid for p in each.entry.processes if each.codes and pid_inside(p.pid) is not None)
-            told[index] = each._replace(entry=each.entry._replace(contained=below)) if below else each
 
         told = with_command_servers(told, login_reset)
     return [diagnose(each.entry, snapshot, each.probe, reset_window) for each in told]
 
 
+def _looked_at(found: Diagnosis, kept: Sequence[Keeper], snapshot: Snapshot) -> Diagnosis:
+    """The diagnosis, whose entry knows what brings its gateway, when the last one lived, and where it runs."""
+    entry = _carried(found.entry, kept)
+    entry = _with_last_life(entry, found, snapshot)
+    entry = _with_cron(entry, found, snapshot)
+    return found._replace(entry=_with_contained(entry, found))
+
+
 def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
     pids = {process.pid for process in entry.processes}
     return entry._replace(carriers=tuple(each for each in kept if each.gateways & pids))
+
+
+def _with_contained(entry: Entry, found: Diagnosis) -> Entry:
+    """The entry; of one with something wrong, with which of its gateways live in a process namespace of their own."""
+    if not found.codes or not sys.platform.startswith("linux"):
+        return entry
+    from ..observe.processes import pid_inside
+
+    below = frozenset(process.pid for process in entry.processes if pid_inside(process.pid) is not None)
+    return entry._replace(contained=below) if below else entry
 
 
 def _with_last_life(entry: Entry, found: Diagnosis, snapshot: Snapshot) -> Entry:

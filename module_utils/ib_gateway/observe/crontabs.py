@@ -18,7 +18,8 @@ from ..base.short_command import short
 from ..base.spec import GatewaySpec
 from ..base.words import program_name
 from . import processes
-from .start_scripts import MOST_BYTES, Account, Search, small_text
+from .owned_text import owned_text
+from .start_scripts import Account, Search
 
 _SYSTEM_TABLE, _SYSTEM_TABLES = "/etc/crontab", "/etc/cron.d"
 #: Debian's and busybox's, SUSE's, Red Hat's.
@@ -29,6 +30,8 @@ _NO_TABLE = re.compile(r"^[.#]|~$|\.(?:rpm(?:save|orig|new)|dpkg-\w+|swp)$")
 _DAEMONS = ("cron", "crond", "cronie")
 _ROOT = "root"
 _MOST_TABLES = 256
+#: Of a table.
+_MOST_BYTES = 1 << 16
 #: What is told of a line that is not waited for, in seconds.
 _HORIZON = 86400.0
 #: Seconds for `crontab -l`.
@@ -73,7 +76,7 @@ def _account(name: str) -> Optional[Account]:
 def _lines(account: Account) -> Iterator[Tuple[str, Line]]:
     """Each line that runs as an account, with the table that it stands in."""
     for path in _system_tables():
-        for line in parse_table(small_text(path, (0,), MOST_BYTES) or "", names_account=True):
+        for line in parse_table(owned_text(path, (0,), _MOST_BYTES) or "", names_account=True):
             if line.account == account.name:
                 yield path, line
     for path, text in _own_tables(account):
@@ -96,7 +99,7 @@ def _system_tables() -> Iterator[str]:
 def _own_tables(account: Account) -> Iterator[Tuple[str, str]]:
     for folder in _TABLES_OF_ACCOUNTS:
         path = os.path.join(folder, account.name)
-        text = small_text(path, (0, account.uid), MOST_BYTES)
+        text = owned_text(path, (0, account.uid), _MOST_BYTES)
         if text is not None:
             yield path, text
             return
@@ -115,7 +118,7 @@ def _told() -> Optional[str]:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout[:MOST_BYTES].decode("utf-8", "backslashreplace")
+    return done.stdout[:_MOST_BYTES].decode("utf-8", "backslashreplace")
 
 
 def _zone_of_cron() -> Optional[str]:

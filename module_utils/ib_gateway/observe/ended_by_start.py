@@ -7,22 +7,20 @@ from __future__ import annotations
 
 import itertools
 import os
+import pwd
 import re
-from typing import Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
 
-from ..base.command_line import run_of
+from ..base.command_line import is_interpreter, is_shell, run_of
 from ..base.host import Process
-from ..base.launchers import simple_commands
 from ..base.words import program_name
-from .start_scripts import small_text
+from .script_runs import MOST_WORDS, Command, Scripts, interpreter_of, texts_of
+from .shell_state import Shell
 
-_MOST_BYTES = 1 << 14
-_MOST_WORDS = 32
 #: What the kernel keeps of a program's name.
 _NAME = 15
 #: Commands between one that finds processes and the kill that it is for.
 _FAR = 6
-_SUBSTITUTED = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
 _REDIRECTS = re.compile(r"^(?:\d|&)?[<>]")
 #: Options that take the next word; what they say narrows whom a command meets, and is not read.
 _VALUED = ("-u", "-U", "-G", "-g", "-P", "-s", "-t", "-F", "-Z", "--signal", "--user", "--ns")
@@ -44,36 +42,65 @@ class Ending(NamedTuple):
     gateway: Process
 
 
-def ended_by_start(commands: Sequence[Sequence[str]], uid: int, others: Sequence[Process]) -> Optional[Ending]:
+def ended_by_start(
+    commands: Sequence[Sequence[str]], uid: int, others: Sequence[Process], folder: Optional[str] = None
+) -> Optional[Ending]:
     """The first of the other gateways that a start would end by one of its commands; None where none is known to be.
 
     uid: of the account that runs them, whose scripts are read, and root's; unless it is root, it ends none but its own.
-    What has a variable in it is known to the shell alone, and tells nothing.
+    folder: where they are run; None where that is not known. What only the shell can know tells nothing.
     """
+    start = _Start(uid)
     for command in commands:
-        texts = (list(_commands(text)) for text in _texts(command, (0, uid)))
-        for words, meets in itertools.chain.from_iterable(map(_ending, ([list(command)], *texts))):
-            met = next((each for each in others if meets.meet(each) and uid in (0, each.uid)), None)
-            if met is not None:
-                return Ending(tuple(words), met)
+        for texts_commands in start.runs(Command(list(command), list(command)), Shell(folder, _home(uid))):
+            for each, meets in _ending(texts_commands):
+                met = next((other for other in others if meets.meet(other) and uid in (0, other.uid)), None)
+                if met is not None:
+                    return Ending(tuple(each.written), met)
     return None
 
 
-def _texts(command: Sequence[str], uids: Sequence[int]) -> Iterator[str]:
-    """The texts that a command has a shell run: its own word after -c, and the script that it names."""
-    for before, word in zip(("", *command), command[:_MOST_WORDS]):
-        if before == "-c":
-            yield word
-        elif word.startswith("/"):
-            yield small_text(os.path.realpath(word), uids, _MOST_BYTES) or ""
+class _Start:
+    """All commands that a start runs. uid: of the account that runs them."""
+
+    def __init__(self, uid: int) -> None:
+        self._scripts = Scripts((0, uid), links=True)
+        self._read: Set[str] = set()
+
+    def runs(self, command: Command, shell: Shell) -> Iterator[List[Command]]:
+        """The command itself, and the commands of each text that it leads to, each text's in their order."""
+        yield [command]
+        yield from self._followed(command, shell)
+        # What a program that nobody knows is given may be the script that it runs.
+        for path in filter(os.path.isabs, command.words[:MOST_WORDS]):
+            yield from self._script(path, Command([path], [path]), shell)
+
+    def _followed(self, command: Command, shell: Shell) -> Iterator[List[Command]]:
+        for text in texts_of(command.words):
+            yield from self._commands(text, shell.child(None, command.given))
+        for path in self._scripts.paths(command.words, shell):
+            yield from self._script(path, command, shell)
+
+    def _script(self, path: str, command: Command, shell: Shell) -> Iterator[List[Command]]:
+        text = self._scripts.text(path) if path not in self._read else None
+        self._read.add(path)
+        name = interpreter_of(command.words, text) if text is not None else None
+        if text is not None and (name is None or is_shell(name) or not is_interpreter(name)):
+            yield from self._commands(text, shell.child(path, command.given))
+
+    def _commands(self, text: str, shell: Shell) -> Iterator[List[Command]]:
+        found = []
+        for command in self._scripts.commands(text, shell):
+            found.append(command)
+            yield from self._followed(command, shell)
+        yield found
 
 
-def _commands(text: str) -> Iterator[List[str]]:
-    """The commands of a text in their order, those among them whose output a word of another one is."""
-    for words in simple_commands(text):
-        yield words
-        for inner in _SUBSTITUTED.findall(" ".join(words)):
-            yield from simple_commands(inner[0] or inner[1])
+def _home(uid: int) -> Optional[str]:
+    try:
+        return pwd.getpwuid(uid).pw_dir
+    except (KeyError, OverflowError):
+        return None
 
 
 class _Meets(NamedTuple):
@@ -89,10 +116,10 @@ class _Meets(NamedTuple):
         return found is not None
 
 
-def _ending(commands: Sequence[List[str]]) -> Iterator[Tuple[List[str], _Meets]]:
+def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, _Meets]]:
     """The commands that end whom they meet: by themselves, or by a kill near them that is given what they find."""
-    for place, words in enumerate(commands):
-        name, given = _program(words)
+    for place, command in enumerate(commands):
+        name, given = _program(command)
         kills = name in ("pkill", "killall")
         finds = name in ("pgrep", "pidof") or (
             name == "grep" and place > 0 and _program(commands[place - 1])[0] == "ps"
@@ -100,21 +127,22 @@ def _ending(commands: Sequence[List[str]]) -> Iterator[Tuple[List[str], _Meets]]
         if kills or (finds and any(map(_kills, commands[max(0, place - 2) : place + _FAR]))):
             meets = _meets(name, given)
             if meets is not None:
-                yield words, meets
+                yield command, meets
 
 
-def _program(words: Sequence[str]) -> Tuple[str, List[str]]:
+def _program(command: Command) -> Tuple[str, List[str]]:
     """(the name of the program that a command runs, its arguments without redirections)."""
+    words = command.words
     run = run_of(words)
     if run.program is None:
         return "", []
-    given = itertools.takewhile(lambda word: not _REDIRECTS.match(word), words[run.program + 1 : _MOST_WORDS])
+    given = itertools.takewhile(lambda word: not _REDIRECTS.match(word), words[run.program + 1 : MOST_WORDS])
     return program_name(words[run.program :]), list(given)
 
 
-def _kills(words: Sequence[str]) -> bool:
+def _kills(command: Command) -> bool:
     """Whether a command signals what others have found."""
-    name, given = _program(words)
+    name, given = _program(command)
     if any(each in _SIGNALS_NOTHING for each in given):
         return False
     named = [word for word in given if word not in _OWN]

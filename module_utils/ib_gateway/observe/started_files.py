@@ -7,12 +7,12 @@ gateway's account or root owns, and nothing of it is kept but what recognition n
 from __future__ import annotations
 
 import os
-import stat
 from typing import Optional, Sequence
 
 from ..base.host import GatewayKind
 from ..base.installation import RESPONSE_FILE, config_dir_in, installation_folder, parse_ibc_ini
 from ..base.spec import FIX
+from .owned_text import owned_text
 
 _MOST_BYTES = 1 << 16
 
@@ -42,17 +42,7 @@ def by_installation(pid: int, argv: Sequence[str], exe: Optional[str], cwd: Opti
 def read_as(pid: int, path: str) -> Optional[str]:
     """The text of a file as a process sees it; None for what may not be read, or should not be."""
     try:
-        # Not to wait for a FIFO, and never another account's file.
-        descriptor = os.open("/proc/%d/root%s" % (pid, path), os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    except (OSError, ValueError):
-        return None
-    try:
-        found = os.fstat(descriptor)
-        mine = found.st_uid in (0, os.stat("/proc/%d" % pid).st_uid)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > _MOST_BYTES or not mine:
-            return None
-        return os.read(descriptor, _MOST_BYTES).decode("utf-8", "backslashreplace")
+        owners = (0, os.stat("/proc/%d" % pid).st_uid)
     except OSError:
         return None
-    finally:
-        os.close(descriptor)
+    return owned_text("/proc/%d/root%s" % (pid, path), owners, _MOST_BYTES, links=True, binary=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any, List, Sequence
 
 import pytest
@@ -141,3 +143,18 @@ def test_a_script_in_a_unit_is_protected_where_the_entry_of_any_gateway_names_it
     paper = judged(look, spec(name="paper", port=4002, protected_clients=("router",)))
     entry = start_check.foresee([judged(look), paper], look)[0].entry
     assert [each.pid for each in entry.unit_members if each.protected] == [SCRIPT]
+
+
+def test_a_start_whose_script_runs_one_beside_it_that_ends_another_gateway_is_withheld(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "start.sh").write_text("PATTERN=IbcGateway\nexport PATTERN\n./room.sh\n", encoding="utf-8")
+    (tmp_path / "room.sh").write_text('pkill -f "$PATTERN"\n', encoding="utf-8")
+    started = StartCheck(commands=(("sh", "start.sh"),), uid=os.getuid(), folder=str(tmp_path))
+    monkeypatch.setattr(start_check, "start_checks", lambda asked: [started for _ in asked])
+    other = gateway(SECOND, folder="/srv/ibgateway/paper", mode="paper")._replace(uid=os.getuid())
+    look = snapshot(other)
+    told = start_check.foresee([judged(look)], look)[0].entry.start_blocker
+    assert told is not None and told.startswith("what starts it runs `pkill -f ***`, which ends gateway pid")
+    monkeypatch.setattr(start_check, "start_checks", lambda asked: [started._replace(folder=None) for _ in asked])
+    assert start_check.foresee([judged(look)], look)[0].entry.start_blocker is None

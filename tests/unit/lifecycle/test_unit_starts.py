@@ -9,11 +9,11 @@ from typing import Any, Dict, List, Optional, Sequence
 
 import pytest
 from ansible.module_utils.ib_gateway.base.unit import UnitState
-from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl, unit, unit_facts
+from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl, unit, unit_facts, user_unit
 from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
-from ansible.module_utils.ib_gateway.lifecycle.unit_facts import UnitFacts, blocker
+from ansible.module_utils.ib_gateway.lifecycle.unit_facts import UnitFacts, blocker, folder_of
 from unit.facts import GATEWAY, UNIT, gateway, spec
 
 LOADED = UnitState(UNIT)
@@ -296,3 +296,19 @@ def test_units_in_conflict_are_asked_about_only_where_there_are_some(monkeypatch
     monkeypatch.setattr(bound_units, "show_each", lambda units, _show: {each: {"error": "no answer"} for each in units})
     told = "tws.service is stopped by a start of ibgateway.service, and no answer"
     assert start_checks([Asked(spec())])[0].blocker == told
+
+
+def test_whom_a_unit_would_end_is_looked_for_where_it_runs_its_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    Systemd(monkeypatch, WorkingDirectory="/srv/ibgateway")
+    assert start_checks([Asked(spec())])[0].folder == "/srv/ibgateway"
+    own = account_of(None)
+    assert own is not None
+    assert [folder_of({"WorkingDirectory": each}, None) for each in ("", "/srv", "!/srv", "~")] == [
+        "/",
+        "/srv",
+        None,
+        None,
+    ]
+    assert folder_of({}, own) == own.home
+    monkeypatch.setattr(user_unit.systemctl, "show", lambda *_units, **_more: [])
+    assert user_unit._start_check(Asked(spec()), {"WorkingDirectory": "/srv"}, own).folder == "/srv"
