@@ -79,7 +79,7 @@ DOWN = (
 STARTS = (
     "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.environment lifecycle.lifecycles "
     "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
-    "lifecycle.unit_facts lifecycle.unit_ties lifecycle.user_unit base.plain_text base.unit base.unusual_launches "
+    "lifecycle.unit_conditions lifecycle.unit_facts lifecycle.unit_ties lifecycle.user_unit base.plain_text base.unit base.unusual_launches "
     "module.command_servers observe.command_port observe.process_handles observe.signs_of_life observe.way_out "
     "base.crontab observe.crontabs observe.script_runs observe.shell_state observe.start_scripts base.same_command "
     "observe.start_commands"
@@ -232,13 +232,13 @@ def test_the_limit_of_a_session_s_time_is_the_one_of_the_session_s_own_module() 
     assert assess.LONGEST_SESSION == client_ids.MAX_TIMEOUT
 
 
-def test_what_is_sent_for_a_look_is_at_most_three_point_seven_times_what_is_sent_for_a_ping(tmp_path: Path) -> None:
+def test_what_is_sent_for_a_look_is_at_most_three_point_nine_times_what_is_sent_for_a_ping(tmp_path: Path) -> None:
     """Ansible sends what a module may import, too: the API's messages, IBC's log, what a start takes, containers,
     cron's tables, the units of those that a plan ends, what the scripts of a start run."""
     entry = {"name": "live", "trading_mode": "live", "user": "root"}
     ours = payload("ib_gateway_health", {"gateways": [entry], "probe": "never"}, tmp_path / "ours")
     ping = payload("ansible.builtin.ping", {}, tmp_path / "ping")
-    assert ours.stat().st_size <= 3.7 * ping.stat().st_size
+    assert ours.stat().st_size <= 3.9 * ping.stat().st_size
 
 
 def test_a_look_as_a_module_takes_less_than_one_and_a_half_times_the_cpu_of_a_ping(

@@ -8,7 +8,7 @@ from typing import Dict, List, Optional
 from ..base.host import Process
 from ..base.plan import Entry
 from .eviction import untouchable
-from .ports import serves_stray_port, stray_ports
+from .ports import stray_ports
 
 
 def keep(entry: Entry) -> Optional[Process]:
@@ -45,8 +45,8 @@ def spared_for_good(entry: Entry) -> Dict[int, List[str]]:
 def _lasting(entry: Entry, process: Process, kept: Optional[Process]) -> List[str]:
     """The reasons that do not pass with its age.
 
-    One that serves somebody is never surplus, nor is one whose API is on another port, nor one beside the gateway that
-    stays which listens on a port that may be an API's, nor one with a FIX login that never opened the entry's port: it
+    One that serves somebody is never surplus, nor is one which listens on a port that may be an API's, unless it was
+    seen to serve the entry's port and none is to stay, nor one with a FIX login that never opened the entry's port: it
     may be there for FIX alone.
     """
     spared = [
@@ -58,7 +58,7 @@ def _lasting(entry: Entry, process: Process, kept: Optional[Process]) -> List[st
     ]
     if kept is not None and entry.owners():
         spared.extend(_login_of_another(entry, process, kept))
-    if kept is not None or serves_stray_port(entry, process):
+    if kept is not None or not entry.was_seen_serving(process):
         spared.extend("whoever uses port %d of pid %d" % (each, process.pid) for each in stray_ports(entry, process))
     if process.gateway is not None and process.gateway.fix_login and not entry.has_served(process):
         spared.append("the FIX sessions of pid %d, which no port of the API shows" % process.pid)

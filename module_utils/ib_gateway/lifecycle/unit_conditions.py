@@ -6,7 +6,6 @@ name a path: what the others ask for, as the kernel's version, is what it was wh
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 import shlex
@@ -28,10 +27,16 @@ def _read_write(path: str) -> bool:
     return os.path.exists(path) and not os.statvfs(path).f_flag & os.ST_RDONLY
 
 
+def _matches(pattern: str) -> bool:
+    import glob  # few units have such a condition, and every host whose start is looked at would load it
+
+    return bool(glob.glob(pattern))
+
+
 #: By kind, whether a path is as it has to be.
 _KINDS: Dict[str, Callable[[str], bool]] = {
     "PathExists": os.path.exists,
-    "PathExistsGlob": lambda path: bool(glob.glob(path)),
+    "PathExistsGlob": _matches,
     "PathIsDirectory": os.path.isdir,
     "PathIsSymbolicLink": os.path.islink,
     "PathIsMountPoint": os.path.ismount,

@@ -345,6 +345,14 @@ def test_where_none_serves_another_settings_file_spares_nobody() -> None:
     assert steps == (("wait", None), *ended, ("start", None))
 
 
+def test_where_none_serves_one_that_listens_on_a_port_that_may_be_an_api_s_is_not_ended() -> None:
+    """It never served the entry's port, and nothing tells that the other port is an agent's: it may be another's."""
+    several = snapshot(gateway(), gateway(SECOND), listener(4010, SECOND))
+    found = planned(several)
+    assert [step for step in found.steps if step.action != "wait"] == []
+    assert "whoever uses port 4010 of pid %d" % SECOND in " ".join(found.withheld)
+
+
 def test_of_several_none_is_stopped_where_the_start_after_it_would_be_refused() -> None:
     """Beside a gateway that one key alone keeps from being the entry's nothing is started."""
     plan = planned(snapshot(gateway(), gateway(SECOND), by_ibc(4713, OTHER_INI, api_port=4003)))
