@@ -171,3 +171,30 @@ def test_a_gateway_that_a_stop_of_its_unit_does_not_end_is_ended_before_the_next
     assert new != old and host.says("systemctl", "is-active", "live") == "active"
     again = desk.play("remediate.yml", inventory=inventory_of(host, entry))
     assert again.rc == 0 and again.recap()["changed"] == 0 and gateway.pids() == [new], again.output
+
+
+def test_a_unit_is_not_restarted_where_what_it_runs_for_that_ends_another_gateway_s_or_a_protected_script(
+    host: UnitHost, desk: Desk, tmp_path: Path
+) -> None:
+    host.write("/opt/router.sh", "#!/bin/sh\nsleep 300\n", 0o755)
+    host.unit("router", "[Service]\nExecStart=/bin/sh /opt/router.sh\n")
+    paper = UnitGateway(host, tmp_path, "paper", mode="paper", settings={})
+    mark = f"ExecStop=/usr/bin/pkill -f DjtsConfigDir={paper.entry['config_dir']}"
+    stops = UnitGateway(host, tmp_path, "stops", service=mark)
+    starts = UnitGateway(host, tmp_path, "starts", service="ExecStartPre=-/usr/bin/systemctl stop router.service")
+    serve(host, stops, starts, paper)
+    host.says("systemctl", "start", "router")
+    before = [each.pids() for each in (stops, starts, paper)]
+    for each in (stops, starts):
+        each.hang()
+    guarding = {**starts.entry, "protected_clients": ["router\\.sh"]}
+    for options in (["--check"], []):
+        hosts = inventory_of(host, stops.entry, guarding, paper.entry)
+        run = desk.play("remediate.yml", *options, inventory=hosts)
+        assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+        told = withheld(run)
+        assert "what stops it runs `/usr/bin/pkill -f" in told["stops"] and "which ends gateway pid" in told["stops"]
+        assert "what starts it runs `/usr/bin/systemctl " in told["starts"], told["starts"]
+        assert "which ends the protected pid" in told["starts"]
+        assert [each.pids() for each in (stops, starts, paper)] == before
+        assert host.says("systemctl", "is-active", "router") == "active"

@@ -34,22 +34,29 @@ class Asked(NamedTuple):
     process: Optional[Process] = None
 
 
+class Runs(NamedTuple):
+    """Raw command lines. uid: as which account they are run, folder: where; None where that is not known. stop: whether
+    they are those of a stop, and not of a start."""
+
+    commands: Tuple[Tuple[str, ...], ...]
+    uid: Optional[int] = None
+    folder: Optional[str] = None
+    stop: bool = False
+
+
 class StartCheck(NamedTuple):
     """Whether a start can succeed. blocker: why it must fail, with the cure; None where nothing speaks against it.
 
     state, members: of the entry's unit, where it has one; members also of units that go down with it. pids: all that
-    lives in the entry's unit alone. commands: raw command lines that a start runs; uid: as which account; folder:
-    where, None where that is not known. unit: what systemd is told to start, stops: the units that it stops then, up or
-    not; each with whose systemd it is, "" for the system's.
+    lives in the entry's unit alone. runs: the commands that a start runs, and a stop before it. unit: what systemd is
+    told to start, stops: the units that it stops then, up or not; each with whose systemd it is, "" for the system's.
     """
 
     blocker: Optional[str] = None
     state: Optional[UnitState] = None
     members: Tuple[UnitMember, ...] = ()
     pids: FrozenSet[int] = frozenset()
-    commands: Tuple[Tuple[str, ...], ...] = ()
-    uid: Optional[int] = None
-    folder: Optional[str] = None
+    runs: Tuple[Runs, ...] = ()
     unit: Optional[UnitId] = None
     stops: FrozenSet[UnitId] = frozenset()
 

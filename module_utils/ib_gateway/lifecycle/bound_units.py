@@ -19,11 +19,12 @@ Show = Callable[[Sequence[str]], List[Dict[str, str]]]
 
 class Bound(NamedTuple):
     """Who lives in the units that end. unread: why that is not known; empty where it is. stops: the units that end by a
-    start, whether anybody lives in them or not."""
+    start, whether anybody lives in them or not; started: what systemctl shows of those that are started with it."""
 
     members: Tuple[UnitMember, ...] = ()
     unread: str = ""
     stops: FrozenSet[str] = frozenset()
+    started: Tuple[Mapping[str, str], ...] = ()
 
 
 def bound_to(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
@@ -40,6 +41,7 @@ def stopped_by_start(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
     """
     ending = unit_ties.by_start(shown)
     turn, known = unit_ties.pulled_in(shown), {unit}
+    started: List[Mapping[str, str]] = []
     while True:
         turn = [name for name in dict.fromkeys(turn) if name not in known]
         if not turn:
@@ -52,8 +54,10 @@ def stopped_by_start(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
             if "error" in its:
                 return Bound(unread="%s is started with %s, and %s" % (name, unit, its["error"]))
             ending += unit_ties.by_start(its)
-            turn += [] if its.get("ActiveState") == "active" else unit_ties.pulled_in(its)
-    return _living(unit, dict.fromkeys(ending, False), show, _BY_START)
+            if its.get("ActiveState") != "active":
+                turn += unit_ties.pulled_in(its)
+                started.append(its)
+    return _living(unit, dict.fromkeys(ending, False), show, _BY_START)._replace(started=tuple(started))
 
 
 def stopped_after(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
@@ -100,4 +104,4 @@ def all_tied(unit: str, shown: Mapping[str, str], show: Show) -> Bound:
     bound = bound_to(unit, shown, show)
     pids: Set[int] = {each.pid for each in starting.members}
     rest = [each for each in bound.members if each.pid not in pids]
-    return Bound((*rest, *starting.members), starting.unread or bound.unread, starting.stops)
+    return Bound((*rest, *starting.members), starting.unread or bound.unread, starting.stops, starting.started)

@@ -13,7 +13,7 @@ from ..base.classify import gateway_kind
 from ..base.spec import GatewaySpec
 from . import detach, environment, output, program
 from .accounts import Account, account_of, cannot_enter, may_become
-from .base import Asked, CannotStart, IsUp, Lifecycle, Patience, StartCheck, Started
+from .base import Asked, CannotStart, IsUp, Lifecycle, Patience, Runs, StartCheck, Started
 
 #: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
@@ -144,11 +144,10 @@ def folder_of(spec: GatewaySpec, account: Account) -> str:
 
 def _start_check(one: Asked) -> StartCheck:
     account = account_of(one.spec.user)
-    commands = (tuple(one.spec.start_command or ()),)
     if account is None:
-        return StartCheck(blocker(_facts(one)), commands=commands)
-    folder = folder_of(one.spec, account)
-    return StartCheck(blocker(_facts(one)), commands=commands, uid=account.uid, folder=folder)
+        return StartCheck(blocker(_facts(one)))
+    runs = Runs((tuple(one.spec.start_command or ()),), account.uid, folder_of(one.spec, account))
+    return StartCheck(blocker(_facts(one)), runs=(runs,))
 
 
 def _facts(one: Asked) -> CommandFacts:

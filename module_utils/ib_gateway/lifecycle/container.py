@@ -163,10 +163,10 @@ def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
         elsewhere="the %s has it in its label PODMAN_SYSTEMD_UNIT: install that unit" % state.label,
         losing=state.running,
     )
-    told = start_check_of(facts, shown, show)
+    told = start_check_of(facts, shown, show, account)
     tied = [each for each in told.members if each.unit]
     members = (*found.members, *tied)
-    return found._replace(blocker=told.blocker, members=members, unit=told.unit, stops=told.stops)
+    return found._replace(blocker=told.blocker, members=members, runs=told.runs, unit=told.unit, stops=told.stops)
 
 
 def _pids(state: ContainerState) -> FrozenSet[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence
 
 from ..base.plain_text import plain_text
-from . import unit_ties
+from . import unit_commands, unit_ties
 from .accounts import Account, become
 
 #: Seconds for what systemctl answers without waiting for a unit.
@@ -29,11 +29,11 @@ _PROPERTIES = (
         "RootDirectory",
         "RootImage",
     ),
-    *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecStartPre", "ExecStart", "ExecSearchPath"),
-    *("Group", "SupplementaryGroups", "AmbientCapabilities", "ExecCondition", "ConditionResult"),
-    *("ExecStartPost", "ExecStop", "ExecStopPost", "KillMode"),
-    *("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"),
+    *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecSearchPath"),
+    *("Group", "SupplementaryGroups", "AmbientCapabilities", "ConditionResult"),
+    *("KillMode", "FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"),
     *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Transient"),
+    *unit_commands.PROPERTIES,
     *unit_ties.PROPERTIES,
 )
 _UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"

@@ -13,18 +13,9 @@ from . import systemctl, unit_ties
 from .accounts import Account, account_of, may_become
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
 from .members import members_of, pids_of
+from .unit_commands import runs_of
 from .unit_conditions import prevented
-from .unit_facts import (
-    UnitFacts,
-    blocker,
-    commands_of,
-    folder_of,
-    lacks_display,
-    show_each,
-    state_of,
-    trouble_of,
-    uid_of,
-)
+from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
 
 
 class Unit(Lifecycle):
@@ -119,27 +110,32 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
         carries = one.process is not None and one.process.unit == unit
         lacks = not carries and lacks_display(shown, None)  # what it has was good enough for the one that runs
         facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks)
-    found = start_check_of(facts, shown, systemctl.show)
-    return found._replace(commands=commands_of(shown), uid=uid_of(shown, None), folder=folder_of(shown, None))
+    return start_check_of(facts, shown, systemctl.show)
 
 
 def start_check_of(
-    facts: UnitFacts, shown: Mapping[str, str], show: Callable[[Sequence[str]], List[Dict[str, str]]]
+    facts: UnitFacts,
+    shown: Mapping[str, str],
+    show: Callable[[Sequence[str]], List[Dict[str, str]]],
+    account: Optional[Account] = None,
 ) -> StartCheck:
     """Whether a start of a unit can succeed, and who ends where it is stopped or started.
 
-    shown: what systemctl shows of it; show: asks the same systemd about others.
+    shown: what systemctl shows of it; show: asks the same systemd about others. account: whose that is; None for the
+    system's.
     """
     group, main = shown.get("ControlGroup", ""), shown.get("MainPID", "")
     obstacle, members = blocker(facts) or prevented(facts, shown, show), members_of(group)
-    whose = (facts.state.account or "") if facts.state else ""
+    whose = account.name if account else ""
     stops: FrozenSet[str] = frozenset()
+    runs = runs_of(shown, account, facts.losing)
     if unit_ties.any_of(shown):
         from .bound_units import all_tied  # most units have none
 
         bound = all_tied(facts.unit, shown, show)
         obstacle, members = obstacle or bound.unread or None, (*members, *bound.members)
         stops = bound.stops
+        runs += tuple(each for one in bound.started for each in runs_of(one, account, False))
     # The main process of a unit may live elsewhere, as where su has opened a session for it.
     pids = pids_of(group) | ({int(main)} if main.isdigit() else set())
     return StartCheck(
@@ -147,6 +143,7 @@ def start_check_of(
         facts.state,
         members,
         frozenset(pids - {0}),
+        runs=runs,
         unit=(whose, facts.unit),
         stops=frozenset((whose, each) for each in stops),
     )

@@ -9,17 +9,15 @@ from __future__ import annotations
 import os
 import re
 import time
-from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..base.plain_text import plain_text
 from ..base.unit import UnitState
 from . import program, systemctl
 from .accounts import PATH, Account, account_of, cannot_enter, with_groups
+from .unit_commands import ELSEWHERE
 
 _PATH_OF_EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=")
-_ARGV_OF_EXEC = re.compile(r"(?m)^\{ path=.*? ; argv\[\]=(.*?) ; ignore_errors=")
-#: What makes the unit's files and accounts others than those that can be looked at from here.
-_ELSEWHERE = ("RootDirectory", "RootImage")
 
 
 class UnitFacts(NamedTuple):
@@ -186,7 +184,7 @@ def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional
     What was there when the gateway that runs was started may be gone, as after an upgrade. account: whose systemd it
     is; None for the system's.
     """
-    if any(shown.get(each) for each in _ELSEWHERE) or shown.get("DynamicUser") == "yes":
+    if any(shown.get(each) for each in ELSEWHERE) or shown.get("DynamicUser") == "yes":
         return None
     user = shown.get("User", "")
     runs_as = account or account_of(user or "root")
@@ -219,32 +217,6 @@ def _unusable_program(shown: Mapping[str, str], account: Account) -> Optional[st
             if found.obstacle:
                 return "its program %s %s" % (found.name, found.obstacle)
     return None
-
-
-def commands_of(shown: Mapping[str, str]) -> Tuple[Tuple[str, ...], ...]:
-    """The command lines that a start of a unit runs, raw. systemctl tells them without quotes, so that what follows -c
-    is taken for one text. Pure."""
-    found: List[Tuple[str, ...]] = []
-    if any(shown.get(each) for each in _ELSEWHERE):
-        return ()
-    for line in _ARGV_OF_EXEC.findall(shown.get("ExecStartPre", "") + "\n" + shown.get("ExecStart", "")):
-        words = line.split()
-        place = words.index("-c") + 1 if "-c" in words else len(words)
-        found.append((*words[:place], *filter(None, [" ".join(words[place:])])))
-    return tuple(found)
-
-
-def uid_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[int]:
-    """As which account a unit runs its commands; None where it is of its own making."""
-    user = shown.get("User", "")
-    who = account or account_of(user or "root")
-    return who.uid if who else int(user) if user.isdigit() else None
-
-
-def folder_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:
-    """Where a unit runs its commands; None where that is not certain. account: whose systemd it is. Pure."""
-    folder = shown.get("WorkingDirectory", "")
-    return folder if folder.startswith("/") else None if folder else account.home if account else "/"
 
 
 def lacks_display(shown: Mapping[str, str], account: Optional[Account]) -> bool:

@@ -11,7 +11,7 @@ from . import systemctl
 from .accounts import Account, account_of, lingers, may_become
 from .base import Asked, CannotStart, StartCheck
 from .unit import Unit, start_check_of
-from .unit_facts import UnitFacts, commands_of, folder_of, lacks_display, show_each, state_of, trouble_of
+from .unit_facts import UnitFacts, lacks_display, show_each, state_of, trouble_of
 
 
 class UserUnit(Unit):
@@ -88,8 +88,7 @@ def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> Star
         carries = one.process is not None and (one.process.unit_uid, one.process.user_unit) == (account.uid, unit)
         lacks = not carries and _lacks_display(shown, account)  # what it has was good enough for the one that runs
         facts = facts._replace(obstacle=trouble_of(shown, account), without_display=lacks)
-    found = start_check_of(facts, shown, functools.partial(systemctl.show, account=account))
-    return found._replace(commands=commands_of(shown), uid=account.uid, folder=folder_of(shown, account))
+    return start_check_of(facts, shown, functools.partial(systemctl.show, account=account), account)
 
 
 def _lacks_display(shown: Mapping[str, str], account: Account) -> bool:

@@ -1,15 +1,17 @@
-"""Which other gateways a start would end: those that its commands, or the text of its script, look for and kill.
+"""Which other processes a start would end: those that its commands, or the text of its script, look for and kill, and
+those whose unit they stop.
 
 Many start scripts make room so before they start their own; a host with live and paper loses the other one by it.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
 import os
 import pwd
 import re
-from typing import Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple, Union
 
 from ..base.command_line import is_interpreter, is_shell, run_of
 from ..base.host import Process
@@ -31,21 +33,24 @@ _PLAIN = r"(?:[\w/=:@%, -]|\\\.|\.(?!\*)|\[[\w.-]{1,8}\])*"
 _SIMPLE = re.compile(r"^\^?%s(?:\.\*%s)?$" % (_PLAIN, _PLAIN))
 #: Characters of a command line that are looked at.
 _MOST_SEEN = 4096
+#: What systemctl and service can do to a unit that ends who lives in it.
+_STOPPING = ("stop", "restart", "try-restart", "kill", "condrestart", "force-reload")
+_SUFFIXED = re.compile(r"\.(?:service|scope|slice|socket|target)$")
 #: What stands for the script's own processes.
 _OWN = ("$!", "$$", "${!}")
 
 
 class Ending(NamedTuple):
-    """A command of a start, and the gateway that it would end."""
+    """A command, and the process that it would end."""
 
     words: Tuple[str, ...]
-    gateway: Process
+    process: Process
 
 
 def ended_by_start(
     commands: Sequence[Sequence[str]], uid: int, others: Sequence[Process], folder: Optional[str] = None
 ) -> Optional[Ending]:
-    """The first of the other gateways that a start would end by one of its commands; None where none is known to be.
+    """The first of the others that one of the commands would end; None where none is known to be.
 
     uid: of the account that runs them, whose scripts are read, and root's; unless it is root, it ends none but its own.
     folder: where they are run; None where that is not known. What only the shell can know tells nothing.
@@ -116,10 +121,36 @@ class _Meets(NamedTuple):
         return found is not None
 
 
-def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, _Meets]]:
+class _InUnits(NamedTuple):
+    """Who lives in units that a command stops. names: as it has them, patterns among them; users: whether they are of
+    the account's own systemd."""
+
+    names: Tuple[str, ...]
+    users: bool = False
+
+    def meet(self, process: Process) -> bool:
+        unit = process.user_unit if self.users else process.unit
+        return unit is not None and any(fnmatch.fnmatchcase(unit, each) for each in self.names)
+
+
+def _stopped_units(name: str, given: Sequence[str]) -> Optional[_InUnits]:
+    """The units that a command stops; None for one that stops none, or whose words do not tell which."""
+    words = [word for word in given if not word.startswith("-")]
+    if name == "service" and len(words) == 2:
+        words = [words[1], words[0]]
+    if name not in ("systemctl", "service") or not words or words[0] not in _STOPPING:
+        return None
+    names = tuple(each if _SUFFIXED.search(each) else each + ".service" for each in words[1:])
+    return _InUnits(names, "--user" in given) if not any("$" in each or "`" in each for each in names) else None
+
+
+def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, Union[_Meets, _InUnits]]]:
     """The commands that end whom they meet: by themselves, or by a kill near them that is given what they find."""
     for place, command in enumerate(commands):
         name, given = _program(command)
+        units = _stopped_units(name, given)
+        if units is not None:
+            yield command, units
         kills = name in ("pkill", "killall")
         finds = name in ("pgrep", "pidof") or (
             name == "grep" and place > 0 and _program(commands[place - 1])[0] == "ps"

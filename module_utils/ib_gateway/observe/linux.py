@@ -120,6 +120,14 @@ def describe(pids: Iterable[int]) -> Mapping[int, Process]:
     return _describe(pids, table, seen, frozenset(), processes.Users(), processes.boot_id())
 
 
+def whose_words(patterns: Sequence[Pattern[str]]) -> Mapping[int, Process]:
+    """Every process of this host of whose command line a word matches, but for this run's own. Raises OSError."""
+    table = Table(every_command_line=True)
+    own_run = processes.ancestors(os.getpid()) | {os.getpid()}
+    pids = [pid for pid in table.entries() if pid not in own_run and classify.matches_any(patterns, table.argv(pid))]
+    return describe(pids)
+
+
 def _unit_key(process: Process) -> Optional[str]:
     """A process's unit as GatewaySpec.unit_key names an entry's."""
     return "%s/%s" % (process.user, process.user_unit) if process.user_unit else process.unit

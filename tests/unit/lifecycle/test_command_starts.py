@@ -288,5 +288,6 @@ def test_of_an_earlier_output_only_the_end_is_kept(tmp_path: Path, state_dir: Pa
 
 
 def test_whom_a_start_command_would_end_is_looked_for_where_it_is_run(tmp_path: Path) -> None:
-    assert start_check("/bin/sh", "start.sh", config_dir=str(tmp_path)).folder == str(tmp_path)
-    assert start_check("/bin/sh", "start.sh", user="nobody-of-this-host").folder is None
+    (runs,) = start_check("/bin/sh", "start.sh", config_dir=str(tmp_path)).runs
+    assert runs.folder == str(tmp_path)
+    assert start_check("/bin/sh", "start.sh", user="nobody-of-this-host").runs == ()

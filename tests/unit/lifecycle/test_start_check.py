@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, List, Sequence
+from typing import Any, List, Optional, Sequence, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Visibility
 from ansible.module_utils.ib_gateway.base.unit import UnitMember, UnitState
 from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose
 from ansible.module_utils.ib_gateway.lifecycle import start_check
-from ansible.module_utils.ib_gateway.lifecycle.base import Asked, StartCheck
+from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Runs, StartCheck
 from unit.facts import GATEWAY, SCRIPT, SECOND, UNIT, connection, gateway, judged, listener, script, snapshot, spec
 
 ORDINARY = Visibility(user="trader", privileged=False)
@@ -150,11 +150,40 @@ def test_a_start_whose_script_runs_one_beside_it_that_ends_another_gateway_is_wi
 ) -> None:
     (tmp_path / "start.sh").write_text("PATTERN=IbcGateway\nexport PATTERN\n./room.sh\n", encoding="utf-8")
     (tmp_path / "room.sh").write_text('pkill -f "$PATTERN"\n', encoding="utf-8")
-    started = StartCheck(commands=(("sh", "start.sh"),), uid=os.getuid(), folder=str(tmp_path))
-    monkeypatch.setattr(start_check, "start_checks", lambda asked: [started for _ in asked])
+    runs = Runs((("sh", "start.sh"),), os.getuid(), str(tmp_path))
+    monkeypatch.setattr(start_check, "start_checks", lambda asked: [StartCheck(runs=(runs,)) for _ in asked])
     other = gateway(SECOND, folder="/srv/ibgateway/paper", mode="paper")._replace(uid=os.getuid())
     look = snapshot(other)
     told = start_check.foresee([judged(look)], look)[0].entry.start_blocker
     assert told is not None and told.startswith("what starts it runs `pkill -f ***`, which ends gateway pid")
-    monkeypatch.setattr(start_check, "start_checks", lambda asked: [started._replace(folder=None) for _ in asked])
+    nowhere = StartCheck(runs=(runs._replace(folder=None),))
+    monkeypatch.setattr(start_check, "start_checks", lambda asked: [nowhere for _ in asked])
     assert start_check.foresee([judged(look)], look)[0].entry.start_blocker is None
+
+
+@pytest.mark.parametrize("stop", [False, True])
+@pytest.mark.parametrize(
+    ("script_on", "guarded", "told"),
+    [
+        (4002, (), "a script at work on another gateway, pid"),
+        (None, ("router",), "the protected pid"),
+        (4001, (), ""),
+        (None, (), ""),
+    ],
+    ids=["at work elsewhere", "protected", "its own client", "nobody's"],
+)
+def test_a_script_that_is_protected_or_at_work_elsewhere_is_not_ended_by_what_a_start_or_a_stop_runs(
+    monkeypatch: pytest.MonkeyPatch, stop: bool, script_on: Optional[int], guarded: Tuple[str, ...], told: str
+) -> None:
+    runs = Runs((("pkill", "-f", "router.py"),), os.getuid(), "/", stop)
+    monkeypatch.setattr(start_check, "start_checks", lambda asked: [StartCheck(runs=(runs,)) for _ in asked])
+    router = script(name="router.py")._replace(uid=os.getuid())
+    paper = gateway(SECOND, folder="/srv/ibgateway/paper", mode="paper")
+    facts: List[Any] = [gateway(served_before=True), paper, listener(4002, SECOND), router]
+    if script_on is not None:
+        facts.append(connection(SCRIPT, server=SECOND if script_on == 4002 else GATEWAY, port=script_on))
+    look = snapshot(*facts)
+    live = judged(look, spec(protected_clients=guarded))
+    found = start_check.foresee([live], look)[0].entry.start_blocker or ""
+    assert bool(found) is bool(told) and told in found
+    assert not told or found.startswith("what %s it runs" % ("stops" if stop else "starts"))

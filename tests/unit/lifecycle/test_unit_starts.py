@@ -13,7 +13,8 @@ from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl, un
 from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
-from ansible.module_utils.ib_gateway.lifecycle.unit_facts import UnitFacts, blocker, folder_of
+from ansible.module_utils.ib_gateway.lifecycle.unit_commands import folder_of
+from ansible.module_utils.ib_gateway.lifecycle.unit_facts import UnitFacts, blocker
 from unit.facts import GATEWAY, UNIT, gateway, spec
 
 LOADED = UnitState(UNIT)
@@ -299,8 +300,8 @@ def test_units_in_conflict_are_asked_about_only_where_there_are_some(monkeypatch
 
 
 def test_whom_a_unit_would_end_is_looked_for_where_it_runs_its_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    Systemd(monkeypatch, WorkingDirectory="/srv/ibgateway")
-    assert start_checks([Asked(spec())])[0].folder == "/srv/ibgateway"
+    Systemd(monkeypatch, WorkingDirectory="/srv/ibgateway", ExecStart=exec_start("/bin/true"))
+    assert [each.folder for each in start_checks([Asked(spec())])[0].runs] == ["/srv/ibgateway"]
     own = account_of(None)
     assert own is not None
     assert [folder_of({"WorkingDirectory": each}, None) for each in ("", "/srv", "!/srv", "~")] == [
@@ -310,5 +311,7 @@ def test_whom_a_unit_would_end_is_looked_for_where_it_runs_its_commands(monkeypa
         None,
     ]
     assert folder_of({}, own) == own.home
-    monkeypatch.setattr(user_unit.systemctl, "show", lambda *_units, **_more: [])
-    assert user_unit._start_check(Asked(spec()), {"WorkingDirectory": "/srv"}, own).folder == "/srv"
+    monkeypatch.setattr(systemctl, "show", lambda *_units, **_more: [])
+    shown = {"WorkingDirectory": "/srv", "ExecStart": exec_start("/bin/true")}
+    (runs,) = user_unit._start_check(Asked(spec()), shown, own).runs
+    assert (runs.folder, runs.uid) == ("/srv", own.uid)

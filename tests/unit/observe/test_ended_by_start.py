@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from ansible.module_utils.ib_gateway.lifecycle.unit_facts import commands_of
+from ansible.module_utils.ib_gateway.lifecycle.unit_commands import runs_of
 from ansible.module_utils.ib_gateway.observe.ended_by_start import ended_by_start
 from unit.facts import SECOND, gateway
 
@@ -19,7 +19,7 @@ def met_by(text: str, folder: Path, other: object = PAPER) -> Optional[str]:
     script = folder / "gatewaystart.sh"
     script.write_text("#!/bin/bash\n%s\nexec /opt/ibc/ibcstart.sh 1037\n" % text, encoding="utf-8")
     found = ended_by_start([("/bin/bash", str(script))], os.getuid(), [other])  # type: ignore[list-item]  # a Process
-    assert found is None or found.gateway is other
+    assert found is None or found.process is other
     return " ".join(found.words) if found else None
 
 
@@ -96,13 +96,49 @@ def test_so_may_what_a_unit_runs_before_its_program() -> None:
         "ExecStartPre": "{ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f IbcGateway ; ignore_errors=yes ; pid=0 }",
         "ExecStart": "{ path=/bin/sh ; argv[]=/bin/sh -c killall java; exec /opt/start.sh ; ignore_errors=no ; pid=0 }",
     }
-    before, start = commands_of(shown)
+    (runs,) = runs_of(shown, None, stops=True)
+    before, start = runs.commands
+    assert (runs.uid, runs.folder, runs.stop) == (0, "/", False)
     assert before == ("/usr/bin/pkill", "-f", "IbcGateway")
     assert start == ("/bin/sh", "-c", "killall java; exec /opt/start.sh")
     for each in (before, start):
         found = ended_by_start([("/bin/true",), each], 0, [PAPER])
-        assert found is not None and found.gateway is PAPER
-    assert commands_of({**shown, "RootDirectory": "/srv/root"}) == (), "its files are others than this host's"
+        assert found is not None and found.process is PAPER
+    assert runs_of({**shown, "RootDirectory": "/srv/root"}, None, stops=True) == (), "its files are others than here"
+
+
+def test_what_a_stop_of_the_unit_runs_counts_where_it_is_stopped_and_as_root_where_its_file_says_so() -> None:
+    line = "{ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f IbcGateway ; %s ; pid=0 }"
+    shown = {
+        "User": "nobody",
+        "ExecStop": line % "ignore_errors=no",
+        "ExecStopPost": line.replace("-f", "-x") % "ignore_errors=no",
+        "ExecStopPostEx": line.replace("-f", "-x") % "flags=privileged ignore-failure",
+    }
+    assert runs_of(shown, None, stops=False) == ()
+    own, root = runs_of(shown, None, stops=True)
+    assert (own.stop, own.commands) == (True, (("/usr/bin/pkill", "-f", "IbcGateway"),)) and own.uid not in (0, None)
+    assert (root.uid, root.commands) == (0, (("/usr/bin/pkill", "-x", "IbcGateway"),))
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"),
+    [
+        ("systemctl stop router", True),
+        ("/usr/bin/systemctl --no-block restart feed.service router.service", True),
+        ("systemctl kill 'rout*'", True),
+        ("service router stop", True),
+        ("systemctl start router", False),
+        ("systemctl --user stop router", False),
+        ("systemctl stop router.timer", False),
+        ("systemctl stop $UNIT", False),
+        ("systemctl stop other", False),
+    ],
+)
+def test_who_lives_in_a_unit_that_a_start_stops_ends_by_it(command: str, ends: bool) -> None:
+    bot = PAPER._replace(gateway=None, unit="router.service")
+    found = ended_by_start([("/bin/sh", "-c", command)], 0, [bot])
+    assert (found is not None) is ends
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+b", ".*.*.*b", "(.*)*", "a{1,9999}b", "(?:a|a)*b", "[" + "a" * 4000 + "]"])
