@@ -148,11 +148,9 @@ def _keep_environment(target: Target, then: Optional[Lifecycle]) -> None:
     if target.role != "gateway" or not target.gateway:
         return
     try:
-        environment.keep(target.gateway, target.pid)
+        environment.keep_for(target.gateway, target.pid, then.only_in if then is not None else None)
     except environment.NotKept as failure:
-        names = then.only_in(target.pid) if then is not None else ()
-        if names:
-            raise Refused(environment.would_lose(names, str(failure))) from None
+        raise Refused(str(failure)) from None
 
 
 def _spare_container(target: Target) -> None:

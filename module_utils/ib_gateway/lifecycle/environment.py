@@ -12,7 +12,7 @@ import contextlib
 import json
 import os
 import tempfile
-from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..base.spec import GatewaySpec
 from ..observe import processes
@@ -139,6 +139,19 @@ def keep(name: str, pid: int) -> None:
         raise NotKept("%s cannot be written: %s" % (path_of(name), error.strerror)) from None
     if any((kept(name, uid) or {}).get(each) != value for each, value in found.items()):
         raise NotKept("%s does not hold what was written to it: look at its disk" % path_of(name))
+
+
+def keep_for(name: str, pid: int, only_in: Optional[Callable[[int], Sequence[str]]]) -> None:
+    """The same, where the next gateway of the entry is started by what only_in tells of; None where it is not.
+
+    What cannot be kept is not where that one lacks nothing. Raises NotKept.
+    """
+    try:
+        keep(name, pid)
+    except NotKept as failure:
+        names = only_in(pid) if only_in is not None else ()
+        if names:
+            raise NotKept(would_lose(names, str(failure))) from None
 
 
 def _write(folder: str, path: str, text: str) -> None:

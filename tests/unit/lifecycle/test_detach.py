@@ -65,9 +65,7 @@ def test_what_systemd_run_says_is_told_as_its_own_and_the_command_has_not_been_r
     assert not (tmp_path / "ran").exists()
 
 
-def test_a_systemd_run_that_hangs_is_given_up(
-    tmp_path: Path, systemd: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_systemd_run_that_hangs_is_given_up(tmp_path: Path, systemd: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(detach, "_MAKES_WITHIN", 0.2)
     systemd("exec sleep 300\n")
     with pytest.raises(CannotStart, match=r"systemd-run.* has not done so within 0\.2 s"):
@@ -83,9 +81,7 @@ def test_how_the_command_itself_ended_is_told_as_its_own_and_both_outputs_are_in
     assert sorted(log(tmp_path).splitlines()) == ["HeadlessException", "a warning", "out"]
 
 
-def test_a_command_that_runs_on_in_its_scope_is_started_as_the_process_that_it_is(
-    tmp_path: Path, systemd: Any
-) -> None:
+def test_a_command_that_runs_on_in_its_scope_is_started_as_the_process_that_it_is(tmp_path: Path, systemd: Any) -> None:
     started = lifecycle(command(tmp_path, "echo $$; exec sleep 1.5\n")).start(Patience(5.0))
     assert log(tmp_path) == "%d\n" % (started.pid or 0)
 
