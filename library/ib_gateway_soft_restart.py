@@ -112,6 +112,7 @@ from typing import Any, Dict
 
 from ansible.module_utils.ib_gateway.act import action_session, soft_restart
 from ansible.module_utils.ib_gateway.act.action_session import ActionSession, Announce
+from ansible.module_utils.ib_gateway.act.held_process import Refused
 from ansible.module_utils.ib_gateway.base.actions import SOFT_RESTART
 from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN, RESTARTS_WITHIN
 from ansible.module_utils.ib_gateway.base.outcome import DONE, Outcome
@@ -148,6 +149,7 @@ def _restart(module: GatewayModule, session: ActionSession, step: Step) -> None:
     def do(announce: Announce) -> Outcome:
         def announced() -> None:
             announce(action_session.summary_of_process(step.target["process"]))
+            _keep_environment(module, session, step)
 
         came = soft_restart.soft_restart(
             step.target, lambda: session.look()[step.gateway], module.check_mode, announced
@@ -155,6 +157,18 @@ def _restart(module: GatewayModule, session: ActionSession, step: Step) -> None:
         return outcome_of(step, came.result, came.reason, ended=came.ended, pid=came.pid)
 
     session.take(step, do)
+
+
+def _keep_environment(module: GatewayModule, session: ActionSession, step: Step) -> None:
+    """Where nothing comes in its place, a start has to give the next one what this one ran with. Raises Refused."""
+    from ansible.module_utils.ib_gateway.lifecycle import environment, lifecycles  # many a call does not come this far
+
+    spec = next(each for each in session.specs if each.name == step.gateway)
+    way = lifecycles.lifecycle(module.with_command(spec)) if spec.startable else None
+    try:
+        environment.keep_for(spec.name, step.target["process"]["pid"], way.only_in if way else None)
+    except environment.NotKept as failure:
+        raise Refused(str(failure)) from None
 
 
 def _waits(params: Dict[str, Any]) -> float:

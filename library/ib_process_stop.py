@@ -211,6 +211,8 @@ from ansible.module_utils.ib_gateway.base.command_server import ANSWERS_WITHIN
 from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, REFUSED, WOULD, Outcome
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
+from ansible.module_utils.ib_gateway.lifecycle.base import Lifecycle
+from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle
 from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
@@ -302,6 +304,7 @@ def _stop(module: GatewayModule, session: ActionSession, named: List[Named]) -> 
         module.params["force"],
         dry_run=module.check_mode,
         announce=announce,
+        then=_started_anew(module, session, [target for _step, target in named]),
     )
     rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in stop_process.RESULTS}
     for (step, target), ending in zip(named, endings):
@@ -312,6 +315,18 @@ def _stop(module: GatewayModule, session: ActionSession, named: List[Named]) -> 
         if token is not None:
             session.end(token, outcome.in_the_journal, outcome.reason)
     return rows
+
+
+def _started_anew(module: GatewayModule, session: ActionSession, targets: List[Target]) -> Dict[str, Lifecycle]:
+    """By entry of which no gateway is left when these have ended, how the next one is started."""
+    names = {target.gateway for target in targets if target.role == "gateway"} - {None}
+    entries = session.look() if names and not module.check_mode else {}
+    pids = {target.pid for target in targets}
+    return {
+        name: lifecycle(module.with_command(entry.spec))
+        for name, entry in entries.items()
+        if name in names and entry.spec.startable and all(process.pid in pids for process in entry.processes)
+    }
 
 
 def _outcome(step: Step, ending: stop_process.Ending, check_mode: bool) -> Outcome:

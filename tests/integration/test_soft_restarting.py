@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 import pytest
-from ansible.module_utils.ib_gateway.lifecycle import ibc
+from ansible.module_utils.ib_gateway.lifecycle import environment, ibc, places
 from ansible.module_utils.ib_gateway.observe import way_out
 from simulator.keepers import KeptGateway
 from simulator.launch import SimulatedGateway, free_port
@@ -72,6 +72,20 @@ def soften(
     assert steps, repair.health
     steps = [{**each, "target": {**each["target"], **(target or {})}} for each in steps]
     return run_module("ib_gateway_soft_restart", check, steps=steps, gateways=repair.entries, **options)
+
+
+def test_one_whose_display_cannot_be_kept_is_not_told_to_restart_as_nothing_may_come_in_its_place(
+    desk: Desk, keep: Keep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISPLAY", ":77")
+    monkeypatch.setattr(environment, "cannot_keep", lambda: None)  # as only the act finds out
+    (desk.folder / "others").mkdir()
+    (desk.folder / "others").chmod(0o775)
+    monkeypatch.setattr(places, "environment_folder", lambda: str(desk.folder / "others"))
+    kept = keep(FAULT)
+    (outcome,) = soften(planned(desk))["outcomes"]
+    assert outcome["result"] == "refused" and "would lack DISPLAY" in outcome["reason"]
+    assert "RESTART" not in kept.ibc_log.read_text() and alive(kept.gateway_pid)
 
 
 def test_a_gateway_under_ibc_is_restarted_with_its_login_kept(desk: Desk, keep: Keep) -> None:

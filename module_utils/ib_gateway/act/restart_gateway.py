@@ -249,7 +249,8 @@ def _has_ended(process: Target) -> bool:
 
 
 def _by_identity(process: Target, gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
-    outcome = stop_process.stop([process], way.grace_period, False, way.dry_run, lambda _target: announce())[0]
+    then = {gateway.spec.name: gateway}
+    outcome = stop_process.stop([process], way.grace_period, False, way.dry_run, lambda _target: announce(), then)[0]
     if outcome.result == stop_process.REFUSED:
         return Outcome(REFUSED, outcome.reason, asked=bool(outcome.signals or outcome.unit or outcome.by_command))
     reason = "%s, then started by %s" % (outcome.reason, gateway.describe())

@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import signal
 from dataclasses import dataclass, replace
-from typing import Callable, Dict, List, Optional, Sequence, Tuple
+from types import MappingProxyType
+from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..base.redaction import redact_argv
 from ..lifecycle import environment, ibc, systemctl
+from ..lifecycle.base import Lifecycle
 from ..observe import processes
 from . import ibc_commands, own_unit
 from .held_process import Gone, Refused, Target, await_ends, hold, identity_of, prove, prove_going, send
@@ -46,6 +48,11 @@ class Ending:
 Announce = Callable[[Target], None]
 
 
+#: By entry, how the gateway is started that comes in place of the one that is stopped.
+Next = Mapping[str, Lifecycle]
+_NOBODY: Next = MappingProxyType({})
+
+
 def _silently(_target: Target) -> None:
     """Announces nothing."""
 
@@ -56,13 +63,15 @@ def stop(
     force: bool,
     dry_run: bool = False,
     announce: Announce = _silently,
+    then: Next = _NOBODY,
 ) -> List[Ending]:
     """Asks every target to end, waits together for at most grace_period seconds, then kills where that is allowed.
 
     A gateway that IBC was told to end and that still runs by then gets SIGTERM, and as many seconds again.
 
     Allowed it is for a target that says so, and with force for all. dry_run: does everything but the signals and the
-    announcements; the outcome is then what would be. Outcomes come in the targets' order.
+    announcements; the outcome is then what would be. then: what starts the next gateway of an entry; where that would
+    lack what only the running one has, this is ended only when it was kept. Outcomes come in the targets' order.
     """
     outcomes: Dict[int, Ending] = {}
     held: Dict[int, int] = {}
@@ -80,7 +89,7 @@ def stop(
                 outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))
                 if not dry_run:
                     announce(target)
-                    _keep_environment(target)
+                    _keep_environment(target, then.get(target.gateway or ""))
                     going(target)  # to announce it takes a moment, in which it may become another program
                     outcomes[index] = _ask(target, held[index], outcomes[index], going)
             except Gone:
@@ -131,10 +140,17 @@ def _through_unit(target: Target) -> bool:
     return target.unit is not None and target.killed_after is None
 
 
-def _keep_environment(target: Target) -> None:
-    """Whoever starts the next gateway of the entry, maybe in another call, gives it what this one ran with."""
-    if target.role == "gateway" and target.gateway:
-        environment.keep(target.gateway, target.pid)
+def _keep_environment(target: Target, then: Optional[Lifecycle]) -> None:
+    """Whoever starts the next gateway of the entry, maybe in another call, gives it what this one ran with.
+
+    Raises Refused where that cannot be kept, and the next one would lack something.
+    """
+    if target.role != "gateway" or not target.gateway:
+        return
+    try:
+        environment.keep_for(target.gateway, target.pid, then.only_in if then is not None else None)
+    except environment.NotKept as failure:
+        raise Refused(str(failure)) from None
 
 
 def _spare_container(target: Target) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
-from typing import Callable, Dict, FrozenSet, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, FrozenSet, Iterator, NamedTuple, Optional, Sequence
 
 #: For an account's programs; what a login shell would add to it is not known.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -12,6 +13,8 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LINGER = "/var/lib/systemd/linger"
 #: The extended attribute in which Linux keeps an access control list.
 _ACL = "system.posix_acl_access"
+#: Has libnss_systemd leave out the accounts of DynamicUser=, for which it asks pid 1 and waits up to 45 s each time.
+_WITHOUT_DYNAMIC = "SYSTEMD_NSS_DYNAMIC_BYPASS"
 
 
 class Account(NamedTuple):
@@ -58,10 +61,25 @@ def account_of(user: Optional[str]) -> Optional[Account]:
     except KeyError:
         return None
     try:
-        groups = frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
+        with _without_dynamic_accounts():
+            groups = frozenset(os.getgrouplist(found.pw_name, found.pw_gid))
     except OSError:
         groups = frozenset((found.pw_gid,))
     return Account(found.pw_name, found.pw_uid, found.pw_gid, groups, found.pw_dir, found.pw_shell)
+
+
+@contextlib.contextmanager
+def _without_dynamic_accounts() -> Iterator[None]:
+    """Nobody is a member of such an account's group, and a pid 1 that hangs must not hold up a look."""
+    before = os.environ.get(_WITHOUT_DYNAMIC)
+    os.environ[_WITHOUT_DYNAMIC] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_WITHOUT_DYNAMIC]
+        else:
+            os.environ[_WITHOUT_DYNAMIC] = before
 
 
 def with_groups(account: Account, names: Sequence[str]) -> Account:

@@ -95,6 +95,10 @@ class Lifecycle(ABC):
         """Whether a process that runs now is this lifecycle's, so that restart() would end it."""
         return False
 
+    def only_in(self, _pid: int) -> Tuple[str, ...]:
+        """The names of what a gateway that runs has in its environment and nothing else would give the next one."""
+        return ()
+
     @abstractmethod
     def start(self, patience: Patience) -> Started:
         """Starts the gateway; does not wait for its port. Raises CannotStart."""

@@ -7,10 +7,12 @@ import os
 import shlex
 import subprocess
 import time
-from typing import List, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..base.classify import gateway_kind
+from ..base.host import Process
 from ..base.spec import GatewaySpec
+from ..observe.processes import Users
 from . import detach, environment, output, program
 from .accounts import Account, account_of, cannot_enter, may_become
 from .base import Asked, CannotStart, IsUp, Lifecycle, Patience, Runs, StartCheck, Started
@@ -18,6 +20,7 @@ from .base import Asked, CannotStart, IsUp, Lifecycle, Patience, Runs, StartChec
 #: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
 _POLL_INTERVAL = 0.1
+_AS_ROOT = "this run is root's and would start it as root, and %s: give the entry user: %s"
 
 
 class CommandFacts(NamedTuple):
@@ -26,7 +29,9 @@ class CommandFacts(NamedTuple):
     program: None where it was not looked at. folder_obstacle: why it cannot be run where it is to be. display_given:
     whether it gets a DISPLAY. ran_without: whether the gateway that runs now has none, so that none is needed.
     ends_with_login: whether systemd would end it when this run logs out. contradiction: what its command line says
-    otherwise than the entry.
+    otherwise than the entry. of: whose the gateway is, where the entry does not say so and this run is root's. lost: what
+    only the gateway that runs has and could not be kept for the next one, and why. no_scope: why it cannot have a scope
+    of its own.
     """
 
     user: str
@@ -39,6 +44,9 @@ class CommandFacts(NamedTuple):
     ran_without: bool = False
     ends_with_login: bool = False
     contradiction: Optional[str] = None
+    of: str = ""
+    lost: Optional[str] = None
+    no_scope: Optional[str] = None
 
 
 def blocker(facts: CommandFacts) -> Optional[str]:
@@ -47,6 +55,8 @@ def blocker(facts: CommandFacts) -> Optional[str]:
         return "this host has no account %s to start it as: correct the entry's user" % facts.user
     if not facts.may_become:
         return "only root can start it as %s, and this run is as %s: run with become" % (facts.user, facts.run_as)
+    if facts.of:
+        return _AS_ROOT % (facts.of, facts.of.split()[-1])
     found = facts.program
     if found is not None and found.obstacle:
         return "start_command cannot be run: its program %s %s" % (found.name, found.obstacle)
@@ -64,7 +74,7 @@ def blocker(facts: CommandFacts) -> Optional[str]:
             facts.user,
             facts.user,
         )
-    return None
+    return facts.lost or facts.no_scope
 
 
 def contradiction(spec: GatewaySpec, folder: str) -> Optional[str]:
@@ -89,7 +99,23 @@ class Command(Lifecycle):
 
     @classmethod
     def start_checks(cls, asked: Sequence[Asked]) -> List[StartCheck]:
-        return [_start_check(one) for one in asked]
+        answers: Dict[Optional[str], Optional[str]] = {}
+
+        def no_scope(account: Account) -> Optional[str]:
+            """Asked once for each account, and only where all else is well."""
+            if account.name not in answers:
+                answers[account.name] = detach.cannot_detach(account)
+            return answers[account.name]
+
+        return [_start_check(one, no_scope) for one in asked]
+
+    def only_in(self, pid: int) -> Tuple[str, ...]:
+        account = account_of(self.spec.user)
+        if account is None:
+            return ()
+        given = environment.environment_for(self.spec, account, pid)
+        found = program.examine(self.spec.start_command, folder_of(self.spec, account), account, given)
+        return environment.only_there(self.spec, account, pid, found.display == program.BRINGS)
 
     def start(self, patience: Patience) -> Started:
         """Starts the command. Raises CannotStart also when it fails within a second, unless its gateway serves."""
@@ -98,6 +124,9 @@ class Command(Lifecycle):
             raise CannotStart("this host has no account %s" % self.spec.user)
         if not may_become(account):
             raise CannotStart("only root can start a process as %s: run with become" % account.name)
+        of = _whose(self.spec, None)
+        if of:
+            raise CannotStart(_AS_ROOT % (of, of.split()[-1]))
         given = environment.environment_for(self.spec, account, None)
         descriptor, log = output.open_log(self.spec.name, account)
         try:
@@ -108,6 +137,8 @@ class Command(Lifecycle):
             raise CannotStart("start_command cannot be run: %s" % error.strerror) from None
         except subprocess.SubprocessError:
             raise CannotStart("start_command cannot be run as %s" % account.name) from None
+        except detach.NoScope as error:
+            raise CannotStart("start_command was not run: %s" % error) from None
         finally:
             os.close(descriptor)
         status = _settled(process, patience.is_up)
@@ -129,7 +160,17 @@ class Command(Lifecycle):
         more = " ... (and the other %d words of the entry's start_command)" % len(words) if words else ""
         account = account_of(self.spec.user)
         become = "runuser -u %s -- " % account.name if account and account.uid != os.geteuid() else ""
-        return "%s%s%s" % (become, shlex.quote(program_), more)
+        given, where = self._given(account) if account else ("", "")
+        return "%s%s%s%s%s" % (become, given, shlex.quote(program_), more, where)
+
+    def _given(self, account: Account) -> Tuple[str, str]:
+        """(the variables that a person has to give it, with their texts left out; where these are to be found)."""
+        own = [name for name, _text in self.spec.start_environment]
+        kept = [name for name in environment.only_kept(self.spec, account) if name not in own]
+        told = ["%s from the entry's start_environment" % ", ".join(own)] if own else []
+        told += ["%s from %s" % (", ".join(kept), environment.path_of(self.spec.name))] if kept else []
+        words = " ".join("%s=..." % name for name in (*own, *kept))
+        return ("env %s " % words, " (%s)" % "; ".join(told)) if words else ("", "")
 
     @property
     def log(self) -> str:
@@ -142,12 +183,15 @@ def folder_of(spec: GatewaySpec, account: Account) -> str:
     return next((path for path in (spec.config_dir, account.home) if path and os.path.isdir(path)), "/")
 
 
-def _start_check(one: Asked) -> StartCheck:
+def _start_check(one: Asked, no_scope: Callable[[Account], Optional[str]]) -> StartCheck:
     account = account_of(one.spec.user)
     if account is None:
         return StartCheck(blocker(_facts(one)))
+    facts = _facts(one)
+    if blocker(facts) is None:
+        facts = facts._replace(no_scope=no_scope(account))
     runs = Runs((tuple(one.spec.start_command or ()),), account.uid, folder_of(one.spec, account))
-    return StartCheck(blocker(_facts(one)), runs=(runs,))
+    return StartCheck(blocker(facts), runs=(runs,))
 
 
 def _facts(one: Asked) -> CommandFacts:
@@ -165,16 +209,40 @@ def _facts(one: Asked) -> CommandFacts:
         folder, obstacle = spec.config_dir, cannot_enter(spec.config_dir, account)
     pid = one.process.pid if one.process else None
     given = environment.environment_for(spec, account, pid)
+    found = program.examine(spec.start_command, folder, account, given)
     return CommandFacts(
         account.name,
         run_as,
-        program=program.examine(spec.start_command, folder, account, given),
+        program=found,
         folder_obstacle="%s %s" % (folder, obstacle) if obstacle else None,
         display_given="DISPLAY" in given,
         ends_with_login=detach.ends_with_login(account),
         contradiction=contradiction(spec, folder),
+        of=_whose(spec, one.process),
         ran_without=_runs_without_display(environment.known(spec.name, account, pid)),
+        lost=_lost(spec, account, pid, found) if pid is not None else None,
     )
+
+
+def _whose(spec: GatewaySpec, running: Optional[Process]) -> str:
+    """Whose the gateway of an entry without user is, in words that end with the account's name; empty where nothing
+    tells, and where this run is not root's, which could start it as anybody."""
+    if spec.user is not None or os.geteuid() != 0:
+        return ""
+    if running is not None and running.user != "root":
+        return "the one that runs is of account %s" % running.user
+    try:
+        owner = os.stat(spec.config_dir).st_uid if spec.config_dir else 0
+    except OSError:
+        return ""
+    return "its config_dir belongs to account %s" % Users().name(owner) if owner else ""
+
+
+def _lost(spec: GatewaySpec, account: Account, pid: int, found: program.Program) -> Optional[str]:
+    """What the next gateway would start without, and why; None where all that it needs can be kept."""
+    names = environment.only_there(spec, account, pid, found.display == program.BRINGS)
+    why = environment.cannot_keep() if names else None
+    return environment.would_lose(names, why) if why else None
 
 
 def _runs_without_display(known: Optional[Mapping[str, str]]) -> bool:

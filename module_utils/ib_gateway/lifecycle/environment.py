@@ -2,7 +2,8 @@
 
 A gateway that is ended before it is started anew, maybe by two calls of two modules, leaves what it ran with in a file
 that only this run's account can read, and which processes it ran below. Only names of a fixed list are ever taken from
-a process; no value is shown.
+a process; no value is shown. Whether it can be left there is asked before anything is ended: the next gateway would be
+started without a display, and end at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import json
 import os
 import tempfile
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence, Tuple
 
 from ..base.spec import GatewaySpec
 from ..observe import processes
@@ -22,6 +23,13 @@ from .accounts import Account
 NAMES = ("DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "LANG", "JAVA_HOME")
 #: Far above any environment of a process that was started by a person.
 _LIMIT = 1 << 20
+#: What a command that brings a display of its own sets by itself.
+_DISPLAY = ("DISPLAY", "XAUTHORITY")
+_NOT_OWN = "others than this run's account could put a file into %s: chown %d %s && chmod 0700 %s"
+
+
+class NotKept(Exception):
+    """What a gateway runs with was not kept; the message says why, with the cure."""
 
 
 def environment_for(spec: GatewaySpec, account: Account, pid: Optional[int]) -> Dict[str, str]:
@@ -58,8 +66,56 @@ def environment_of(pid: int) -> Optional[Dict[str, str]]:
     return found
 
 
+def only_there(spec: GatewaySpec, account: Account, pid: int, brings_display: bool) -> Tuple[str, ...]:
+    """The names of what an entry's gateway runs with and nothing else would give the next one as it is.
+
+    brings_display: whether what starts the next one gives it a display.
+    """
+    found = environment_of(pid) if processes.read_real_uid(pid) == account.uid else None
+    given = {**account.environment(), **(kept(spec.name, account.uid) or {})}
+    brought = _DISPLAY if brings_display else ()
+    return tuple(name for name in _beyond(found or {}, given, spec) if name not in brought)
+
+
+def only_kept(spec: GatewaySpec, account: Account) -> Tuple[str, ...]:
+    """The names of what was kept of an entry's ended gateway and nothing else gives the next one as it is."""
+    return _beyond(kept(spec.name, account.uid) or {}, account.environment(), spec)
+
+
+def _beyond(found: Mapping[str, str], given: Mapping[str, str], spec: GatewaySpec) -> Tuple[str, ...]:
+    """The names of what is found and neither given, with the same text, nor named by the entry."""
+    said = {name for name, _text in spec.start_environment}
+    return tuple(name for name in NAMES if name in found and name not in said and found[name] != given.get(name))
+
+
+def cannot_keep() -> Optional[str]:
+    """Why what a gateway runs with could not be kept, with the cure; None where nothing speaks against it.
+
+    Writes nothing: it is asked by looks.
+    """
+    folder = places.environment_folder()
+    try:
+        if os.path.isdir(folder) and not os.path.islink(folder) and not _is_own(folder):
+            return _NOT_OWN % (folder, os.geteuid(), folder, folder)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return "%s cannot be looked at: %s" % (folder, error.strerror)
+    return places.cannot_hold(folder)
+
+
+def would_lose(names: Sequence[str], why: str) -> str:
+    """What a start_command would start its gateway without, and how that is mended, in words. Pure."""
+    told = ", ".join(names)
+    text = "the next gateway would lack %s, which only the running one has and which cannot be kept: %s; or give %s in "
+    return text % (told, why, told) + "the entry's start_environment"
+
+
 def keep(name: str, pid: int) -> None:
-    """Keeps what an entry's gateway runs with, before it is ended. What cannot be kept is not: it ends all the same."""
+    """Keeps what an entry's gateway runs with, before it is ended: all of it, or what was kept before stays as it is.
+
+    Raises NotKept.
+    """
     from ..observe.parents import above  # a look needs none of it
 
     found, uid = environment_of(pid), processes.read_real_uid(pid)
@@ -73,15 +129,44 @@ def keep(name: str, pid: int) -> None:
             "parents": above(pid),
         }
     )
-    with contextlib.suppress(OSError):
-        folder = places.environment_folder()
+    folder = places.environment_folder()
+    try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         if not _is_own(folder):
-            return
-        descriptor, path = tempfile.mkstemp(dir=folder)  # mode 0600
+            raise NotKept(cannot_keep() or "%s is not this run's account's alone" % folder)
+        _write(folder, path_of(name), text)
+    except OSError as error:
+        raise NotKept("%s cannot be written: %s" % (path_of(name), error.strerror)) from None
+    if any((kept(name, uid) or {}).get(each) != value for each, value in found.items()):
+        raise NotKept("%s does not hold what was written to it: look at its disk" % path_of(name))
+
+
+def keep_for(name: str, pid: int, only_in: Optional[Callable[[int], Sequence[str]]]) -> None:
+    """The same, where the next gateway of the entry is started by what only_in tells of; None where it is not.
+
+    What cannot be kept is not where that one lacks nothing. Raises NotKept.
+    """
+    try:
+        keep(name, pid)
+    except NotKept as failure:
+        names = only_in(pid) if only_in is not None else ()
+        if names:
+            raise NotKept(would_lose(names, str(failure))) from None
+
+
+def _write(folder: str, path: str, text: str) -> None:
+    """Writes a file as a whole, or leaves no trace. Raises OSError."""
+    descriptor, new = tempfile.mkstemp(dir=folder)  # mode 0600
+    try:
         with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(text)
-        os.replace(path, _path(name))
+            file.flush()
+            os.fsync(descriptor)  # some disks say only then that they are full
+        os.replace(new, path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.unlink(new)
+        raise
 
 
 def kept(name: str, uid: int) -> Optional[Dict[str, str]]:
@@ -108,12 +193,13 @@ def _read(name: str) -> Optional[Dict[str, Any]]:
     """What was kept of an entry's gateway in this boot. Raises OSError, ValueError, KeyError, TypeError."""
     if not _is_own(places.environment_folder()):
         return None
-    with open(_path(name), encoding="utf-8", errors="surrogateescape") as file:
+    with open(path_of(name), encoding="utf-8", errors="surrogateescape") as file:
         found: Dict[str, Any] = json.load(file)
     return found if found["boot_id"] == processes.boot_id() else None
 
 
-def _path(name: str) -> str:
+def path_of(name: str) -> str:
+    """The file in which it is kept what an entry's gateway ran with."""
     return os.path.join(places.environment_folder(), name + ".environment.json")
 
 

@@ -65,6 +65,8 @@ def start_check(*command: str, **more: Any) -> StartCheck:
             "it says trading_mode paper, the entry live",
         ),
         (FINE._replace(ends_with_login=True), "it would end when trader logs out (KillUserProcesses=yes): loginctl"),
+        (FINE._replace(lost="the next gateway would lack DISPLAY"), "the next gateway would lack DISPLAY"),
+        (FINE._replace(no_scope="systemd does not answer"), "systemd does not answer"),
     ],
 )
 def test_a_start_that_must_fail_is_told_with_its_cure(found: CommandFacts, says: str) -> None:
@@ -249,6 +251,103 @@ def test_a_folder_in_which_others_may_write_is_not_believed(state_dir: Path) -> 
     environment.keep("live", os.getpid())
     (state_dir / "environment").chmod(0o777)
     assert environment.kept("live", os.geteuid()) is None
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The pid of a gateway that runs with a display that no entry names."""
+    monkeypatch.setenv("DISPLAY", ":77")
+    with subprocess.Popen(["sleep", "60"]) as old:
+        yield old.pid
+        old.kill()
+
+
+def open_to_others(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    folder.chmod(0o775)
+
+
+#: Why nothing can be kept in a folder, and what is said of it.
+_TROUBLES = [
+    (open_to_others, "others than this run's account could put a file into {folder}: chown"),
+    (lambda folder: (folder.parent.mkdir(), folder.symlink_to("/tmp")), "{folder} is no folder: move it away"),  # noqa: S108 - a link that is refused
+    (lambda folder: (folder.parent.mkdir(), folder.touch()), "{folder} is no folder: move it away"),
+    (lambda folder: folder.parent.touch(), "{folder.parent} is no folder: move it away"),
+]
+
+
+@pytest.mark.parametrize(("trouble", "says"), _TROUBLES, ids=["open", "link", "file", "no way"])
+def test_a_gateway_whose_display_cannot_be_kept_is_told_before_it_is_ended_and_nothing_is_written(
+    tmp_path: Path, state_dir: Path, running: int, trouble: Any, says: str
+) -> None:
+    folder = state_dir / "environment"
+    trouble(folder)
+    before = sorted(tmp_path.rglob("*"))
+    path = script(tmp_path, "#!/bin/sh\nexec /bin/true\n")
+    told = start_checks([Asked(named(path), process(running, "java"))])[0].blocker
+    assert told is not None and "would lack DISPLAY, which only the running one has" in told
+    assert says.format(folder=folder) in told and "or give DISPLAY in the entry's start_environment" in told
+    with pytest.raises(environment.NotKept):
+        environment.keep("live", running)
+    assert sorted(set(tmp_path.rglob("*")) - {Path(path)}) == before
+
+
+@pytest.mark.parametrize("field", ["f_bfree", "f_ffree"])
+def test_a_file_system_without_room_is_told_before_anything_ends(
+    tmp_path: Path, running: int, monkeypatch: pytest.MonkeyPatch, field: str
+) -> None:
+    room = {"f_bfree": 9000, "f_bavail": 9000, "f_frsize": 4096, "f_blocks": 9000, "f_files": 9, "f_ffree": 9}
+    gone = {"f_bfree": 0, "f_bavail": 0} if field == "f_bfree" else {field: 0}
+    for left, says in ((room, None), ({**room, **gone}, "is full: make room there")):
+        monkeypatch.setattr(os, "statvfs", lambda _path, left=left: type("Room", (), {**left, "f_flag": 0}))
+        path = script(tmp_path, "#!/bin/sh\nexec /bin/true\n")
+        told = start_checks([Asked(named(path), process(running, "java"))])[0].blocker
+        assert told is None if says is None else told is not None and says in told, told
+
+
+def test_what_something_else_gives_the_next_gateway_need_not_be_kept(
+    tmp_path: Path, state_dir: Path, running: int
+) -> None:
+    open_to_others(state_dir / "environment")
+    path, brings = script(tmp_path, "#!/bin/sh\nexec /bin/true\n"), tmp_path / "brings.sh"
+    brings.write_text("#!/bin/sh\nexport DISPLAY=:1\nexec java GWClient\n")
+    brings.chmod(0o755)
+    for entry in (named(path, start_environment=(("DISPLAY", ":1"),)), named(str(brings))):
+        assert "DISPLAY" not in lifecycle(entry).only_in(running)
+    assert "DISPLAY" in lifecycle(named(path)).only_in(running)
+    assert lifecycle(named(path)).only_in(1 << 29) == (), "nothing is known of a process that is not there"
+
+
+def test_what_was_kept_before_stays_where_the_new_one_cannot_be_written(
+    tmp_path: Path, state_dir: Path, running: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment.keep("live", running)
+    path = script(tmp_path, "#!/bin/sh\nexec /bin/true\n")
+    assert lifecycle(named(path)).only_in(running) == (), "it is kept already"
+    kept = state_dir / "environment" / "live.environment.json"
+    before = kept.read_text()
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(environment.NotKept, match="No space left on device"):
+        environment.keep("live", running)
+    assert kept.read_text() == before and os.listdir(kept.parent) == [kept.name]
+
+
+def test_a_person_who_starts_it_by_hand_is_told_which_variables_it_needs_and_where_they_are_but_no_text(
+    tmp_path: Path, state_dir: Path, running: int
+) -> None:
+    path = script(tmp_path, "#!/bin/sh\n")
+    assert lifecycle(named(path)).by_hand() == path
+    environment.keep("live", running)
+    told = lifecycle(named(path, "one", start_environment=(("IB_PASSWORD", CANARY),))).by_hand()
+    kept = state_dir / "environment" / "live.environment.json"
+    assert told.startswith("env IB_PASSWORD=... DISPLAY=... ") and CANARY not in told and ":77" not in told
+    assert "IB_PASSWORD from the entry's start_environment; DISPLAY" in told and f"from {kept})" in told
+    given = lifecycle(named(path, start_environment=(("DISPLAY", ":9"),))).by_hand()
+    assert given.count("DISPLAY=...") == 1 and f"DISPLAY from {kept}" not in given
 
 
 # --- the start -------------------------------------------------------------------------------------------------------
