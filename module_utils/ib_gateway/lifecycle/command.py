@@ -29,9 +29,9 @@ class CommandFacts(NamedTuple):
     program: None where it was not looked at. folder_obstacle: why it cannot be run where it is to be. display_given:
     whether it gets a DISPLAY. ran_without: whether the gateway that runs now has none, so that none is needed.
     ends_with_login: whether systemd would end it when this run logs out. contradiction: what its command line says
-    otherwise than the entry. of: whose the gateway is, where the entry does not say so and this run is root's. lost: what
-    only the gateway that runs has and could not be kept for the next one, and why. no_scope: why it cannot have a scope
-    of its own.
+    otherwise than the entry. of: whose the gateway is, where the entry does not say so and this run is root's; as
+    _whose() has it. lost: what only the gateway that runs has and could not be kept for the next one, and why.
+    no_scope: why it cannot have a scope of its own.
     """
 
     user: str

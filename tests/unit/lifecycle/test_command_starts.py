@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
-from ansible.module_utils.ib_gateway.lifecycle import accounts, environment, places, program
+from ansible.module_utils.ib_gateway.lifecycle import accounts, command, environment, places, program
 from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, StartCheck
 from ansible.module_utils.ib_gateway.lifecycle.command import CommandFacts, blocker
@@ -390,3 +391,34 @@ def test_whom_a_start_command_would_end_is_looked_for_where_it_is_run(tmp_path: 
     (runs,) = start_check("/bin/sh", "start.sh", config_dir=str(tmp_path)).runs
     assert runs.folder == str(tmp_path)
     assert start_check("/bin/sh", "start.sh", user="nobody-of-this-host").runs == ()
+
+
+def test_root_starts_nobody_s_gateway_as_root_because_its_entry_names_no_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    one = named("/bin/true", user=None)
+    asked = Asked(one, gateway()._replace(user="trader"))
+    told = start_checks([asked])[0].blocker or ""
+    assert "the one that runs is of account trader: give the entry user: trader" in told
+    assert start_checks([Asked(one._replace(user="root"), asked.process)])[0].blocker is None
+    assert start_checks([Asked(one, gateway()._replace(user="root"))])[0].blocker is None
+    folder = one._replace(config_dir=str(tmp_path))
+    for uid, says in ((65534, "its config_dir belongs to account"), (0, "")):
+        monkeypatch.setattr(command.os, "stat", owned_by(uid))
+        found = start_checks([Asked(folder)])[0].blocker or ""
+        assert says in found and bool(found) is bool(says)
+        with pytest.raises(CannotStart, match=says) if says else contextlib.nullcontext():
+            lifecycle(folder).start(Patience(1.0))
+
+
+def owned_by(uid: int) -> Callable[..., os.stat_result]:
+    """os.stat, with another owner of what it finds."""
+    real = os.stat
+
+    def stat(path: Any, **more: Any) -> os.stat_result:
+        found = list(real(path, **more))
+        found[4] = uid
+        return os.stat_result(found)
+
+    return stat
