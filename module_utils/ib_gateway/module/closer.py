@@ -112,6 +112,15 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
     return [diagnose(each.entry, snapshot, each.probe, reset_window) for each in told]
 
 
+def with_waits(found: List[Diagnosis], snapshot: Snapshot, reset_window: str) -> List[Diagnosis]:
+    """The diagnoses; of whom a plan would signal, with whether they wait in the kernel, where no signal reaches them."""
+    if not any(each.codes for each in found) or not sys.platform.startswith("linux"):
+        return found
+    from .reachable import with_waits as asked
+
+    return asked(found, snapshot, reset_window)
+
+
 def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
     pids = {process.pid for process in entry.processes}
     return entry._replace(carriers=tuple(each for each in kept if each.gateways & pids))
