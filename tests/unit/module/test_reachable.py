@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Set, Tuple
+from typing import Any, Dict, Iterable, List, Set, Tuple
 
 import pytest
 from ansible.module_utils.ib_gateway.base.host import HELD_IN_KERNEL
@@ -46,7 +46,7 @@ def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return found
 
 
-def told(*facts: Fact, outcome: str = "", **entry: object) -> Tuple[Diagnosis, Plan]:
+def told(*facts: Fact, outcome: str = "", **entry: Any) -> Tuple[Diagnosis, Plan]:
     look = snapshot(*facts)
     found = judged(look, spec(**entry), probe(outcome) if outcome else None)
     (again,) = reachable.with_waits([found], look, "")
@@ -92,7 +92,7 @@ def test_a_surplus_gateway_that_the_kernel_holds_is_left_too(kernel: Kernel) -> 
 
 def test_a_script_that_the_kernel_holds_is_cut_off_and_not_stopped(kernel: Kernel) -> None:
     facts = (gateway(), listener(), script(), connection(SCRIPT, cookie=7))
-    named = {"client_patterns": (r"bot\.py",), "max_api_clients": None}
+    named: Dict[str, Any] = {"client_patterns": (r"bot\.py",), "max_api_clients": None}
     assert actions(told(*facts, **named)[1]) == ["stop_client"]
     kernel.holds = {SCRIPT}
     made = told(*facts, **named)[1]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Callable, List
 
@@ -41,8 +43,8 @@ class Proc:
 def proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proc:
     found = Proc(tmp_path)
     monkeypatch.setattr(processes, "PROC", str(tmp_path))
-    monkeypatch.setattr(kernel_waits.time, "sleep", found.sleep)
-    monkeypatch.setattr(kernel_waits.time, "monotonic", lambda: found.clock)
+    monkeypatch.setattr(time, "sleep", found.sleep)
+    monkeypatch.setattr(time, "monotonic", lambda: found.clock)
     found.thread(PID)
     return found
 
@@ -76,7 +78,12 @@ def test_no_more_threads_are_read_than_a_bound(proc: Proc, monkeypatch: pytest.M
     for tid in range(PID + 1, PID + 700):
         proc.thread(tid)
     text = processes.read_text
-    monkeypatch.setattr(processes, "read_text", lambda pid, name: read.append(name) or text(pid, name))
+
+    def noted(pid: int, name: str) -> str:
+        read.append(name)
+        return text(pid, name)
+
+    monkeypatch.setattr(processes, "read_text", noted)
     kernel_waits.waiting(PID)
     assert len(read) == 512 and read[0] == "task/%d/stat" % PID
 
@@ -102,8 +109,8 @@ MOUNTS = """22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
 def test_the_mount_is_told_only_where_the_kernel_says_which_file_it_is(
     proc: Proc, monkeypatch: pytest.MonkeyPatch, machine: str, syscall: str, opened: str, told: str
 ) -> None:
-    uname = kernel_waits.os.uname()
-    monkeypatch.setattr(kernel_waits.os, "uname", lambda: type(uname)((*uname[:4], machine)))
+    own = os.uname()
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result((*own[:4], machine)))
     proc.thread(WRITER, "D")
     for name, text in (("wchan", "folio_wait"), ("syscall", syscall)):
         proc.write("task/%d/%s" % (WRITER, name), text)
