@@ -13,8 +13,8 @@ import psutil
 
 from integration.desk import until
 
-#: Who makes a child by vfork waits in the kernel until that has ended or runs a program: here in another thread than the
-#: first, as a JVM does. The child sleeps by the C library's own function and ends by itself.
+#: Who makes a child by vfork waits in the kernel until that has ended or runs a program: here it is another thread than
+#: the first, as with a JVM. The child sleeps by the C library's own function and ends by itself.
 _VFORK = """
 import ctypes, signal, sys, threading, time
 library, size = ctypes.CDLL(None), 65536
@@ -31,7 +31,9 @@ time.sleep(60)
 
 def in_the_kernel(pid: int) -> bool:
     """Whether a thread of a process is in state D, by the kernel's own word."""
-    return any(each.read_text().rpartition(")")[2].split()[0] == "D" for each in Path(f"/proc/{pid}/task").glob("*/stat"))
+    return any(
+        each.read_text().rpartition(")")[2].split()[0] == "D" for each in Path(f"/proc/{pid}/task").glob("*/stat")
+    )
 
 
 @contextlib.contextmanager

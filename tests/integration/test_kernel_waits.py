@@ -1,4 +1,4 @@
-"""A gateway that waits in the kernel, as while a backup has frozen the file system that it writes to, is sent nothing."""
+"""Who waits in the kernel, as a gateway does while a backup has frozen the file system of its log, is sent nothing."""
 
 from __future__ import annotations
 

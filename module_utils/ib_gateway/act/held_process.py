@@ -131,7 +131,7 @@ def prove(target: Target) -> None:
 
 
 def prove_reachable(target: Target) -> None:
-    """As prove(), and that no wait in the kernel keeps every signal from it, the forced one too. Raises Gone or Refused."""
+    """As prove(), and that no wait in the kernel keeps every signal from it, SIGKILL too. Raises Gone or Refused."""
     prove(target)
     if _prove_no_wait(target):
         prove(target)
@@ -149,7 +149,7 @@ def prove_going(target: Target) -> None:
 
 
 def _prove_no_wait(target: Target) -> bool:
-    """Raises Refused where a thread stays in the kernel; else whether that took a while, as of one that was about to."""
+    """Whether it took a while to see that no thread stays in the kernel. Raises Refused where one does."""
     if not kernel_waits.waiting(target.pid):
         return False
     held = kernel_waits.held([target.pid]).get(target.pid)

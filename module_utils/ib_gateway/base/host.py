@@ -143,7 +143,7 @@ class Process(Record):
 
     @property
     def frozen(self) -> bool:
-        """Whether a signal, a tracer or its control group's freezer has stopped it, or a wait in the kernel holds it."""
+        """Whether a signal, a tracer or its control group's freezer has stopped it, or the kernel holds it."""
         return self.state in STOPPED_STATES or bool(self.kept_stopped)
 
     @property

@@ -11,7 +11,7 @@ from .evidence import process_info
 
 
 def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
-    """A signal, a debugger or a wait in the kernel holds the process; what it is asked for is answered when it goes on."""
+    """A signal, a debugger or a wait in the kernel holds the process; it answers nothing until it goes on."""
     state = context.entry.way.state if context.entry.way else None
     if state is not None and state.status == "paused":
         yield findings.GATEWAY_FROZEN.found(

@@ -10,9 +10,9 @@ from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, HELD_IN_KERNEL, TRAC
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from . import soft_restart, surplus, targets
+from .eviction import GOES_ON_BY_ITSELF
 from .gateway_steps import left_of_gap, start, until_cron, wait
 from .ports import stray_ports
-from .eviction import GOES_ON_BY_ITSELF
 from .refusals import UNNAMED, blockers, refusal
 
 #: States that end by themselves or by a person: what is waited for, and why nothing else is done.

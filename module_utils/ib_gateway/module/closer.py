@@ -113,7 +113,7 @@ def with_starts(found: List[Diagnosis], snapshot: Snapshot, reset_window: str, l
 
 
 def with_waits(found: List[Diagnosis], snapshot: Snapshot, reset_window: str) -> List[Diagnosis]:
-    """The diagnoses; of whom a plan would signal, with whether they wait in the kernel, where no signal reaches them."""
+    """The diagnoses, with whether those whom a plan would signal wait in the kernel, where no signal reaches them."""
     if not any(each.codes for each in found) or not sys.platform.startswith("linux"):
         return found
     from .reachable import with_waits as asked

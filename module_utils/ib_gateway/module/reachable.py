@@ -55,7 +55,5 @@ def _told(entry: Entry, held: Dict[int, str]) -> Entry:
     ours = [*entry.processes, *(client.process for client in entry.clients if client.process)]
     if not any(each.pid in held for each in ours):
         return entry
-    clients = tuple(
-        each._replace(process=told(each.process)) if each.process else each for each in entry.clients
-    )
+    clients = tuple(each._replace(process=told(each.process)) if each.process else each for each in entry.clients)
     return entry._replace(processes=tuple(map(told, entry.processes)), clients=clients)
