@@ -86,8 +86,9 @@ STARTS = (
     "observe.start_commands"
 )
 
-#: What each step of a plan costs, which gateway is one too many, and the step that keeps the login.
-PLANS = "base.command_server decide.costs decide.soft_restart decide.surplus"
+#: What each step of a plan costs, which gateway is one too many, the step that keeps the login, and whom a plan would
+#: signal.
+PLANS = "base.command_server decide.costs decide.soft_restart decide.surplus module.reachable"
 
 _LOADED = """
 import json, sys

@@ -158,6 +158,7 @@ class Life:
             "link-lost": lambda: self._link(LINK_LOST, {"upstream-lost"}),
             "link-back": lambda: self._link(LINK_BACK, set()),
             "hang": self._hang,
+            "log-line": lambda: self.log.write("Click button: OK"),
         }
         if event:
             handlers[event]()

@@ -62,6 +62,7 @@ EVENTS = {
     "link-lost": "1100 to every session, and instead of the farm notices from then on",
     "link-back": "1102 to every session",
     "hang": "accepts, and says nothing to anyone any more",
+    "log-line": "writes a line to IBC's log, by which a frozen file system holds the whole process",
 }
 
 # Launchers pass credentials and the mode this way. They are accepted, so that tests can plant them, and not used.

@@ -18,7 +18,15 @@ from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, un
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Patience, StartCheck, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
 from ansible.module_utils.ib_gateway.module import assess, look, then_look, waiting
-from ansible.module_utils.ib_gateway.observe import ibc_log, keepers, processes, settings, snapshot, started_files
+from ansible.module_utils.ib_gateway.observe import (
+    ibc_log,
+    keepers,
+    kernel_waits,
+    processes,
+    settings,
+    snapshot,
+    started_files,
+)
 from ansible.module_utils.ib_gateway.state import journal, state_folder
 from unit.facts import probe
 from unit.simulated_host import SimHost
@@ -232,6 +240,7 @@ def in_place(host: SimHost) -> Iterator[None]:
         started_files: {"read_as": lambda *_: None},
         ibc_log: {"read": lambda *_: None},
         keepers: {"keepers": lambda *_: ()},
+        kernel_waits: {"waiting": lambda _pid: frozenset()},
         journal: {"time": clocks},
         assess: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},

@@ -19,7 +19,7 @@ from ..base import classify
 from ..base.command_server import ServerAddress
 from ..base.host import STOPPED_STATES
 from ..base.process_digest import argv_digest
-from ..observe import freezer, host_key, processes, stopped
+from ..observe import freezer, host_key, kernel_waits, processes, stopped
 
 
 @dataclass(frozen=True)
@@ -130,12 +130,35 @@ def prove(target: Target) -> None:
         raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
 
 
+def prove_reachable(target: Target) -> None:
+    """As prove(), and that no wait in the kernel keeps every signal from it, SIGKILL too. Raises Gone or Refused."""
+    prove(target)
+    if _prove_no_wait(target):
+        prove(target)
+
+
 def prove_going(target: Target) -> None:
-    """As prove(), and that no signal, debugger or freezer keeps it stopped. Raises Gone or Refused.
+    """As prove_reachable(), and that no signal, debugger or freezer keeps it stopped. Raises Gone or Refused.
 
     A stopped process keeps what it is told waiting: it would end by it whenever somebody lets it go on. Refused as well
     where nothing tells whether its control group is frozen.
     """
+    _prove_unstopped(target)
+    if _prove_no_wait(target):
+        _prove_unstopped(target)
+
+
+def _prove_no_wait(target: Target) -> bool:
+    """Whether it took a while to see that no thread stays in the kernel. Raises Refused where one does."""
+    if not kernel_waits.waiting(target.pid):
+        return False
+    held = kernel_waits.held([target.pid]).get(target.pid)
+    if held:
+        raise Refused("pid %d %s, and would end only when it goes on, as it does by itself" % (target.pid, held))
+    return True
+
+
+def _prove_unstopped(target: Target) -> None:
     prove(target)
     state = stopped.state_of(target.pid)
     if state in STOPPED_STATES:

@@ -18,7 +18,7 @@ from ..lifecycle import environment, ibc, systemctl
 from ..lifecycle.base import Lifecycle
 from ..observe import processes
 from . import ibc_commands, own_unit
-from .held_process import Gone, Refused, Target, await_ends, hold, identity_of, prove, prove_going, send
+from .held_process import Gone, Refused, Target, await_ends, hold, identity_of, prove_going, prove_reachable, send
 
 STOPPED = "stopped"
 ALREADY_GONE = "already_gone"
@@ -167,11 +167,11 @@ def _spare_container(target: Target) -> None:
 
 
 def _proof(target: Target, force: bool) -> Announce:
-    """What is proven of a process before it is asked to end: that it would do so now, unless it may be killed.
+    """What is proven of a process before it is asked to end: that it would do so now, or when it is killed.
 
     A gateway that was stopped by a signal is let go on by the next run, so it is never killed for that.
     """
-    return prove_going if target.role == "gateway" or not (force or target.allow_kill) else prove
+    return prove_going if target.role == "gateway" or not (force or target.allow_kill) else prove_reachable
 
 
 def _ask(target: Target, descriptor: int, asked: Ending, going: Announce) -> Ending:
@@ -258,7 +258,7 @@ def _insist(asked: Ending, descriptor: int, grace_period: float, may_kill: bool)
         reason = "still running %g s after SIGTERM; allow_kill is off, so it was not killed" % grace_period
         return replace(asked, result=REFUSED, reason=reason)
     try:
-        prove(target)
+        prove_reachable(target)
         send(descriptor, signal.SIGKILL)
     except Gone:
         return asked

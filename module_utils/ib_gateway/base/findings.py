@@ -176,8 +176,8 @@ NO_BROKER_ROUTE = _entry(
 GATEWAY_FROZEN = _entry(
     "gateway_frozen",
     UNHEALTHY,
-    "The gateway process is stopped by a signal or a debugger and cannot answer.",
-    "A process that only a signal keeps stopped is let go on; else the report names it and the command for it.",
+    "The gateway process is stopped by a signal or a debugger, or waits in the kernel for a disk, and cannot answer.",
+    "A process that only a signal keeps stopped is let go on; else the report names it and what lets it go on.",
 )
 DUPLICATE_GATEWAYS = _entry(
     "duplicate_gateways",

@@ -71,6 +71,8 @@ ENDS_WHEN_IT_GOES_ON = "would end as soon as it goes on"
 TRACED = "is traced by"
 #: How it begins where a control group's freezer holds it, whatever its state's letter is.
 FROZEN_GROUP = "is in a control group that is frozen"
+#: How it begins where a thread of it stays in the kernel, for a disk or mount that does not answer.
+HELD_IN_KERNEL = "waits in the kernel, as for a disk or a mount, where no signal reaches it"
 
 
 #: Device and inode: the same for every path that leads to one folder.
@@ -125,7 +127,8 @@ class Process(Record):
     carries: bool = False
     #: How many connections of its own the kernel still tries to make: SYN_SENT, nobody has answered yet.
     unanswered: int = 0
-    #: Of a gateway that does not run: what speaks against letting it go on, in words that follow its pid.
+    #: Of a gateway that does not run: what speaks against letting it go on, in words that follow its pid. Of one that a
+    #: plan would signal, and of a script likewise: that it waits in the kernel.
     kept_stopped: str = ""
     #: The number of its account, which is the same inside and outside of a container.
     uid: Optional[int] = None
@@ -140,8 +143,13 @@ class Process(Record):
 
     @property
     def frozen(self) -> bool:
-        """Whether a signal, a tracer or its control group's freezer has stopped it."""
+        """Whether a signal, a tracer or its control group's freezer has stopped it, or the kernel holds it."""
         return self.state in STOPPED_STATES or bool(self.kept_stopped)
+
+    @property
+    def held_in_kernel(self) -> bool:
+        """Whether it was seen to stay in the kernel, where a signal would stay pending and end it later."""
+        return self.kept_stopped.startswith(HELD_IN_KERNEL)
 
 
 #: Bytes below which a file system counts as full: a JVM writes its settings and logs all the time, and soon cannot.

@@ -28,6 +28,13 @@ HANDSHAKE_FAULTS = (
 )
 
 
+#: What a person has to know of a process that waits in the kernel.
+GOES_ON_BY_ITSELF = (
+    "it goes on by itself once that answers, as when the backup that froze the file system is done, or the server of "
+    "the mount is back; a signal would wait until then, and end it"
+)
+
+
 class Chosen(NamedTuple):
     """A client that has to give way: the finding because of which, why it is this one, whether its script may stay."""
 
@@ -70,6 +77,10 @@ def client_steps(entry: Entry, codes: FrozenSet[str]) -> Tuple[List[Step], List[
         ):
             continue
         stopped.add(pid)
+        if process.held_in_kernel:
+            held = "pid %d is not ended: it %s: %s" % (pid, process.kept_stopped, GOES_ON_BY_ITSELF)
+            withheld = [*withheld, held]
+            continue
         target = targets.to_end(entry, process, "client")
         persists = pid in cut or each.code == findings.NOT_LISTENING.code
         steps.append(Step(STOP_CLIENT, entry.spec.name, target, each.why, each.code, only_if_persists=persists))

@@ -11,7 +11,7 @@ from .evidence import process_info
 
 
 def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
-    """A signal or a debugger has stopped the process; nothing it is asked for is answered until it goes on."""
+    """A signal, a debugger or a wait in the kernel holds the process; it answers nothing until it goes on."""
     state = context.entry.way.state if context.entry.way else None
     if state is not None and state.status == "paused":
         yield findings.GATEWAY_FROZEN.found(
@@ -21,9 +21,9 @@ def gateway_frozen(context: RuleContext) -> Iterator[Finding]:
         return
     for process in context.frozen:
         by = {"t": "a debugger", "T": "a signal"}.get(process.state, "the freezer of its control group")
+        held = process.kept_stopped if process.held_in_kernel else "has been stopped by %s" % by
         yield findings.GATEWAY_FROZEN.found(
-            "gateway pid %d of %s has been stopped by %s: it answers nothing until it goes on"
-            % (process.pid, context.spec.name, by),
+            "gateway pid %d of %s %s: it answers nothing until it goes on" % (process.pid, context.spec.name, held),
             dict(process_info(process), state=process.state, kept_stopped=process.kept_stopped or None),
         )
 

@@ -6,10 +6,11 @@ from typing import Dict, Optional, Tuple
 
 from ..base import findings
 from ..base.actions import RESTART, RESUME
-from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, TRACED, Process
+from ..base.host import ENDS_WHEN_IT_GOES_ON, FROZEN_GROUP, HELD_IN_KERNEL, TRACED, Process
 from ..base.login import SECOND_FACTOR_LIMIT
 from ..base.plan import Diagnosis, Entry, Plan, Step
 from . import soft_restart, surplus, targets
+from .eviction import GOES_ON_BY_ITSELF
 from .gateway_steps import left_of_gap, start, until_cron, wait
 from .ports import stray_ports
 from .refusals import UNNAMED, blockers, refusal
@@ -85,6 +86,8 @@ def _by_hand(pid: int, why: str) -> str:
         return "`kill -CONT %d` ends this gateway and all its sessions" % pid
     if why.startswith(FROZEN_GROUP):
         return "what has frozen that group has to thaw it, as `systemctl thaw UNIT` does after `systemctl freeze`"
+    if why.startswith(HELD_IN_KERNEL):
+        return GOES_ON_BY_ITSELF
     if why.startswith(TRACED):
         return "what traces it has to let it go on, or to let go of it (gdb: `continue`, `detach`); no signal does"
     return "`kill -CONT` lets it go on"

@@ -114,6 +114,15 @@ def _looked_at(found: Diagnosis, kept: Sequence[Keeper], snapshot: Snapshot) -> 
     return found._replace(entry=_with_contained(entry, found))
 
 
+def with_waits(found: List[Diagnosis], snapshot: Snapshot, reset_window: str) -> List[Diagnosis]:
+    """The diagnoses, with whether those whom a plan would signal wait in the kernel, where no signal reaches them."""
+    if not any(each.codes for each in found) or not sys.platform.startswith("linux"):
+        return found
+    from .reachable import with_waits as asked
+
+    return asked(found, snapshot, reset_window)
+
+
 def _carried(entry: Entry, kept: Sequence[Keeper]) -> Entry:
     pids = {process.pid for process in entry.processes}
     return entry._replace(carriers=tuple(each for each in kept if each.gateways & pids))

@@ -141,6 +141,7 @@ def examine(
 
         snapshot, found = closer.told_apart(specs, snapshot, found, hints.reset_window)
         found = closer.with_starts(found, snapshot, hints.reset_window, hints.login_reset)
+        found = closer.with_waits(found, snapshot, hints.reset_window)
     return snapshot, found, undeclared
 
 

@@ -242,9 +242,14 @@ def read_text(pid: int, name: str) -> str:
     return _read("%s/%d/%s" % (PROC, pid, name)).decode("utf-8", "backslashreplace")
 
 
+def read_table(pid: int, name: str) -> str:
+    """The text of one of a process's files that have many records. Raises OSError."""
+    return _read_table("%s/%d/%s" % (PROC, pid, name)).decode("utf-8", "backslashreplace")
+
+
 def unix_table(pid: int) -> str:
     """The UNIX sockets of a process's network namespace, as /proc/PID/net/unix lists them. Raises OSError."""
-    return _read_table("%s/%d/net/unix" % (PROC, pid)).decode("utf-8", "backslashreplace")
+    return read_table(pid, "net/unix")
 
 
 def _read_cgroup(pid: int) -> str:

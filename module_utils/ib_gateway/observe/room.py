@@ -10,6 +10,7 @@ from typing import Optional, Set
 
 from ..base.host import LEAST_FREE
 from . import processes
+from .kernel_waits import held
 from .settings import free
 
 #: A gateway has a few hundred files open.
@@ -19,8 +20,11 @@ _MOST_FILES = 4096
 def cannot_write(pid: int, started_ticks: int) -> Optional[str]:
     """A file that a process has open for writing, as its log is, whose file system is full; None where none is known.
 
-    The next process would have to write there as well. Read only while the process is still the same.
+    The next process would have to write there as well. Read only while the process is still the same. None as well
+    where it waits in the kernel: what it waits for may be one of these files, and would hold this run as well.
     """
+    if held([pid]):
+        return None
     asked: Set[int] = set()
     try:
         with os.scandir(os.path.join(processes.PROC, str(pid), "fd")) as listed:
