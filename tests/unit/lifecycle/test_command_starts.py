@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Callable
 
 import pytest
-from ansible.module_utils.ib_gateway.lifecycle import accounts, command, environment, places, program
+from ansible.module_utils.ib_gateway.lifecycle import accounts, environment, places, program
 from ansible.module_utils.ib_gateway.lifecycle.accounts import Account, account_of
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, StartCheck
 from ansible.module_utils.ib_gateway.lifecycle.command import CommandFacts, blocker
@@ -405,7 +405,7 @@ def test_root_starts_nobody_s_gateway_as_root_because_its_entry_names_no_user(
     assert start_checks([Asked(one, gateway()._replace(user="root"))])[0].blocker is None
     folder = one._replace(config_dir=str(tmp_path))
     for uid, says in ((65534, "its config_dir belongs to account"), (0, "")):
-        monkeypatch.setattr(command.os, "stat", owned_by(uid))
+        monkeypatch.setattr(os, "stat", owned_by(uid))
         found = start_checks([Asked(folder)])[0].blocker or ""
         assert says in found and bool(found) is bool(says)
         with pytest.raises(CannotStart, match=says) if says else contextlib.nullcontext():
