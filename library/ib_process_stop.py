@@ -212,7 +212,6 @@ from ansible.module_utils.ib_gateway.base.outcome import ALREADY, DONE, FAILED, 
 from ansible.module_utils.ib_gateway.base.plan import Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.lifecycle.base import Lifecycle
-from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle
 from ansible.module_utils.ib_gateway.module import then_look
 from ansible.module_utils.ib_gateway.module.runner import GatewayModule, run
 from ansible.module_utils.ib_gateway.module.steps import outcome_of, steps_of
@@ -320,8 +319,11 @@ def _stop(module: GatewayModule, session: ActionSession, named: List[Named]) -> 
 def _started_anew(module: GatewayModule, session: ActionSession, targets: List[Target]) -> Dict[str, Lifecycle]:
     """By entry of which no gateway is left when these have ended, how the next one is started."""
     names = {target.gateway for target in targets if target.role == "gateway"} - {None}
-    entries = session.look() if names and not module.check_mode else {}
-    pids = {target.pid for target in targets}
+    if not names or module.check_mode:
+        return {}
+    from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle  # many a call ends no gateway
+
+    entries, pids = session.look(), {target.pid for target in targets}
     return {
         name: lifecycle(module.with_command(entry.spec))
         for name, entry in entries.items()

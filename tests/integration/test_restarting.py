@@ -217,7 +217,7 @@ def test_a_gateway_that_ends_right_after_its_restart_was_written_down_is_brought
 ) -> None:
     old, repair, notes = by_unit(desk, monkeypatch, ":", shows=KILLS)
     repair.begin()
-    monkeypatch.setattr(stop_process, "_keep_environment", lambda _target: old.stop())
+    monkeypatch.setattr(stop_process, "_keep_environment", lambda *_given: old.stop())
     found = repair.act("ib_gateway_restart", steps=repair.steps("restart"), grace_period=3)
     assert found["changed"] and "ended meanwhile" in found["restarted"][0]["reason"]
     assert verbs(notes) == ["start"]

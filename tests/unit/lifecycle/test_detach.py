@@ -81,11 +81,13 @@ def test_how_the_command_itself_ended_is_told_as_its_own_and_both_outputs_are_in
     assert sorted(log(tmp_path).splitlines()) == ["HeadlessException", "a warning", "out"]
 
 
-def test_a_command_that_runs_on_in_its_scope_is_started_as_the_process_that_it_is(tmp_path: Path, systemd: Any) -> None:
+@pytest.mark.usefixtures("systemd")
+def test_a_command_that_runs_on_in_its_scope_is_started_as_the_process_that_it_is(tmp_path: Path) -> None:
     started = lifecycle(command(tmp_path, "echo $$; exec sleep 1.5\n")).start(Patience(5.0))
     assert log(tmp_path) == "%d\n" % (started.pid or 0)
 
 
+@pytest.mark.usefixtures("systemd")
 @pytest.mark.parametrize(
     ("answer", "says"),
     [
@@ -97,7 +99,7 @@ def test_a_command_that_runs_on_in_its_scope_is_started_as_the_process_that_it_i
     ids=str,
 )
 def test_a_start_is_withheld_where_systemd_does_not_answer(
-    tmp_path: Path, systemd: Any, monkeypatch: pytest.MonkeyPatch, answer: Any, says: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any, says: str | None
 ) -> None:
     asked = []
 
@@ -119,8 +121,9 @@ def test_a_start_is_withheld_where_systemd_does_not_answer(
         assert blockers[0] is not None and "does not answer" in blockers[0] and says in blockers[0]
 
 
+@pytest.mark.usefixtures("systemd")
 def test_a_start_is_withheld_where_systemd_has_no_room_for_a_scope(
-    tmp_path: Path, systemd: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(systemctl, "_systemctl", lambda *_arguments, **_more: "Version=252.1\n")
     monkeypatch.setattr(places, "cannot_hold", lambda folder: "%s is full" % folder)
