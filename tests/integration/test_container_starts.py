@@ -24,16 +24,25 @@ from integration.test_container_repairs import host, wedge
         ("no such container", "has no container"),
         ("its engine cannot be asked", "docker"),
         ("being stopped", "is being stopped by somebody: wait until it has stopped"),
+        ("a folder of it is gone", "of this host at each start, which does not exist: bring it back"),
+        ("its end removes it", "is removed as soon as it ends (--rm), with all that is in it: restart it by hand"),
     ],
 )
 def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
     container: Make, desk: Desk, reason: str, told: str
 ) -> None:
     """A run in check mode says the same as one in earnest, and both fail."""
-    label = ["--label=PODMAN_SYSTEMD_UNIT=gone.service"] if told == "systemd" else []
     inside = container(settings={"event": "hang"})
     inside.before = "trap '' TERM"
-    inside.run(*label)
+    mounted = inside.folder / "mounted"
+    mounted.mkdir()
+    options = {
+        "its unit is gone": ["--label=PODMAN_SYSTEMD_UNIT=gone.service"],
+        "a folder of it is gone": [f"--volume={mounted}:/mounted"],
+        "its end removes it": ["--rm"],
+    }
+    inside.run(*options.get(reason, []))
+    mounted.rmdir()
     entry, began, java = inside.entry(start_timeout=1), inside.started_at, inside.java()
     wedge(inside)
     if reason == "paused":
@@ -46,7 +55,7 @@ def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
         desk.bystander(str(shutil.which("podman", path=PATH)), "stop", "--time", "300", inside.name)
         until(lambda: inside.shown()["State"]["Status"] == "stopping")
     try:
-        runs = [desk.play("remediate.yml", *options, inventory=host(entry)) for options in (["--check"], [])]
+        runs = [desk.play("remediate.yml", *check, inventory=host(entry)) for check in (["--check"], [])]
         assert (inside.started_at, inside.java()) == (began, java)
     finally:
         if reason == "paused":

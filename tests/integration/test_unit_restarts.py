@@ -108,6 +108,7 @@ STATES = {
     "before": ("", "ExecStartPre={gone}/env", "its program {gone}/env does not exist"),
     "required": ("Requires=broken.service", "", "it requires broken.service, which has failed"),
     "host": ("FailureAction=reboot", "", "systemd would act on the whole host where host.service ends"),
+    "forgotten": ("", "", "forgotten.service does not exist: bring that back"),
     "program": ("", "", "java does not exist"),
 }
 
@@ -127,6 +128,7 @@ def test_a_gateway_is_not_ended_where_its_unit_could_not_bring_the_next_one_up(
         shutil.rmtree(each.gone)
         each.hang()
     gateways[-1].java.unlink()
+    (host.root / "etc/systemd/system/forgotten.service").unlink()
     host.says("systemctl", "kill", "--signal=SEGV", "broken")
     until(lambda: host.says("systemctl", "is-failed", "broken") == "failed")
     for options in (["--check"], []):

@@ -31,8 +31,9 @@ class ContainerState(NamedTuple):
     account: whose engine it is, None for root's. status: the engine's own word: running, exited, restarting, paused,
     created, ... pid: its first process as the host numbers it, 0 without one. unit: the systemd unit that its label
     names. compose: the project and the service that its labels name, None where a single command has made it of one.
-    needs: the folders, files and devices of the host that its engine puts into it at each start.
-    error: why the engine did not describe it; exists: False only where the engine says so.
+    goes_with_its_end: whether its engine removes it once it has ended. needs: the folders, files and devices of the
+    host that its engine puts into it at each start. error: why the engine did not describe it; exists: False only where
+    the engine says so.
     """
 
     engine: str
@@ -49,6 +50,7 @@ class ContainerState(NamedTuple):
     stop_timeout: float = 10.0
     unit: Optional[str] = None
     compose: Optional[Tuple[str, str]] = None
+    goes_with_its_end: bool = False
     needs: Tuple[str, ...] = ()
     exists: bool = True
     error: str = ""

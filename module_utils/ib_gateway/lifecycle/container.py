@@ -126,6 +126,9 @@ def _blocker(state: ContainerState) -> Optional[str]:
         removal = "`%s rm --force %s` ends it" % (state.engine, state.name)
         rest = "its removal is under way or was broken off; %s, then create it anew" % removal
         return "the %s is %s: %s" % (state.label, state.status, rest)
+    if state.goes_with_its_end and state.running and not state.unit:
+        text = "the %s is removed as soon as it ends (--rm), with all that is in it: restart it by hand"
+        return text % state.label
     gone = next((path for path in state.needs if _is_gone(path)), None)
     if gone:
         return "the %s needs %s of this host at each start, which does not exist: bring it back" % (state.label, gone)

@@ -195,6 +195,8 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             stop_timeout=float((shown.get("Config") or {}).get("StopTimeout") or 10),
             unit=_labels(shown).get("PODMAN_SYSTEMD_UNIT") or None,
             compose=_compose(_labels(shown)),
+            # docker keeps one that it is told to restart.
+            goes_with_its_end=bool(host.get("AutoRemove")) and engine != "docker",
             needs=tuple(_needs(shown, host)),
         )
     except _UNREADABLE as error:

@@ -33,7 +33,7 @@ _PROPERTIES = (
     *("Group", "SupplementaryGroups", "AmbientCapabilities", "ExecCondition", "ConditionResult"),
     *("ExecStartPost", "ExecStop", "ExecStopPost", "KillMode"),
     *("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"),
-    *("FragmentPath", "DropInPaths", "NeedDaemonReload"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Transient"),
     *unit_ties.PROPERTIES,
 )
 _UNFINISHED = "%s has not come to an end within %g s; systemd goes on with it"

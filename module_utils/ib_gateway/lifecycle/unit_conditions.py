@@ -69,6 +69,9 @@ def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optiona
     """
     if facts.state is None or facts.state.load != "loaded":
         return None
+    forgotten = _forgotten(facts, shown) if facts.losing else None
+    if forgotten:
+        return forgotten
     skipped = unmet(shown)
     if skipped:
         return "systemd would not start %s, because %s does not hold now: see to that first" % (facts.unit, skipped)
@@ -78,6 +81,22 @@ def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optiona
     names = unit_ties.required(shown)
     missing = _missing(show_each(names, show), facts.losing) if names else None
     return "%s cannot start: %s" % (facts.unit, missing) if missing else None
+
+
+def _forgotten(facts: UnitFacts, shown: Mapping[str, str]) -> Optional[str]:
+    """Why systemd would not know a unit any more once what it carries has ended."""
+    path = shown.get("FragmentPath", "")
+    if shown.get("Transient") == "yes":
+        return (
+            "systemd forgets %s, which systemd-run has made, once it has ended: give it a file, or restart it by hand"
+            % (facts.unit)
+        )
+    if path and not os.path.lexists(path):
+        return "systemd forgets %s once it has ended, because its file %s does not exist: bring that back" % (
+            facts.unit,
+            path,
+        )
+    return None
 
 
 def _missing(told: Mapping[str, Mapping[str, str]], losing: bool) -> Optional[str]:

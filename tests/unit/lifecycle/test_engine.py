@@ -166,3 +166,22 @@ def test_what_of_the_host_a_container_needs_at_each_start_is_read_and_looked_for
     assert f"the podman container ib needs {gone} of this host at each start, which does not exist" in told
     gone.mkdir()
     assert container._blocker(state) is None
+
+
+@pytest.mark.parametrize(
+    ("program", "more", "kept"),
+    [("podman", {}, False), ("docker", {}, True), ("podman", {"PODMAN_SYSTEMD_UNIT": "ib.service"}, True)],
+)
+def test_a_container_that_its_end_removes_is_not_ended(program: str, more: Dict[str, str], kept: bool) -> None:
+    shown = {
+        "Id": "1",
+        "State": {"Status": "running", "Pid": 7},
+        "HostConfig": {"AutoRemove": True},
+        "Config": {"Labels": more},
+    }
+    told = container._blocker(engine.parse(program, "ib", None, json.dumps([shown]))) or ""
+    assert told == (
+        ""
+        if kept
+        else "the podman container ib is removed as soon as it ends (--rm), with all that is in it: restart it by hand"
+    )

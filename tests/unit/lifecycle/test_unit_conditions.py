@@ -104,3 +104,11 @@ def test_a_program_that_decides_at_each_start_keeps_a_gateway_from_being_ended_a
     shown = {"ExecCondition": "{ path=/opt/may-i ; argv[]=/opt/may-i ; ignore_errors=no }"}
     assert "ExecCondition= of ibgateway.service decides" in told(shown, {})
     assert told(shown, {}, losing=False) == ""
+
+
+def test_a_unit_that_systemd_forgets_with_its_gateway_is_not_ended(tmp_path: Path) -> None:
+    (tmp_path / "unit").touch()
+    assert told({"FragmentPath": str(tmp_path / "unit")}, {}) == ""
+    assert "its file %s does not exist" % (tmp_path / "gone") in told({"FragmentPath": str(tmp_path / "gone")}, {})
+    assert "which systemd-run has made" in told({"FragmentPath": str(tmp_path / "unit"), "Transient": "yes"}, {})
+    assert told({"FragmentPath": str(tmp_path / "gone"), "Transient": "yes"}, {}, losing=False) == ""
