@@ -225,6 +225,16 @@ class Entry(Record):
         pids = {pid for listener in self.listeners if listener.port == self.spec.port for pid in listener.pids}
         return tuple(process for process in self.processes if process.pid in pids)
 
+    def at_work(self) -> Tuple[Client, ...]:
+        """Who has a working session on the gateway that owns the port; on any of its gateways where none does. One on a
+        gateway that is left beside it proves nothing of that, and takes no slot of it."""
+        owners = {process.pid for process in self.owners()}
+        return tuple(
+            each
+            for each in self.clients
+            if each.working and (not owners or each.connection is None or each.connection.gateway_pids & owners)
+        )
+
     def listening(self, process: Process) -> Tuple[int, ...]:
         """The ports a process listens on, in order; IBC's command servers left out."""
         ports = {listener.port for listener in self.listeners if process.pid in listener.pids}

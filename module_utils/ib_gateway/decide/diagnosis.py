@@ -123,7 +123,7 @@ def may_probe(diagnosis: Diagnosis, policy: str) -> bool:
     from .evidence import hangs  # a passive look counts no sessions
 
     limit = entry.spec.max_api_clients
-    counted = [each for each in entry.clients if each.working and not (limit is None and hangs(each))]
+    counted = [each for each in entry.at_work() if not (limit is None and hangs(each))]
     working = len({each.connection for each in counted})
     return working != 1 if limit is None else working < limit
 

@@ -57,7 +57,7 @@ def api(probe: Probe) -> Dict[str, Any]:
 
 def proof(diagnosis: Diagnosis) -> str:
     """What makes a gateway healthy: its handshake, or who works on it, or only that it listens."""
-    probe, holders = diagnosis.probe, [each for each in diagnosis.entry.clients if each.working]
+    probe, holders = diagnosis.probe, diagnosis.entry.at_work()
     if probe is not None and probe.ok:
         return "API session ready through %s, server version %s, %s accounts" % (
             "the socket engine" if probe.engine == "socket" else probe.engine,

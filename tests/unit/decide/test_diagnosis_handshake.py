@@ -10,6 +10,7 @@ from ansible.module_utils.ib_gateway.base.host import Snapshot
 from ansible.module_utils.ib_gateway.base.plan import Plan
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.decide.diagnosis import diagnose, may_probe
+from ansible.module_utils.ib_gateway.module import api_result
 from unit.facts import (
     GATEWAY,
     OTHER_SCRIPT,
@@ -299,6 +300,16 @@ def test_hands_are_shaken_only_where_the_slot_is_free_and_the_port_the_entry_s(
     diagnosis = judged(look, spec(**more))
     assert (may_probe(diagnosis, "auto"), may_probe(diagnosis, "always")) == (auto, always)
     assert not may_probe(diagnosis, "never")
+
+
+@pytest.mark.parametrize("limit", [1, None])
+def test_a_session_on_a_gateway_that_is_left_beside_the_one_that_serves_proves_nothing_of_that(
+    limit: Optional[int],
+) -> None:
+    """It no longer listens, and its script keeps it from being ended; the slot of the other one is free."""
+    look = snapshot(gateway(), gateway(SECOND), listener(4001, SECOND), script(), connection(SCRIPT, server=GATEWAY))
+    found = judged(look, spec(max_api_clients=limit))
+    assert may_probe(found, "auto") and api_result.proof(found) == "listening; no handshake made"
 
 
 def test_what_cannot_be_seen_is_not_probed() -> None:
