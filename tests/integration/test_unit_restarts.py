@@ -108,6 +108,7 @@ STATES = {
     "before": ("", "ExecStartPre={gone}/env", "its program {gone}/env does not exist"),
     "required": ("Requires=broken.service", "", "it requires broken.service, which has failed"),
     "host": ("FailureAction=reboot", "", "systemd would act on the whole host where host.service ends"),
+    "unstoppable": ("RefuseManualStop=yes", "", "unstoppable.service may not be stopped by hand"),
     "forgotten": ("", "", "forgotten.service does not exist: bring that back"),
     "program": ("", "", "java does not exist"),
 }

@@ -12,7 +12,7 @@ from .accounts import Account, become
 _PATIENCE = 20.0
 #: What is asked of a unit. systemctl leaves out what a kind of unit does not have.
 _PROPERTIES = (
-    *("LoadState", "LoadError", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "CanStart"),
+    *("LoadState", "LoadError", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "CanStart", "CanStop"),
     *(
         "NRestarts",
         "InactiveEnterTimestampMonotonic",

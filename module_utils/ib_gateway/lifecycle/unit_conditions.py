@@ -80,6 +80,8 @@ def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optiona
     skipped = unmet(shown)
     if skipped:
         return "systemd would not start %s, because %s does not hold now: see to that first" % (facts.unit, skipped)
+    if facts.losing and shown.get("CanStop") == "no":
+        return "%s may not be stopped by hand (RefuseManualStop=), and a signal would go round that" % facts.unit
     if facts.losing and shown.get("ExecCondition"):
         text = "the ExecCondition= of %s decides at each start whether there is one, and cannot be asked before: "
         return text % facts.unit + "restart it by hand"

@@ -112,3 +112,8 @@ def test_a_unit_that_systemd_forgets_with_its_gateway_is_not_ended(tmp_path: Pat
     assert "its file %s does not exist" % (tmp_path / "gone") in told({"FragmentPath": str(tmp_path / "gone")}, {})
     assert "which systemd-run has made" in told({"FragmentPath": str(tmp_path / "unit"), "Transient": "yes"}, {})
     assert told({"FragmentPath": str(tmp_path / "gone"), "Transient": "yes"}, {}, losing=False) == ""
+
+
+def test_a_unit_that_its_file_lets_nobody_stop_is_not_gone_round_by_a_signal() -> None:
+    assert "ibgateway.service may not be stopped by hand (RefuseManualStop=)" in told({"CanStop": "no"}, {})
+    assert told({"CanStop": "no"}, {}, losing=False) == "" and told({"CanStop": "yes"}, {}) == ""
