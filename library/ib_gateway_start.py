@@ -177,6 +177,7 @@ from ansible.module_utils.ib_gateway.base.plan import Entry, Step
 from ansible.module_utils.ib_gateway.base.steps import STEPS_OPTION
 from ansible.module_utils.ib_gateway.decide.refusals import also_carried
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, CannotStart, Patience, Started
+from ansible.module_utils.ib_gateway.lifecycle.ends_others import ends_others
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle, start_checks
 from ansible.module_utils.ib_gateway.lifecycle.start_check import informed
 from ansible.module_utils.ib_gateway.module import then_look
@@ -249,9 +250,12 @@ def _start(
         rows["already_running"].append({"name": spec.name, "pids": pids})
         return
     guarded = [pattern for each in session.specs for pattern in each.protected_clients]
-    checked = informed(entry, start_checks([Asked(spec)])[0], guarded=guarded)
+    start_check = start_checks([Asked(spec)])[0]
+    checked = informed(entry, start_check, guarded=guarded)
     ending = checked.others_at_start()
     blocker = checked.start_blocker or (also_carried(checked, ending) if ending else None)
+    if blocker is None and start_check.runs:  # somebody may have come since the plan, as by the start before this one
+        blocker = ends_others(checked, start_check, session.processes(), guarded)
     came: List[Started] = []
 
     def do(announce: Announce) -> Outcome:

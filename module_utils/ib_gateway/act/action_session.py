@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Type
 
 from ..base.actions import STOP_CLIENT
+from ..base.host import Process
 from ..base.outcome import DONE, FAILED, REFUSED, UNSURE, WOULD, Outcome
 from ..base.plan import Entry, Step
 from ..base.redaction import redact_argv
@@ -80,6 +81,10 @@ class ActionSession:
     def look(self) -> Dict[str, Entry]:
         """The entries beside what is on the host now, by name. Raises OSError."""
         return {entry.spec.name: entry for entry in entries_of(self._specs, look_for(self._specs))[0]}
+
+    def processes(self) -> Mapping[int, Process]:
+        """What a look describes of who runs on the host now, by pid. Raises OSError."""
+        return look_for(self._specs).processes
 
     # --- admission ---
 

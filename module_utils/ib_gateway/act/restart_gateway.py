@@ -8,12 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Collection, Mapping, Optional, Sequence, Tuple
 
+from ..base.host import Process
 from ..base.plan import Entry
 from ..base.spec import GatewaySpec
 from ..base.unit import UnitState
 from ..decide.refusals import also_carried
 from ..decide.targets import BY_CONTAINER, BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
+from ..lifecycle.ends_others import ends_others
 from ..lifecycle.lifecycles import lifecycle
 from ..lifecycle.start_check import informed
 from ..observe import processes
@@ -51,7 +53,7 @@ class Way:
 
     dry_run: all but the acts. assume_stopped: pids of gateways that a run in earnest would have ended before. beside:
     [pid, started_ticks] of gateways that might be the entry's and ran before anything was done. guarded: what
-    protected_clients of any entry name.
+    protected_clients of any entry name; seen: describes who runs on the host now, by pid.
     """
 
     grace_period: float
@@ -60,6 +62,7 @@ class Way:
     assume_stopped: Collection[int] = ()
     beside: Collection[Tuple[int, int]] = ()
     guarded: Sequence[str] = ()
+    seen: Callable[[], Mapping[int, Process]] = dict
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def restart(order: Order, spec: GatewaySpec, look: Look, way: Way, announce: Ann
         return Outcome(REFUSED, "another gateway of %s runs than the plan named (%s)" % (spec.name, others))
     try:
         gateway = lifecycle(spec)
-        _prove_start(gateway, order, before, way.guarded)
+        _prove_start(gateway, order, before, way)
         if order.by_unit:
             return _by_unit(order.process, gateway, look, way, announce)
         if order.process is None:
@@ -120,12 +123,15 @@ def _once(announce: Announce) -> Announce:
     return once
 
 
-def _prove_start(gateway: Lifecycle, order: Order, entry: Entry, guarded: Sequence[str]) -> None:
+def _prove_start(gateway: Lifecycle, order: Order, entry: Entry, way: Way) -> None:
     """Makes sure that what is ended can be started again, and that nobody else ends with it. Raises Refused."""
     start_check = gateway.start_checks([Asked(gateway.spec, next(iter(entry.processes), None))])[0]
-    told = informed(entry, start_check, guarded=guarded)
+    told = informed(entry, start_check, guarded=way.guarded)
     if told.start_blocker:
         raise Refused("it could not be started again: %s" % told.start_blocker)
+    ending = ends_others(told, start_check, way.seen(), way.guarded) if start_check.runs else None
+    if ending:
+        raise Refused(ending)
     held = told.unit_state is not None and told.unit_state.holds_without_process
     others = told.others_in_unit() if order.by_unit or held else told.others_at_start()
     others = tuple(each for each in others if each.protected or each.pid not in order.beside)

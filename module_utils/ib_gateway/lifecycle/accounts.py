@@ -89,7 +89,7 @@ def with_groups(account: Account, names: Sequence[str]) -> Account:
     found = set()
     for name in names:
         try:
-            found.add(int(name) if name.isdigit() else grp.getgrnam(name).gr_gid)
+            found.add(int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid)
         except KeyError:
             continue
     return account._replace(groups=account.groups | found)

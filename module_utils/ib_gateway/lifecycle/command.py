@@ -20,7 +20,6 @@ from .base import Asked, CannotStart, IsUp, Lifecycle, Patience, Runs, StartChec
 #: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
 _POLL_INTERVAL = 0.1
-_AS_ROOT = "this run is root's and would start it as root, and %s: give the entry user: %s"
 
 
 class CommandFacts(NamedTuple):
@@ -56,7 +55,7 @@ def blocker(facts: CommandFacts) -> Optional[str]:
     if not facts.may_become:
         return "only root can start it as %s, and this run is as %s: run with become" % (facts.user, facts.run_as)
     if facts.of:
-        return _AS_ROOT % (facts.of, facts.of.split()[-1])
+        return facts.of
     found = facts.program
     if found is not None and found.obstacle:
         return "start_command cannot be run: its program %s %s" % (found.name, found.obstacle)
@@ -124,9 +123,9 @@ class Command(Lifecycle):
             raise CannotStart("this host has no account %s" % self.spec.user)
         if not may_become(account):
             raise CannotStart("only root can start a process as %s: run with become" % account.name)
-        of = _whose(self.spec, None)
+        of = _whose(self.spec, None, account)
         if of:
-            raise CannotStart(_AS_ROOT % (of, of.split()[-1]))
+            raise CannotStart(of)
         given = environment.environment_for(self.spec, account, None)
         descriptor, log = output.open_log(self.spec.name, account)
         try:
@@ -218,24 +217,28 @@ def _facts(one: Asked) -> CommandFacts:
         display_given="DISPLAY" in given,
         ends_with_login=detach.ends_with_login(account),
         contradiction=contradiction(spec, folder),
-        of=_whose(spec, one.process),
+        of=_whose(spec, one.process, account),
         ran_without=_runs_without_display(environment.known(spec.name, account, pid)),
         lost=_lost(spec, account, pid, found) if pid is not None else None,
     )
 
 
-def _whose(spec: GatewaySpec, running: Optional[Process]) -> str:
-    """Whose the gateway of an entry without user is, in words that end with the account's name; empty where nothing
-    tells, and where this run is not root's, which could start it as anybody."""
+def _whose(spec: GatewaySpec, running: Optional[Process], account: Account) -> str:
+    """Why this run, which is root's, would start the gateway of an entry without user as another account than its own;
+    empty where nothing tells, and where the command changes the account or has somebody else start it."""
     if spec.user is not None or os.geteuid() != 0:
         return ""
-    if running is not None and running.user != "root":
-        return "the one that runs is of account %s" % running.user
     try:
         owner = os.stat(spec.config_dir).st_uid if spec.config_dir else 0
     except OSError:
+        owner = 0
+    name = running.user if running is not None and running.user != "root" else Users().name(owner) if owner else ""
+    if not name or program.hands_on(spec.start_command, folder_of(spec, account)):
         return ""
-    return "its config_dir belongs to account %s" % Users().name(owner) if owner else ""
+    what = "the one that runs is" if running is not None and running.user == name else "its config_dir is"
+    known = account_of(name) is not None
+    cure = "give the entry user: %s" % name if known else "give the entry user, the account whose gateway it is"
+    return "this run is root's and would start it as root, and %s of account %s: %s" % (what, name, cure)
 
 
 def _lost(spec: GatewaySpec, account: Account, pid: int, found: program.Program) -> Optional[str]:

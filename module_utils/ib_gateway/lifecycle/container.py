@@ -16,7 +16,7 @@ from ..observe import processes
 from . import engine, systemctl
 from .accounts import account_of
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
-from .unit_facts import UnitFacts, show_each, state_of
+from .unit_facts import UnitFacts, show_each, state_of, trouble_of
 
 #: A container that ends at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
@@ -83,10 +83,26 @@ class Container(Lifecycle):
         except (engine.EngineError, systemctl.UnitError) as error:
             raise CannotStart("%s; its output: %s" % (error, log), error.pending) from None
         time.sleep(_SETTLE)
+        why = _why_unit_not_up(state)
+        if why:
+            raise CannotStart("%s %s; its output: %s" % (state.unit, why, log))
         now = engine.state_of(self.spec)
         if now.exists and not now.error and not now.running and not now.comes_back:
             raise CannotStart("it has ended at once, with exit status %d; its output: %s" % (now.exit_code, log))
         return Started(None, log)
+
+
+def _why_unit_not_up(state: ContainerState) -> str:
+    """Why the unit that carries a container is not up after a start; empty where it is, and without a unit.
+
+    One that systemd has skipped leaves no container that could tell.
+    """
+    if not state.unit:
+        return ""
+    account = account_of(state.account) if state.account else None
+    show = functools.partial(systemctl.show, account=account)
+    came = state_of(state.unit, show_each([state.unit], show)[state.unit], state.account)
+    return came.why_not_up if came is not None else ""
 
 
 def _young(state: ContainerState, spec: GatewaySpec) -> bool:
@@ -129,7 +145,9 @@ def _blocker(state: ContainerState) -> Optional[str]:
     if state.goes_with_its_end and state.running and not state.unit:
         text = "the %s is removed as soon as it ends (--rm), with all that is in it: restart it by hand"
         return text % state.label
-    gone = next((path for path in state.needs if _is_gone(path)), None)
+    # A unit that has to make the container anew may make its folders before.
+    looked_at = state.needs if state.running or not state.unit else ()
+    gone = next((path for path in looked_at if _is_gone(path)), None)
     if gone:
         return "the %s needs %s of this host at each start, which does not exist: bring it back" % (state.label, gone)
     return None
@@ -162,6 +180,7 @@ def _with_unit(found: StartCheck, state: ContainerState) -> StartCheck:
         silence=shown.get("error", ""),
         elsewhere="the %s has it in its label PODMAN_SYSTEMD_UNIT: install that unit" % state.label,
         losing=state.running,
+        obstacle=trouble_of(shown, account) if shown.get("LoadState") == "loaded" else None,
     )
     told = start_check_of(facts, shown, show, account)
     tied = [each for each in told.members if each.unit]

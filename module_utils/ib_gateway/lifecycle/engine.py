@@ -197,17 +197,26 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             compose=_compose(_labels(shown)),
             # docker keeps one that it is told to restart.
             goes_with_its_end=bool(host.get("AutoRemove")) and engine != "docker",
-            needs=tuple(_needs(shown, host)),
+            needs=tuple(_needs(engine, shown, host)),
         )
     except _UNREADABLE as error:
         raise _unreadable(engine, error) from None
 
 
-def _needs(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[str]:
-    """What of the host it has mounted, its root folder where that is no image, and its devices."""
-    mounts = [each.get("Source") for each in shown.get("Mounts") or () if each.get("Type") == "bind"]
+def _needs(engine: str, shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[str]:
+    """What of the host it has mounted, its root folder where that is no image, and its devices.
+
+    docker makes a folder that `-v` names and that is not there; what `--mount` names has to be.
+    """
+    mounts = (host if engine == "docker" else shown).get("Mounts") or ()
+    sources = [each.get("Source") for each in mounts if each.get("Type") == "bind" and not _makes_its_own(each)]
     devices = [each.get("PathOnHost") for each in host.get("Devices") or ()]
-    return [str(each) for each in (*mounts, shown.get("Rootfs"), *devices) if str(each or "").startswith("/")]
+    root = str(shown.get("Rootfs") or "").partition(":")[0]  # podman writes how it is mounted behind it
+    return [str(each) for each in (*sources, root, *devices) if str(each or "").startswith("/")]
+
+
+def _makes_its_own(mount: Mapping[str, Any]) -> bool:
+    return bool((mount.get("BindOptions") or {}).get("CreateMountpoint"))
 
 
 def _published(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[Published]:

@@ -32,6 +32,8 @@ _ELSEWHERE = re.compile(
     r"|\b(?:docker|podman|nerdctl|systemctl|machinectl|supervisorctl|ssh|tmux|screen|sudo|su|runuser|pm2)\b",
     re.MULTILINE,
 )
+#: What runs a command as another account.
+_CHANGES = re.compile(r"\b(?:start-stop-daemon|setpriv|gosu|su-exec|chpst|setuidgid|s6-setuidgid|daemonize)\b")
 _NEEDS = re.compile(r"\$\{?DISPLAY\b|\bxterm\b|\bibcstart\.sh|\bdisplaybannerandlaunch\.sh")
 _JAVA = re.compile(r"(?<![\w./$}-])(?:/[\w./-]+/)?java(?![\w./-])")
 #: What a Java that is one has beside its bin folder; a link or a wrapper of that name may be anything.
@@ -70,6 +72,17 @@ def examine(argv: Sequence[str], folder: str, account: Account, environment: Map
     if _SHELL.fullmatch(base) or _INTERPRETER.fullmatch(base):
         return _script(argv, base, name, folder, account)
     return Program(name, None, _display(argv, path))
+
+
+def hands_on(argv: Sequence[str], folder: str) -> bool:
+    """Whether a command, or the script that it runs, has another account or somebody else start the gateway."""
+    words = [each for each in argv if not each.startswith("-")]
+    texts = [" ".join(argv), *filter(None, (_text(os.path.join(folder, each)) for each in words[:3] if "/" in each))]
+    return any(_ELSEWHERE.search(text) or _CHANGES.search(text) for text in map(_without_comments, texts))
+
+
+def _without_comments(text: str) -> str:
+    return _COMMENT.sub("", text)
 
 
 def _name(word: str, path: Optional[str]) -> Optional[str]:

@@ -8,19 +8,19 @@ from __future__ import annotations
 import re
 import sys
 from types import MappingProxyType
-from typing import FrozenSet, List, Mapping, Optional, Pattern, Sequence
+from typing import FrozenSet, List, Mapping, Optional, Sequence
 
 from ..base.classify import matches_any
 from ..base.findings import UNHEALTHY
 from ..base.host import Process, Snapshot, Visibility
 from ..base.plain_text import plain_text
 from ..base.plan import Diagnosis, Entry
-from ..base.redaction import redact_argv
 from ..base.short_command import short
 from ..base.unit import UnitMember
 from ..observe.process_handles import can_hold
 from ..observe.processes import ancestors
 from .base import Asked, StartCheck
+from .ends_others import ends_others
 from .lifecycles import start_checks
 
 #: States of a unit in which a start does nothing, or only waits for the one that is under way.
@@ -49,7 +49,7 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
             blind
             or entry.start_blocker
             or _without_room(_running(entry))
-            or _ends_others(entry, start_check, snapshot, guarded)
+            or ends_others(entry, start_check, snapshot.processes, guarded)
         )
         told[index] = told[index]._replace(entry=entry._replace(start_blocker=blocked))
     return told
@@ -91,48 +91,6 @@ def _without_room(running: Optional[Process]) -> Optional[str]:
     full = cannot_write(running.pid, running.started_ticks)
     text = "the file system of %s, which pid %d writes, is full, and the next gateway may not start: make room there"
     return text % (plain_text(full), running.pid) if full else None
-
-
-def _ends_others(entry: Entry, start_check: StartCheck, snapshot: Snapshot, guarded: Sequence[str]) -> Optional[str]:
-    """Why a start of the entry, or a stop before it, would cost another gateway its life, or a script that is protected
-    or works on another gateway; None where it is not known to. guarded: what protected_clients of any entry name."""
-    if not start_check.runs:
-        return None
-    patterns = [re.compile(pattern) for pattern in guarded]
-    own = {each.pid for each in entry.processes}
-    seen = {**_guarded(patterns), **snapshot.processes}
-    worth = {pid: _worth(each, entry, patterns) for pid, each in seen.items() if pid not in own}
-    others = [seen[pid] for pid, what in worth.items() if what]
-    if not others:
-        return None
-    from ..observe.ended_by_start import ended_by_start
-
-    for runs in start_check.runs:
-        found = ended_by_start(runs.commands, runs.uid, others, runs.folder) if runs.uid is not None else None
-        if found is not None:
-            told, whom = short(redact_argv(found.words)), found.process
-            text = "what %s it runs `%s`, which ends %s pid %d (%s) as well: have it name its own gateway alone"
-            how = "stops" if runs.stop else "starts"
-            return text % (how, told, worth[whom.pid], whom.pid, short(whom.command))
-    return None
-
-
-def _guarded(patterns: Sequence[Pattern[str]]) -> Mapping[int, Process]:
-    """Whom protected_clients names, connected or not; a look describes those alone that have to do with an API."""
-    if not patterns or not sys.platform.startswith("linux"):
-        return {}
-    from ..observe.linux import whose_words
-
-    return whose_words(patterns)
-
-
-def _worth(process: Process, entry: Entry, patterns: Sequence[Pattern[str]]) -> str:
-    """What a process is that nobody may end beside the entry's gateway; empty for any other."""
-    if process.gateway is not None:
-        return "gateway"
-    if matches_any(patterns, process.command):
-        return "the protected"
-    return "a script at work on another gateway," if process.pid in entry.busy_elsewhere else ""
 
 
 def informed(

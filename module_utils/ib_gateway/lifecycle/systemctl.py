@@ -30,7 +30,7 @@ _PROPERTIES = (
         "RootImage",
     ),
     *("Environment", "EnvironmentFiles", "PassEnvironment", "ExecSearchPath"),
-    *("Group", "SupplementaryGroups", "AmbientCapabilities", "ConditionResult"),
+    *("Group", "SupplementaryGroups", "ConditionResult", "ConditionTimestampMonotonic", "Id"),
     *("KillMode", "FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction"),
     *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Transient"),
     *unit_commands.PROPERTIES,

@@ -144,7 +144,7 @@ def start_check_of(
         members,
         frozenset(pids - {0}),
         runs=runs,
-        unit=(whose, facts.unit),
+        unit=(whose, shown.get("Id") or facts.unit),  # what others are in conflict with is told by this name
         stops=frozenset((whose, each) for each in stops),
     )
 

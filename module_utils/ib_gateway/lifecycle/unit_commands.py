@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from .accounts import Account, account_of
 from .base import Runs
@@ -32,9 +32,8 @@ def runs_of(shown: Mapping[str, str], account: Optional[Account], stops: bool) -
 
 def _runs(shown: Mapping[str, str], account: Optional[Account], names: Sequence[str], stop: bool) -> List[Runs]:
     by_uid: Dict[Optional[int], List[Tuple[str, ...]]] = {}
-    own = uid_of(shown, account)
+    own, as_root = uid_of(shown, account), as_root_of(shown, names)
     for name in names:
-        as_root = {argv for argv, flags in _ARGV.findall(shown.get(name + "Ex", "")) if _is_as_root(flags)}
         for argv, _flags in _ARGV.findall(shown.get(name, "")):
             uid = 0 if argv in as_root and account is None else own
             by_uid.setdefault(uid, []).append(_words(argv))
@@ -42,8 +41,14 @@ def _runs(shown: Mapping[str, str], account: Optional[Account], names: Sequence[
     return [Runs(tuple(commands), uid, folder, stop) for uid, commands in by_uid.items()]
 
 
-def _is_as_root(flags: str) -> bool:
-    return any(each in flags.split() for each in _AS_ROOT)
+def as_root_of(shown: Mapping[str, str], names: Sequence[str]) -> FrozenSet[str]:
+    """The command lines that are run as root although the unit has a User=. names: of the properties to look at."""
+    return frozenset(
+        argv
+        for name in names
+        for argv, flags in _ARGV.findall(shown.get(name + "Ex", ""))
+        if any(each in flags.split() for each in _AS_ROOT)
+    )
 
 
 def _words(argv: str) -> Tuple[str, ...]:
@@ -57,7 +62,7 @@ def uid_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[int
     """As which account a unit runs its commands; None where it is of its own making."""
     user = shown.get("User", "")
     who = account or account_of(user or "root")
-    return who.uid if who else int(user) if user.isdigit() else None
+    return who.uid if who else int(user) if user.isdecimal() else None
 
 
 def folder_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:

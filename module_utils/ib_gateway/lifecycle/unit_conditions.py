@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import stat
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from . import unit_ties
@@ -23,27 +24,62 @@ _MOST = 65536
 _LINE = re.compile(r"(?m)^[ \t]*((?:Condition|Assert)\w*)[ \t]*=[ \t]*(.*?)[ \t]*$")
 
 
+def _found(path: str) -> Optional[os.stat_result]:
+    """What a path leads to; None where there is nothing. Raises OSError where that cannot be looked at."""
+    try:
+        return os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _is(path: str, kind: Callable[[int], bool]) -> bool:
+    found = _found(path)
+    return found is not None and kind(found.st_mode)
+
+
 def _read_write(path: str) -> bool:
-    return os.path.exists(path) and not os.statvfs(path).f_flag & os.ST_RDONLY
+    return _found(path) is not None and not os.statvfs(path).f_flag & os.ST_RDONLY
 
 
-def _matches(pattern: str) -> bool:
+def _not_empty(path: str) -> bool:
+    found = _found(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and found.st_size > 0
+
+
+def _executable(path: str) -> bool:
+    found = _found(path)
+    return found is not None and stat.S_ISREG(found.st_mode) and bool(found.st_mode & 0o111)
+
+
+def _matches(pattern: str) -> Optional[bool]:
     import glob  # few units have such a condition, and every host whose start is looked at would load it
 
-    return bool(glob.glob(pattern))
+    return True if glob.glob(pattern) else None if "{" in pattern else False  # systemd knows {a,b}
 
 
-#: By kind, whether a path is as it has to be.
-_KINDS: Dict[str, Callable[[str], bool]] = {
-    "PathExists": os.path.exists,
+def _mounted(path: str) -> Optional[bool]:
+    """A bind mount within one file system does not look like one."""
+    return True if os.path.ismount(os.path.realpath(path)) else None
+
+
+def _linked(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+
+
+#: By kind, whether a path is as it has to be; None where that cannot be told, as by an OSError.
+_KINDS: Dict[str, Callable[[str], Optional[bool]]] = {
+    "PathExists": lambda path: _found(path) is not None,
     "PathExistsGlob": _matches,
-    "PathIsDirectory": os.path.isdir,
-    "PathIsSymbolicLink": os.path.islink,
-    "PathIsMountPoint": os.path.ismount,
+    "PathIsDirectory": lambda path: _is(path, stat.S_ISDIR),
+    "PathIsSymbolicLink": _linked,
+    "PathIsMountPoint": _mounted,
     "PathIsReadWrite": _read_write,
-    "DirectoryNotEmpty": lambda path: os.path.isdir(path) and bool(os.listdir(path)),
-    "FileNotEmpty": lambda path: os.path.isfile(path) and os.path.getsize(path) > 0,
-    "FileIsExecutable": lambda path: os.path.isfile(path) and bool(os.stat(path).st_mode & 0o111),
+    "DirectoryNotEmpty": lambda path: _is(path, stat.S_ISDIR) and bool(os.listdir(path)),
+    "FileNotEmpty": _not_empty,
+    "FileIsExecutable": _executable,
 }
 
 
@@ -62,9 +98,10 @@ class Condition(NamedTuple):
         if test is None or "%" in self.path:  # systemd puts in what stands for a name or a folder
             return None
         try:
-            return test(self.path) is not self.negated
+            found = test(self.path)
         except OSError:
             return None
+        return None if found is None else found is not self.negated
 
 
 def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optional[str]:
@@ -86,7 +123,8 @@ def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optiona
         text = "the ExecCondition= of %s decides at each start whether there is one, and cannot be asked before: "
         return text % facts.unit + "restart it by hand"
     names = unit_ties.required(shown)
-    missing = _missing(show_each(names, show), facts.losing) if names else None
+    journal = "journalctl --user-unit" if facts.state.account else "journalctl -u"
+    missing = _missing(show_each(names, show), facts.losing, journal) if names else None
     return "%s cannot start: %s" % (facts.unit, missing) if missing else None
 
 
@@ -106,8 +144,9 @@ def _forgotten(facts: UnitFacts, shown: Mapping[str, str]) -> Optional[str]:
     return None
 
 
-def _missing(told: Mapping[str, Mapping[str, str]], losing: bool) -> Optional[str]:
-    """What of the units that one requires is not to be had. told: by name, what systemctl shows of them. Pure.
+def _missing(told: Mapping[str, Mapping[str, str]], losing: bool, journal: str) -> Optional[str]:
+    """What of the units that one requires is not to be had. told: by name, what systemctl shows of them; journal: what
+    shows their output. Pure.
 
     What has failed may come up the next time; that is worth a try only where nothing is lost by it.
     """
@@ -116,7 +155,7 @@ def _missing(told: Mapping[str, Mapping[str, str]], losing: bool) -> Optional[st
         if load:
             return "it requires %s, which %s" % (name, load)
         if losing and shown.get("ActiveState") == "failed":
-            return "it requires %s, which has failed: `journalctl -u %s` shows why" % (name, name)
+            return "it requires %s, which has failed: `%s %s` shows why" % (name, journal, name)
     return None
 
 
@@ -178,7 +217,7 @@ def _text(path: str) -> Optional[str]:
     except OSError:
         return None
     try:
-        return os.read(descriptor, _MOST).decode("utf-8", "replace")
+        return os.read(descriptor, _MOST).decode("utf-8", "replace").replace("\r", "\n")
     except OSError:
         return None
     finally:

@@ -15,9 +15,9 @@ from ..base.plain_text import plain_text
 from ..base.unit import UnitState
 from . import program, systemctl
 from .accounts import PATH, Account, account_of, cannot_enter, with_groups
-from .unit_commands import ELSEWHERE
+from .unit_commands import ELSEWHERE, as_root_of
 
-_PATH_OF_EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=")
+_PATH_OF_EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=(.*?) ; ignore_errors=")
 
 
 class UnitFacts(NamedTuple):
@@ -63,8 +63,9 @@ def _unloaded(facts: UnitFacts, state: UnitState) -> Optional[str]:
         text = "systemd cannot load %s (%s): mend its file, then systemctl %sdaemon-reload%s"
         return text % (unit, why, user, by_whom)
     if state.host_action:
-        text = "systemd would act on the whole host where %s ends or does not start (%s): restart it by hand"
-        return text % (unit, state.host_action)
+        what = "all that %s's systemd carries" % state.account if state.account else "the whole host"
+        text = "systemd would act on %s where %s ends or does not start (%s): restart it by hand"
+        return text % (what, unit, state.host_action)
     if not state.may_be_started:
         return "%s may not be started by hand (RefuseManualStart=): name the unit that starts it" % unit
     return None
@@ -129,9 +130,15 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         kills_after=kills_after(shown),
         leaves_behind=shown.get("KillMode") in _LEAVING,
         host_action=next(("%s=%s" % (each, shown[each]) for each in HOST_ACTIONS if _acts(shown, each)), ""),
-        skipped=shown.get("ConditionResult") == "no" or shown.get("Result") == "exec-condition",
+        skipped=_was_skipped(shown),
         ended_ago=_ended_ago(shown.get("InactiveEnterTimestampMonotonic", "")),
     )
+
+
+def _was_skipped(shown: Mapping[str, str]) -> bool:
+    """Whether a condition has kept systemd from the last start. It also says no of a unit that it never asked about."""
+    asked = shown.get("ConditionTimestampMonotonic", "1") not in ("", "0")
+    return (asked and shown.get("ConditionResult") == "no") or shown.get("Result") == "exec-condition"
 
 
 _SIGKILL = "9"
@@ -171,11 +178,11 @@ def kills_after(shown: Mapping[str, str]) -> Optional[float]:
 
 def _ended_ago(microseconds: str) -> Optional[float]:
     """Seconds since a unit ended, by systemd's clock. 0 stands for none that it knows of: it forgets units at rest."""
-    return time.monotonic() - int(microseconds) / 1e6 if microseconds.isdigit() else None
+    return time.monotonic() - int(microseconds) / 1e6 if microseconds.isdecimal() else None
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isdecimal() else 0
 
 
 def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional[str]:
@@ -189,7 +196,7 @@ def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional
     user = shown.get("User", "")
     runs_as = account or account_of(user or "root")
     if runs_as is None:
-        return None if user.isdigit() else "this host has no account %s (User=)" % user
+        return None if user.isdecimal() else "this host has no account %s (User=)" % user
     runs_as = with_groups(runs_as, (shown.get("Group", "") + " " + shown.get("SupplementaryGroups", "")).split())
     return _missing_environment(shown) or _unusable_folder(shown, runs_as) or _unusable_program(shown, runs_as)
 
@@ -210,10 +217,12 @@ def _unusable_folder(shown: Mapping[str, str], account: Account) -> Optional[str
 
 def _unusable_program(shown: Mapping[str, str], account: Account) -> Optional[str]:
     needed = [line for line in shown.get("ExecStartPre", "").splitlines() if " ; ignore_errors=no" in line]
-    for path in _PATH_OF_EXEC.findall("\n".join([*needed, shown.get("ExecStart", "")])):
+    as_root = as_root_of(shown, ("ExecStartPre", "ExecStart"))
+    root = account_of("root") or account
+    for path, argv in _PATH_OF_EXEC.findall("\n".join([*needed, shown.get("ExecStart", "")])):
         # systemd looks a bare name up in folders of its own, unless the file names others.
         if path.startswith("/") or not shown.get("ExecSearchPath"):
-            found = program.examine([path], "/", account, {"PATH": PATH})
+            found = program.examine([path], "/", root if argv in as_root else account, {"PATH": PATH})
             if found.obstacle:
                 return "its program %s %s" % (found.name, found.obstacle)
     return None
@@ -228,7 +237,7 @@ def lacks_display(shown: Mapping[str, str], account: Optional[Account]) -> bool:
     ):
         return False
     who = account or account_of(shown.get("User") or "root")
-    paths = [path for path in _PATH_OF_EXEC.findall(shown.get("ExecStart", "")) if path.startswith("/")]
+    paths = [path for path, _argv in _PATH_OF_EXEC.findall(shown.get("ExecStart", "")) if path.startswith("/")]
     if who is None or len(paths) != 1 or re.search(r"\bDISPLAY=", shown.get("ExecStart", "")):
         return False
     return program.examine(paths, "/", who, {"PATH": PATH}).display == program.NEEDS

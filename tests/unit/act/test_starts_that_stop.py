@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 import pytest
-from ansible.module_utils.ib_gateway.act import restart_gateway
+from ansible.module_utils.ib_gateway.act import action_session, restart_gateway
 from ansible.module_utils.ib_gateway.act.held_process import Refused, Target
-from ansible.module_utils.ib_gateway.act.restart_gateway import Order
+from ansible.module_utils.ib_gateway.act.restart_gateway import Order, Way
 from ansible.module_utils.ib_gateway.base.unit import UnitMember
 from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl, unit
 from ansible.module_utils.ib_gateway.lifecycle.lifecycles import lifecycle
-from unit.facts import GATEWAY, UNIT, entry, gateway, snapshot, spec
+from unit.facts import GATEWAY, SECOND, UNIT, entry, gateway, snapshot, spec
 from unit.module_runs import run
 
 RIVAL = "tws.service"
@@ -26,6 +26,8 @@ class Systemd:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inside: List[UnitMember] = [TWS]
         self.told: List[str] = []
+        #: What its file has the gateway's unit run.
+        self.runs = ""
         monkeypatch.setattr(systemctl, "_systemctl", self.call)
         monkeypatch.setattr(unit, "_may_manage", lambda: True)
         monkeypatch.setattr(bound_units, "members_of", lambda group, **_more: self.inside if group == "/tws" else ())
@@ -35,7 +37,10 @@ class Systemd:
         if verb != "show":
             self.told.append(verb)
             return ""
-        shown = {UNIT: LOADED + "\nConflicts=shutdown.target " + RIVAL, RIVAL: LOADED + "\nControlGroup=/tws"}
+        shown = {
+            UNIT: LOADED + self.runs + "\nConflicts=shutdown.target " + RIVAL,
+            RIVAL: LOADED + "\nControlGroup=/tws",
+        }
         return "\n\n".join(shown[each] for each in arguments[arguments.index("--") + 1 :]) + "\n"
 
 
@@ -76,15 +81,31 @@ def test_a_gateway_is_not_restarted_where_its_next_start_would_stop_another_one(
     found = entry(spec(), snapshot(gateway(unit=UNIT if by_unit else None)))
     order = Order(by_unit, Target(GATEWAY, 1, "boot", "gateway"))
     with pytest.raises(Refused, match=r"tws\.service is stopped by a start of its unit ibgateway\.service"):
-        restart_gateway._prove_start(lifecycle(spec()), order, found, ())
+        restart_gateway._prove_start(lifecycle(spec()), order, found, Way(1.0, 1.0))
     systemd.inside = []
-    restart_gateway._prove_start(lifecycle(spec()), order, found, ())
+    restart_gateway._prove_start(lifecycle(spec()), order, found, Way(1.0, 1.0))
 
 
 def test_what_only_another_entry_protects_is_not_ended_by_a_restart(systemd: Systemd) -> None:
     systemd.inside = [TWS._replace(command=("python3", "router.py"), kind="other")]
     found = entry(spec(), snapshot(gateway(unit=UNIT)))
     order = Order(True, Target(GATEWAY, 1, "boot", "gateway"))
-    restart_gateway._prove_start(lifecycle(spec()), order, found, ())
+    restart_gateway._prove_start(lifecycle(spec()), order, found, Way(1.0, 1.0))
     with pytest.raises(Refused, match="protected other of trader"):
-        restart_gateway._prove_start(lifecycle(spec()), order, found, ["router"])
+        restart_gateway._prove_start(lifecycle(spec()), order, found, Way(1.0, 1.0, guarded=["router"]))
+
+
+def test_whom_a_command_of_the_start_ends_is_asked_again_since_the_start_before_may_have_brought_it(
+    systemd: Systemd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemd.inside = []
+    systemd.runs = "\nExecStartPre={ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f IbcGateway ; ignore_errors=yes ; }"
+    come = {SECOND: gateway(SECOND, folder="/srv/ibgateway/paper", mode="paper")}
+    found = entry(spec(), snapshot(gateway(unit=UNIT)))
+    order = Order(True, Target(GATEWAY, 1, "boot", "gateway"))
+    restart_gateway._prove_start(lifecycle(spec()), order, found, Way(1.0, 1.0))
+    with pytest.raises(Refused, match=r"what starts it runs `/usr/bin/pkill -f .*, which ends gateway pid"):
+        restart_gateway._prove_start(lifecycle(spec()), order, found, Way(1.0, 1.0, seen=lambda: come))
+    monkeypatch.setattr(action_session.ActionSession, "processes", lambda _session: come)
+    (row,) = run("ib_gateway_start", {"gateways": [ENTRY], "only": ["live"]})["not_started"]
+    assert "which ends gateway pid" in row["reason"] and systemd.told == []

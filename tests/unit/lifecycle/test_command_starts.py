@@ -398,15 +398,19 @@ def test_root_starts_nobody_s_gateway_as_root_because_its_entry_names_no_user(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     one = named("/bin/true", user=None)
-    asked = Asked(one, gateway()._replace(user="trader"))
+    asked = Asked(one, gateway()._replace(user="nobody"))
     told = start_checks([asked])[0].blocker or ""
-    assert "the one that runs is of account trader: give the entry user: trader" in told
+    assert "the one that runs is of account nobody: give the entry user: nobody" in told
     assert start_checks([Asked(one._replace(user="root"), asked.process)])[0].blocker is None
     assert start_checks([Asked(one, gateway()._replace(user="root"))])[0].blocker is None
     folder = one._replace(config_dir=str(tmp_path))
-    for uid, says in ((65534, "its config_dir belongs to account"), (0, "")):
+    nameless = 54321
+    for uid, says in ((65534, "its config_dir is of account"), (nameless, "give the entry user, the account"), (0, "")):
         monkeypatch.setattr(os, "stat", owned_by(uid))
         found = start_checks([Asked(folder)])[0].blocker or ""
+        assert start_check("/bin/su", "-", "trader", "-c", "true", user=None, config_dir=str(tmp_path)).blocker is None
+        handed = script(tmp_path, "#!/bin/sh\nexec sudo -u trader /opt/ibc/gatewaystart.sh\n")
+        assert start_check(handed, user=None, config_dir=str(tmp_path)).blocker is None
         assert says in found and bool(found) is bool(says)
         with pytest.raises(CannotStart, match=says) if says else contextlib.nullcontext():
             lifecycle(folder).start(Patience(1.0))

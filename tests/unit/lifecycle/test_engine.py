@@ -152,16 +152,21 @@ def test_a_container_s_state_in_the_words_in_which_rules_think(
 def test_what_of_the_host_a_container_needs_at_each_start_is_read_and_looked_for(tmp_path: Path) -> None:
     there, gone = tmp_path / "there", tmp_path / "gone"
     there.mkdir()
-    shown = {
+    shown: Dict[str, Any] = {
         "Id": "1",
         "Name": "ib",
         "State": {"Status": "running", "Pid": 7},
         "Mounts": [{"Type": "bind", "Source": str(there)}, {"Type": "volume", "Source": "/var/lib/volumes/x"}],
         "HostConfig": {"Devices": [{"PathOnHost": "/dev/null"}]},
-        "Rootfs": str(gone),
+        "Rootfs": "%s:O" % gone,
     }
     state = engine.parse("podman", "ib", None, json.dumps([shown]))
     assert state.needs == (str(there), str(gone), "/dev/null")
+    shown["HostConfig"]["Mounts"] = [{"Type": "bind", "Source": "/srv/a"}, {"Type": "volume", "Source": "x"}]
+    of_docker = engine.parse("docker", "ib", None, json.dumps([shown]))
+    assert of_docker.needs == ("/srv/a", str(gone), "/dev/null"), "it makes what -v names"
+    of_unit = state._replace(unit="ib.service", status="exited", pid=0)
+    assert container._blocker(of_unit) is None, "its unit may make them before"
     told = container._blocker(state) or ""
     assert f"the podman container ib needs {gone} of this host at each start, which does not exist" in told
     gone.mkdir()

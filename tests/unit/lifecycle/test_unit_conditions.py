@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Dict, List, Sequence
 
@@ -34,6 +35,12 @@ def files(folder: Path, *texts: str) -> Dict[str, str]:
         ("ConditionFileNotEmpty={there}", False),
         ("ConditionDirectoryNotEmpty={folder}", True),
         ("ConditionPathExistsGlob={folder}/*.nothing", False),
+        ("ConditionPathExistsGlob={folder}/{{a,b}}", True),
+        ("ConditionPathIsMountPoint={folder}", True),
+        ("ConditionPathIsMountPoint=!/", False),
+        ("ConditionPathIsSymbolicLink={there}", False),
+        ("ConditionPathIsReadWrite={folder}", True),
+        ("ConditionPathExists={there}\r", True),
         ("ConditionFileIsExecutable={there}", False),
         ("ConditionPathExists=/srv/%i/there", True),
         ("ConditionKernelVersion=>99", True),
@@ -117,3 +124,14 @@ def test_a_unit_that_systemd_forgets_with_its_gateway_is_not_ended(tmp_path: Pat
 def test_a_unit_that_its_file_lets_nobody_stop_is_not_gone_round_by_a_signal() -> None:
     assert "ibgateway.service may not be stopped by hand (RefuseManualStop=)" in told({"CanStop": "no"}, {})
     assert told({"CanStop": "no"}, {}, losing=False) == "" and told({"CanStop": "yes"}, {}) == ""
+
+
+def test_a_path_that_cannot_be_looked_at_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = files(tmp_path, "[Unit]\nConditionPathExists=/closed/ok\nAssertPathIsDirectory=/closed\n")
+    assert unmet(shown) == "ConditionPathExists=/closed/ok"
+
+    def closed(path: object, **_more: object) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    monkeypatch.setattr(os, "stat", closed)
+    assert unmet(shown) is None

@@ -315,3 +315,24 @@ def test_whom_a_unit_would_end_is_looked_for_where_it_runs_its_commands(monkeypa
     shown = {"WorkingDirectory": "/srv", "ExecStart": exec_start("/bin/true")}
     (runs,) = user_unit._start_check(Asked(spec()), shown, own).runs
     assert (runs.folder, runs.uid) == ("/srv", own.uid)
+
+
+def test_a_unit_whose_conditions_nobody_has_asked_was_not_skipped() -> None:
+    """systemd shows no for these as well: of a oneshot that it has forgotten since it succeeded."""
+    shown = {**SHOWN, "ActiveState": "inactive", "ConditionResult": "no", "ConditionTimestampMonotonic": "0"}
+    state = unit_facts.state_of(UNIT, shown, None)
+    assert state is not None and state.why_not_up == ""
+    state = unit_facts.state_of(UNIT, {**shown, "ConditionTimestampMonotonic": "17"}, None)
+    assert state is not None and state.why_not_up
+
+
+def test_a_program_that_is_run_as_root_before_the_unit_s_own_is_judged_as_root_s(tmp_path: Path) -> None:
+    script = tmp_path / "prep.sh"
+    script.write_text("#!/bin/sh\n")
+    script.chmod(0o755)
+    tmp_path.chmod(0o700)
+    line = "{ path=%s ; argv[]=%s ; %s ; pid=0 }"
+    shown = {"User": "nobody", "ExecStartPre": line % (script, script, "ignore_errors=no")}
+    told = unit_facts.trouble_of(shown, None)
+    assert told is not None and "closed to account nobody" in told
+    assert unit_facts.trouble_of({**shown, "ExecStartPreEx": line % (script, script, "flags=privileged")}, None) is None

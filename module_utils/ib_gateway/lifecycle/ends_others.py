@@ -1,0 +1,58 @@
+"""Whom else the commands would end that a start of an entry's gateway runs, or a stop before it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Mapping, Optional, Pattern, Sequence
+
+from ..base.classify import matches_any
+from ..base.host import Process
+from ..base.plan import Entry
+from ..base.redaction import redact_argv
+from ..base.short_command import short
+from .base import StartCheck
+
+
+def ends_others(
+    entry: Entry, start_check: StartCheck, processes: Mapping[int, Process], guarded: Sequence[str]
+) -> Optional[str]:
+    """Why a start of the entry, or a stop before it, would cost another gateway its life, or a script that is protected
+    or works on another gateway; None where it is not known to. guarded: what protected_clients of any entry name."""
+    if not start_check.runs:
+        return None
+    patterns = [re.compile(pattern) for pattern in guarded]
+    own = {each.pid for each in entry.processes}
+    seen = {**_guarded(patterns), **processes}
+    worth = {pid: _worth(each, entry, patterns) for pid, each in seen.items() if pid not in own}
+    others = [seen[pid] for pid, what in worth.items() if what]
+    if not others:
+        return None
+    from ..observe.ended_by_start import ended_by_start
+
+    for runs in start_check.runs:
+        found = ended_by_start(runs.commands, runs.uid, others, runs.folder) if runs.uid is not None else None
+        if found is not None:
+            told, whom = short(redact_argv(found.words)), found.process
+            text = "what %s it runs `%s`, which ends %s pid %d (%s) as well: have it name its own gateway alone"
+            how = "stops" if runs.stop else "starts"
+            return text % (how, told, worth[whom.pid], whom.pid, short(whom.command))
+    return None
+
+
+def _guarded(patterns: Sequence[Pattern[str]]) -> Mapping[int, Process]:
+    """Whom protected_clients names, connected or not; a look describes those alone that have to do with an API."""
+    if not patterns or not sys.platform.startswith("linux"):
+        return {}
+    from ..observe.linux import whose_words
+
+    return whose_words(patterns)
+
+
+def _worth(process: Process, entry: Entry, patterns: Sequence[Pattern[str]]) -> str:
+    """What a process is that nobody may end beside the entry's gateway; empty for any other."""
+    if process.gateway is not None:
+        return "gateway"
+    if matches_any(patterns, process.command):
+        return "the protected"
+    return "a script at work on another gateway," if process.pid in entry.busy_elsewhere else ""
