@@ -45,9 +45,11 @@ def environment_folder() -> str:
 def cannot_hold(folder: str) -> Optional[str]:
     """Why this run cannot have a new file in a folder, or in the one above that it would be made in, with the cure;
     None where nothing speaks against it. Writes nothing."""
+    wanted = folder
     while not os.path.lexists(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
-    if os.path.islink(folder) or not os.path.isdir(folder):
+    # The folder itself may be no link; those above it may, as where a home's folders lie elsewhere.
+    if (folder == wanted and os.path.islink(folder)) or not os.path.isdir(folder):
         return "%s is no folder: move it away" % folder
     if not os.access(folder, os.W_OK | os.X_OK):
         return "this run may not write in %s: mend its owner, its mode or its mount" % folder

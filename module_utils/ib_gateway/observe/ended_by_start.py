@@ -14,6 +14,7 @@ import re
 from typing import Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple, Union
 
 from ..base.command_line import is_interpreter, is_shell, run_of
+from ..base.control_scripts import part_run
 from ..base.host import Process
 from ..base.words import program_name
 from .script_runs import MOST_WORDS, Command, Scripts, interpreter_of, texts_of
@@ -70,7 +71,7 @@ class _Start:
 
     def __init__(self, uid: int) -> None:
         self._scripts = Scripts((0, uid), links=True)
-        self._read: Set[str] = set()
+        self._read: Set[Tuple[str, Optional[str]]] = set()
 
     def runs(self, command: Command, shell: Shell) -> Iterator[List[Command]]:
         """The command itself, and the commands of each text that it leads to, each text's in their order."""
@@ -78,17 +79,23 @@ class _Start:
         yield from self._followed(command, shell)
         # What a program that nobody knows is given may be the script that it runs.
         for path in filter(os.path.isabs, command.words[:MOST_WORDS]):
-            yield from self._script(path, Command([path], [path]), shell)
+            yield from self._script(path, Command([path], [path]), shell, None)
 
     def _followed(self, command: Command, shell: Shell) -> Iterator[List[Command]]:
         for text in texts_of(command.words):
             yield from self._commands(text, shell.child(None, command.given))
         for path in self._scripts.paths(command.words, shell):
-            yield from self._script(path, command, shell)
+            yield from self._script(path, command, shell, _given_to(path, command.words))
 
-    def _script(self, path: str, command: Command, shell: Shell) -> Iterator[List[Command]]:
-        text = self._scripts.text(path) if path not in self._read else None
-        self._read.add(path)
+    def _script(
+        self, path: str, command: Command, shell: Shell, given: Optional[Sequence[str]]
+    ) -> Iterator[List[Command]]:
+        known = (path, None) if given is None else (path, given[0] if given else "")
+        if known in self._read or (given is None and any(path == each for each, _word in self._read)):
+            return
+        text = self._scripts.text(path)
+        self._read.add(known)
+        text = text and part_run(text, given)
         name = interpreter_of(command.words, text) if text is not None else None
         if text is not None and (name is None or is_shell(name) or not is_interpreter(name)):
             yield from self._commands(text, shell.child(path, command.given))
@@ -99,6 +106,13 @@ class _Start:
             found.append(command)
             yield from self._followed(command, shell)
         yield found
+
+
+def _given_to(path: str, words: Sequence[str]) -> Optional[Sequence[str]]:
+    """The words that a command gives to the script that it runs; None where they are not known."""
+    name = os.path.basename(path)
+    place = next((at for at, word in enumerate(words) if os.path.basename(word) == name), None)
+    return None if place is None else words[place + 1 : MOST_WORDS]
 
 
 def _home(uid: int) -> Optional[str]:

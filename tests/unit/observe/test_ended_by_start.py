@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 import pytest
 from ansible.module_utils.ib_gateway.lifecycle.unit_commands import runs_of
@@ -145,3 +145,17 @@ def test_who_lives_in_a_unit_that_a_start_stops_ends_by_it(command: str, ends: b
 def test_a_pattern_that_would_take_for_ever_is_not_tried(pattern: str, tmp_path: Path) -> None:
     endless = PAPER._replace(argv=("java", "a" * 100_000))
     assert met_by("pkill -f '%s'" % pattern, tmp_path, endless) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "ends"), [(["start"], False), (["stop"], True), (["restart"], True), (["start && ./ib.sh stop"], True)]
+)
+def test_a_control_script_is_read_for_the_word_that_it_is_given(tmp_path: Path, words: List[str], ends: bool) -> None:
+    control = tmp_path / "ib.sh"
+    control.write_text(
+        'stop() {\n  pkill -f IbcGateway\n}\ncase "$1" in\n  start) exec /opt/start.sh ;;\n  stop) stop ;;\n'
+        "  restart) stop; exec /opt/start.sh ;;\nesac\n"
+    )
+    command = ["/bin/sh", "-c", "./ib.sh " + words[0]] if " " in words[0] else ["/bin/sh", str(control), *words]
+    found = ended_by_start([command], os.getuid(), [PAPER], str(tmp_path))
+    assert (found is not None) is ends
