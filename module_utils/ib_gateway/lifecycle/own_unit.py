@@ -5,13 +5,17 @@ Who looks and who acts ask the same function, so that what a plan says of the un
 
 from __future__ import annotations
 
-from typing import FrozenSet, Mapping, Optional
+from typing import FrozenSet, Mapping, Optional, Sequence
 
 from ..base import classify
+from ..base.redaction import redact_argv
+from ..base.short_command import short
 from ..base.unit import OwnUnit, UnitState
 from ..observe import processes
 from . import systemctl
+from .base import Runs
 from .bound_units import bound_to, stopped_after
+from .unit_commands import runs_of
 from .unit_facts import show_each, state_of
 
 
@@ -32,7 +36,7 @@ def own_unit(unit: str, pid: int) -> OwnUnit:
         return OwnUnit(unit, apart=main_pid > 0)
     shown = show_each([unit], systemctl.show)[unit]
     state = state_of(unit, shown, None)
-    refused = _bound(unit, shown, state)
+    refused = _bound(unit, shown, state, pid)
     if refused:
         return OwnUnit(unit, refused=refused)
     others = {each for each in processes.pids() if processes.read_unit(each) == unit} - line
@@ -42,9 +46,9 @@ def own_unit(unit: str, pid: int) -> OwnUnit:
     return OwnUnit(unit, stopped=not unrelated & working, others=ending)
 
 
-def _bound(unit: str, shown: Mapping[str, str], state: Optional[UnitState]) -> str:
-    """Who lives in a unit that goes down with this one, or by one that is started when it ends, or what systemd does to
-    the host then, in words; or why that is not known. Empty for nobody and nothing."""
+def _bound(unit: str, shown: Mapping[str, str], state: Optional[UnitState], pid: int) -> str:
+    """Who lives in a unit that goes down with this one, or by one that is started when it ends, or by what either runs
+    then, or what systemd does to the host, in words; or why that is not known. Empty for nobody and nothing."""
     bound, after = bound_to(unit, shown, systemctl.show), stopped_after(unit, shown, systemctl.show)
     unread = shown.get("error") or bound.unread or after.unread
     if unread:
@@ -55,4 +59,20 @@ def _bound(unit: str, shown: Mapping[str, str], state: Optional[UnitState]) -> s
         if found.members:
             first = found.members[0]
             return "%s %s %s and carries pid %d of %s" % (first.unit, tie, unit, first.pid, first.user)
+    runs = [each for each in runs_of(shown, None, True) if each.stop]
+    runs += [each for one in after.started for each in runs_of(one, None, False)]
+    return _ends_gateway(unit, runs, pid) if runs else ""
+
+
+def _ends_gateway(unit: str, runs: Sequence[Runs], pid: int) -> str:
+    """Which other gateway what is run when a unit ends would end as well, in words; empty for none."""
+    from ..observe.ended_by_start import ended_by_start
+    from ..observe.linux import gateways
+
+    others = [each for each in gateways().values() if each.pid != pid]
+    for each in runs:
+        found = ended_by_start(each.commands, each.uid, others, each.folder) if each.uid is not None else None
+        if found is not None:
+            told = short(redact_argv(found.words))
+            return "what is run when %s ends has `%s`, which ends gateway pid %d" % (unit, told, found.process.pid)
     return ""

@@ -120,6 +120,11 @@ def describe(pids: Iterable[int]) -> Mapping[int, Process]:
     return _describe(pids, table, seen, frozenset(), processes.Users(), processes.boot_id())
 
 
+def gateways() -> Mapping[int, Process]:
+    """Every gateway of this host. Raises OSError."""
+    return describe(Table(every_command_line=False).gateways())
+
+
 def whose_words(patterns: Sequence[Pattern[str]]) -> Mapping[int, Process]:
     """Every process of this host of whose command line a word matches, but for this run's own. Raises OSError."""
     table = Table(every_command_line=True)

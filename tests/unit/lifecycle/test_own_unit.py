@@ -11,7 +11,8 @@ from ansible.module_utils.ib_gateway.act.held_process import Refused, Target
 from ansible.module_utils.ib_gateway.base.unit import OwnUnit, UnitMember
 from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl
 from ansible.module_utils.ib_gateway.lifecycle.own_unit import own_unit
-from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.observe import linux, processes
+from unit.facts import gateway
 
 UNIT = "sched.service"
 SHELL, GATEWAY, CHILD, JOB, ALIEN = 50, 60, 61, 70, 90
@@ -116,3 +117,22 @@ def test_nothing_is_ended_where_another_unit_goes_down_with_it_or_systemd_does_n
 def test_a_process_without_a_unit_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(systemctl, "main_pid")
     assert act.unit_to_stop(Target(GATEWAY, 1, "boot")) is None
+
+
+def test_nothing_is_ended_where_what_its_unit_runs_then_ends_another_gateway(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = {pid: gateway(pid)._replace(uid=0) for pid in (GATEWAY, 80)}
+    monkeypatch.setattr(linux, "gateways", lambda: {GATEWAY: both[GATEWAY]})
+    pkill = "{ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f IbcGateway ; ignore_errors=no ; pid=0 }"
+    host.shown[UNIT] = {"ExecStopPost": pkill, "ExecStartPre": pkill}
+    assert host.told().stopped, "it may end its own"
+    monkeypatch.setattr(linux, "gateways", lambda: both)
+    assert host.told().refused == (
+        "what is run when sched.service ends has `/usr/bin/pkill -f ***`, which ends gateway pid 80"
+    )
+    host.shown[UNIT] = {"ExecStartPre": pkill}
+    assert host.told().stopped, "it is not started"
+    host.shown[UNIT] = {"OnFailure": "panic.service"}
+    host.shown["panic.service"] = {"ExecStart": pkill}
+    assert "which ends gateway pid 80" in host.told().refused
