@@ -226,16 +226,16 @@ def _facts(one: Asked) -> CommandFacts:
 def _whose(spec: GatewaySpec, running: Optional[Process], account: Account) -> str:
     """Why this run, which is root's, would start the gateway of an entry without user as another account than its own;
     empty where nothing tells, and where the command changes the account or has somebody else start it."""
-    if spec.user is not None or os.geteuid() != 0:
-        return ""
+    if spec.user is not None or os.geteuid() != 0 or (running is not None and running.user == "root"):
+        return ""  # the next one is started as the one that runs
     try:
         owner = os.stat(spec.config_dir).st_uid if spec.config_dir else 0
     except OSError:
         owner = 0
-    name = running.user if running is not None and running.user != "root" else Users().name(owner) if owner else ""
+    name = running.user if running is not None else Users().name(owner) if owner else ""
     if not name or program.hands_on(spec.start_command, folder_of(spec, account)):
         return ""
-    what = "the one that runs is" if running is not None and running.user == name else "its config_dir is"
+    what = "the one that runs is" if running is not None else "its config_dir is"
     known = account_of(name) is not None
     cure = "give the entry user: %s" % name if known else "give the entry user, the account whose gateway it is"
     return "this run is root's and would start it as root, and %s of account %s: %s" % (what, name, cure)

@@ -32,8 +32,11 @@ _ELSEWHERE = re.compile(
     r"|\b(?:docker|podman|nerdctl|systemctl|machinectl|supervisorctl|ssh|tmux|screen|sudo|su|runuser|pm2)\b",
     re.MULTILINE,
 )
-#: What runs a command as another account.
-_CHANGES = re.compile(r"\b(?:start-stop-daemon|setpriv|gosu|su-exec|chpst|setuidgid|s6-setuidgid|daemonize)\b")
+#: What runs a command as another account, or has somebody else run it.
+_CHANGES = re.compile(
+    r"\b(?:systemd-run|start-stop-daemon|setpriv|gosu|su-exec|chpst|setuidgid|s6-setuidgid|daemonize)\b"
+    r"|(?:^|[\s/])service[ \t]+[\w@.-]+[ \t]+(?:re)?start\b"
+)
 _NEEDS = re.compile(r"\$\{?DISPLAY\b|\bxterm\b|\bibcstart\.sh|\bdisplaybannerandlaunch\.sh")
 _JAVA = re.compile(r"(?<![\w./$}-])(?:/[\w./-]+/)?java(?![\w./-])")
 #: What a Java that is one has beside its bin folder; a link or a wrapper of that name may be anything.

@@ -11,7 +11,7 @@ import itertools
 import os
 import pwd
 import re
-from typing import Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple, Union
+from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple, Union
 
 from ..base.command_line import is_interpreter, is_shell, run_of
 from ..base.control_scripts import part_run
@@ -27,6 +27,7 @@ _FAR = 6
 _REDIRECTS = re.compile(r"^(?:\d|&)?[<>]")
 #: Options that take the next word; what they say narrows whom a command meets, and is not read.
 _VALUED = ("-u", "-U", "-G", "-g", "-P", "-s", "-t", "-F", "-Z", "--signal", "--user", "--ns")
+_OF_ACCOUNTS = ("-u", "-U", "--user")
 _SIGNALS_NOTHING = ("-0", "-l", "-L", "--list")
 #: A pattern that is tried: one gap for each alternative and nothing repeated, so that whoever wrote it cannot have a
 #: look take for ever.
@@ -128,8 +129,12 @@ class _Meets(NamedTuple):
     pattern: Pattern[str]
     full: bool = False
     exact: bool = False
+    #: The accounts whose processes it meets; None for those of all.
+    uids: Optional[FrozenSet[int]] = None
 
     def meet(self, process: Process) -> bool:
+        if self.uids is not None and process.uid is not None and process.uid not in self.uids:
+            return False
         seen = " ".join(process.argv)[:_MOST_SEEN] if self.full else program_name(process.argv)[:_NAME]
         found = self.pattern.fullmatch(seen) if self.exact else self.pattern.search(seen)
         return found is not None
@@ -200,11 +205,13 @@ def _meets(name: str, given: List[str]) -> Optional[_Meets]:
     """Whom a command with these arguments meets; None where they do not tell, or it ends nobody."""
     options: List[str] = []
     named: List[str] = []
+    accounts = ""
     while given:
         word = given.pop(0)
         (options if word.startswith("-") else named).append(word)
         if word in _VALUED and given:
-            given.pop(0)
+            value = given.pop(0)
+            accounts = value if word in _OF_ACCOUNTS else accounts
     pattern = named[0 if name == "grep" else -1] if named else "$"
     short = "".join(each for each in options if re.match(r"^-[a-zA-Z0-9]+$", each) and not each[1:].isupper())
     if "$" in pattern or "`" in pattern or any(each in _SIGNALS_NOTHING for each in options):
@@ -219,4 +226,16 @@ def _meets(name: str, given: List[str]) -> Optional[_Meets]:
     except re.error:
         return None
     full = name == "grep" or (name in ("pkill", "pgrep") and ("f" in short or "--full" in options))
-    return _Meets(found, full, by_name or (name in ("pkill", "pgrep") and ("x" in short or "--exact" in options)))
+    exact = by_name or (name in ("pkill", "pgrep") and ("x" in short or "--exact" in options))
+    return _Meets(found, full, exact, _uids(accounts) if accounts and name != "grep" else None)
+
+
+def _uids(accounts: str) -> Optional[FrozenSet[int]]:
+    """The accounts of a list of names and numbers; None where one of them is none of this host's."""
+    found = set()
+    for each in accounts.split(","):
+        try:
+            found.add(int(each) if each.isdecimal() else pwd.getpwnam(each).pw_uid)
+        except KeyError:
+            return None
+    return frozenset(found)

@@ -409,6 +409,10 @@ def test_root_starts_nobody_s_gateway_as_root_because_its_entry_names_no_user(
         monkeypatch.setattr(os, "stat", owned_by(uid))
         found = start_checks([Asked(folder)])[0].blocker or ""
         assert start_check("/bin/su", "-", "trader", "-c", "true", user=None, config_dir=str(tmp_path)).blocker is None
+        as_root = Asked(folder, gateway()._replace(user="root"))
+        assert start_checks([as_root])[0].blocker is None, "it is started as it ran"
+        run = ("/usr/bin/env", "systemd-run", "--uid=nobody", "true")
+        assert "as root" not in (start_check(*run, user=None, config_dir=str(tmp_path)).blocker or "")
         handed = script(tmp_path, "#!/bin/sh\nexec sudo -u trader /opt/ibc/gatewaystart.sh\n")
         assert start_check(handed, user=None, config_dir=str(tmp_path)).blocker is None
         assert says in found and bool(found) is bool(says)

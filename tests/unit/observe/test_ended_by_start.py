@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 from pathlib import Path
 from typing import List, Optional
 
@@ -159,3 +160,19 @@ def test_a_control_script_is_read_for_the_word_that_it_is_given(tmp_path: Path, 
     command = ["/bin/sh", "-c", "./ib.sh " + words[0]] if " " in words[0] else ["/bin/sh", str(control), *words]
     found = ended_by_start([command], os.getuid(), [PAPER], str(tmp_path))
     assert (found is not None) is ends
+
+
+@pytest.mark.parametrize(
+    ("command", "ends"),
+    [
+        ("pkill -u %s -f IbcGateway", True),
+        ("pkill -u nobody -f IbcGateway", False),
+        ("pkill -U 65534 java", False),
+        ("pkill -u no-such-account -f IbcGateway", True),
+        ("pkill -u $WHO -f IbcGateway", True),
+    ],
+)
+def test_a_command_that_names_accounts_ends_nobody_of_another_one(command: str, ends: bool) -> None:
+    own = pwd.getpwuid(os.getuid()).pw_name
+    text = command % own if "%s" in command else command
+    assert (ended_by_start([("/bin/sh", "-c", text)], 0, [PAPER]) is not None) is ends
