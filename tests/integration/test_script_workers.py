@@ -67,5 +67,6 @@ def test_a_script_that_a_pattern_names_ends_with_its_worker_and_the_gateway_is_f
     found: dict[str, Any] = run_module("ib_process_stop", processes=targets, grace_period=10)
     assert found["refused"] == []
     assert not alive(script) and not alive(worker) and alive(gateway.pid)
+    until(lambda: not repair.look()["gateways"][0]["clients"])  # the gateway has closed its side as well
     (after,) = repair.look()["gateways"]
     assert (after["plan"]["steps"], after["clients"]) == ([], [])

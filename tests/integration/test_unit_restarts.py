@@ -117,7 +117,7 @@ STATES = {
 def test_a_gateway_is_not_ended_where_its_unit_could_not_bring_the_next_one_up(
     host: UnitHost, desk: Desk, tmp_path: Path
 ) -> None:
-    host.unit("broken", "[Service]\nExecStart=/bin/sleep 300\n")
+    host.unit("broken", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/test -d /tmp\n")
     desk.settings.update({"ib_gateway_diagnose_probe_timeout": 1, "ib_gateway_verify_probe_timeout": 1})
     gateways = [UnitGateway(host, tmp_path, name, unit, service) for name, (unit, service, _) in STATES.items()]
     for each in gateways:
@@ -129,9 +129,11 @@ def test_a_gateway_is_not_ended_where_its_unit_could_not_bring_the_next_one_up(
         shutil.rmtree(each.gone)
         each.hang()
     gateways[-1].java.unlink()
-    (host.root / "etc/systemd/system/forgotten.service").unlink()
-    host.says("systemctl", "kill", "--signal=SEGV", "broken")
+    host.unit("broken", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
+    host.says("systemctl", "daemon-reload")
+    host.says("systemctl", "reload-or-restart", "--job-mode=ignore-dependencies", "broken")
     until(lambda: host.says("systemctl", "is-failed", "broken") == "failed")
+    (host.root / "etc/systemd/system/forgotten.service").unlink()
     for options in (["--check"], []):
         run = desk.play("remediate.yml", *options, inventory=inventory_of(host, *(each.entry for each in gateways)))
         assert run.rc == 2 and run.recap()["changed"] == 0, run.output

@@ -14,6 +14,8 @@ _ESAC = re.compile(r"\besac\b")
 _LABELS = re.compile(r"\s*\(?[ \t]*([^()\n$`]+)\)")
 #: What makes the order in which branches are run another one, or lets nobody tell what is run.
 _UNPLAIN = re.compile(r";&|;;&|\bcase\b")
+#: What makes another word of "$1", or has a text run more than once.
+_MOVES = re.compile(r"\b(?:shift|getopts|while|until|for|select)\b|\bset[ \t]+(?:--|-[ \t]|[^-+\s])")
 _HEAD = re.compile(r"(?m)^[ \t]*(?:function[ \t]+)?([A-Za-z_]\w*)[ \t]*\(\)[ \t]*\n?[ \t]*\{")
 _END = re.compile(r"(?m)^[ \t]*\}")
 _WORD = re.compile(r"[A-Za-z_]\w*")
@@ -24,7 +26,12 @@ def part_run(text: str, given: Optional[Sequence[str]]) -> str:
     calls. given: the words that the script is given; None where they are not known."""
     if given is None or any("$" in word or "`" in word for word in given[:1]) or re.search(r"\beval\b", text):
         return text
-    return _without_idle(_one_branch(text, given[0] if given else ""), given)
+    parts = _parts(text)
+    main = "".join(part for name, part in parts if not name)
+    if not _MOVES.search(main):  # in a function "$1" is another word
+        word = given[0] if given else ""
+        parts = [(name, part if name else _one_branch(part, word)) for name, part in parts]
+    return _without_idle(parts, given)
 
 
 def _one_branch(text: str, word: str) -> str:
@@ -46,8 +53,7 @@ def _one_branch(text: str, word: str) -> str:
     return text[: head.start()] + taken + "\n" + text[end.end() :]
 
 
-def _without_idle(text: str, given: Sequence[str]) -> str:
-    parts = _parts(text)
+def _without_idle(parts: Sequence[Tuple[str, str]], given: Sequence[str]) -> str:
     functions: Dict[str, str] = {}
     for name, part in parts:
         functions[name] = functions.get(name, "") + part

@@ -35,7 +35,7 @@ _ELSEWHERE = re.compile(
 #: What runs a command as another account, or has somebody else run it.
 _CHANGES = re.compile(
     r"\b(?:systemd-run|start-stop-daemon|setpriv|gosu|su-exec|chpst|setuidgid|s6-setuidgid|daemonize)\b"
-    r"|(?:^|[\s/])service[ \t]+[\w@.-]+[ \t]+(?:re)?start\b"
+    r"|(?:^|[\s/])(?:service|invoke-rc\.d|rc-service|initctl|s6-rc|sv)[ \t]+[\w@.-]+[ \t]+[\w@.-]+"
 )
 _NEEDS = re.compile(r"\$\{?DISPLAY\b|\bxterm\b|\bibcstart\.sh|\bdisplaybannerandlaunch\.sh")
 _JAVA = re.compile(r"(?<![\w./$}-])(?:/[\w./-]+/)?java(?![\w./-])")

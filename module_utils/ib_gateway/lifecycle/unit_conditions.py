@@ -148,13 +148,15 @@ def _missing(told: Mapping[str, Mapping[str, str]], losing: bool, journal: str) 
     """What of the units that one requires is not to be had. told: by name, what systemctl shows of them; journal: what
     shows their output. Pure.
 
-    What has failed may come up the next time; that is worth a try only where nothing is lost by it.
+    A program that has ended in failure, as a display that crashed, comes up the next time. What has failed at its one
+    task, or too often, may do so again; that is worth a try only where nothing is lost by it.
     """
     for name, shown in told.items():
         load = _NEVER.get(shown.get("LoadState", ""))
         if load:
             return "it requires %s, which %s" % (name, load)
-        if losing and shown.get("ActiveState") == "failed":
+        hard = shown.get("Type") == "oneshot" or shown.get("Result") == "start-limit-hit"
+        if losing and hard and shown.get("ActiveState") == "failed":
             return "it requires %s, which has failed: `%s %s` shows why" % (name, journal, name)
     return None
 

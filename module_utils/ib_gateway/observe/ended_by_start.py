@@ -152,6 +152,15 @@ class _InUnits(NamedTuple):
         return unit is not None and any(fnmatch.fnmatchcase(unit, each) for each in self.names)
 
 
+class _All(NamedTuple):
+    """Whom all of these meet."""
+
+    each: Tuple[_Meets, ...]
+
+    def meet(self, process: Process) -> bool:
+        return all(one.meet(process) for one in self.each)
+
+
 def _stopped_units(name: str, given: Sequence[str]) -> Optional[_InUnits]:
     """The units that a command stops; None for one that stops none, or whose words do not tell which."""
     words = [word for word in given if not word.startswith("-")]
@@ -163,7 +172,7 @@ def _stopped_units(name: str, given: Sequence[str]) -> Optional[_InUnits]:
     return _InUnits(names, "--user" in given) if not any("$" in each or "`" in each for each in names) else None
 
 
-def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, Union[_Meets, _InUnits]]]:
+def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, Union[_Meets, _InUnits, _All]]]:
     """The commands that end whom they meet: by themselves, or by a kill near them that is given what they find."""
     for place, command in enumerate(commands):
         name, given = _program(command)
@@ -177,7 +186,17 @@ def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, Union[_Meets
         if kills or (finds and any(map(_kills, commands[max(0, place - 2) : place + _FAR]))):
             meets = _meets(name, given)
             if meets is not None:
-                yield command, meets
+                yield command, _All((meets, *_narrowed(commands[place + 1 :]))) if name == "grep" else meets
+
+
+def _narrowed(commands: Sequence[Command]) -> Iterator[_Meets]:
+    """What the greps behind one that has found processes leave of these."""
+    for name, given in map(_program, commands):
+        if name != "grep":
+            return
+        meets = _meets(name, given)
+        if meets is not None:
+            yield meets
 
 
 def _program(command: Command) -> Tuple[str, List[str]]:

@@ -58,6 +58,13 @@ def test_what_another_word_would_run_is_left_out(given: Optional[Sequence[str]],
         "stop() {\n pkill java\n}\ntrap stop EXIT\n",
         '"$1"\nstart() {\n pkill java\n}\n',
         'case "${1:-stop}" in start) x ;; stop) pkill java ;; esac',
+        'ctl() {\n  case "$1" in start) x ;; stop) pkill java ;; esac\n}\nctl stop\nctl "$1"\n',
+        'ctl() { case "$1" in start) x ;; stop) pkill java ;; esac; }\nctl stop\nctl "$1"\n',
+        'while [ $# -gt 0 ]; do\ncase "$1" in start) x ;; --clean) pkill java ;; esac\nshift\ndone\n',
+        'shift\ncase "$1" in start) x ;; live) pkill java ;; esac\n',
+        'set -- stop\ncase "$1" in start) x ;; stop) pkill java ;; esac\n',
+        'set stop\ncase "$1" in start) x ;; stop) pkill java ;; esac\n',
+        'for one in a b; do\ncase "$1" in start) x ;; stop) pkill java ;; esac\ndone\n',
     ],
 )
 def test_what_is_not_plain_is_left_as_it_is(text: str) -> None:

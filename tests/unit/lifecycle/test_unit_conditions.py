@@ -94,7 +94,9 @@ def told(shown: Dict[str, str], others: Dict[str, Dict[str, str]], losing: bool 
     [
         ({"LoadState": "masked"}, "it requires db.service, which is masked", True),
         ({"LoadState": "not-found"}, "it requires db.service, which does not exist", True),
-        ({"LoadState": "loaded", "ActiveState": "failed"}, "which has failed: `journalctl -u db.service`", False),
+        ({"ActiveState": "failed", "Type": "oneshot"}, "which has failed: `journalctl -u db.service`", False),
+        ({"ActiveState": "failed", "Type": "simple", "Result": "start-limit-hit"}, "which has failed", False),
+        ({"ActiveState": "failed", "Type": "simple", "Result": "signal"}, "", False),
         ({"LoadState": "loaded", "ActiveState": "inactive"}, "", False),
         ({"LoadState": "loaded", "ActiveState": "active"}, "", False),
     ],

@@ -176,3 +176,17 @@ def test_a_command_that_names_accounts_ends_nobody_of_another_one(command: str, 
     own = pwd.getpwuid(os.getuid()).pw_name
     text = command % own if "%s" in command else command
     assert (ended_by_start([("/bin/sh", "-c", text)], 0, [PAPER]) is not None) is ends
+
+
+@pytest.mark.parametrize(
+    ("greps", "ends"),
+    [
+        ("grep java | grep /srv/ibgateway/live | grep -v grep", False),
+        ("grep java | grep /srv/ibgateway/paper | grep -v grep", True),
+        ("grep java | grep -v grep", True),
+        ("grep java | grep $OWN", True),
+    ],
+)
+def test_greps_behind_the_first_narrow_whom_a_kill_is_given(greps: str, ends: bool) -> None:
+    text = "ps -ef | %s | awk '{print $2}' | xargs kill" % greps
+    assert (ended_by_start([("/bin/sh", "-c", text)], 0, [PAPER]) is not None) is ends
