@@ -77,10 +77,10 @@ DOWN = (
 )
 #: Where it may be started: whether that can succeed is found out before anything is stopped.
 STARTS = (
-    "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.environment lifecycle.lifecycles "
-    "lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program lifecycle.systemctl lifecycle.unit "
-    "lifecycle.unit_commands lifecycle.unit_conditions lifecycle.unit_facts lifecycle.unit_ties lifecycle.user_unit "
-    "base.plain_text base.unit base.unusual_launches "
+    "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.ends_others lifecycle.environment "
+    "lifecycle.lifecycles lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program "
+    "lifecycle.systemctl lifecycle.unit lifecycle.unit_commands lifecycle.unit_conditions lifecycle.unit_facts "
+    "lifecycle.unit_ties lifecycle.user_unit base.plain_text base.unit base.unusual_launches "
     "module.command_servers observe.command_port observe.process_handles observe.signs_of_life observe.way_out "
     "base.crontab observe.crontabs observe.script_runs observe.shell_state observe.start_scripts base.same_command "
     "observe.start_commands"
