@@ -161,7 +161,8 @@ def _restart(module: GatewayModule, session: ActionSession, step: Step) -> None:
 
 def _keep_environment(module: GatewayModule, session: ActionSession, step: Step) -> None:
     """Where nothing comes in its place, a start has to give the next one what this one ran with. Raises Refused."""
-    from ansible.module_utils.ib_gateway.lifecycle import environment, lifecycles  # many a call does not come this far
+    # Many a call does not come this far.
+    from ansible.module_utils.ib_gateway.lifecycle import environment, lifecycles
 
     spec = next(each for each in session.specs if each.name == step.gateway)
     way = lifecycles.lifecycle(module.with_command(spec)) if spec.startable else None
