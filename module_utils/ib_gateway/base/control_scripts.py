@@ -9,15 +9,15 @@ import re
 from fnmatch import fnmatchcase
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-_CASE = re.compile(r"(?m)^[ \t]*case[ \t]+\"?\$(?:1|\{1(?::?-(\w*))?\})\"?[ \t]+in\b")
+#: One that is indented may stand in a function whose beginning was not understood, where "$1" is another word.
+_CASE = re.compile(r"(?m)^case[ \t]+\"?\$(?:1|\{1(?::?-(\w*))?\})\"?[ \t]+in\b")
 _ESAC = re.compile(r"\besac\b")
 _LABELS = re.compile(r"\s*\(?[ \t]*([^()\n$`]+)\)")
 #: What makes the order in which branches are run another one, or lets nobody tell what is run.
 _UNPLAIN = re.compile(r";&|;;&|\bcase\b")
 #: What makes another word of "$1", or has a text run more than once.
 _MOVES = re.compile(r"\b(?:shift|getopts|while|until|for|select)\b|\bset[ \t]+(?:--|-[ \t]|[^-+\s])")
-_HEAD = re.compile(r"(?m)^[ \t]*(?:function[ \t]+)?([A-Za-z_]\w*)[ \t]*\(\)[ \t]*\n?[ \t]*\{")
-_END = re.compile(r"(?m)^[ \t]*\}")
+_HEAD = re.compile(r"(?m)^([ \t]*)(?:function[ \t]+)?([A-Za-z_]\w*)[ \t]*\(\)[ \t]*\n?[ \t]*\{")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -73,18 +73,20 @@ def _parts(text: str) -> List[Tuple[str, str]]:
     at = 0
     while True:
         head = _HEAD.search(text, at)
-        end = _end_of(text, head.end()) if head else None
+        end = _end_of(text, head.end(), head.group(1)) if head else None
         if head is None or end is None:
             return [*found, ("", text[at:])]
-        found += [("", text[at : head.start()]), (head.group(1), text[head.start() : end])]
+        found += [("", text[at : head.start()]), (head.group(2), text[head.start() : end])]
         at = end
 
 
-def _end_of(text: str, start: int) -> Optional[int]:
-    """Where a function ends whose body starts there: in the same line, or at the next brace that begins a line."""
+def _end_of(text: str, start: int, indent: str) -> Optional[int]:
+    """Where a function ends whose body starts there: in the same line, or at the next brace that begins a line with the
+    function's own indent. One further in may end something within it."""
     line = text.find("\n", start)
     first = text[start : line if line >= 0 else len(text)]
     if first.rstrip().endswith("}") and first.count("{") + 1 == first.count("}"):
         return start + len(first)
-    closing = _END.search(text, start)
-    return closing.end() if closing else None
+    closing = "\n%s}" % indent
+    place = text.find(closing, start)
+    return place + len(closing) if place >= 0 else None
