@@ -249,13 +249,12 @@ def _start(
         session.add(step, ALREADY, "a gateway is running: pid %s" % ", ".join(map(str, pids)))
         rows["already_running"].append({"name": spec.name, "pids": pids})
         return
-    guarded = [pattern for each in session.specs for pattern in each.protected_clients]
     start_check = start_checks([Asked(spec)])[0]
-    checked = informed(entry, start_check, guarded=guarded)
+    checked = informed(entry, start_check, guarded=session.guarded)
     ending = checked.others_at_start()
     blocker = checked.start_blocker or (also_carried(checked, ending) if ending else None)
     if blocker is None and start_check.runs:  # somebody may have come since the plan, as by the start before this one
-        blocker = ends_others(checked, start_check, session.processes(), guarded)
+        blocker = ends_others(checked, start_check, session.processes(), session.guarded)
     came: List[Started] = []
 
     def do(announce: Announce) -> Outcome:

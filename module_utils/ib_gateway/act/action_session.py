@@ -82,9 +82,16 @@ class ActionSession:
         """The entries beside what is on the host now, by name. Raises OSError."""
         return {entry.spec.name: entry for entry in entries_of(self._specs, look_for(self._specs))[0]}
 
+    @property
+    def guarded(self) -> List[str]:
+        """What protected_clients of any entry name."""
+        return [pattern for spec in self._specs for pattern in spec.protected_clients]
+
     def processes(self) -> Mapping[int, Process]:
-        """What a look describes of who runs on the host now, by pid. Raises OSError."""
-        return look_for(self._specs).processes
+        """Who runs on the host now, by pid, as ends_others() has to know it. Raises OSError."""
+        from ..lifecycle.ends_others import with_guarded  # of use to what starts gateways alone
+
+        return with_guarded(look_for(self._specs).processes, self.guarded)
 
     # --- admission ---
 

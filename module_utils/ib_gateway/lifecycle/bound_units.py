@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Callable, Dict, FrozenSet, List, Mapping, NamedTuple, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, List, Mapping, NamedTuple, Set, Tuple
 
 from ..base.unit import UnitMember
 from . import unit_ties
 from .members import members_of
-from .unit_facts import show_each
+from .unit_facts import Show, show_each
 
 #: So many units are asked about for one; a desk has a few.
 _MOST = 64
 #: How units that end are tied to another one, in words.
 _WITH, _BY_START = "goes down with", "is stopped by a start of"
-
-Show = Callable[[Sequence[str]], List[Dict[str, str]]]
 
 
 class Bound(NamedTuple):

@@ -18,14 +18,16 @@ def ends_others(
     entry: Entry, start_check: StartCheck, processes: Mapping[int, Process], guarded: Sequence[str]
 ) -> Optional[str]:
     """Why a start of the entry, or a stop before it, would cost another gateway its life, or a script that is protected
-    or works on another gateway; None where it is not known to. guarded: what protected_clients of any entry name."""
+    or works on another gateway; None where it is not known to.
+
+    processes: as with_guarded() gives them; guarded: what protected_clients of any entry name.
+    """
     if not start_check.runs:
         return None
     patterns = [re.compile(pattern) for pattern in guarded]
     own = {each.pid for each in entry.processes}
-    seen = {**_guarded(patterns), **processes}
-    worth = {pid: _worth(each, entry, patterns) for pid, each in seen.items() if pid not in own}
-    others = [seen[pid] for pid, what in worth.items() if what]
+    worth = {pid: _worth(each, entry, patterns) for pid, each in processes.items() if pid not in own}
+    others = [processes[pid] for pid, what in worth.items() if what]
     if not others:
         return None
     from ..observe.ended_by_start import ended_by_start
@@ -40,13 +42,14 @@ def ends_others(
     return None
 
 
-def _guarded(patterns: Sequence[Pattern[str]]) -> Mapping[int, Process]:
-    """Whom protected_clients names, connected or not; a look describes those alone that have to do with an API."""
-    if not patterns or not sys.platform.startswith("linux"):
-        return {}
+def with_guarded(processes: Mapping[int, Process], guarded: Sequence[str]) -> Mapping[int, Process]:
+    """What a look has described, and whom protected_clients names, connected or not: it describes those alone that have
+    to do with an API. Reads every command line of the host."""
+    if not guarded or not sys.platform.startswith("linux"):
+        return processes
     from ..observe.linux import whose_words
 
-    return whose_words(patterns)
+    return {**whose_words([re.compile(pattern) for pattern in guarded]), **processes}
 
 
 def _worth(process: Process, entry: Entry, patterns: Sequence[Pattern[str]]) -> str:

@@ -20,7 +20,7 @@ from ..base.unit import UnitMember
 from ..observe.process_handles import can_hold
 from ..observe.processes import ancestors
 from .base import Asked, StartCheck
-from .ends_others import ends_others
+from .ends_others import ends_others, with_guarded
 from .lifecycles import start_checks
 
 #: States of a unit in which a start does nothing, or only waits for the one that is under way.
@@ -40,7 +40,10 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
     ]
     named = {process.pid: each.entry.spec.name for each in found for process in each.entry.processes}
     guarded = [pattern for each in found for pattern in each.entry.spec.protected_clients]
-    for index, start_check in zip(indexes, start_checks(asked)):
+    checks, seen = start_checks(asked), snapshot.processes
+    if any(each.runs for each in checks):
+        seen = with_guarded(seen, guarded)
+    for index, start_check in zip(indexes, checks):
         entry = informed(told[index].entry, start_check, named, guarded)
         if entry.spec.container is not None:
             entry = entry._replace(unit_members=tuple(_with_others(each, entry, found) for each in entry.unit_members))
@@ -49,7 +52,7 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
             blind
             or entry.start_blocker
             or _without_room(_running(entry))
-            or ends_others(entry, start_check, snapshot.processes, guarded)
+            or ends_others(entry, start_check, seen, guarded)
         )
         told[index] = told[index]._replace(entry=entry._replace(start_blocker=blocked))
     return told

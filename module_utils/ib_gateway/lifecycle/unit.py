@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence
+from typing import Callable, FrozenSet, List, Mapping, Optional, Sequence
 
 from ..base.spec import GatewaySpec
 from ..base.unit import UnitState
@@ -15,7 +15,7 @@ from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
 from .members import members_of, pids_of
 from .unit_commands import runs_of
 from .unit_conditions import prevented
-from .unit_facts import UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
+from .unit_facts import Show, UnitFacts, blocker, lacks_display, show_each, state_of, trouble_of
 
 
 class Unit(Lifecycle):
@@ -116,7 +116,7 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
 def start_check_of(
     facts: UnitFacts,
     shown: Mapping[str, str],
-    show: Callable[[Sequence[str]], List[Dict[str, str]]],
+    show: Show,
     account: Optional[Account] = None,
 ) -> StartCheck:
     """Whether a start of a unit can succeed, and who ends where it is stopped or started.

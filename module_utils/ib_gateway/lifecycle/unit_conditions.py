@@ -13,9 +13,7 @@ import stat
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from . import unit_ties
-from .unit_facts import UnitFacts, show_each
-
-Show = Callable[[Sequence[str]], List[Dict[str, str]]]
+from .unit_facts import Show, UnitFacts, show_each
 
 #: What a unit is that cannot be started whatever is done to it.
 _NEVER = {"not-found": "does not exist", "masked": "is masked"}
@@ -132,16 +130,12 @@ def _forgotten(facts: UnitFacts, shown: Mapping[str, str]) -> Optional[str]:
     """Why systemd would not know a unit any more once what it carries has ended."""
     path = shown.get("FragmentPath", "")
     if shown.get("Transient") == "yes":
-        return (
+        text = (
             "systemd forgets %s, which systemd-run has made, once it has ended: give it a file, or restart it by hand"
-            % (facts.unit)
         )
-    if path and not os.path.lexists(path):
-        return "systemd forgets %s once it has ended, because its file %s does not exist: bring that back" % (
-            facts.unit,
-            path,
-        )
-    return None
+        return text % facts.unit
+    text = "systemd forgets %s once it has ended, because its file %s does not exist: bring that back"
+    return text % (facts.unit, path) if path and not os.path.lexists(path) else None
 
 
 def _missing(told: Mapping[str, Mapping[str, str]], losing: bool, journal: str) -> Optional[str]:

@@ -17,6 +17,9 @@ from . import program, systemctl
 from .accounts import PATH, Account, account_of, cannot_enter, with_groups
 from .unit_commands import ELSEWHERE, as_root_of
 
+#: Asks one systemd about several units: what systemctl shows of each, in their order.
+Show = Callable[[Sequence[str]], List[Dict[str, str]]]
+
 _PATH_OF_EXEC = re.compile(r"\{ path=(.*?) ; argv\[\]=(.*?) ; ignore_errors=")
 
 
@@ -95,7 +98,7 @@ def _unusable(facts: UnitFacts) -> Optional[str]:
 # --- reading ---------------------------------------------------------------------------------------------------------
 
 
-def show_each(units: Sequence[str], show: Callable[[Sequence[str]], List[Dict[str, str]]]) -> Dict[str, Dict[str, str]]:
+def show_each(units: Sequence[str], show: Show) -> Dict[str, Dict[str, str]]:
     """By unit, what systemd says of it; {"error": why} where it says nothing.
 
     Where it refuses to speak of one of them, as of a name that is none, the others are asked alone; where it does not
@@ -129,7 +132,7 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         account=account,
         kills_after=kills_after(shown),
         leaves_behind=shown.get("KillMode") in _LEAVING,
-        host_action=next(("%s=%s" % (each, shown[each]) for each in HOST_ACTIONS if _acts(shown, each)), ""),
+        host_action=next(("%s=%s" % (each, shown[each]) for each in _HOST_ACTIONS if _acts(shown, each)), ""),
         skipped=_was_skipped(shown),
         ended_ago=_ended_ago(shown.get("InactiveEnterTimestampMonotonic", "")),
     )
@@ -145,7 +148,7 @@ _SIGKILL = "9"
 #: With these, a stop of a unit does not end all that lives in it.
 _LEAVING = ("process", "none")
 #: What systemd can do to the whole host where a unit ends, fails, or is started too often.
-HOST_ACTIONS = ("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction")
+_HOST_ACTIONS = ("FailureAction", "SuccessAction", "StartLimitAction", "JobTimeoutAction")
 
 
 def _acts(shown: Mapping[str, str], key: str) -> bool:

@@ -25,7 +25,7 @@ _NAME = 15
 #: Commands between one that finds processes and the kill that it is for.
 _FAR = 6
 _REDIRECTS = re.compile(r"^(?:\d|&)?[<>]")
-#: Options that take the next word; what they say narrows whom a command meets, and is not read.
+#: Options that take the next word. What they say narrows whom a command meets; only accounts are read.
 _VALUED = ("-u", "-U", "-G", "-g", "-P", "-s", "-t", "-F", "-Z", "--signal", "--user", "--ns")
 _OF_ACCOUNTS = ("-u", "-U", "--user")
 _SIGNALS_NOTHING = ("-0", "-l", "-L", "--list")
