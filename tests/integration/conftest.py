@@ -20,8 +20,9 @@ from integration.containers import (
     public_folder,
     remove_leftovers,
 )
-from integration.desk import Desk
+from integration.desk import PROJECT, Desk
 from integration.pages import browser, show
+from integration.unit_hosts import UnitHost
 
 __all__ = ["browser", "container", "desk", "fixable", "folder", "show"]
 
@@ -59,6 +60,15 @@ def container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Make]
             return made[-1]
 
         yield make
+
+
+@pytest.fixture
+def host(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UnitHost]:
+    """A host with a systemd of its own that sees the test's folder."""
+    request.getfixturevalue("container")  # podman works here, and what an earlier run has left is gone
+    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(PROJECT / "tests/integration/connection"))
+    with ExitStack() as stack:
+        yield UnitHost(public_folder(stack), stack, tmp_path, PROJECT / "tests/simulator")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

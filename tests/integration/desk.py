@@ -178,8 +178,7 @@ class Desk:
 
     def java(self) -> list[int]:
         """The pids of this desk's gateways, by psutil."""
-        mark = "-DjtsConfigDir=%s" % self.config_dir
-        return sorted(each.pid for each in psutil.process_iter() if mark in _argv(each) and _alive(each))
+        return gateways_in(self.config_dir)
 
     def _end_leftovers(self) -> None:
         """Ends what a repair started here: it is nobody's child, so it is known by this desk's own folder."""
@@ -188,6 +187,12 @@ class Desk:
                 psutil.Process(pid).send_signal(signal.SIGKILL)
             except psutil.NoSuchProcess:
                 continue
+
+
+def gateways_in(config_dir: Path | str) -> list[int]:
+    """The pids of the gateways with these settings, as this machine numbers them, by psutil."""
+    mark = "-DjtsConfigDir=%s" % config_dir
+    return sorted(each.pid for each in psutil.process_iter() if mark in _argv(each) and _alive(each))
 
 
 def local(**variables: Any) -> dict[str, Any]:

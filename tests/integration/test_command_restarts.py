@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ import psutil
 import pytest
 from simulator.launch import SimulatedGateway, free_port
 
-from integration.containers import engine_needed, public_folder
-from integration.desk import PROJECT, Desk, until
+from integration.desk import Desk, gateways_in, until
 from integration.test_container_units import inventory_of
 from integration.unit_hosts import UnitHost
 
@@ -51,16 +50,7 @@ class CommandGateway:
 
     def pids(self) -> list[int]:
         """Its processes, as this machine numbers them."""
-        mark = "-DjtsConfigDir=%s" % self._gateway.config_dir
-        return [each.pid for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or ())]
-
-
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UnitHost]:
-    engine_needed()
-    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(PROJECT / "tests/integration/connection"))
-    with ExitStack() as stack:
-        yield UnitHost(public_folder(stack), stack, tmp_path, PROJECT / "tests/simulator")
+        return gateways_in(self._gateway.config_dir)
 
 
 @pytest.fixture
@@ -79,6 +69,7 @@ def folder_open_to_others(host: UnitHost) -> Iterator[None]:
 
 @contextmanager
 def full(host: UnitHost) -> Iterator[None]:
+    host.says("mount", "-o", "remount,size=64M", "/run")  # without it, half of this machine's memory
     host.says("dd", "if=/dev/zero", "of=/run/filler", "bs=1M")
     yield
     host.says("rm", "/run/filler")

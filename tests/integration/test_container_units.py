@@ -9,11 +9,10 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from integration.containers import Container, Make, public_folder
-from integration.desk import PROJECT, Desk, until
+from integration.desk import PROJECT, Desk, gateways_in, until
 from integration.unit_hosts import UnitHost
 
 UNIT = "ib"
@@ -41,12 +40,7 @@ def inventory_of(host: UnitHost, *entries: dict[str, Any]) -> dict[str, Any]:
 
 def java(image: Container, mode: str = "live") -> int:
     """The pid of its gateway, as this machine numbers it; 0 where it does not run."""
-    mark = "-DjtsConfigDir=%s" % image.gateways[mode].config_dir
-    found = []
-    for each in psutil.process_iter(["cmdline"]):
-        if mark in (each.info["cmdline"] or ()):
-            found.append(each.pid)
-    return found[0] if found else 0
+    return next(iter(gateways_in(image.gateways[mode].config_dir)), 0)
 
 
 @pytest.mark.parametrize(

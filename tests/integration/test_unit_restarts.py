@@ -9,17 +9,13 @@ import os
 import shlex
 import shutil
 import signal
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from simulator.launch import SimulatedGateway, free_port
 
-from integration.containers import engine_needed, public_folder
-from integration.desk import PROJECT, Desk, until
+from integration.desk import Desk, gateways_in, until
 from integration.test_container_units import inventory_of
 from integration.unit_hosts import UnitHost
 
@@ -65,21 +61,12 @@ class UnitGateway:
 
     def pids(self) -> list[int]:
         """Its processes, as this machine numbers them."""
-        mark = "-DjtsConfigDir=%s" % self._gateway.config_dir
-        return [each.pid for each in psutil.process_iter(["cmdline"]) if mark in (each.info["cmdline"] or ())]
+        return gateways_in(self._gateway.config_dir)
 
     def hang(self) -> None:
         """Has it answer nobody."""
         for pid in self.pids():
             os.kill(pid, signal.SIGUSR1)
-
-
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UnitHost]:
-    engine_needed()
-    monkeypatch.setenv("ANSIBLE_CONNECTION_PLUGINS", str(PROJECT / "tests/integration/connection"))
-    with ExitStack() as stack:
-        yield UnitHost(public_folder(stack), stack, tmp_path, PROJECT / "tests/simulator")
 
 
 def serve(host: UnitHost, *gateways: UnitGateway) -> None:
