@@ -110,3 +110,32 @@ def test_a_surplus_gateway_is_left_where_what_is_protected_may_end_with_its_unit
     job = pid_of(host, "tail -f /dev/null")
     assert f"its unit {SURPLUS} carries pid {job} (tail -f ***) of root, protected, as well" in withheld
     assert pid_of(host, str(surplus.ready_file))
+
+
+def test_a_surplus_gateway_of_an_account_s_own_systemd_is_left_where_its_unit_then_ends_the_one_that_serves(
+    host: UnitHost, desk: Desk, folder: Path
+) -> None:
+    desk.folder = folder
+    own = {"config_dir": folder / "jts", "launcher": "ibc", "exit_with": None}
+    kept, surplus = desk.prepared(**own), desk.prepared("no-listener", **own)
+    started(host, KEPT, kept.command())
+    host.write("/etc/systemd/user/" + SURPLUS, "[Service]\nExecStart=%s\n" % shlex.join(surplus.command()))
+    drop_in = "/etc/systemd/user/%s.d/then.conf" % SURPLUS
+    host.write(drop_in, "[Service]\nExecStopPost=/usr/bin/pkill -f %s\n" % folder)
+    host.says("systemctl", "start", "user@0.service")
+    asked = ["env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", "--user"]
+    host.says(*asked, "start", SURPLUS)
+    until(lambda: str(kept.port) in host.says("ss", "-ltn"), 30)
+    until(lambda: pid_of(host, str(surplus.ready_file)), 30)
+    hosts = inventory(host, desk, folder)
+    run = desk.play("remediate.yml", inventory=hosts)
+    assert run.rc == 2 and run.recap()["changed"] == 0 and planned(run)["steps"] == [], run.output
+    (withheld,) = planned(run)["withheld"]
+    assert f"what is run when {SURPLUS} ends has `/usr/bin/pkill -f ***`, which ends gateway pid" in withheld
+    assert pid_of(host, str(surplus.ready_file)) and pid_of(host, str(kept.ready_file))
+
+    (host.root / drop_in.lstrip("/")).unlink()
+    host.says(*asked, "daemon-reload")
+    run = desk.play("remediate.yml", inventory=hosts)
+    assert run.rc == 0 and run.recap()["changed"] == 1, run.output
+    assert not pid_of(host, str(surplus.ready_file)) and pid_of(host, str(kept.ready_file))

@@ -30,7 +30,8 @@ class Target:
     its Restart= would undo the signal. allow_kill: whether it may be killed when it does not end. gateway: the name of
     the entry for whose sake it is to end. command_server: of a gateway, where it takes commands. killed_after: seconds
     after which systemd would kill it if its unit were stopped, where it may not be killed: it is asked to end by a
-    signal, and its unit is stopped when it has; no plan tells that, it is read before the act.
+    signal, and its unit is stopped when it has; no plan tells that, it is read before the act. unit_weighed: whether
+    what else ends with the unit that it lives in has been asked already, as where that is the one that is restarted.
     """
 
     pid: int
@@ -43,6 +44,7 @@ class Target:
     gateway: Optional[str] = None
     command_server: Optional[ServerAddress] = None
     killed_after: Optional[float] = None
+    unit_weighed: bool = False
 
     @property
     def identity(self) -> Tuple[int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from ..lifecycle import systemctl
-from ..lifecycle.own_unit import own_unit
+from ..lifecycle.own_unit import around, own_unit
 from ..lifecycle.unit_facts import kills_after
 from ..observe import processes
 from .held_process import Refused, Target
@@ -13,9 +13,11 @@ from .held_process import Refused, Target
 
 def unit_to_stop(target: Target) -> Optional[str]:
     """The unit to stop in place of the process; None where only the process ends. Raises Refused."""
-    if target.unit is None:
+    if target.unit is None and target.unit_weighed:
         return None
-    found = own_unit(target.unit, target.pid)
+    found = own_unit(target.unit, target.pid) if target.unit is not None else around(target.pid)
+    if found is None:
+        return None
     if found.refused:
         raise Refused(found.refused)
     return target.unit if found.stopped else None

@@ -196,7 +196,7 @@ def _ended_first(
     before: the unit's state, with the seconds after which systemd would kill.
     """
     if not _prove_carried(named, gateway):
-        alone = replace(named, unit=None)  # its unit is not stopped, it is restarted
+        alone = replace(named, unit=None, unit_weighed=True)  # its unit is not stopped, it is restarted
         ending = stop_process.stop([alone], way.grace_period, False, way.dry_run, lambda _target: announce())[0]
         if ending.signals and ending.result == stop_process.REFUSED:
             return Outcome(

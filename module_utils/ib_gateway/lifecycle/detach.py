@@ -20,7 +20,8 @@ from ..base.plain_text import plain_text
 from . import places, systemctl
 from .accounts import PATH, Account, become, lingers
 
-_BOOTED = "/run/systemd/system"
+#: A folder that is there where systemd is the first process.
+BOOTED = "/run/systemd/system"
 #: Where systemd keeps what it is told of a scope.
 _SCOPES = "systemd/transient"
 #: Seconds in which systemd has to answer, and those in which it has to make a scope.
@@ -138,7 +139,7 @@ def cannot_detach(account: Account) -> Optional[str]:
 
 def ends_with_login(account: Account) -> bool:
     """Whether systemd ends what this run starts when the account's last login ends."""
-    if not os.path.isdir(_BOOTED) or os.geteuid() == 0 or _whose(account) is not None:
+    if not os.path.isdir(BOOTED) or os.geteuid() == 0 or _whose(account) is not None:
         return False
     manager = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"]
     command = ["busctl", "--system", "get-property", *manager, "KillUserProcesses"]
@@ -165,7 +166,7 @@ def _scope(name: str, account: Account) -> List[str]:
 
 def _whose(account: Account) -> Optional[List[str]]:
     """Whose systemd is asked: the system's by root; the account's own where that outlives its last login."""
-    if not os.path.isdir(_BOOTED):
+    if not os.path.isdir(BOOTED):
         return None
     if os.geteuid() == 0:
         return ["--slice=system.slice"]

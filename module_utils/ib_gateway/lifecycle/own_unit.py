@@ -5,74 +5,127 @@ Who looks and who acts ask the same function, so that what a plan says of the un
 
 from __future__ import annotations
 
-from typing import FrozenSet, Mapping, Optional, Sequence
+import functools
+import os
+from typing import Callable, FrozenSet, Optional, Sequence
 
 from ..base import classify
+from ..base.host import Process
 from ..base.redaction import redact_argv
 from ..base.short_command import short
 from ..base.unit import OwnUnit, UnitState
 from ..observe import processes
-from . import systemctl
+from . import detach, systemctl
+from .accounts import Account, account_of, may_become
 from .base import Runs
-from .bound_units import bound_to, stopped_after
+from .bound_units import Bound, bound_to, stopped_after
 from .unit_commands import runs_of
-from .unit_facts import show_each, state_of
+from .unit_facts import Show, show_each, state_of
 
 
-def own_unit(unit: str, pid: int) -> OwnUnit:
-    """What becomes of a unit with a process of it that is to end: only one is stopped whose main process it is, or was
-    started by.
+def own_unit(unit: str, pid: int, staying: Sequence[Process] = ()) -> OwnUnit:
+    """What becomes of a system's unit with a process of it that is to end: only one is stopped whose main process it
+    is, or was started by.
 
     A process that cron or another service once started is in that service's control group too, and stopping that
     service for its sake would stop everything else it does. Whatever else lives in the unit must be a launcher, or
-    started by the process itself.
+    started by the process itself. staying: who may not end by it, beside the gateways of the host.
     """
+    return _judged(unit, pid, None, staying)
+
+
+def around(pid: int, staying: Sequence[Process] = ()) -> Optional[OwnUnit]:
+    """What the end of a process does to the service that it lives in and that is not stopped for its sake: one of its
+    account's own systemd, or one in which others work too. None where it does nothing to any.
+
+    What a service runs when it has ended, it runs as well where its main process was ended by a signal.
+    """
+    unit, account = processes.read_unit(pid), None
+    if unit is None:
+        found = processes.read_user_unit(pid)
+        account = _account(found[0]) if found is not None else None
+        unit = found[1] if found is not None and account is not None else None
+        if account is None or not os.path.exists(account.runtime_dir + "/systemd/private"):
+            return None
+    elif not os.path.isdir(detach.BOOTED):
+        return None
+    if unit is None or not unit.endswith(".service"):
+        return None
+    told = _judged(unit, pid, account, staying)
+    return None if told.apart else told._replace(stopped=False)
+
+
+def _account(uid: int) -> Optional[Account]:
+    import pwd
+
     try:
-        main_pid = systemctl.main_pid(unit)
-    except systemctl.UnitError as error:
-        return OwnUnit(unit, refused=str(error))
+        found = account_of(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return None
+    return found if found is not None and may_become(found) else None
+
+
+def _judged(unit: str, pid: int, account: Optional[Account], staying: Sequence[Process]) -> OwnUnit:
+    show: Show = functools.partial(systemctl.show, account=account)
+    shown = show_each([unit], show)[unit]
+    if "error" in shown:
+        return OwnUnit(unit, refused=shown["error"])
     line = processes.ancestors(pid) - {1}
-    if main_pid not in line:
+    main = shown.get("MainPID", "")
+    main_pid = int(main) if main.isdigit() else 0
+    if main_pid not in line or not _waits_for(main_pid, pid):
         return OwnUnit(unit, apart=main_pid > 0)
-    shown = show_each([unit], systemctl.show)[unit]
-    state = state_of(unit, shown, None)
-    refused = _bound(unit, shown, state, pid)
+    state = state_of(unit, shown, account.name if account else None)
+    bound, after = bound_to(unit, shown, show), stopped_after(unit, shown, show)
+    refused = bound.unread or after.unread or _tied(unit, state, bound, after)
+    if not refused:
+        runs = [each for each in runs_of(shown, account, True) if each.stop]
+        runs += [each for one in after.started for each in runs_of(one, account, False)]
+        refused = _ends_one(unit, runs, pid, staying) if runs else ""
     if refused:
         return OwnUnit(unit, refused=refused)
-    others = {each for each in processes.pids() if processes.read_unit(each) == unit} - line
+    lives_there = _lives_in(unit, account)
+    others = {each for each in processes.pids() if lives_there(each)} - line
     unrelated = {each for each in others if pid not in processes.ancestors(each)}
     working = frozenset(each for each in others if not classify.is_launcher(processes.read_argv(each)))
     ending: FrozenSet[int] = frozenset() if state is not None and state.leaves_behind else working
     return OwnUnit(unit, stopped=not unrelated & working, others=ending)
 
 
-def _bound(unit: str, shown: Mapping[str, str], state: Optional[UnitState], pid: int) -> str:
-    """Who lives in a unit that goes down with this one, or by one that is started when it ends, or by what either runs
-    then, or what systemd does to the host, in words; or why that is not known. Empty for nobody and nothing."""
-    bound, after = bound_to(unit, shown, systemctl.show), stopped_after(unit, shown, systemctl.show)
-    unread = shown.get("error") or bound.unread or after.unread
-    if unread:
-        return unread
+def _waits_for(main_pid: int, pid: int) -> bool:
+    """Whether nothing but launchers is from a unit's main process down to the parent of one: then it ends with that."""
+    between = {each for each in processes.ancestors(pid) - {pid} if main_pid in processes.ancestors(each)}
+    return all(classify.is_launcher(processes.read_argv(each)) for each in between)
+
+
+def _lives_in(unit: str, account: Optional[Account]) -> Callable[[int], bool]:
+    if account is None:
+        return lambda pid: processes.read_unit(pid) == unit
+    return lambda pid: processes.read_user_unit(pid) == (account.uid, unit)
+
+
+def _tied(unit: str, state: Optional[UnitState], bound: Bound, after: Bound) -> str:
+    """Who lives in a unit that goes down with this one, or by one that is started when it has ended, or what systemd
+    does to the host then, in words; empty for nobody and nothing. Pure."""
     if state is not None and state.host_action:
         return "systemd would act on the whole host where %s ends (%s)" % (unit, state.host_action)
     for found, tie in ((bound, "goes down with"), (after, "is stopped by what is started after")):
         if found.members:
             first = found.members[0]
             return "%s %s %s and carries pid %d of %s" % (first.unit, tie, unit, first.pid, first.user)
-    runs = [each for each in runs_of(shown, None, True) if each.stop]
-    runs += [each for one in after.started for each in runs_of(one, None, False)]
-    return _ends_gateway(unit, runs, pid) if runs else ""
+    return ""
 
 
-def _ends_gateway(unit: str, runs: Sequence[Runs], pid: int) -> str:
-    """Which other gateway what is run when a unit ends would end as well, in words; empty for none."""
+def _ends_one(unit: str, runs: Sequence[Runs], pid: int, staying: Sequence[Process]) -> str:
+    """Whom what is run when a unit has ended would end that is to stay, in words; empty for nobody."""
     from ..observe.ended_by_start import ended_by_start
     from ..observe.linux import gateways
 
-    others = [each for each in gateways().values() if each.pid != pid]
+    others = [each for each in (*gateways().values(), *staying) if each.pid != pid]
     for each in runs:
         found = ended_by_start(each.commands, each.uid, others, each.folder) if each.uid is not None else None
         if found is not None:
-            told = short(redact_argv(found.words))
-            return "what is run when %s ends has `%s`, which ends gateway pid %d" % (unit, told, found.process.pid)
+            told, whom = short(redact_argv(found.words)), found.process
+            what = "gateway pid %d" % whom.pid if whom.gateway else "pid %d (%s)" % (whom.pid, short(whom.command))
+            return "what is run when %s ends has `%s`, which ends %s" % (unit, told, what)
     return ""

@@ -93,8 +93,7 @@ def _plans(found: Sequence[Diagnosis]) -> List[Plan]:
     from ..decide.targets import ended_by
 
     plans = [plan(each) if each.findings else Plan() for each in found]
-    ending = [ended_by(step) for each in plans for step in each.steps]
-    if any(each.get("unit") for each in ending if each is not None):
+    if any(ended_by(step) is not None for each in plans for step in each.steps):
         from .own_units import with_own_units
 
         found = with_own_units(found, plans)

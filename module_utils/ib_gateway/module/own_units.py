@@ -6,27 +6,42 @@ import re
 from typing import Any, Dict, List, Mapping, Pattern, Sequence, Tuple
 
 from ..base import classify
+from ..base.host import Process
 from ..base.plan import Diagnosis, Entry, Plan
 from ..base.redaction import redact_argv
 from ..base.unit import OwnUnit, UnitMember
 from ..decide.targets import ended_by
-from ..lifecycle.own_unit import own_unit
+from ..lifecycle.own_unit import around, own_unit
 from ..observe import processes
 
 
 def with_own_units(found: Sequence[Diagnosis], plans: Sequence[Plan]) -> List[Diagnosis]:
     """The diagnoses; entries know of each process that their plan ends what becomes of its unit."""
     guarded = [re.compile(pattern) for each in found for pattern in each.entry.spec.protected_clients]
+    staying = _staying(found, guarded)
     told = []
     for each, planned in zip(found, plans):
         units: Dict[int, OwnUnit] = {}
         for step in planned.steps:
             process = ended_by(step)
-            if process is not None and process.get("unit"):
-                unit = own_unit(process["unit"], process["pid"])
-                units[process["pid"]] = unit._replace(members=_members(unit, process, each.entry, guarded))
+            if process is None:
+                continue
+            pid, name = process["pid"], process.get("unit")
+            unit = own_unit(name, pid, staying) if name else around(pid, staying)
+            if unit is not None:
+                units[pid] = unit._replace(members=_members(unit, process, each.entry, guarded))
         told.append(each._replace(entry=each.entry._replace(own_units=units)) if units else each)
     return told
+
+
+def _staying(found: Sequence[Diagnosis], guarded: Sequence[Pattern[str]]) -> List[Process]:
+    """The scripts that nothing may end which a unit runs: who is protected, or has a session."""
+    return [
+        each.process
+        for one in found
+        for each in one.entry.clients
+        if each.process and (each.protected or each.working or classify.matches_any(guarded, each.process.argv))
+    ]
 
 
 def _members(

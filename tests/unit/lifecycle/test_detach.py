@@ -25,7 +25,7 @@ def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     programs = tmp_path / "programs"
     for each in (programs, tmp_path / "booted", tmp_path / "run"):
         each.mkdir()
-    monkeypatch.setattr(detach, "_BOOTED", str(tmp_path / "booted"))
+    monkeypatch.setattr(detach, "BOOTED", str(tmp_path / "booted"))
     monkeypatch.setattr(detach, "PATH", str(programs))
     monkeypatch.setattr(detach, "_whose", lambda _account: ["--slice=system.slice"])
     monkeypatch.setattr(accounts, "PATH", os.environ["PATH"])
@@ -132,7 +132,7 @@ def test_a_start_is_withheld_where_systemd_has_no_room_for_a_scope(
 
 
 def test_nothing_is_asked_of_a_systemd_where_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(detach, "_BOOTED", str(tmp_path / "booted"))
+    monkeypatch.setattr(detach, "BOOTED", str(tmp_path / "booted"))
     monkeypatch.setattr(systemctl, "_systemctl", lambda *_arguments, **_more: pytest.fail("asked"))
     assert start_checks([Asked(command(tmp_path, "exit 0\n"))])[0].blocker is None
 

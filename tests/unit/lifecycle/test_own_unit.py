@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, List, Sequence
+from pathlib import Path
+from typing import Dict, FrozenSet, List, Optional, Sequence
 
 import pytest
 from ansible.module_utils.ib_gateway.act import own_unit as act
 from ansible.module_utils.ib_gateway.act.held_process import Refused, Target
 from ansible.module_utils.ib_gateway.base.unit import OwnUnit, UnitMember
-from ansible.module_utils.ib_gateway.lifecycle import bound_units, systemctl
-from ansible.module_utils.ib_gateway.lifecycle.own_unit import own_unit
+from ansible.module_utils.ib_gateway.lifecycle import bound_units, detach, systemctl
+from ansible.module_utils.ib_gateway.lifecycle import own_unit as own_units
+from ansible.module_utils.ib_gateway.lifecycle.accounts import Account
+from ansible.module_utils.ib_gateway.lifecycle.own_unit import around, own_unit
 from ansible.module_utils.ib_gateway.observe import linux, processes
 from unit.facts import gateway
 
@@ -25,8 +28,8 @@ class Host:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.main_pid, self.members = SHELL, {SHELL, GATEWAY}
+        self.whose: Optional[str] = None
         self.shown: Dict[str, Dict[str, str]] = {UNIT: {}, "bot.service": {"ControlGroup": "/bot"}}
-        monkeypatch.setattr(systemctl, "main_pid", lambda _unit: self.main_pid)
         monkeypatch.setattr(systemctl, "show", self.show)
         monkeypatch.setattr(processes, "ancestors", self.ancestors)
         monkeypatch.setattr(processes, "pids", lambda: list(PARENTS))
@@ -35,8 +38,9 @@ class Host:
         inside = (UnitMember(7, "trader", ("python3", "bot.py"), "other"),)
         monkeypatch.setattr(bound_units, "members_of", lambda group, **_more: inside if group == "/bot" else ())
 
-    def show(self, units: Sequence[str]) -> List[Dict[str, str]]:
-        return [self.shown[each] for each in units]
+    def show(self, units: Sequence[str], account: Optional[Account] = None) -> List[Dict[str, str]]:
+        assert (account and account.name) == self.whose, "another systemd is asked"
+        return [{**self.shown[each], **({"MainPID": str(self.main_pid)} if each == UNIT else {})} for each in units]
 
     @staticmethod
     def ancestors(pid: int) -> FrozenSet[int]:
@@ -107,15 +111,15 @@ def test_nothing_is_ended_where_another_unit_goes_down_with_it_or_systemd_does_n
     told = "paper.service is stopped by what is started after sched.service and carries pid 7 of trader"
     assert host.told().refused == told
 
-    def silent(_unit: str) -> int:
+    def silent(*_asked: object, **_more: object) -> None:
         raise systemctl.UnitError("systemctl show was not answered within 20 s", pending=True)
 
-    monkeypatch.setattr(systemctl, "main_pid", silent)
+    monkeypatch.setattr(systemctl, "show", silent)
     assert host.told().refused == "systemctl show was not answered within 20 s"
 
 
 def test_a_process_without_a_unit_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(systemctl, "main_pid")
+    monkeypatch.delattr(systemctl, "show")
     assert act.unit_to_stop(Target(GATEWAY, 1, "boot")) is None
 
 
@@ -136,3 +140,82 @@ def test_nothing_is_ended_where_what_its_unit_runs_then_ends_another_gateway(
     host.shown[UNIT] = {"OnFailure": "panic.service"}
     host.shown["panic.service"] = {"ExecStart": pkill}
     assert "which ends gateway pid 80" in host.told().refused
+
+
+@pytest.fixture
+def booted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Systemd is the host's first process."""
+    monkeypatch.setattr(detach, "BOOTED", str(tmp_path))
+
+
+def refused_at_the_act(told: Optional[OwnUnit]) -> str:
+    """Why the act does not end the process; as the look has said."""
+    assert told is not None
+    with pytest.raises(Refused, match=re.escape(told.refused)):
+        act.unit_to_stop(Target(GATEWAY, 1, "boot"))
+    return told.refused
+
+
+@pytest.mark.usefixtures("booted")
+def test_what_a_unit_sets_off_is_asked_as_well_where_it_is_not_stopped_for_the_sake_of_others_in_it(
+    host: Host,
+) -> None:
+    host.main_pid = GATEWAY
+    host.shown[UNIT] = {"FailureAction": "reboot"}
+    assert "act on the whole host" in refused_at_the_act(around(GATEWAY))
+    act.unit_to_stop(Target(GATEWAY, 1, "boot", unit_weighed=True))
+    host.shown[UNIT] = {}
+    host.members |= {CHILD}
+    assert around(GATEWAY) == OwnUnit(UNIT, others=frozenset({CHILD}))
+    assert act.unit_to_stop(Target(GATEWAY, 1, "boot")) is None
+
+
+@pytest.mark.usefixtures("booted")
+def test_a_service_that_goes_on_without_a_process_sets_off_nothing(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.shown[UNIT] = {"FailureAction": "reboot"}
+    monkeypatch.setitem(COMMANDS, SHELL, ("/usr/sbin/cron",))
+    assert around(GATEWAY) is None, "what it was started by is another program, and does not wait for it"
+    host.main_pid = JOB
+    assert around(GATEWAY) is None
+
+
+def test_where_systemd_is_not_the_first_process_nobody_is_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(detach, "BOOTED", str(tmp_path / "none"))
+    monkeypatch.delattr(systemctl, "show")
+    assert around(GATEWAY) is None and host.main_pid
+
+
+def test_a_process_of_a_unit_of_an_account_has_that_account_s_systemd_asked(
+    host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trader = Account("trader", 1000, 1000, frozenset(), "/home/trader", "/bin/sh")
+    monkeypatch.setattr(own_units, "_account", lambda uid: trader if uid == 1000 else None)
+    monkeypatch.setattr(Account, "runtime_dir", str(tmp_path))
+    monkeypatch.setattr(processes, "read_unit", lambda _pid: None)
+    monkeypatch.setattr(processes, "read_user_unit", lambda pid: (1000, UNIT) if pid in host.members else None)
+    host.whose, host.main_pid, host.shown[UNIT] = "trader", GATEWAY, {"RequiredBy": "bot.service"}
+    assert around(GATEWAY) is None, "without a systemd of its own that runs, nothing is set off"
+    (tmp_path / "systemd").mkdir()
+    (tmp_path / "systemd/private").touch()
+    told = refused_at_the_act(around(GATEWAY))
+    assert told == "bot.service goes down with sched.service and carries pid 7 of trader"
+    host.shown[UNIT] = {}
+    host.members |= {CHILD}
+    assert around(GATEWAY) == OwnUnit(UNIT, others=frozenset({CHILD}))
+
+
+def test_nothing_is_ended_where_what_its_unit_runs_then_ends_a_script_that_is_to_stay(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linux, "gateways", dict)
+    bot = gateway(80)._replace(uid=0, gateway=None, argv=("python3", "bot.py"), command=("python3", "bot.py"))
+    pkill = "{ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f bot.py ; ignore_errors=no ; pid=0 }"
+    host.shown[UNIT] = {"ExecStopPost": pkill}
+    assert host.told().stopped
+    assert own_unit(UNIT, GATEWAY, [bot]).refused == (
+        "what is run when sched.service ends has `/usr/bin/pkill -f ***`, which ends pid 80 (python3 bot.py)"
+    )

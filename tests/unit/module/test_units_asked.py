@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Sequence, Set, Tuple
 
 import pytest
+from ansible.module_utils.ib_gateway.base.host import Process
 from ansible.module_utils.ib_gateway.base.plan import Diagnosis
 from ansible.module_utils.ib_gateway.base.unit import OwnUnit
 from ansible.module_utils.ib_gateway.module import assess, own_units
@@ -17,15 +18,22 @@ COMMANDS = {BOT: ("python3", "bot.py"), JOB: ("tail", "-f"), PAPER: ("java", "ib
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> List[Tuple[str, int]]:
+def asked(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> List[Tuple[str, int]]:
     """The questions; each unit has the same people in it."""
     found: List[Tuple[str, int]] = []
 
-    def own_unit(unit: str, pid: int) -> OwnUnit:
+    def own_unit(unit: str, pid: int, staying: Sequence[Process]) -> OwnUnit:
+        assert [each.pid for each in staying] == [SCRIPT], "whoever has a session may not end by what a unit runs"
         found.append((unit, pid))
         return OwnUnit(unit, others=frozenset({SCRIPT, BOT, JOB, PAPER, GONE}))
 
+    def around(pid: int, _staying: Sequence[Process]) -> Optional[OwnUnit]:
+        found.append(("", pid))
+        return OwnUnit("loop.service", refused="it sets off a reboot") if pid in refused else None
+
+    refused: Set[int] = request.param if hasattr(request, "param") else set()
     monkeypatch.setattr(own_units, "own_unit", own_unit)
+    monkeypatch.setattr(own_units, "around", around)
     monkeypatch.setattr(processes, "read_argv", lambda pid: {**COMMANDS, SCRIPT: ("python3", "a.py")}.get(pid, ()))
     monkeypatch.setattr(processes, "read_real_uid", lambda _pid: 0)
     return found
@@ -54,9 +62,20 @@ def test_who_else_lives_in_the_unit_of_a_process_that_ends_is_told_with_what_kee
     assert plans[1].steps == () and "pid 102" not in told and "pid 104" not in told
 
 
-def test_nobody_is_asked_where_a_plan_ends_nothing_that_has_a_unit(asked: List[Tuple[str, int]]) -> None:
+def two_without_units() -> List[Diagnosis]:
+    """A surplus gateway that no unit exists for, and one that its entry's unit restarts."""
     lone = judged(snapshot(gateway(), gateway(SECOND, served_before=True), listener()), spec())
-    restarted = judged(snapshot(gateway(unit=spec().service, unit_is_own=True, served_before=True)), spec())
-    plans = assess._plans([lone, restarted])
+    return [lone, judged(snapshot(gateway(unit=spec().service, unit_is_own=True, served_before=True)), spec())]
+
+
+def test_of_a_process_that_is_ended_by_itself_it_is_asked_what_its_end_sets_off(asked: List[Tuple[str, int]]) -> None:
+    plans = assess._plans(two_without_units())
     assert [step.action for each in plans for step in each.steps] == ["stop_gateway", "wait", "restart"]
-    assert asked == []
+    assert asked == [("", SECOND)], "not of the one that its own unit restarts"
+
+
+@pytest.mark.parametrize("asked", [{SECOND}], indirect=True)
+def test_it_is_left_where_that_may_not_be_and_the_plan_says_why(asked: List[Tuple[str, int]]) -> None:
+    plans = assess._plans(two_without_units())
+    assert [step.action for each in plans for step in each.steps] == ["wait", "restart"] and asked
+    assert "pid %d is not ended: it sets off a reboot" % SECOND in plans[0].withheld[0]
