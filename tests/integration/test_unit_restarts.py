@@ -188,3 +188,21 @@ def test_a_unit_is_not_restarted_where_what_it_runs_for_that_ends_another_gatewa
         assert "which ends the protected pid" in told["starts"]
         assert [each.pids() for each in (stops, starts, paper)] == before
         assert host.says("systemctl", "is-active", "router") == "active"
+
+
+def test_a_gateway_whose_entry_names_its_unit_by_an_alias_is_restarted_by_that_unit(
+    host: UnitHost, desk: Desk, tmp_path: Path
+) -> None:
+    gateway = UnitGateway(host, tmp_path, "live")
+    (host.root / "etc/systemd/system/other-name.service").symlink_to("live.service")
+    serve(host, gateway)
+    (old,) = gateway.pids()
+    gateway.hang()
+    hosts = inventory_of(host, {**gateway.entry, "service": "other-name", "allow_kill": True})
+    checked = desk.play("remediate.yml", "--check", inventory=hosts)
+    for step in checked.host()["before"]["gateways"][0]["plan"]["steps"]:
+        assert step["target"].get("by") in (None, "unit") and "stays so" not in (step["costs"] or ""), step
+    run = desk.play("remediate.yml", inventory=hosts)
+    assert run.rc == 0 and "restarted live by unit other-name" in run.output, run.output
+    (new,) = gateway.pids()
+    assert new != old and host.says("systemctl", "is-active", "live") == "active"

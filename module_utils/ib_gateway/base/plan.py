@@ -142,11 +142,12 @@ class Entry(Record):
         return () if self.processes or self.elsewhere or self.claimants else self.unplaced
 
     def in_unit(self, process: Process) -> bool:
-        """Whether a process belongs to the entry's unit."""
+        """Whether a process belongs to the entry's unit; the kernel does not know that by an alias, as an entry may."""
         unit, user_unit = self.spec.unit, self.spec.user_unit
+        alias_of = self.starts_unit[1] if self.starts_unit is not None else None
         if user_unit is not None:
-            return process.user_unit == user_unit and self.spec.user in (None, process.user)
-        return unit is not None and process.unit == unit
+            return process.user_unit in (user_unit, alias_of or user_unit) and self.spec.user in (None, process.user)
+        return unit is not None and process.unit in (unit, alias_of or unit)
 
     def in_container(self, process: Process) -> bool:
         """Whether a process lives in the container that the entry names."""

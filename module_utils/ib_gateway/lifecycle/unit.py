@@ -40,7 +40,12 @@ class Unit(Lifecycle):
         return None
 
     def carries(self, pid: int) -> bool:
-        return processes.read_unit(pid) == self.unit
+        lives_in = processes.read_unit(pid)
+        return lives_in is not None and (lives_in == self.unit or lives_in == self._alias_of())
+
+    def _alias_of(self) -> Optional[str]:
+        """By which name the kernel knows the unit; None where systemd does not answer. Raises CannotStart."""
+        return show_each([self.unit], functools.partial(systemctl.show, account=self.account))[self.unit].get("Id")
 
     def start(self, patience: Patience) -> Started:
         """Starts the unit; restarts one that is active without any process, because a start would do nothing."""
@@ -107,7 +112,7 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
         losing=one.process is not None,
     )
     if state is not None and state.load == "loaded":
-        carries = one.process is not None and one.process.unit == unit
+        carries = one.process is not None and one.process.unit in (unit, shown.get("Id", unit))
         lacks = not carries and lacks_display(shown, None)  # what it has was good enough for the one that runs
         facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks)
     return start_check_of(facts, shown, systemctl.show)

@@ -39,7 +39,10 @@ class UserUnit(Unit):
 
     def carries(self, pid: int) -> bool:
         account = account_of(self.spec.user)
-        return account is not None and processes.read_user_unit(pid) == (account.uid, self.unit)
+        found = processes.read_user_unit(pid)
+        if account is None or found is None or found[0] != account.uid:
+            return False
+        return found[1] == self.unit or (may_become(account) and found[1] == self._alias_of())
 
     def describe(self) -> str:
         return "unit %s of %s's own systemd" % (self.unit, self.spec.user or "the account")
@@ -85,7 +88,8 @@ def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> Star
         losing=one.process is not None,
     )
     if state is not None and state.load == "loaded":
-        carries = one.process is not None and (one.process.unit_uid, one.process.user_unit) == (account.uid, unit)
+        names = (unit, shown.get("Id", unit))
+        carries = one.process is not None and (one.process.unit_uid == account.uid and one.process.user_unit in names)
         lacks = not carries and _lacks_display(shown, account)  # what it has was good enough for the one that runs
         facts = facts._replace(obstacle=trouble_of(shown, account), without_display=lacks)
     return start_check_of(facts, shown, functools.partial(systemctl.show, account=account), account)

@@ -171,9 +171,7 @@ def test_what_a_unit_sets_off_is_asked_as_well_where_it_is_not_stopped_for_the_s
 
 
 @pytest.mark.usefixtures("booted")
-def test_a_service_that_goes_on_without_a_process_sets_off_nothing(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_that_goes_on_without_a_process_sets_off_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     host.shown[UNIT] = {"FailureAction": "reboot"}
     monkeypatch.setitem(COMMANDS, SHELL, ("/usr/sbin/cron",))
     assert around(GATEWAY) is None, "what it was started by is another program, and does not wait for it"
