@@ -64,6 +64,9 @@ options:
           - The systemd unit that exists for this process. It is stopped instead of the process being signalled,
             because its C(Restart=) would undo a signal. The process must still belong to it.
         type: str
+      unit_uid:
+        description: The uid of the account whose own systemd has the O(processes[].unit). Without it the system's has.
+        type: int
       user:
         description: The account the plan saw. For people; not checked.
         type: str
@@ -231,6 +234,7 @@ ARGUMENTS: Dict[str, Any] = {
             "gateway": {"type": "str"},
             "allow_kill": {"type": "bool", "default": False},
             "unit": {"type": "str"},
+            "unit_uid": {"type": "int"},
             "user": {"type": "str"},
             "command": {"type": "list", "elements": "str"},
         },

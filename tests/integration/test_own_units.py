@@ -119,7 +119,9 @@ def test_a_surplus_gateway_of_an_account_s_own_systemd_is_left_where_its_unit_th
     own = {"config_dir": folder / "jts", "launcher": "ibc", "exit_with": None}
     kept, surplus = desk.prepared(**own), desk.prepared("no-listener", **own)
     started(host, KEPT, kept.command())
-    host.write("/etc/systemd/user/" + SURPLUS, "[Service]\nExecStart=%s\n" % shlex.join(surplus.command()))
+    host.write(
+        "/etc/systemd/user/" + SURPLUS, "[Service]\nRestart=always\nExecStart=%s\n" % shlex.join(surplus.command())
+    )
     drop_in = "/etc/systemd/user/%s.d/then.conf" % SURPLUS
     host.write(drop_in, "[Service]\nExecStopPost=/usr/bin/pkill -f %s\n" % folder)
     host.says("systemctl", "start", "user@0.service")
@@ -136,6 +138,9 @@ def test_a_surplus_gateway_of_an_account_s_own_systemd_is_left_where_its_unit_th
 
     (host.root / drop_in.lstrip("/")).unlink()
     host.says(*asked, "daemon-reload")
+    # Its Restart= would bring it back after a signal.
     run = desk.play("remediate.yml", inventory=hosts)
     assert run.rc == 0 and run.recap()["changed"] == 1, run.output
     assert not pid_of(host, str(surplus.ready_file)) and pid_of(host, str(kept.ready_file))
+    assert planned(run)["steps"][0]["target"]["unit"] == SURPLUS and STOPPED in planned(run)["steps"][0]["costs"]
+    assert host.says(*asked, "is-active", SURPLUS) == "inactive"

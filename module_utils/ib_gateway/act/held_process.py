@@ -26,8 +26,9 @@ from ..observe import freezer, host_key, kernel_waits, processes, stopped
 class Target:
     """A process as a plan names it. role, argv_digest and unit are compared where the plan gives them.
 
-    unit: the system unit that exists for this process; it is stopped instead of the process being signalled, because
-    its Restart= would undo the signal. allow_kill: whether it may be killed when it does not end. gateway: the name of
+    unit: the unit that exists for this process; it is stopped instead of the process being signalled, because its
+    Restart= would undo the signal. unit_uid: of the account whose own systemd has the unit; None for the system's.
+    allow_kill: whether it may be killed when it does not end. gateway: the name of
     the entry for whose sake it is to end. command_server: of a gateway, where it takes commands. killed_after: seconds
     after which systemd would kill it if its unit were stopped, where it may not be killed: it is asked to end by a
     signal, and its unit is stopped when it has; no plan tells that, it is read before the act. unit_weighed: whether
@@ -40,6 +41,7 @@ class Target:
     role: Optional[str] = None
     argv_digest: Optional[str] = None
     unit: Optional[str] = None
+    unit_uid: Optional[int] = None
     allow_kill: bool = False
     gateway: Optional[str] = None
     command_server: Optional[ServerAddress] = None
@@ -61,6 +63,7 @@ class Target:
             role=plan.get("role"),
             argv_digest=plan.get("argv_digest"),
             unit=plan.get("unit"),
+            unit_uid=plan.get("unit_uid"),
             allow_kill=bool(plan.get("allow_kill")),
             gateway=plan.get("gateway"),
             command_server=ServerAddress.named(plan["command_server"]) if plan.get("command_server") else None,
@@ -128,8 +131,12 @@ def prove(target: Target) -> None:
         raise Refused("pid %d has become a gateway" % target.pid)
     if target.argv_digest and target.argv_digest != argv_digest(argv, host_key.digest_key()):
         raise Refused("pid %d has become another program since the plan was made" % target.pid)
-    if target.unit and processes.read_unit(target.pid) != target.unit:
+    if target.unit and not _lives_in(target.pid, target.unit, target.unit_uid):
         raise Refused("pid %d no longer belongs to unit %s" % (target.pid, target.unit))
+
+
+def _lives_in(pid: int, unit: str, uid: Optional[int]) -> bool:
+    return processes.read_unit(pid) == unit if uid is None else processes.read_user_unit(pid) == (uid, unit)
 
 
 def prove_reachable(target: Target) -> None:

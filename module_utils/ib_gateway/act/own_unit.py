@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Optional
 
 from ..lifecycle import systemctl
-from ..lifecycle.own_unit import around, own_unit
+from ..lifecycle.accounts import Account
+from ..lifecycle.own_unit import account_by, around, own_unit
 from ..lifecycle.unit_facts import kills_after
 from ..observe import processes
 from .held_process import Refused, Target
@@ -15,7 +16,7 @@ def unit_to_stop(target: Target) -> Optional[str]:
     """The unit to stop in place of the process; None where only the process ends. Raises Refused."""
     if target.unit is None and target.unit_weighed:
         return None
-    found = own_unit(target.unit, target.pid) if target.unit is not None else around(target.pid)
+    found = own_unit(target.unit, target.pid, target.unit_uid) if target.unit is not None else around(target.pid)
     if found is None:
         return None
     if found.refused:
@@ -28,7 +29,7 @@ def killed_after(target: Target, force: bool) -> Optional[float]:
     if target.unit is None or target.allow_kill or force:
         return None
     try:
-        return kills_after(systemctl.show([target.unit])[0])
+        return kills_after(systemctl.show([target.unit], _account(target))[0])
     except systemctl.UnitError as error:
         raise Refused(str(error)) from None
 
@@ -42,17 +43,33 @@ def keep_down(target: Target) -> Optional[str]:
     if target.unit is None:
         return None
     try:
-        main = processes.read_stat(systemctl.main_pid(target.unit))
+        main = processes.read_stat(systemctl.main_pid(target.unit, _account(target)))
         if main and main.started_ticks > target.started_ticks:
             return "%s has started another process" % target.unit
-        systemctl.stop(target.unit)
+        stop(target)
     except systemctl.UnitError as error:
-        return None if _unloaded(target.unit) else str(error)
+        return None if _unloaded(target) else str(error)
     return None
 
 
-def _unloaded(unit: str) -> bool:
+def stop(target: Target) -> None:
+    """Tells the unit of a process to stop. Raises UnitError."""
+    if target.unit is not None:
+        systemctl.stop(target.unit, _account(target))
+
+
+def _unloaded(target: Target) -> bool:
     try:
-        return systemctl.show([unit])[0].get("LoadState") == "not-found"
+        return systemctl.show([target.unit or ""], _account(target))[0].get("LoadState") == "not-found"
     except systemctl.UnitError:
         return False
+
+
+def _account(target: Target) -> Optional[Account]:
+    """Whose systemd has its unit; None for the system's. Raises UnitError."""
+    if target.unit_uid is None:
+        return None
+    found = account_by(target.unit_uid)
+    if found is None:
+        raise systemctl.UnitError("only root can ask the systemd that %s is a unit of" % target.unit)
+    return found

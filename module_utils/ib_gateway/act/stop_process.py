@@ -181,7 +181,7 @@ def _ask(target: Target, descriptor: int, asked: Ending, going: Announce) -> End
     """
     if target.unit is not None and target.killed_after is None:
         try:
-            systemctl.stop(target.unit)
+            own_unit.stop(target)
         except systemctl.UnitError as error:
             raise Refused(str(error)) from None
         return asked

@@ -104,7 +104,8 @@ class Process(Record):
     #: Whether an earlier look of the same run has seen it serve: it is not starting, whatever it shows now.
     served_before: bool = False
     unit: Optional[str] = None
-    #: Whether that unit may exist for this process: nothing but launchers stands between it and the system.
+    #: Whether its unit, of either kind, may exist for this process: nothing but launchers stands between it and the
+    #: systemd that has the unit.
     unit_is_own: bool = False
     #: The unit of an account's own systemd that it belongs to, and that account's uid.
     user_unit: Optional[str] = None
@@ -145,6 +146,11 @@ class Process(Record):
     def frozen(self) -> bool:
         """Whether a signal, a tracer or its control group's freezer has stopped it, or the kernel holds it."""
         return self.state in STOPPED_STATES or bool(self.kept_stopped)
+
+    @property
+    def any_unit(self) -> Tuple[Optional[str], Optional[int]]:
+        """(the unit that it belongs to, the uid of the account whose own systemd has that, None for the system's)."""
+        return (self.unit, None) if self.unit is not None else (self.user_unit, self.unit_uid)
 
     @property
     def held_in_kernel(self) -> bool:

@@ -92,7 +92,7 @@ def _ends_others(process: Process, staying: Elsewhere, snapshot: Snapshot) -> bo
 
 def _service(process: Process) -> Optional[Tuple[Optional[int], str]]:
     """The service that a process lives in, and whose systemd has it; None for what a login or a timer has left."""
-    unit, uid = (process.unit, None) if process.unit is not None else (process.user_unit, process.unit_uid)
+    unit, uid = process.any_unit
     return (uid, unit) if unit is not None and unit.endswith(".service") else None
 
 

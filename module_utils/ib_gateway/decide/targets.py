@@ -36,14 +36,17 @@ def to_end(entry: Entry, process: Process, role: str) -> Dict[str, Any]:
     unit has shown that it would not be stopped.
     """
     known = [*entry.processes, *(client.process for client in entry.clients if client.process)]
-    alone = all(other.pid == process.pid or other.unit != process.unit for other in known)
+    alone = all(other.pid == process.pid or other.any_unit != process.any_unit for other in known)
     server = entry.command_server(process)
     known_unit = entry.own_units.get(process.pid)
     spared = known_unit is not None and not known_unit.stopped
+    stopped = process.unit_is_own and alone and not spared
+    unit, uid = process.any_unit
     return {
         **identity(process, role),
         "gateway": entry.spec.name,
-        "unit": process.unit if process.unit_is_own and alone and not spared else None,
+        "unit": unit if stopped else None,
+        **({"unit_uid": uid} if stopped and uid is not None else {}),
         "allow_kill": entry.spec.allow_kill,
         **({"command_server": server.where.as_target()} if server else {}),
     }

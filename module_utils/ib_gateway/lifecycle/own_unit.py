@@ -23,27 +23,31 @@ from .unit_commands import runs_of
 from .unit_facts import Show, show_each, state_of
 
 
-def own_unit(unit: str, pid: int, staying: Sequence[Process] = ()) -> OwnUnit:
-    """What becomes of a system's unit with a process of it that is to end: only one is stopped whose main process it
-    is, or was started by.
+def own_unit(unit: str, pid: int, uid: Optional[int] = None, staying: Sequence[Process] = ()) -> OwnUnit:
+    """What becomes of a unit with a process of it that is to end: only one is stopped whose main process it is, or was
+    started by.
 
     A process that cron or another service once started is in that service's control group too, and stopping that
     service for its sake would stop everything else it does. Whatever else lives in the unit must be a launcher, or
-    started by the process itself. staying: who may not end by it, beside the gateways of the host.
+    started by the process itself. uid: of the account whose own systemd has the unit; None for the system's. staying:
+    who may not end by it, beside the gateways of the host.
     """
-    return _judged(unit, pid, None, staying)
+    account = account_by(uid) if uid is not None else None
+    if uid is not None and account is None:
+        return OwnUnit(unit, refused="only root can ask the systemd that %s is a unit of: run with become" % unit)
+    return _judged(unit, pid, account, staying)
 
 
 def around(pid: int, staying: Sequence[Process] = ()) -> Optional[OwnUnit]:
-    """What the end of a process does to the service that it lives in and that is not stopped for its sake: one of its
-    account's own systemd, or one in which others work too. None where it does nothing to any.
+    """What the end of a process does to the service that it lives in and that is not stopped for its sake, as one in
+    which others work too. None where it does nothing to any.
 
     What a service runs when it has ended, it runs as well where its main process was ended by a signal.
     """
     unit, account = processes.read_unit(pid), None
     if unit is None:
         found = processes.read_user_unit(pid)
-        account = _account(found[0]) if found is not None else None
+        account = account_by(found[0]) if found is not None else None
         unit = found[1] if found is not None and account is not None else None
         if account is None or not os.path.exists(account.runtime_dir + "/systemd/private"):
             return None
@@ -55,7 +59,8 @@ def around(pid: int, staying: Sequence[Process] = ()) -> Optional[OwnUnit]:
     return None if told.apart else told._replace(stopped=False)
 
 
-def _account(uid: int) -> Optional[Account]:
+def account_by(uid: int) -> Optional[Account]:
+    """The account with this number, where this run may ask its systemd; None else."""
     import pwd
 
     try:

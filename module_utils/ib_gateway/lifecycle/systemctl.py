@@ -47,9 +47,9 @@ class UnitError(Exception):
         self.pending = pending
 
 
-def main_pid(unit: str) -> int:
+def main_pid(unit: str, account: Optional[Account] = None) -> int:
     """The pid of a unit's main process; 0 without one. Raises UnitError."""
-    found = _systemctl("show", "--property=MainPID", "--value", "--", unit).strip()
+    found = _ask(account, "show", "--property=MainPID", "--value", "--", unit).strip()
     return int(found) if found.isdigit() else 0
 
 

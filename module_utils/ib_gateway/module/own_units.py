@@ -27,7 +27,7 @@ def with_own_units(found: Sequence[Diagnosis], plans: Sequence[Plan]) -> List[Di
             if process is None:
                 continue
             pid, name = process["pid"], process.get("unit")
-            unit = own_unit(name, pid, staying) if name else around(pid, staying)
+            unit = own_unit(name, pid, process.get("unit_uid"), staying) if name else around(pid, staying)
             if unit is not None:
                 units[pid] = unit._replace(members=_members(unit, process, each.entry, guarded))
         told.append(each._replace(entry=each.entry._replace(own_units=units)) if units else each)

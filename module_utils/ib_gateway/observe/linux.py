@@ -193,7 +193,7 @@ def _describe(
             argv_digest=argv_digest(argv, key),
             cwd=cwd,
             unit=unit,
-            unit_is_own=unit is not None and _only_launchers_above(stat.ppid, table),
+            unit_is_own=_is_own(stat.ppid, unit, user_unit, table),
             user_unit=user_unit[1] if user_unit else None,
             unit_uid=user_unit[0] if user_unit else None,
             gateway=told.kind if told else None,
@@ -235,12 +235,17 @@ def _kept_stopped(pid: int, state: str) -> str:
         return ""
 
 
-def _only_launchers_above(pid: int, table: Table) -> bool:
-    """Whether shells and wrappers are all there is between a process and the system's first one.
+def _is_own(parent: int, unit: Optional[str], user_unit: Optional[Tuple[int, str]], table: Table) -> bool:
+    """Whether shells and wrappers are all there is between a process and the systemd that has its unit.
 
     A gateway that cron or another service once started lives in that service's unit, and the unit is not its own.
     """
-    return all(classify.is_launcher(table.argv(each)) for each in table.ancestors(pid) if each != 1)
+    if unit is None and user_unit is None:
+        return False
+    above = [each for each in table.ancestors(parent) if each != 1]
+    if user_unit is not None:
+        above = [each for each in above if processes.read_user_unit(each) == user_unit]
+    return all(classify.is_launcher(table.argv(each)) for each in above)
 
 
 def _unchanged(described: Iterable[Process]) -> bool:

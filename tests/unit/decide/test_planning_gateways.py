@@ -255,10 +255,17 @@ def test_a_surplus_gateway_with_a_unit_of_its_own_is_ended_through_that_unit() -
     assert planned(snapshot(OURS, second, listener())).steps[0].target["unit"] == "other.service"
 
 
-def test_a_surplus_gateway_is_not_ended_through_the_unit_of_the_one_that_stays() -> None:
-    twins = [gateway(pid, unit=UNIT, unit_is_own=True) for pid in (GATEWAY, SECOND)]
+def test_one_in_a_unit_of_its_account_is_ended_through_that_account_s_own_systemd() -> None:
+    second = gateway(SECOND, user_unit="other.service", unit_uid=1000, unit_is_own=True)
+    target = planned(snapshot(OURS, second, listener())).steps[0].target
+    assert (target["unit"], target["unit_uid"]) == ("other.service", 1000)
+
+
+@pytest.mark.parametrize("lives_in", [{"unit": UNIT}, {"user_unit": UNIT, "unit_uid": 1000}], ids=["system", "user"])
+def test_a_surplus_gateway_is_not_ended_through_the_unit_of_the_one_that_stays(lives_in: Dict[str, Any]) -> None:
+    twins = [gateway(pid, unit_is_own=True, **lives_in) for pid in (GATEWAY, SECOND)]
     step = planned(snapshot(*twins, listener())).steps[0]
-    assert (step.target["pid"], step.target["unit"]) == (SECOND, None)
+    assert (step.target["pid"], step.target["unit"]) == (SECOND, None) and "unit_uid" not in step.target
 
 
 @pytest.mark.parametrize("one", [spec(), spec(protected_clients=("bot",))], ids=["any", "protected"])

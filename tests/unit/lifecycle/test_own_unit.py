@@ -191,7 +191,7 @@ def test_a_process_of_a_unit_of_an_account_has_that_account_s_systemd_asked(
     host: Host, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trader = Account("trader", 1000, 1000, frozenset(), "/home/trader", "/bin/sh")
-    monkeypatch.setattr(own_units, "_account", lambda uid: trader if uid == 1000 else None)
+    monkeypatch.setattr(own_units, "account_by", lambda uid: trader if uid == 1000 else None)
     monkeypatch.setattr(Account, "runtime_dir", str(tmp_path))
     monkeypatch.setattr(processes, "read_unit", lambda _pid: None)
     monkeypatch.setattr(processes, "read_user_unit", lambda pid: (1000, UNIT) if pid in host.members else None)
@@ -214,6 +214,26 @@ def test_nothing_is_ended_where_what_its_unit_runs_then_ends_a_script_that_is_to
     pkill = "{ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f bot.py ; ignore_errors=no ; pid=0 }"
     host.shown[UNIT] = {"ExecStopPost": pkill}
     assert host.told().stopped
-    assert own_unit(UNIT, GATEWAY, [bot]).refused == (
+    assert own_unit(UNIT, GATEWAY, staying=[bot]).refused == (
         "what is run when sched.service ends has `/usr/bin/pkill -f ***`, which ends pid 80 (python3 bot.py)"
     )
+
+
+def test_a_unit_of_an_account_is_stopped_by_that_account_s_systemd_and_by_no_other(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trader = Account("trader", 1000, 1000, frozenset(), "/home/trader", "/bin/sh")
+    told: List[object] = []
+    for module in (own_units, act):
+        monkeypatch.setattr(module, "account_by", lambda uid: trader if uid == 1000 else None)
+    monkeypatch.setattr(systemctl, "stop", lambda unit, account=None: told.append((unit, account)))
+    monkeypatch.setattr(processes, "read_unit", lambda _pid: None)
+    monkeypatch.setattr(processes, "read_user_unit", lambda pid: (1000, UNIT) if pid in host.members else None)
+    host.whose = "trader"
+    assert own_unit(UNIT, GATEWAY, 1000) == OwnUnit(UNIT, stopped=True)
+    target = Target.named({"pid": GATEWAY, "started_ticks": 1, "boot_id": "boot", "unit": UNIT, "unit_uid": 1000})
+    assert act.unit_to_stop(target) == UNIT
+    act.stop(target)
+    assert told == [(UNIT, trader)]
+    with pytest.raises(Refused, match=r"only root can ask the systemd that sched\.service is a unit of"):
+        act.unit_to_stop(Target(GATEWAY, 1, "boot", unit=UNIT, unit_uid=1001))

@@ -22,7 +22,7 @@ def asked(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Li
     """The questions; each unit has the same people in it."""
     found: List[Tuple[str, int]] = []
 
-    def own_unit(unit: str, pid: int, staying: Sequence[Process]) -> OwnUnit:
+    def own_unit(unit: str, pid: int, _uid: Optional[int], staying: Sequence[Process]) -> OwnUnit:
         assert [each.pid for each in staying] == [SCRIPT], "whoever has a session may not end by what a unit runs"
         found.append((unit, pid))
         return OwnUnit(unit, others=frozenset({SCRIPT, BOT, JOB, PAPER, GONE}))
