@@ -130,7 +130,7 @@ def start_check_of(
     system's.
     """
     group, main = shown.get("ControlGroup", ""), shown.get("MainPID", "")
-    obstacle, members = blocker(facts) or prevented(facts, shown, show), members_of(group)
+    obstacle, members = blocker(facts) or prevented(facts, shown, show, account), members_of(group)
     whose = account.name if account else ""
     stops: FrozenSet[str] = frozenset()
     runs = runs_of(shown, account, facts.losing)

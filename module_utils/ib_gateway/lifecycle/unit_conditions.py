@@ -13,10 +13,12 @@ import stat
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from . import unit_ties
-from .unit_facts import Show, UnitFacts, show_each
+from .accounts import Account
+from .unit_facts import Show, UnitFacts, show_each, trouble_of
 
 #: What a unit is that cannot be started whatever is done to it.
 _NEVER = {"not-found": "does not exist", "masked": "is masked"}
+_AT_REST = ("inactive", "failed")
 #: A longer file is none that a person wrote.
 _MOST = 65536
 _LINE = re.compile(r"(?m)^[ \t]*((?:Condition|Assert)\w*)[ \t]*=[ \t]*(.*?)[ \t]*$")
@@ -102,10 +104,13 @@ class Condition(NamedTuple):
         return None if found is None else found is not self.negated
 
 
-def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optional[str]:
+def prevented(
+    facts: UnitFacts, shown: Mapping[str, str], show: Show, account: Optional[Account] = None
+) -> Optional[str]:
     """Why systemd would not start a unit that is loaded, with the cure; None where nothing is known to keep it from it.
 
-    shown: what systemctl shows of it; show: asks the same systemd about others.
+    shown: what systemctl shows of it; show: asks the same systemd about others. account: whose that is; None for the
+    system's.
     """
     if facts.state is None or facts.state.load != "loaded":
         return None
@@ -122,7 +127,8 @@ def prevented(facts: UnitFacts, shown: Mapping[str, str], show: Show) -> Optiona
         return text % facts.unit + "restart it by hand"
     names = unit_ties.required(shown)
     journal = "journalctl --user-unit" if facts.state.account else "journalctl -u"
-    missing = _missing(show_each(names, show), facts.losing, journal) if names else None
+    told = show_each(names, show) if names else {}
+    missing = _missing(told, facts.losing, journal) or _unusable(told, account)
     return "%s cannot start: %s" % (facts.unit, missing) if missing else None
 
 
@@ -152,6 +158,15 @@ def _missing(told: Mapping[str, Mapping[str, str]], losing: bool, journal: str) 
         hard = shown.get("Type") == "oneshot" or shown.get("Result") == "start-limit-hit"
         if losing and hard and shown.get("ActiveState") == "failed":
             return "it requires %s, which has failed: `%s %s` shows why" % (name, journal, name)
+    return None
+
+
+def _unusable(told: Mapping[str, Mapping[str, str]], account: Optional[Account]) -> Optional[str]:
+    """What of the units that one requires would have to be started with it, and cannot be. told: as in _missing()."""
+    for name, shown in told.items():
+        trouble = trouble_of(shown, account) if shown.get("ActiveState") in _AT_REST else None
+        if trouble:
+            return "it requires %s, which cannot be started: %s" % (name, trouble)
     return None
 
 

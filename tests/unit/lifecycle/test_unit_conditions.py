@@ -79,6 +79,10 @@ def test_a_line_may_be_long_or_broken_in_two() -> None:
     assert (found.kind, found.path, found.negated) == ("PathExists", "/srv/x", True)
 
 
+#: Of a unit whose program is not there any more.
+GONE = {"ExecStart": "{ path=/nothing/db ; argv[]=/nothing/db ; ignore_errors=no ; start_time=[n/a] }"}
+
+
 def told(shown: Dict[str, str], others: Dict[str, Dict[str, str]], losing: bool = True) -> str:
     """What keeps a unit from being started, by what systemctl shows of it and of those it requires."""
 
@@ -99,6 +103,8 @@ def told(shown: Dict[str, str], others: Dict[str, Dict[str, str]], losing: bool 
         ({"ActiveState": "failed", "Type": "simple", "Result": "signal"}, "", False),
         ({"LoadState": "loaded", "ActiveState": "inactive"}, "", False),
         ({"LoadState": "loaded", "ActiveState": "active"}, "", False),
+        ({"ActiveState": "inactive", **GONE}, "db.service, which cannot be started: its program /nothing/db", True),
+        ({"ActiveState": "active", **GONE}, "", False),
     ],
 )
 def test_a_unit_that_has_to_be_up_and_cannot_be_keeps_a_gateway_from_being_ended(
