@@ -90,8 +90,9 @@ class Entry(Record):
     Of an entry that something is wrong with: command_servers, those of its gateways; start_blocker, why a start of it
     must fail, with the cure; unit_state, what systemd says of its unit; unit_members, whoever lives in the unit's
     control group and is no launcher; starts_unit, what systemd is told to start for it, and stops_units, those that it
-    stops then, up or not; confined_to, the only account whose processes this run may end, None for a run
-    that may end any; holds, whether this host has handles for processes, without which none is sent a signal.
+    stops then, up or not; ends_to_come, by the name of an entry whose gateway does not run, the command of this one's
+    start that would end it once it has come; confined_to, the only account whose processes this run may end, None for a
+    run that may end any; holds, whether this host has handles for processes, without which none is sent a signal.
     """
 
     spec: GatewaySpec
@@ -115,6 +116,7 @@ class Entry(Record):
     unit_members: Tuple[UnitMember, ...] = ()
     starts_unit: Optional[UnitId] = None
     stops_units: FrozenSet[UnitId] = frozenset()
+    ends_to_come: Mapping[str, str] = _NOTHING
     #: Of its only gateway that does not own the port, or of what brings one; None where nobody asked.
     login: Optional[LoginState] = None
     confined_to: Optional[str] = None

@@ -1,4 +1,4 @@
-"""Entries whose units systemd keeps from running together: one run brings the gateway of one of them. Pure."""
+"""Entries of which the start of one ends another's gateway: one run brings the gateway of one of them. Pure."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ _BRING_UP = (START, RESTART)
 
 
 def apart(found: Sequence[Diagnosis], plans: Sequence[Plan]) -> List[Plan]:
-    """The plans, in the order of their entries; of two that would start units in conflict, only the first does.
+    """The plans, in the order of their entries; of two where the later start ends what the first brings, only the first
+    is started.
 
-    The other one's start would end what the first has just begun. Nothing of a plan without its start is left but the
-    waits, as where a start cannot succeed.
+    It ends that by units in conflict, or by what the later one's start runs. Nothing of a plan without its start is
+    left but the waits, as where a start cannot succeed.
     """
     told: List[Plan] = []
     started: List[Entry] = []
@@ -33,10 +34,17 @@ def apart(found: Sequence[Diagnosis], plans: Sequence[Plan]) -> List[Plan]:
 
 def _ended_by_start(entry: Entry, started: Sequence[Entry]) -> Optional[Entry]:
     """Which of those that are started before would end by a start of the entry."""
-    return next((each for each in started if each.starts_unit in entry.stops_units), None)
+    return next(
+        (each for each in started if each.starts_unit in entry.stops_units or each.spec.name in entry.ends_to_come),
+        None,
+    )
 
 
 def _reason(entry: Entry, other: Entry) -> str:
+    command = entry.ends_to_come.get(other.spec.name)
+    if command is not None:
+        text = "it is not started: what starts it runs `%s`, which would end the gateway of %s as well, and this run "
+        return (text + "brings that: have it name its own gateway alone") % (command, other.spec.name)
     own, its = (each.starts_unit[1] if each.starts_unit else "" for each in (entry, other))
     text = "it is not started: a start of %s stops %s, and this run brings the gateway of %s by that. systemd does not "
     text += "let both run: take Conflicts= out of the unit that has it, or one of the two entries out of the inventory"

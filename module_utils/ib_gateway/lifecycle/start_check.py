@@ -26,6 +26,7 @@ from .lifecycles import start_checks
 #: States of a unit in which a start does nothing, or only waits for the one that is under way.
 _UP = ("active", "activating", "reloading")
 _NOBODY: Mapping[int, str] = MappingProxyType({})
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
@@ -43,7 +44,8 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
     checks, seen = start_checks(asked), snapshot.processes
     if any(each.runs for each in checks):
         seen = with_guarded(seen, guarded)
-    for index, start_check in zip(indexes, checks):
+    coming = _ends_to_come([told[index].entry for index in indexes], checks)
+    for index, start_check, ends in zip(indexes, checks, coming):
         entry = informed(told[index].entry, start_check, named, guarded)
         if entry.spec.container is not None:
             entry = entry._replace(unit_members=tuple(_with_others(each, entry, found) for each in entry.unit_members))
@@ -54,8 +56,18 @@ def foresee(found: Sequence[Diagnosis], snapshot: Snapshot) -> List[Diagnosis]:
             or _without_room(_running(entry))
             or ends_others(entry, start_check, seen, guarded)
         )
-        told[index] = told[index]._replace(entry=entry._replace(start_blocker=blocked))
+        told[index] = told[index]._replace(entry=entry._replace(start_blocker=blocked, ends_to_come=ends))
     return told
+
+
+def _ends_to_come(entries: Sequence[Entry], checks: Sequence[StartCheck]) -> List[Mapping[str, str]]:
+    """For each entry, the gateways to come that its start would end; most hosts have none or one to start."""
+    down = [entry for entry in entries if not entry.processes]
+    if not down or len(entries) < 2 or not any(each.runs for each in checks):
+        return [_NOTHING] * len(entries)
+    from .to_come import ends_to_come
+
+    return ends_to_come(entries, checks)
 
 
 def _with_others(member: UnitMember, entry: Entry, found: Sequence[Diagnosis]) -> UnitMember:

@@ -98,7 +98,7 @@ def _plans(found: Sequence[Diagnosis]) -> List[Plan]:
 
         found = with_own_units(found, plans)
         plans = [plan(each) if each.findings else Plan() for each in found]
-    if not any(each.entry.stops_units for each in found):
+    if not any(each.entry.stops_units or each.entry.ends_to_come for each in found):
         return plans
     from ..decide.conflicts import apart
 

@@ -61,3 +61,13 @@ def test_one_that_comes_first_but_is_not_started_keeps_nobody_from_being_started
 def test_what_the_first_start_stops_is_not_the_first_one_s_loss() -> None:
     """Only the later start ends something here: the first one's stop comes before the other is there."""
     assert actions(plans(down("live", LIVE, PAPER), down("paper", PAPER))) == [("wait", "start"), ("wait", "start")]
+
+
+def test_one_whose_own_script_ends_what_was_started_before_is_not_started_and_the_command_is_told() -> None:
+    paper = down("paper", None)
+    ends = paper._replace(entry=paper.entry._replace(ends_to_come={"live": "pkill -f ***"}))
+    found = plans(down("live", None), ends)
+    assert actions(found) == [("wait", "start"), ("wait",)]
+    assert "what starts it runs `pkill -f ***`, which would end the gateway of live as well" in found[1].withheld[0]
+    assert actions(plans(ends, down("live", None))) == [("wait", "start")] * 2, "it ends nobody where it comes first"
+    assert actions(plans(down("live", None, up=True), ends))[1] == ("wait", "start")
