@@ -218,7 +218,7 @@ def work(module: GatewayModule) -> Dict[str, Any]:
     rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in restart_gateway.RESULTS}
     acted = False
     with ActionSession(module) as session:
-        way = replace(way, guarded=session.guarded, seen=session.processes)
+        way = replace(way, guarded=session.guarded, seen=session.processes, staying=session.staying)
         steps = steps_of(module, RESTART)
         specs = _specs(module, session, steps)
         done: Dict[Any, str] = {}

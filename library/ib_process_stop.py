@@ -308,6 +308,7 @@ def _stop(module: GatewayModule, session: ActionSession, named: List[Named]) -> 
         dry_run=module.check_mode,
         announce=announce,
         then=_started_anew(module, session, [target for _step, target in named]),
+        staying=session.staying,
     )
     rows: Dict[str, List[Dict[str, Any]]] = {name: [] for name in stop_process.RESULTS}
     for (step, target), ending in zip(named, endings):

@@ -144,3 +144,18 @@ def test_a_surplus_gateway_of_an_account_s_own_systemd_is_left_where_its_unit_th
     assert not pid_of(host, str(surplus.ready_file)) and pid_of(host, str(kept.ready_file))
     assert planned(run)["steps"][0]["target"]["unit"] == SURPLUS and STOPPED in planned(run)["steps"][0]["costs"]
     assert host.says(*asked, "is-active", SURPLUS) == "inactive"
+
+
+def test_a_surplus_gateway_is_left_where_its_unit_then_ends_a_protected_script_that_is_connected_to_nothing(
+    host: UnitHost, desk: Desk, folder: Path
+) -> None:
+    host.unit("job", "[Service]\nExecStart=/usr/bin/tail -f /dev/null\n")
+    host.write(f"/etc/systemd/system/{SURPLUS}.d/then.conf", "[Service]\nExecStopPost=/usr/bin/pkill -x tail\n")
+    _kept, surplus = two_gateways(host, desk, folder)
+    host.says("systemctl", "start", "job")
+    run = desk.play("remediate.yml", inventory=inventory(host, desk, folder, protected_clients=["tail -f"]))
+    assert run.rc == 2 and run.recap()["changed"] == 0 and planned(run)["steps"] == [], run.output
+    (withheld,) = planned(run)["withheld"]
+    job = pid_of(host, "tail -f /dev/null")
+    assert f"what is run when {SURPLUS} ends has `/usr/bin/pkill -x ***`, which ends pid {job} (" in withheld
+    assert pid_of(host, str(surplus.ready_file)) and host.says("systemctl", "is-active", "job") == "active"

@@ -93,6 +93,13 @@ class ActionSession:
 
         return with_guarded(look_for(self._specs).processes, self.guarded)
 
+    def staying(self) -> List[Process]:
+        """The scripts that nothing may end which is done now: who is at work on a gateway of an entry, and whom
+        protected_clients names. Raises OSError."""
+        from ..lifecycle import ends_others
+
+        return ends_others.staying(self.look().values(), self.guarded)
+
     # --- admission ---
 
     def admit(self, steps: Sequence[Step]) -> List[Step]:

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Optional
 
+from ..base.unit import OwnUnit
 from ..lifecycle import systemctl
 from ..lifecycle.accounts import Account
-from ..lifecycle.own_unit import account_by, around, own_unit
+from ..lifecycle.own_unit import Staying, account_by, around, own_unit
 from ..lifecycle.unit_facts import kills_after
 from ..observe import processes
 from .held_process import Refused, Target
 
 
-def unit_to_stop(target: Target) -> Optional[str]:
-    """The unit to stop in place of the process; None where only the process ends. Raises Refused."""
+def unit_to_stop(target: Target, staying: Staying = tuple) -> Optional[str]:
+    """The unit to stop in place of the process; None where only the process ends. Raises Refused, OSError."""
     if target.unit is None and target.unit_weighed:
         return None
-    found = own_unit(target.unit, target.pid, target.unit_uid) if target.unit is not None else around(target.pid)
+    if target.unit is not None:
+        found: Optional[OwnUnit] = own_unit(target.unit, target.pid, target.unit_uid, staying)
+    else:
+        found = around(target.pid, staying)
     if found is None:
         return None
     if found.refused:

@@ -17,6 +17,7 @@ from ..decide.targets import BY_CONTAINER, BY_UNIT
 from ..lifecycle.base import Asked, CannotStart, Lifecycle, Patience
 from ..lifecycle.ends_others import ends_others
 from ..lifecycle.lifecycles import lifecycle
+from ..lifecycle.own_unit import Staying
 from ..lifecycle.start_check import informed
 from ..observe import processes
 from . import held_process, stop_process
@@ -53,7 +54,8 @@ class Way:
 
     dry_run: all but the acts. assume_stopped: pids of gateways that a run in earnest would have ended before. beside:
     [pid, started_ticks] of gateways that might be the entry's and ran before anything was done. guarded: what
-    protected_clients of any entry name; seen: describes who runs on the host now, by pid.
+    protected_clients of any entry name; seen: describes who runs on the host now, by pid. staying: gives the scripts
+    that may not end by what a unit runs.
     """
 
     grace_period: float
@@ -63,6 +65,7 @@ class Way:
     beside: Collection[Tuple[int, int]] = ()
     guarded: Sequence[str] = ()
     seen: Callable[[], Mapping[int, Process]] = dict
+    staying: Staying = tuple
 
 
 @dataclass(frozen=True)
@@ -256,7 +259,9 @@ def _has_ended(process: Target) -> bool:
 
 def _by_identity(process: Target, gateway: Lifecycle, look: Look, way: Way, announce: Announce) -> Outcome:
     then = {gateway.spec.name: gateway}
-    outcome = stop_process.stop([process], way.grace_period, False, way.dry_run, lambda _target: announce(), then)[0]
+    outcome = stop_process.stop(
+        [process], way.grace_period, False, way.dry_run, lambda _target: announce(), then, way.staying
+    )[0]
     if outcome.result == stop_process.REFUSED:
         return Outcome(REFUSED, outcome.reason, asked=bool(outcome.signals or outcome.unit or outcome.by_command))
     reason = "%s, then started by %s" % (outcome.reason, gateway.describe())

@@ -16,6 +16,7 @@ from typing import Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from ..base.redaction import redact_argv
 from ..lifecycle import environment, ibc, systemctl
 from ..lifecycle.base import Lifecycle
+from ..lifecycle.own_unit import Staying
 from ..observe import processes
 from . import ibc_commands, own_unit
 from .held_process import Gone, Refused, Target, await_ends, hold, identity_of, prove_going, prove_reachable, send
@@ -64,6 +65,7 @@ def stop(
     dry_run: bool = False,
     announce: Announce = _silently,
     then: Next = _NOBODY,
+    staying: Staying = tuple,
 ) -> List[Ending]:
     """Asks every target to end, waits together for at most grace_period seconds, then kills where that is allowed.
 
@@ -71,7 +73,8 @@ def stop(
 
     Allowed it is for a target that says so, and with force for all. dry_run: does everything but the signals and the
     announcements; the outcome is then what would be. then: what starts the next gateway of an entry; where that would
-    lack what only the running one has, this is ended only when it was kept. Outcomes come in the targets' order.
+    lack what only the running one has, this is ended only when it was kept. staying: gives the scripts that may not end
+    by what a unit runs. Outcomes come in the targets' order.
     """
     outcomes: Dict[int, Ending] = {}
     held: Dict[int, int] = {}
@@ -83,7 +86,7 @@ def stop(
                 _spare_container(target)
                 going = _proof(target, force)
                 going(target)
-                target = replace(target, unit=own_unit.unit_to_stop(target))
+                target = replace(target, unit=own_unit.unit_to_stop(target, staying))
                 target = replace(target, killed_after=own_unit.killed_after(target, force))
                 # Described before it is asked to end: afterwards there may be nothing left to read.
                 outcomes[index] = _outcome(target, STOPPED, _success(target, dry_run))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from typing import Mapping, Optional, Pattern, Sequence
+from typing import Iterable, List, Mapping, Optional, Pattern, Sequence
 
 from ..base.classify import matches_any
 from ..base.host import Process
@@ -40,6 +40,14 @@ def ends_others(
             how = "stops" if runs.stop else "starts"
             return text % (how, told, worth[whom.pid], whom.pid, short(whom.command))
     return None
+
+
+def staying(entries: Iterable[Entry], guarded: Sequence[str]) -> List[Process]:
+    """The scripts that nothing may end which is done for any of the entries: who has a session on a gateway of one, and
+    whom protected_clients names, connected or not. guarded: as with_guarded() has it."""
+    clients = [each for entry in entries for each in entry.clients]
+    at_work = {each.process.pid: each.process for each in clients if each.process and (each.working or each.protected)}
+    return list(with_guarded(at_work, guarded).values())
 
 
 def with_guarded(processes: Mapping[int, Process], guarded: Sequence[str]) -> Mapping[int, Process]:

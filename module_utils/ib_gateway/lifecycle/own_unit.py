@@ -22,15 +22,17 @@ from .bound_units import Bound, bound_to, stopped_after
 from .unit_commands import runs_of
 from .unit_facts import Show, show_each, state_of
 
+#: Gives the scripts that may not end by what a unit runs, beside the gateways of the host. Raises OSError.
+Staying = Callable[[], Sequence[Process]]
 
-def own_unit(unit: str, pid: int, uid: Optional[int] = None, staying: Sequence[Process] = ()) -> OwnUnit:
+
+def own_unit(unit: str, pid: int, uid: Optional[int] = None, staying: Staying = tuple) -> OwnUnit:
     """What becomes of a unit with a process of it that is to end: only one is stopped whose main process it is, or was
     started by.
 
     A process that cron or another service once started is in that service's control group too, and stopping that
     service for its sake would stop everything else it does. Whatever else lives in the unit must be a launcher, or
-    started by the process itself. uid: of the account whose own systemd has the unit; None for the system's. staying:
-    who may not end by it, beside the gateways of the host.
+    started by the process itself. uid: of the account whose own systemd has the unit; None for the system's.
     """
     account = account_by(uid) if uid is not None else None
     if uid is not None and account is None:
@@ -38,7 +40,7 @@ def own_unit(unit: str, pid: int, uid: Optional[int] = None, staying: Sequence[P
     return _judged(unit, pid, account, staying)
 
 
-def around(pid: int, staying: Sequence[Process] = ()) -> Optional[OwnUnit]:
+def around(pid: int, staying: Staying = tuple) -> Optional[OwnUnit]:
     """What the end of a process does to the service that it lives in and that is not stopped for its sake, as one in
     which others work too. None where it does nothing to any.
 
@@ -70,7 +72,7 @@ def account_by(uid: int) -> Optional[Account]:
     return found if found is not None and may_become(found) else None
 
 
-def _judged(unit: str, pid: int, account: Optional[Account], staying: Sequence[Process]) -> OwnUnit:
+def _judged(unit: str, pid: int, account: Optional[Account], staying: Staying) -> OwnUnit:
     show: Show = functools.partial(systemctl.show, account=account)
     shown = show_each([unit], show)[unit]
     if "error" in shown:
@@ -121,12 +123,12 @@ def _tied(unit: str, state: Optional[UnitState], bound: Bound, after: Bound) -> 
     return ""
 
 
-def _ends_one(unit: str, runs: Sequence[Runs], pid: int, staying: Sequence[Process]) -> str:
+def _ends_one(unit: str, runs: Sequence[Runs], pid: int, staying: Staying) -> str:
     """Whom what is run when a unit has ended would end that is to stay, in words; empty for nobody."""
     from ..observe.ended_by_start import ended_by_start
     from ..observe.linux import gateways
 
-    others = [each for each in (*gateways().values(), *staying) if each.pid != pid]
+    others = [each for each in (*gateways().values(), *staying()) if each.pid != pid]
     for each in runs:
         found = ended_by_start(each.commands, each.uid, others, each.folder) if each.uid is not None else None
         if found is not None:

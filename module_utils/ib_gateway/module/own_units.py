@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any, Dict, List, Mapping, Pattern, Sequence, Tuple
 
 from ..base import classify
-from ..base.host import Process
 from ..base.plan import Diagnosis, Entry, Plan
 from ..base.redaction import redact_argv
 from ..base.unit import OwnUnit, UnitMember
 from ..decide.targets import ended_by
+from ..lifecycle import ends_others
 from ..lifecycle.own_unit import around, own_unit
 from ..observe import processes
 
 
 def with_own_units(found: Sequence[Diagnosis], plans: Sequence[Plan]) -> List[Diagnosis]:
     """The diagnoses; entries know of each process that their plan ends what becomes of its unit."""
-    guarded = [re.compile(pattern) for each in found for pattern in each.entry.spec.protected_clients]
-    staying = _staying(found, guarded)
+    names = [pattern for each in found for pattern in each.entry.spec.protected_clients]
+    guarded = [re.compile(pattern) for pattern in names]
+    staying = functools.partial(ends_others.staying, [each.entry for each in found], names)
     told = []
     for each, planned in zip(found, plans):
         units: Dict[int, OwnUnit] = {}
@@ -32,16 +34,6 @@ def with_own_units(found: Sequence[Diagnosis], plans: Sequence[Plan]) -> List[Di
                 units[pid] = unit._replace(members=_members(unit, process, each.entry, guarded))
         told.append(each._replace(entry=each.entry._replace(own_units=units)) if units else each)
     return told
-
-
-def _staying(found: Sequence[Diagnosis], guarded: Sequence[Pattern[str]]) -> List[Process]:
-    """The scripts that nothing may end which a unit runs: who is protected, or has a session."""
-    return [
-        each.process
-        for one in found
-        for each in one.entry.clients
-        if each.process and (each.protected or each.working or classify.matches_any(guarded, each.process.argv))
-    ]
 
 
 def _members(

@@ -214,7 +214,7 @@ def test_nothing_is_ended_where_what_its_unit_runs_then_ends_a_script_that_is_to
     pkill = "{ path=/usr/bin/pkill ; argv[]=/usr/bin/pkill -f bot.py ; ignore_errors=no ; pid=0 }"
     host.shown[UNIT] = {"ExecStopPost": pkill}
     assert host.told().stopped
-    assert own_unit(UNIT, GATEWAY, staying=[bot]).refused == (
+    assert own_unit(UNIT, GATEWAY, staying=lambda: [bot]).refused == (
         "what is run when sched.service ends has `/usr/bin/pkill -f ***`, which ends pid 80 (python3 bot.py)"
     )
 

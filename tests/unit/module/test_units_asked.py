@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence, Set, Tuple
+from typing import Any, List, Optional, Set, Tuple
 
 import pytest
-from ansible.module_utils.ib_gateway.base.host import Process
 from ansible.module_utils.ib_gateway.base.plan import Diagnosis
 from ansible.module_utils.ib_gateway.base.unit import OwnUnit
+from ansible.module_utils.ib_gateway.lifecycle.own_unit import Staying
 from ansible.module_utils.ib_gateway.module import assess, own_units
-from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.observe import linux, processes
 from unit.facts import SCRIPT, SECOND, connection, gateway, judged, listener, script, snapshot, spec
 
 UNIT = "sched.service"
-BOT, JOB, PAPER, GONE = 101, 102, 103, 104
+BOT, JOB, PAPER, GONE, NAMED = 101, 102, 103, 104, 105
 COMMANDS = {BOT: ("python3", "bot.py"), JOB: ("tail", "-f"), PAPER: ("java", "ibcalpha.ibc.IbcGateway")}
 
 
@@ -22,16 +22,18 @@ def asked(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Li
     """The questions; each unit has the same people in it."""
     found: List[Tuple[str, int]] = []
 
-    def own_unit(unit: str, pid: int, _uid: Optional[int], staying: Sequence[Process]) -> OwnUnit:
-        assert [each.pid for each in staying] == [SCRIPT], "whoever has a session may not end by what a unit runs"
+    def own_unit(unit: str, pid: int, _uid: Optional[int], staying: Staying) -> OwnUnit:
+        told = "who has a session or is protected may not end by what a unit runs"
+        assert [each.pid for each in staying()] == [NAMED, SCRIPT], told
         found.append((unit, pid))
         return OwnUnit(unit, others=frozenset({SCRIPT, BOT, JOB, PAPER, GONE}))
 
-    def around(pid: int, _staying: Sequence[Process]) -> Optional[OwnUnit]:
+    def around(pid: int, _staying: Staying) -> Optional[OwnUnit]:
         found.append(("", pid))
         return OwnUnit("loop.service", refused="it sets off a reboot") if pid in refused else None
 
     refused: Set[int] = request.param if hasattr(request, "param") else set()
+    monkeypatch.setattr(linux, "whose_words", lambda _patterns: {NAMED: gateway(NAMED)})
     monkeypatch.setattr(own_units, "own_unit", own_unit)
     monkeypatch.setattr(own_units, "around", around)
     monkeypatch.setattr(processes, "read_argv", lambda pid: {**COMMANDS, SCRIPT: ("python3", "a.py")}.get(pid, ()))
