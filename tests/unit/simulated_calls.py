@@ -17,7 +17,7 @@ from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.lifecycle import environment, systemctl, unit
 from ansible.module_utils.ib_gateway.lifecycle.base import Asked, Patience, StartCheck, Started
 from ansible.module_utils.ib_gateway.lifecycle.command import Command
-from ansible.module_utils.ib_gateway.module import assess, look, then_look, waiting
+from ansible.module_utils.ib_gateway.module import assess, look, probing, then_look, waiting
 from ansible.module_utils.ib_gateway.observe import (
     ibc_log,
     keepers,
@@ -243,6 +243,7 @@ def in_place(host: SimHost) -> Iterator[None]:
         kernel_waits: {"waiting": lambda _pid: frozenset()},
         journal: {"time": clocks},
         assess: {"time": clocks},
+        probing: {"time": clocks, "_AT_ONCE": 1},
         handshake: {"probe": functools.partial(_handshake, host)},
         Command: {"start": _start(host), "start_checks": staticmethod(_startable)},
         environment: {"keep": lambda *_: None, "parents_of_ended": lambda _name: ()},

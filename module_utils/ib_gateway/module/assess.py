@@ -6,7 +6,7 @@ import time
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 from ..base.plan import Diagnosis, Plan
-from ..base.probe import FULL, QUICK, Probe, Prober
+from ..base.probe import FULL, QUICK, Probe, Prober, Probing
 from ..base.spec import GatewaySpec
 from . import result
 from .look import Hints, examine, watch
@@ -57,8 +57,9 @@ def assess(
     known_served = {(each["pid"], each["started_ticks"]) for each in options["known_served"]}
     hints = Hints(known_served, options["reset_window"], options["login_reset"], [*options["stopped"], *stopped])
     timeout, more = abs(options["probe_timeout"]), _patience(options)
+    how = Probing(prober, options["probe"], timeout, options["probe_depth"], more, at_once=prober is by_socket)
     taken = watch(
-        lambda: examine(specs, options["probe"], timeout, prober, hints, options["probe_depth"], more),
+        lambda: examine(specs, how, hints),
         looks,
         soak,
     )

@@ -10,7 +10,7 @@ from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import ACCEPT_QUEUE_FULL, HANDSHAKE_DROPPED, HANDSHAKE_REFUSED, HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
-from ..base.probe import QUICK, Prober
+from ..base.probe import Probing
 from ..base.record import Record
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
@@ -115,23 +115,16 @@ def _localhost(specs: Sequence[GatewaySpec], found: Snapshot) -> Tuple[str, ...]
 
 
 def examine(
-    specs: Sequence[GatewaySpec],
-    policy: str,
-    timeout: float,
-    prober: Prober,
-    hints: Hints = _NO_HINTS,
-    depth: str = QUICK,
-    patience: float = 0.0,
+    specs: Sequence[GatewaySpec], how: Probing, hints: Hints = _NO_HINTS
 ) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
     """(the snapshot, a Diagnosis for each entry, the gateways that fit no entry).
 
-    policy: auto, always or never, whether to shake hands; timeout: seconds for each handshake; depth: probe.QUICK or
-    FULL; patience: seconds that all handshakes together may take beyond that. Raises OSError when the host's tables
-    cannot be read at all.
+    how: whether and how to shake hands. Raises OSError when the host's tables cannot be read at all.
     """
+    patience = how.patience
     until = time.monotonic() + patience
     while True:
-        snapshot, found, undeclared = _judged(specs, policy, timeout, prober, hints, depth, patience)
+        snapshot, found, undeclared = _judged(specs, how._replace(patience=patience), hints)
         patience = until - time.monotonic()
         if patience <= 0 or not any(each.codes & _MOMENTARY for each in found):
             break
@@ -146,29 +139,19 @@ def examine(
 
 
 def _judged(
-    specs: Sequence[GatewaySpec],
-    policy: str,
-    timeout: float,
-    prober: Prober,
-    hints: Hints,
-    depth: str,
-    patience: float,
+    specs: Sequence[GatewaySpec], how: Probing, hints: Hints
 ) -> Tuple[Snapshot, List[Diagnosis], Tuple[Process, ...]]:
     """What the tables say, and a handshake with each gateway that nobody is seen to work on."""
     snapshot = _remember(look_for(specs), hints.known_served)
-    entries, undeclared = entries_of(specs, snapshot)
-    found = []
-    for entry in _with_logins(entries, snapshot, hints.stopped):
-        passive = diagnose(entry, snapshot, reset_window=hints.reset_window)
-        if may_probe(passive, policy):
-            from .probing import probe_entry  # most looks of a sweep open no session
+    placed, undeclared = entries_of(specs, snapshot)
+    entries = _with_logins(placed, snapshot, hints.stopped)
+    found = [diagnose(entry, snapshot, reset_window=hints.reset_window) for entry in entries]
+    asked = [place for place, passive in enumerate(found) if may_probe(passive, how.policy)]
+    if asked:
+        from .probing import probe_entries  # most looks of a sweep open no session
 
-            began = time.monotonic()
-            entry, probe = probe_entry(entry, snapshot, prober, timeout + patience, depth)
-            patience = max(0.0, patience - max(0.0, time.monotonic() - began - timeout))
-            found.append(diagnose(entry, snapshot, probe, hints.reset_window))
-        else:
-            found.append(passive)
+        for place, (entry, probe) in zip(asked, probe_entries([entries[each] for each in asked], snapshot, how)):
+            found[place] = diagnose(entry, snapshot, probe, hints.reset_window)
     return snapshot, found, undeclared
 
 

@@ -1,32 +1,55 @@
-"""Opens the API session of one entry as a script on this host would, and beside whom."""
+"""Opens the API sessions of entries as a script on this host would, and beside whom."""
 
 from __future__ import annotations
 
 import re
-from typing import Optional, Set, Tuple
+import time
+from typing import List, Optional, Sequence, Set, Tuple
 
 from ..base.host import Snapshot
 from ..base.plan import Entry
-from ..base.probe import Probe, Prober
+from ..base.probe import Probe, Probing
 
 #: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
 _PROBE_ID = r"(?<![0-9])9[0-9]{8}(?![0-9])"
 
 
-def probe_entry(
-    entry: Entry, snapshot: Snapshot, prober: Prober, timeout: float, depth: str
-) -> Tuple[Entry, Optional[Probe]]:
-    """One handshake as a script on this host would make it; of a gateway in a container also from inside, where that
-    fails. (the entry, with what that tells of the way to it; the handshake)"""
-    avoid, way = _ids_in_use(snapshot), entry.way
+#: So many gateways of a host are asked at the same time.
+_AT_ONCE = 16
+
+
+def probe_entries(entries: Sequence[Entry], snapshot: Snapshot, how: Probing) -> List[Tuple[Entry, Optional[Probe]]]:
+    """One handshake with each as a script on this host would make it; of a gateway in a container also from inside,
+    where that fails. (the entry, with what that tells of the way to it; the handshake)
+
+    Several that hang are waited for together where that can be: one after the other, a host with many would be judged
+    by what has long changed.
+    """
+    avoid = _ids_in_use(snapshot)
+    if how.at_once and len(entries) > 1:
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            seconds = how.timeout + how.patience
+            return list(pool.map(lambda entry: _probe_entry(entry, how, seconds, avoid), entries))
+    found, patience = [], how.patience
+    for entry in entries:
+        began = time.monotonic()
+        found.append(_probe_entry(entry, how, how.timeout + patience, avoid))
+        patience = max(0.0, patience - max(0.0, time.monotonic() - began - how.timeout))
+    return found
+
+
+def _probe_entry(entry: Entry, how: Probing, seconds: float, avoid: Set[int]) -> Tuple[Entry, Optional[Probe]]:
+    way = entry.way
     outside = None
     if way is None or way.published:
-        outside = prober(_address(entry), entry.spec.port, timeout, depth, avoid)
+        outside = how.prober(_address(entry), entry.spec.port, seconds, how.depth, avoid)
     if way is None:
         return entry, outside
     from .contained import Handshake, probed
 
-    probe, way = probed(entry, outside, Handshake(timeout, depth, avoid))
+    probe, way = probed(entry, outside, Handshake(seconds, how.depth, avoid))
     return entry._replace(way=way), probe
 
 
