@@ -73,8 +73,10 @@ def judged(desk: Desk, **entry: Any) -> dict[str, Any]:
 # --- scenarios -------------------------------------------------------------------------------------------------------
 
 
-def nothing(_desk: Desk) -> dict[str, Any]:
-    return looked()
+def nothing(desk: Desk) -> dict[str, Any]:
+    file = desk.folder / "desk.yml"
+    asked = playbook("playbooks/doctor.yml", "-e", _json(ib_write_inventory=str(file)))
+    return {**looked(), "asked": asked, "file": str(file), "exists": file.exists()}
 
 
 def healthy(desk: Desk) -> dict[str, Any]:

@@ -50,6 +50,13 @@ def test_on_a_box_without_a_gateway_it_says_so_and_where_one_could_be(tmp_path: 
     assert "if the gateway runs on another machine, look there: -i HOST," in found["said"]
 
 
+def test_an_inventory_without_a_host_is_not_written_and_no_run_by_it_is_proposed(tmp_path: Path) -> None:
+    found = played("nothing", tmp_path)
+    told = " ".join(found["asked"]["output"].split())
+    assert "Nothing was written to %s: no gateway was found" % found["file"] in told
+    assert not found["exists"] and "health_sweep.yml" not in told and found["asked"]["rc"] == 0
+
+
 def test_on_a_healthy_box_it_says_so_and_who_is_connected(tmp_path: Path) -> None:
     found = played("healthy", tmp_path)
     assert re.search(r"live works \(.*API port %d\)" % found["port"], found["said"])

@@ -98,7 +98,7 @@ def _steps(
         return
     if commands.written:
         yield from _after_writing(hosts, broken, commands)
-    elif any(host.desk and host.desk["proposals"] for host in hosts):
+    elif _proposals(hosts):
         why = "To have it repaired, write down what was found" if broken else "To watch it from now on, write it down"
         yield "%s as an inventory:" % why, _writing(commands)
     elif broken:
@@ -109,6 +109,8 @@ def _after_writing(
     hosts: Sequence[Host], broken: Sequence[Mapping[str, Any]], commands: Commands
 ) -> Iterator[tuple[str, str]]:
     yield from _to_put_in(hosts, broken, commands)
+    if all(desk_inventory.refusal(each) for each in _proposals(hosts)):
+        return  # the file has comments alone, and a run by it would find no host
     if not broken:
         yield "Look by this inventory from now on:", "%s %s" % (commands.sweep, commands.by_written())
         return
@@ -120,7 +122,7 @@ def _to_put_in(
     hosts: Sequence[Host], broken: Sequence[Mapping[str, Any]], commands: Commands
 ) -> Iterator[tuple[str, str]]:
     """What a person adds to the file that was written; nothing where it has all."""
-    proposals = [each for host in hosts for each in (host.desk or {}).get("proposals", ())]
+    proposals = _proposals(hosts)
     left_out = sum(bool(desk_inventory.refusal(each)) for each in proposals)
     missing = [
         note["key"]
@@ -137,6 +139,10 @@ def _to_put_in(
         edits.append(told % (counted(left_out, "gateway"), "was" if left_out == 1 else "were"))
     if edits:
         yield "Open %s; %s." % (commands.written, "; ".join(edits)), ""
+
+
+def _proposals(hosts: Sequence[Host]) -> list[Mapping[str, Any]]:
+    return [each for host in hosts for each in (host.desk or {}).get("proposals", ())]
 
 
 def _repair(commands: Commands, more: str) -> str:

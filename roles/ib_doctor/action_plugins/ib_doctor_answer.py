@@ -105,6 +105,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
             not_written = "Nothing was written to %s: this is check mode." % write
         elif write and not seen:
             not_written = "Nothing was written to %s: no host could be looked at." % write
+        elif write and not any((each.desk or {})["proposals"] for each in seen):
+            not_written = "Nothing was written to %s: no gateway was found for which it would have an entry." % write
         elif write:
             problem = _write([_found(each, known["hostvars"][each.name]) for each in seen], write)
         written = command_line.from_here(write) if write and not (not_written or problem) else ""

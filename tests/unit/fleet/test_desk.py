@@ -232,6 +232,12 @@ def test_gateways_that_are_missing_in_the_file_are_named_there_and_counted_at_th
     assert [each for each in lines if "2 gateways that were left out" in each]
 
 
+def test_no_run_is_proposed_by_a_file_that_has_no_entry() -> None:
+    desk = answer(gateway(GATEWAY, "/srv/{{ a }}", "live"), gateway(SECOND, "/srv/{{ a }}", "live"))
+    assert desk["health"]["status"] == "unhealthy" and yaml.safe_load(written(desk))["trading_hosts"]["hosts"] is None
+    assert commands(desk, written="desk.yml") == []
+
+
 def test_a_gateway_that_is_coming_up_is_waited_for_and_not_written_down() -> None:
     coming = answer(gateway(mode="live", age=20.0))
     assert coming["health"]["gateways"][0]["verdict"] == "gateway_starting"
