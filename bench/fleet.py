@@ -56,20 +56,8 @@ def fleet_rows() -> List[Row]:
     return rows
 
 
-def mitogen_rows() -> List[Row]:
-    """Passive sweeps under mitogen's strategy. Wall time."""
-    reason = why_not()
-    if reason:
-        return [_unmeasured(reason, "mitogen")]
-    try:
-        with hosts(max(_SIZES)) as folder:
-            return [_mitogen_row(folder, size) for size in _SIZES]
-    except (subprocess.SubprocessError, RuntimeError) as error:
-        return [_unmeasured(str(error), "mitogen")]
-
-
-def _unmeasured(why: str, name: str = "fleet") -> Row:
-    return Row(name, f"sweeps over {_SIZES[0]} and {_SIZES[1]} SSH hosts", _PING, "s", note=f"not measured: {why}")
+def _unmeasured(why: str) -> Row:
+    return Row("fleet", f"sweeps over {_SIZES[0]} and {_SIZES[1]} SSH hosts", _PING, "s", note=f"not measured: {why}")
 
 
 def _rows(size: int, costs: Mapping[str, Cost]) -> List[Row]:
@@ -101,24 +89,6 @@ def _stock_row(size: int, costs: Mapping[str, Cost]) -> Row:
         at_least=5.0,
         note="ps, ss twice, lsof, systemctl, wait_for, a script that connects, assert",
     )
-
-
-def _mitogen_row(folder: Path, size: int) -> Row:
-    """Mitogen's strategy is an option that users may have; the ping beside it goes Ansible's own way."""
-    import ansible_mitogen  # of use to this row alone
-
-    plugins = Path(ansible_mitogen.__file__).parent / "plugins" / "strategy"
-    # It leaves ssh no say about the keys of hosts, and those of the lab are new.
-    checking = {"ANSIBLE_HOST_KEY_CHECKING": "False"}
-    settings = {"ANSIBLE_STRATEGY_PLUGINS": str(plugins), "ANSIBLE_STRATEGY": "mitogen_linear", **checking}
-    inventory = _written(folder, size)
-    ways = {
-        "ping": play(folder, inventory, *_WAYS["ping"]),
-        "mitogen": play(folder, inventory, *_WAYS["passive"], settings),
-    }
-    costs = interleaved(ways, _ROUNDS, budget=_BUDGET / 3)
-    what = f"health sweep, passive, mitogen's strategy, {size} hosts"
-    return Row("mitogen", what, _PING, "s", costs["mitogen"].wall, costs["ping"].wall, at_most=0.6)
 
 
 def _measure(folder: Path, size: int, ways: Sequence[str], budget: float = _BUDGET) -> Dict[str, Cost]:

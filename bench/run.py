@@ -35,7 +35,7 @@ ROWS = {
     "report": "reporting.report_rows",
     "incident": "incident.incident_rows",
     "fleet": "fleet.fleet_rows",
-    "mitogen": "fleet.mitogen_rows",
+    "mitogen": "strategies.mitogen_rows",
     "thousand": "thousand.thousand_rows",
 }
 #: Takes minutes, and is measured only where it is named.
