@@ -30,8 +30,12 @@ _NO_KEEPERS = (
     *TERMINALS,
     *MULTIPLEXERS,
 )
+#: This project's alerts. A script that posts them, or asks whether they fire, runs no gateway.
+_ALERT = r"(?-i:IbGateway(?:Unhealthy|Degraded|NeedsSecondFactor|LoginStopped|Repair|Flaps|Handshake|Report))"
 #: What the text of a script that runs a gateway mentions.
-_ABOUT_GATEWAY = re.compile(r"(?i)ibgateway|ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|\bibc\b")
+_ABOUT_GATEWAY = re.compile(
+    r"(?i)(?!%s)ibgateway|ibcstart|gatewaystart|twsstart|IbcGateway|IbcTws|GWClient|\bibc\b" % _ALERT
+)
 #: What the text of a script in another language has as well if it runs a program, so that a bot is no keeper.
 _RUNS_PROGRAMS = re.compile(
     r"\b(?:subprocess|Popen|os\.(?:system|spawn\w*|posix_spawn\w*)|exec[lv]p?e?|child_process|pexpect|system)\b"

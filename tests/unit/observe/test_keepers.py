@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -142,6 +143,21 @@ def test_a_script_that_runs_its_arguments_keeps_the_gateway_that_these_are(
     started.append(process)
     assert process.stdout is not None and process.stdout.readline() == b"ready\n"
     assert {each.pid: each.again for each in keepers(())}.get(process.pid) is again
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_script_that_posts_the_project_s_alerts_in_a_loop_keeps_no_gateway(
+    tmp_path: Path, started: List[subprocess.Popen[bytes]]
+) -> None:
+    rules = Path(__file__).resolve().parents[3] / "roles/ib_fleet_report/files/monitoring/ib_gateway.rules.yml"
+    alerts = re.findall(r"alert: (\w+)", rules.read_text(encoding="utf-8"))
+    assert len(alerts) > 5
+    script = tmp_path / "post.sh"
+    script.write_text(FOREVER % f"while :; do post {' '.join(alerts)}; sleep 60; done", encoding="utf-8")
+    process = subprocess.Popen(["bash", str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    started.append(process)
+    assert process.stdout is not None and process.stdout.readline() == b"ready\n"
+    assert process.pid not in {each.pid for each in keepers(())}
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
