@@ -25,6 +25,7 @@ from integration.test_container_repairs import host, wedge
         ("its engine cannot be asked", "docker"),
         ("being stopped", "is being stopped by somebody: wait until it has stopped"),
         ("a folder of it is gone", "of this host at each start, which does not exist: bring it back"),
+        ("what it shares is not up", ", which is exited: start that first, or make it anew"),
         ("its end removes it", "is removed as soon as it ends (--rm), with all that is in it: restart it by hand"),
     ],
 )
@@ -34,15 +35,20 @@ def test_a_container_that_could_not_be_started_again_is_left_as_it_is(
     """A run in check mode says the same as one in earnest, and both fail."""
     inside = container(settings={"event": "hang"})
     inside.before = "trap '' TERM"
-    mounted = inside.folder / "mounted"
+    mounted, other = inside.folder / "mounted", container()
     mounted.mkdir()
     options = {
         "its unit is gone": ["--label=PODMAN_SYSTEMD_UNIT=gone.service"],
         "a folder of it is gone": [f"--volume={mounted}:/mounted"],
         "its end removes it": ["--rm"],
+        "what it shares is not up": [f"--ipc=container:{other.name}"],
     }
+    if reason == "what it shares is not up":
+        other.run()
     inside.run(*options.get(reason, []))
     mounted.rmdir()
+    if reason == "what it shares is not up":
+        podman("kill", other.name)
     entry, began, java = inside.entry(start_timeout=1), inside.started_at, inside.java()
     wedge(inside)
     if reason == "paused":

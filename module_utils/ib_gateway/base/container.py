@@ -32,7 +32,8 @@ class ContainerState(NamedTuple):
     created, ... pid: its first process as the host numbers it, 0 without one. unit: the systemd unit that its label
     names. compose: the project and the service that its labels name, None where a single command has made it of one.
     goes_with_its_end: whether its engine removes it once it has ended. needs: the folders, files and devices of the
-    host that its engine puts into it at each start. error: why the engine did not describe it; exists: False only where
+    host that its engine puts into it at each start. shares: ids of the containers whose network, processes or volumes
+    it shares; lacks: what of those is not up, in words that follow its name. error: why the engine did not describe it; exists: False only where
     the engine says so.
     """
 
@@ -52,6 +53,8 @@ class ContainerState(NamedTuple):
     compose: Optional[Tuple[str, str]] = None
     goes_with_its_end: bool = False
     needs: Tuple[str, ...] = ()
+    shares: Tuple[str, ...] = ()
+    lacks: str = ""
     exists: bool = True
     error: str = ""
 

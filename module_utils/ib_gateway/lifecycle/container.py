@@ -145,6 +145,8 @@ def _blocker(state: ContainerState) -> Optional[str]:
     if state.goes_with_its_end and state.running and not state.unit:
         text = "the %s is removed as soon as it ends (--rm), with all that is in it: restart it by hand"
         return text % state.label
+    if state.lacks and not state.unit:
+        return "the %s needs %s: start that first, or make it anew" % (state.label, state.lacks)
     # A unit that has to make the container anew may make its folders before.
     looked_at = state.needs if state.running or not state.unit else ()
     gone = next((path for path in looked_at if _is_gone(path)), None)

@@ -31,6 +31,8 @@ _UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, Over
 _PROJECT, _SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 #: What a row of `ps` has where `inspect` says nothing.
 _LISTED = "{{.ID}} {{.Names}} {{.State}}"
+#: Of one that another one needs.
+_STATUS = "{{.State.Status}} {{.Name}}"
 #: `compose run` makes a container of a service beside its own.
 _ONE_OFF = "com.docker.compose.oneoff"
 
@@ -84,7 +86,7 @@ def _described(container: Container, account: Optional[Account], whose: Optional
     for _attempt in range(_SETTLING):
         state = _told(container, account, whose)
         if not state.running or processes.read_stat(state.pid) is not None:
-            return state
+            return _with_shared(state, account) if state.shares else state
         time.sleep(_MOMENT)  # its first process has ended, and the engine is about to notice, or to start it again
     text = "%s says that container %s runs, and its first process (pid %d) is gone"
     return state._replace(error=text % (state.engine, state.name, state.pid))
@@ -104,6 +106,20 @@ def _told(container: Container, account: Optional[Account], whose: Optional[str]
             raise
         return state
     return parse(engine, name, whose, shown if container.name else only_one(engine, name, shown))
+
+
+def _with_shared(state: ContainerState, account: Optional[Account]) -> ContainerState:
+    """The state, with what of the containers that it needs is not up."""
+    for number in state.shares:
+        try:
+            told = _ask(state.engine, account, "container", "inspect", "--format", _STATUS, number).split()
+        except NoSuchContainer:
+            return state._replace(lacks="container %s, which does not exist any more" % number[:12])
+        except EngineError:
+            continue
+        if len(told) == 2 and told[0] not in ("running", "paused"):
+            return state._replace(lacks="container %s, which is %s" % (told[1].lstrip("/"), told[0]))
+    return state
 
 
 def _of_service(container: Container, account: Optional[Account]) -> List[str]:
@@ -198,6 +214,7 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
             # docker keeps one that it is told to restart.
             goes_with_its_end=bool(host.get("AutoRemove")) and engine != "docker",
             needs=tuple(_needs(engine, shown, host)),
+            shares=tuple(_shares(shown, host)),
         )
     except _UNREADABLE as error:
         raise _unreadable(engine, error) from None
@@ -206,13 +223,26 @@ def parse(engine: str, name: str, account: Optional[str], text: str) -> Containe
 def _needs(engine: str, shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[str]:
     """What of the host it has mounted, its root folder where that is no image, and its devices.
 
-    docker makes a folder that `-v` names and that is not there; what `--mount` names has to be.
+    docker makes a folder that `-v` names and that is not there; what `--mount` names has to be. podman, which may
+    answer in its place, makes none.
     """
-    mounts = (host if engine == "docker" else shown).get("Mounts") or ()
+    mounts = (host if engine == "docker" and not _is_of_podman(shown) else shown).get("Mounts") or ()
     sources = [each.get("Source") for each in mounts if each.get("Type") == "bind" and not _makes_its_own(each)]
     devices = [each.get("PathOnHost") for each in host.get("Devices") or ()]
     root = str(shown.get("Rootfs") or "").partition(":")[0]  # podman writes how it is mounted behind it
     return [str(each) for each in (*sources, root, *devices) if str(each or "").startswith("/")]
+
+
+def _is_of_podman(shown: Mapping[str, Any]) -> bool:
+    """Whether podman has answered, by where it keeps what it makes for a container."""
+    return "-containers/%s/userdata/" % shown.get("Id") in str(shown.get("HostnamePath") or "")
+
+
+def _shares(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[str]:
+    """The ids of the containers that have to be up for it to start."""
+    modes = [str(host.get(each) or "") for each in ("NetworkMode", "PidMode", "IpcMode")]
+    named = [mode.partition(":")[2] for mode in modes if mode.startswith("container:")]
+    return list(dict.fromkeys([*(str(each) for each in shown.get("Dependencies") or ()), *named]))
 
 
 def _makes_its_own(mount: Mapping[str, Any]) -> bool:

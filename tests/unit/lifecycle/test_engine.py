@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 from ansible.module_utils.ib_gateway.base.container import ContainerState, Published
+from ansible.module_utils.ib_gateway.base.spec import Container
 from ansible.module_utils.ib_gateway.lifecycle import container, engine
 
 PODMAN: Dict[str, Any] = {
@@ -171,6 +173,55 @@ def test_what_of_the_host_a_container_needs_at_each_start_is_read_and_looked_for
     assert f"the podman container ib needs {gone} of this host at each start, which does not exist" in told
     gone.mkdir()
     assert container._blocker(state) is None
+
+
+def test_podman_that_answers_in_the_place_of_docker_makes_no_folder(tmp_path: Path) -> None:
+    shown: Dict[str, Any] = {
+        "Id": "1",
+        "State": {"Status": "running", "Pid": 7},
+        "Mounts": [{"Type": "bind", "Source": str(tmp_path / "gone")}],
+        "HostnamePath": "/run/containers/storage/overlay-containers/1/userdata/hostname",
+    }
+    assert engine.parse("docker", "ib", None, json.dumps([shown])).needs == (str(tmp_path / "gone"),)
+    shown["HostnamePath"] = "/var/lib/docker/containers/1/hostname"
+    assert engine.parse("docker", "ib", None, json.dumps([shown])).needs == ()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"Dependencies": ["2"]},
+        {"HostConfig": {"NetworkMode": "container:2"}},
+        {"HostConfig": {"PidMode": "container:2"}, "Dependencies": ["2"]},
+    ],
+)
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ("exited /vpn", "the podman container ib needs container vpn, which is exited: start that first"),
+        ("running /vpn", ""),
+        (engine.NoSuchContainer("no such container"), "needs container 2, which does not exist any more"),
+        (engine.EngineError("it does not answer"), ""),
+    ],
+)
+def test_a_container_that_shares_what_another_one_has_is_not_ended_where_that_is_not_up(
+    monkeypatch: pytest.MonkeyPatch, more: Dict[str, Any], answer: Any, says: str
+) -> None:
+    shown = {"Id": "1", "Name": "ib", "State": {"Status": "running", "Pid": os.getpid()}, **more}
+
+    def ask(_engine: str, _account: Any, *arguments: str, **_more: Any) -> str:
+        if "--format" not in arguments:
+            return json.dumps([shown])
+        assert arguments[-1] == "2"
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    monkeypatch.setattr(engine, "_ask", ask)
+    state = engine._described(Container("podman", "ib"), None, None)
+    told = container._blocker(state) or ""
+    assert says in told and bool(told) is bool(says)
+    assert container._blocker(state._replace(unit="ib.service")) is None, "its unit may make it anew"
 
 
 @pytest.mark.parametrize(
