@@ -33,8 +33,8 @@ class ContainerState(NamedTuple):
     names. compose: the project and the service that its labels name, None where a single command has made it of one.
     goes_with_its_end: whether its engine removes it once it has ended. needs: the folders, files and devices of the
     host that its engine puts into it at each start. shares: ids of the containers whose network, processes or volumes
-    it shares; lacks: what of those is not up, in words that follow its name. error: why the engine did not describe it; exists: False only where
-    the engine says so.
+    it shares; lacks: what of those is not up, in words that follow its name. error: why the engine did not describe it;
+    exists: False only where the engine says so.
     """
 
     engine: str

@@ -71,9 +71,11 @@ def _start_checks(account: Optional[Account], user: Optional[str], asked: Sequen
     if not os.path.exists(account.runtime_dir + "/systemd/private"):
         text = _asleep(account)
         return {one.spec.name: StartCheck(text) for one in asked}
+    passing = _passing(account)
     units = [one.spec.any_unit or "" for one in asked]
     shown = show_each(units, functools.partial(systemctl.show, account=account))
-    return {one.spec.name: _start_check(one, shown[one.spec.any_unit or ""], account) for one in asked}
+    told = {one.spec.name: _start_check(one, shown[one.spec.any_unit or ""], account) for one in asked}
+    return {name: each._replace(blocker=each.blocker or passing) for name, each in told.items()}
 
 
 def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> StartCheck:
@@ -103,6 +105,18 @@ def _lacks_display(shown: Mapping[str, str], account: Account) -> bool:
         return "DISPLAY=" not in systemctl.user_environment(account)
     except systemctl.UnitError:
         return False
+
+
+def _passing(account: Account) -> Optional[str]:
+    """Why what this run starts would not outlive it; None where it would, or where nothing tells."""
+    from .sessions import ends_with_this_run  # of use to an account's own run alone
+
+    if os.geteuid() != account.uid or not ends_with_this_run(account):
+        return None
+    return "%s's own systemd ends with this run's login, and the gateway with it: loginctl enable-linger %s" % (
+        account.name,
+        account.name,
+    )
 
 
 def _asleep(account: Account) -> str:
