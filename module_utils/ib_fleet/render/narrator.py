@@ -49,6 +49,7 @@ class Narrator:
         self._looks: dict[str, Mapping[str, Any]] = {}
         self._hosts: list[dict[str, Any]] = []
         self._heard: set[tuple[str, str]] = set()
+        self._begun: set[tuple[str, str]] = set()
         self._section = ""
         self._last_host = ""
         self._report: Mapping[str, Any] = {}
@@ -85,11 +86,17 @@ class Narrator:
                 yield from self._ended(result)
         elif _ESCALATION in (result.get("ansible_facts") or {}):
             if not self._check:
-                yield from self._say("DONE", host, story.under_way(result["ansible_facts"][_ESCALATION]), again=True)
+                yield from self._begin(host, story.under_way(result["ansible_facts"][_ESCALATION]))
         elif task.action in _SHOWING:
             yield from self._shown(task, result)
         elif result.get("changed"):
             yield from self._say(self._acting("CHANGED"), host, [Line(_short(task.name), 2)], again=True)
+
+    def _begin(self, host: str, steps: list[Line]) -> Iterator[Line]:
+        """What is under way now; a plan that has aged is made anew before, with the same steps."""
+        new = [line for line in steps if (host, line.text) not in self._begun]
+        self._begun |= {(host, line.text) for line in new}
+        yield from self._say("DONE", host, new, again=True) if new else ()
 
     def failed(self, host: str, task: Task, result: Mapping[str, Any], ignored: bool = False) -> Iterator[Line]:
         """A task has failed on a host. What a section tells anyway is left to it."""

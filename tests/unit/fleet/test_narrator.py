@@ -129,8 +129,11 @@ def test_a_slow_step_is_announced_with_the_time_it_may_take() -> None:
     step = {"action": "start", "gateway": "live", "target": {"timeout": 300}, "reason": ""}
     facts = {"ansible_facts": {"ib_gateway_repair_escalation": {"action": "start", "steps": [step]}}}
     choose = Task("ib_gateway_repair : Choose", "ib_gateway_repair", "set_fact")
-    rows = told(Narrator(proves=True).ok("desk", choose, facts))
+    narrator = Narrator(proves=True)
+    rows = told(narrator.ok("desk", choose, facts))
     assert rows[-1] == "    now: start live by its start_command, which may take up to 300 s"
+    assert told(narrator.ok("desk", choose, facts)) == [], "a plan that has aged is made anew with the same steps"
+    assert told(narrator.ok("other", choose, facts))[-1] == rows[-1]
 
 
 def test_hosts_that_were_not_seen_are_found_too_each_with_its_reason() -> None:
