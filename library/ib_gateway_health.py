@@ -349,7 +349,7 @@ repairs:
       returned: always
       sample: []
     lease:
-      description: The run that repairs this host now.
+      description: The run that repairs this host now, since when, and when its hold ends if it has died.
       type: dict
       returned: always
       sample: null

@@ -92,9 +92,9 @@ def _remembered(repairs: Mapping[str, Any]) -> Iterator[Blocker]:
         yield Blocker(JOURNAL, "", "the journal of repairs cannot be used%s" % note)
     lease = repairs.get("lease")
     if lease:
-        yield Blocker(
-            LEASE, "", "%s is at work on this host%s" % (lease.get("by") or "a run", _since(lease.get("since")))
-        )
+        text = "%s is at work on this host%s" % (lease.get("by") or "a run", _since(lease.get("since")))
+        until = "; if that run has died, its hold ends by itself at %s" % lease["until"] if lease.get("until") else ""
+        yield Blocker(LEASE, "", text + until)
 
 
 def _since(moment: Any) -> str:

@@ -100,8 +100,12 @@ def held_text(lease: Optional[Lease]) -> str:
 
 def ends_text(lease: Lease, now: Moment) -> str:
     """When a lease that stands ends where nobody renews it any more, as the end of a sentence."""
-    left = lease.seconds - (now.boottime - lease.boottime)
-    return "; if that run has died, its hold ends by itself at %s" % rfc3339(now.at + left + 1)
+    return "; if that run has died, its hold ends by itself at %s" % ends_at(lease, now)
+
+
+def ends_at(lease: Lease, now: Moment) -> str:
+    """When a lease that stands ends where nobody renews it any more."""
+    return rfc3339(now.at + lease.seconds - (now.boottime - lease.boottime) + 1)
 
 
 def take(folder: Folder, run: str, by: str, now: Moment, seconds: float = SECONDS, holder: str = "") -> Lease:

@@ -75,7 +75,7 @@ def _lease(folder: Folder, found: Dict[str, Any], now: Moment) -> str:
     one = lease.read(folder)
     if one is None or lease.void(one, now):
         return ""
-    found["lease"] = {"by": one.by, "since": one.since}
+    found["lease"] = {"by": one.by, "since": one.since, "until": lease.ends_at(one, now)}
     return one.run
 
 
