@@ -284,6 +284,15 @@ def _account(state: ContainerState) -> Optional[Account]:
     return account
 
 
+def first_pid(engine: str, account: Optional[Account], name: str) -> int:
+    """The first process of a container, as the host numbers it; 0 where it does not run, or cannot be asked."""
+    try:
+        told = _ask(engine, account, "container", "inspect", "--format", "{{.State.Pid}}", name).strip()
+    except EngineError:
+        return 0
+    return int(told) if told.isdecimal() and len(told) < 12 else 0
+
+
 def program(engine: str) -> Optional[str]:
     """The engine's command line; None where this host has none."""
     return shutil.which(engine, path=PATH)
