@@ -96,6 +96,12 @@ STATES = {
     "required": ("Requires=broken.service", "", "it requires broken.service, which has failed"),
     "host": ("FailureAction=reboot", "", "systemd would act on the whole host where host.service ends"),
     "unstoppable": ("RefuseManualStop=yes", "", "unstoppable.service may not be stopped by hand"),
+    "credential": ("", "LoadCredential=key:{gone}/env", "its LoadCredential= needs {gone}/env, which does not exist"),
+    "output": ("", "StandardOutput=append:{gone}/log", "its StandardOutput= needs {gone}, which does not exist"),
+    "writes": ("", "ReadWritePaths={gone}", "its ReadWritePaths= needs {gone}, which does not exist"),
+    "binds": ("", "BindPaths={gone}:/mnt", "its BindPaths= needs {gone}, which does not exist"),
+    "group": ("", "SupplementaryGroups=desk-group", "this host has no group desk-group (SupplementaryGroups=)"),
+    "asks": ("Requisite=display.service", "", "it asks for display.service to be up already (Requisite=), and that is"),
     "forgotten": ("", "", "forgotten.service does not exist: bring that back"),
     "program": ("", "", "java does not exist"),
 }
@@ -105,6 +111,10 @@ def test_a_gateway_is_not_ended_where_its_unit_could_not_bring_the_next_one_up(
     host: UnitHost, desk: Desk, tmp_path: Path
 ) -> None:
     host.unit("broken", "[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/test -d /tmp\n")
+    host.unit("display", "[Service]\nExecStart=/usr/bin/sleep 600\n")
+    groups = host.root / "etc/group"
+    groups.write_text(groups.read_text() + "desk-group:x:4343:\n")
+    host.says("systemctl", "start", "display")
     desk.settings.update({"ib_gateway_diagnose_probe_timeout": 1, "ib_gateway_verify_probe_timeout": 1})
     gateways = [UnitGateway(host, tmp_path, name, unit, service) for name, (unit, service, _) in STATES.items()]
     for each in gateways:
@@ -121,6 +131,9 @@ def test_a_gateway_is_not_ended_where_its_unit_could_not_bring_the_next_one_up(
     host.says("systemctl", "reload-or-restart", "--job-mode=ignore-dependencies", "broken")
     until(lambda: host.says("systemctl", "is-failed", "broken") == "failed")
     (host.root / "etc/systemd/system/forgotten.service").unlink()
+    groups.write_text(groups.read_text().replace("desk-group:x:4343:\n", ""))
+    host.says("systemctl", "kill", "--signal=KILL", "display")
+    until(lambda: host.says("systemctl", "is-failed", "display") == "failed")
     for options in (["--check"], []):
         run = desk.play("remediate.yml", *options, inventory=inventory_of(host, *(each.entry for each in gateways)))
         assert run.rc == 2 and run.recap()["changed"] == 0, run.output

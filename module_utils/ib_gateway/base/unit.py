@@ -10,6 +10,23 @@ from .record import Record
 UnitId = Tuple[str, str]
 
 
+#: What systemd itself ends a process with that it could not run, and which lines of the unit's file that is about.
+_LINES = {
+    200: "its WorkingDirectory= cannot be entered",
+    203: "its program cannot be run (ExecStart=)",
+    208: "its StandardInput= cannot be opened",
+    209: "its StandardOutput= cannot be opened",
+    216: "its Group= or SupplementaryGroups= cannot be had",
+    217: "its User= cannot be had",
+    222: "its StandardError= cannot be opened",
+    226: "a path that its file names cannot be mounted (BindPaths=, ReadWritePaths= and the like)",
+    233: "its RuntimeDirectory= cannot be made",
+    238: "its StateDirectory= cannot be made",
+    240: "its LogsDirectory= cannot be made",
+    243: "a LoadCredential= cannot be read",
+}
+
+
 class UnitState(Record):
     """A unit's state, in systemd's own words. load: loaded, not-found, masked, bad-setting, error.
 
@@ -46,6 +63,8 @@ class UnitState(Record):
     skipped: bool = False
     #: Seconds since it last ended, or since the host was started where systemd knows of no end; None where nobody says.
     ended_ago: Optional[float] = None
+    #: With which status its main process ended last; 0 for one that is up, or was ended by a signal.
+    exit_status: int = 0
 
     @property
     def title(self) -> str:
@@ -75,7 +94,11 @@ class UnitState(Record):
         """Right after a start: why it is not up, as what follows its name; empty where it is, or may be about to."""
         if self.active == "inactive" and self.skipped:
             return "was not started, because a condition in its file did not hold"
-        return "has failed at once (Result=%s)" % self.result if self.active == "failed" else ""
+        if self.active != "failed":
+            return ""
+        line = _LINES.get(self.exit_status)
+        about = ", status %d: %s" % (self.exit_status, line) if line else ""
+        return "has failed at once (Result=%s%s)" % (self.result, about)
 
     @property
     def holds_without_process(self) -> bool:

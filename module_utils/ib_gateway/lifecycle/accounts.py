@@ -84,15 +84,25 @@ def _without_dynamic_accounts() -> Iterator[None]:
 
 def with_groups(account: Account, names: Sequence[str]) -> Account:
     """The account with these groups as well, by name or number. One that this host does not have is none."""
+    found = {_number_of(name) for name in names} - {None}
+    return account._replace(groups=account.groups.union(each for each in found if each is not None))
+
+
+def is_group(name: str) -> bool:
+    """Whether this host has the group, by name or number."""
+    return _number_of(name) is not None
+
+
+def _number_of(group: str) -> Optional[int]:
     import grp
 
-    found = set()
-    for name in names:
-        try:
-            found.add(int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid)
-        except KeyError:
-            continue
-    return account._replace(groups=account.groups | found)
+    if group.isdecimal():
+        return int(group)
+    try:
+        with _without_dynamic_accounts():
+            return grp.getgrnam(group).gr_gid
+    except KeyError:
+        return None
 
 
 def may_become(account: Account) -> bool:

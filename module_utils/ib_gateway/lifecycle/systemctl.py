@@ -15,6 +15,7 @@ _PROPERTIES = (
     *("LoadState", "LoadError", "ActiveState", "SubState", "Result", "Type", "RemainAfterExit", "CanStart", "CanStop"),
     *(
         "NRestarts",
+        "ExecMainStatus",
         "InactiveEnterTimestampMonotonic",
         "SendSIGKILL",
         "KillSignal",

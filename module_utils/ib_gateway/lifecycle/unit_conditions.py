@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import stat
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from . import unit_ties
 from .accounts import Account
 from .unit_facts import Show, UnitFacts, show_each, trouble_of
+from .unit_text import settings_of, text_of
 
 #: What a unit is that cannot be started whatever is done to it.
 _NEVER = {"not-found": "does not exist", "masked": "is masked"}
+_UP = ("active", "reloading", "activating")
 _AT_REST = ("inactive", "failed")
-#: A longer file is none that a person wrote.
-_MOST = 65536
-_LINE = re.compile(r"(?m)^[ \t]*((?:Condition|Assert)\w*)[ \t]*=[ \t]*(.*?)[ \t]*$")
+_LINE = re.compile(r"(?:Condition|Assert)\w*")
 
 
 def _found(path: str) -> Optional[os.stat_result]:
@@ -128,7 +127,7 @@ def prevented(
     names = unit_ties.required(shown)
     journal = "journalctl --user-unit" if facts.state.account else "journalctl -u"
     told = show_each(names, show) if names else {}
-    missing = _missing(told, facts.losing, journal) or _unusable(told, account)
+    missing = _missing(told, facts.losing, journal) or _not_up(told, shown) or _unusable(told, account)
     return "%s cannot start: %s" % (facts.unit, missing) if missing else None
 
 
@@ -161,6 +160,15 @@ def _missing(told: Mapping[str, Mapping[str, str]], losing: bool, journal: str) 
     return None
 
 
+def _not_up(told: Mapping[str, Mapping[str, str]], shown: Mapping[str, str]) -> Optional[str]:
+    """What would have to be up already: systemd does not start it for the sake of one that only asks for it. Pure."""
+    for name in unit_ties.must_be_up(shown):
+        state = told.get(name, {}).get("ActiveState", "active")
+        if state not in _UP:
+            return "it asks for %s to be up already (Requisite=), and that is %s" % (name, state)
+    return None
+
+
 def _unusable(told: Mapping[str, Mapping[str, str]], account: Optional[Account]) -> Optional[str]:
     """What of the units that one requires would have to be started with it, and cannot be. told: as in _missing()."""
     for name, shown in told.items():
@@ -175,13 +183,9 @@ def unmet(shown: Mapping[str, str]) -> Optional[str]:
 
     shown: what systemctl shows of it.
     """
-    files = [shown.get("FragmentPath", ""), *_split(shown.get("DropInPaths", ""))]
-    if shown.get("NeedDaemonReload") == "yes" or not files[0]:
-        return None  # what the files say now is not what systemd goes by
-    texts = [_text(path) for path in files]
-    if None in texts:
+    text = text_of(shown)
+    if text is None:
         return None
-    text = "\n".join(filter(None, texts))
     for word in ("Condition", "Assert"):
         found = _unmet(conditions_of(text, word))
         if found is not None:
@@ -201,7 +205,7 @@ def _unmet(conditions: Sequence[Condition]) -> Optional[str]:
 def conditions_of(text: str, word: str) -> List[Condition]:
     """The conditions, or the asserts, that a unit's files set, all of them one after the other. Pure."""
     found: List[Condition] = []
-    for name, value in _LINE.findall(text.replace("\\\n", " ")):
+    for name, value in settings_of(text, _LINE):
         if not name.startswith(word):
             continue
         if not value:  # an empty one takes back all that stand before it, of whatever kind
@@ -212,24 +216,3 @@ def conditions_of(text: str, word: str) -> List[Condition]:
         negated, path = path.startswith("!"), path[1:].lstrip() if path.startswith("!") else path
         found.append(Condition("%s=%s" % (name, value), name[len(word) :], path, negated, triggers))
     return found
-
-
-def _split(text: str) -> List[str]:
-    try:
-        return shlex.split(text)
-    except ValueError:
-        return text.split()
-
-
-def _text(path: str) -> Optional[str]:
-    """A unit's file; None where it cannot be read, or is none."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        return os.read(descriptor, _MOST).decode("utf-8", "replace").replace("\r", "\n")
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)

@@ -13,8 +13,8 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..base.plain_text import plain_text
 from ..base.unit import UnitState
-from . import program, systemctl
-from .accounts import PATH, Account, account_of, cannot_enter, with_groups
+from . import program, systemctl, unit_places
+from .accounts import PATH, Account, account_of, cannot_enter, is_group, with_groups
 from .unit_commands import ELSEWHERE, as_root_of
 
 #: Asks one systemd about several units: what systemctl shows of each, in their order.
@@ -127,6 +127,7 @@ def state_of(unit: str, shown: Mapping[str, str], account: Optional[str]) -> Opt
         remains_after_exit=shown.get("RemainAfterExit") == "yes",
         may_be_started=shown.get("CanStart", "yes") != "no",
         load_error=plain_text(shown.get("LoadError", "").partition(" ")[2].strip('"')),
+        exit_status=_number(shown.get("ExecMainStatus", "")),
         restarts=_number(shown.get("NRestarts", "")),
         start_limit=_number(shown.get("StartLimitBurst", "")),
         account=account,
@@ -200,8 +201,17 @@ def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional
     runs_as = account or account_of(user or "root")
     if runs_as is None:
         return None if user.isdecimal() else "this host has no account %s (User=)" % user
+    for setting in ("Group", "SupplementaryGroups"):
+        unknown = next((each for each in shown.get(setting, "").split() if not is_group(each)), None)
+        if unknown:
+            return "this host has no group %s (%s=)" % (unknown, setting)
     runs_as = with_groups(runs_as, (shown.get("Group", "") + " " + shown.get("SupplementaryGroups", "")).split())
-    return _missing_environment(shown) or _unusable_folder(shown, runs_as) or _unusable_program(shown, runs_as)
+    return (
+        _missing_environment(shown)
+        or _unusable_folder(shown, runs_as)
+        or _unusable_program(shown, runs_as)
+        or unit_places.gone(shown)
+    )
 
 
 def _missing_environment(shown: Mapping[str, str]) -> Optional[str]:

@@ -59,6 +59,11 @@ def required(shown: Mapping[str, str]) -> List[str]:
     return [name for name in names if name not in _OWN and not name.endswith(_NO_PROGRAMS)]
 
 
+def must_be_up(shown: Mapping[str, str]) -> List[str]:
+    """Those of required() that systemd does not start with it."""
+    return [name for name in _named(shown, ("Requisite",)) if name in required(shown)]
+
+
 def any_of(shown: Mapping[str, str]) -> bool:
     """Whether anything is tied to it at all."""
     return bool(by_its_end(shown) or by_command(shown) or by_start(shown) or pulled_in(shown))

@@ -92,7 +92,7 @@ def told(shown: Dict[str, str], others: Dict[str, Dict[str, str]], losing: bool 
     return prevented(UnitFacts(UNIT, UnitState(UNIT), losing=losing), shown, show) or ""
 
 
-@pytest.mark.parametrize("tie", ["Requires", "BindsTo", "Requisite"])
+@pytest.mark.parametrize("tie", ["Requires", "BindsTo"])
 @pytest.mark.parametrize(
     ("shows", "says", "also_down"),
     [
@@ -113,6 +113,23 @@ def test_a_unit_that_has_to_be_up_and_cannot_be_keeps_a_gateway_from_being_ended
     shown = {tie: "sysinit.target system.slice db.service"}
     assert says in told(shown, {"db.service": shows}) and bool(told(shown, {"db.service": shows})) is bool(says)
     assert bool(told(shown, {"db.service": shows}, losing=False)) is also_down
+
+
+@pytest.mark.parametrize("losing", [True, False])
+@pytest.mark.parametrize(
+    ("shows", "says"),
+    [
+        ({"LoadState": "masked"}, "it requires db.service, which is masked"),
+        ({"ActiveState": "inactive"}, "asks for db.service to be up already (Requisite=), and that is inactive"),
+        ({"ActiveState": "failed", "Result": "signal"}, "(Requisite=), and that is failed"),
+        ({"ActiveState": "active"}, ""),
+    ],
+)
+def test_a_unit_that_has_to_be_up_already_is_not_started_with_it(
+    shows: Dict[str, str], says: str, losing: bool
+) -> None:
+    found = told({"Requisite": "db.service"}, {"db.service": shows}, losing)
+    assert says in found and bool(found) is bool(says)
 
 
 def test_a_program_that_decides_at_each_start_keeps_a_gateway_from_being_ended_and_not_from_being_started() -> None:
