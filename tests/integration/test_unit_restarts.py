@@ -39,8 +39,9 @@ class UnitGateway:
         simulated = {"exit_with": None, "lifetime": 300, "settings": {"event": "hang"}, "python": "/usr/bin/python3"}
         self._gateway = SimulatedGateway(folder / name / "gateway", port=free_port(), **{**simulated, **more})
         command = [word.replace("$", "$$") for word in self._gateway.command()]
+        self.start = shlex.join(command)
         lines = {"unit": unit.format(gone=self.gone), "service": service.format(gone=self.gone)}
-        host.unit(name, _UNIT.format(folder=folder, start=shlex.join(command), **lines))
+        host.unit(name, _UNIT.format(folder=folder, start=self.start, **lines))
 
     @property
     def port(self) -> int:
@@ -219,3 +220,24 @@ def test_a_gateway_whose_entry_names_its_unit_by_an_alias_is_restarted_by_that_u
     assert run.rc == 0 and "restarted live by unit other-name" in run.output, run.output
     (new,) = gateway.pids()
     assert new != old and host.says("systemctl", "is-active", "live") == "active"
+
+
+def test_a_gateway_is_not_ended_where_its_unit_was_changed_and_would_bring_another_one_or_another_account_s(
+    host: UnitHost, desk: Desk, tmp_path: Path
+) -> None:
+    account, mode = (UnitGateway(host, tmp_path, name) for name in ("account", "mode"))
+    serve(host, account, mode)
+    before = account.pids(), mode.pids()
+    paper = UnitGateway(host, tmp_path, "paper", mode="paper")
+    host.write("/etc/systemd/system/account.service.d/next.conf", "[Service]\nUser=nobody\n")
+    host.write("/etc/systemd/system/mode.service.d/next.conf", f"[Service]\nExecStart=\nExecStart={paper.start}\n")
+    host.says("systemctl", "daemon-reload")
+    for each in (account, mode):
+        each.hang()
+    for options in (["--check"], []):
+        run = desk.play("remediate.yml", *options, inventory=inventory_of(host, account.entry, mode.entry))
+        assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+        told = withheld(run)
+        assert "it would start it as account nobody (User=), and the one that runs is root's" in told["account"], told
+        assert "would start another gateway than the entry's: it says config_dir" in told["mode"], told
+        assert (account.pids(), mode.pids()) == before

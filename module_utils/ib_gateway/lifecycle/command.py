@@ -9,13 +9,13 @@ import subprocess
 import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
-from ..base.classify import gateway_kind
 from ..base.host import Process
 from ..base.spec import GatewaySpec
 from ..observe.processes import Users
 from . import detach, environment, output, program
 from .accounts import Account, account_of, cannot_enter, may_become
 from .base import Asked, CannotStart, IsUp, Lifecycle, Patience, Runs, StartCheck, Started
+from .contradictions import contradiction
 
 #: A command that fails at once is worth saying so; one that still runs after this many seconds has been started.
 _SETTLE = 1.0
@@ -74,23 +74,6 @@ def blocker(facts: CommandFacts) -> Optional[str]:
             facts.user,
         )
     return facts.lost or facts.no_scope
-
-
-def contradiction(spec: GatewaySpec, folder: str) -> Optional[str]:
-    """What a start_command that is a gateway's own command line says otherwise than its entry: such a gateway would log
-    in and be nobody's. None where nothing differs, or nothing can be read out of it. folder: where it is run."""
-    kind = gateway_kind(spec.start_command)
-    if kind is None:
-        return None
-    if kind.product != spec.product:
-        return "product %s, the entry %s" % (kind.product, spec.product)
-    if kind.trading_mode not in (None, spec.trading_mode):
-        return "trading_mode %s, the entry %s" % (kind.trading_mode, spec.trading_mode)
-    if kind.config_dir and spec.config_dir:
-        path = os.path.join(folder, kind.config_dir)
-        if os.path.realpath(path) != os.path.realpath(spec.config_dir):
-            return "config_dir %s, the entry %s" % (path, spec.config_dir)
-    return None
 
 
 class Command(Lifecycle):
@@ -216,7 +199,7 @@ def _facts(one: Asked) -> CommandFacts:
         folder_obstacle="%s %s" % (folder, obstacle) if obstacle else None,
         display_given="DISPLAY" in given,
         ends_with_login=detach.ends_with_login(account),
-        contradiction=contradiction(spec, folder),
+        contradiction=contradiction(spec, spec.start_command or (), folder),
         of=_whose(spec, one.process, account),
         ran_without=_runs_without_display(environment.known(spec.name, account, pid)),
         lost=_lost(spec, account, pid, found) if pid is not None else None,

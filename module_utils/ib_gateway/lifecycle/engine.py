@@ -230,7 +230,14 @@ def _needs(engine: str, shown: Mapping[str, Any], host: Mapping[str, Any]) -> Li
     sources = [each.get("Source") for each in mounts if each.get("Type") == "bind" and not _makes_its_own(each)]
     devices = [each.get("PathOnHost") for each in host.get("Devices") or ()]
     root = str(shown.get("Rootfs") or "").partition(":")[0]  # podman writes how it is mounted behind it
-    return [str(each) for each in (*sources, root, *devices) if str(each or "").startswith("/")]
+    written = [os.path.dirname(str(each or "")) for each in _written(shown, host)]
+    return [str(each) for each in (*sources, root, *devices, *written) if str(each or "").startswith("/")]
+
+
+def _written(shown: Mapping[str, Any], host: Mapping[str, Any]) -> List[Any]:
+    """The files that podman's watcher writes at each start, but for those in folders of podman's own."""
+    named = [(host.get("LogConfig") or {}).get("Path"), shown.get("ConmonPidFile"), shown.get("PidFile")]
+    return [each for each in named if "-containers/%s/" % shown.get("Id") not in str(each)]
 
 
 def _is_of_podman(shown: Mapping[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from ..observe import processes
 from . import systemctl, unit_ties
 from .accounts import Account, account_of, may_become
 from .base import Asked, CannotStart, Lifecycle, Patience, StartCheck, Started
+from .contradictions import of_unit
 from .members import members_of, pids_of
 from .unit_commands import runs_of
 from .unit_conditions import prevented
@@ -114,7 +115,8 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
     if state is not None and state.load == "loaded":
         carries = one.process is not None and one.process.unit in (unit, shown.get("Id", unit))
         lacks = not carries and lacks_display(shown, None)  # what it has was good enough for the one that runs
-        facts = facts._replace(obstacle=trouble_of(shown, None), without_display=lacks)
+        obstacle = of_unit(one, shown, runs_of(shown, None, False)) or trouble_of(shown, None)
+        facts = facts._replace(obstacle=obstacle, without_display=lacks)
     return start_check_of(facts, shown, systemctl.show)
 
 

@@ -10,7 +10,9 @@ from ..observe import processes
 from . import systemctl
 from .accounts import Account, account_of, lingers, may_become
 from .base import Asked, CannotStart, StartCheck
+from .contradictions import of_unit
 from .unit import Unit, start_check_of
+from .unit_commands import runs_of
 from .unit_facts import UnitFacts, lacks_display, show_each, state_of, trouble_of
 
 
@@ -93,7 +95,8 @@ def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> Star
         names = (unit, shown.get("Id", unit))
         carries = one.process is not None and (one.process.unit_uid == account.uid and one.process.user_unit in names)
         lacks = not carries and _lacks_display(shown, account)  # what it has was good enough for the one that runs
-        facts = facts._replace(obstacle=trouble_of(shown, account), without_display=lacks)
+        obstacle = of_unit(one, shown, runs_of(shown, account, False)) or trouble_of(shown, account)
+        facts = facts._replace(obstacle=obstacle, without_display=lacks)
     return start_check_of(facts, shown, functools.partial(systemctl.show, account=account), account)
 
 

@@ -175,6 +175,20 @@ def test_what_of_the_host_a_container_needs_at_each_start_is_read_and_looked_for
     assert container._blocker(state) is None
 
 
+def test_folders_in_which_podman_s_watcher_writes_have_to_be_there_unless_they_are_its_own(tmp_path: Path) -> None:
+    own = "/run/containers/storage/overlay-containers/1/userdata/%s"
+    shown: Dict[str, Any] = {
+        "Id": "1",
+        "State": {"Status": "running", "Pid": 7},
+        "ConmonPidFile": str(tmp_path / "gone/pid"),
+        "PidFile": own % "pidfile",
+        "HostConfig": {"LogConfig": {"Path": own % "ctr.log"}},
+    }
+    assert engine.parse("podman", "ib", None, json.dumps([shown])).needs == (str(tmp_path / "gone"),)
+    shown["HostConfig"]["LogConfig"]["Path"] = "/srv/log/ib.log"
+    assert "/srv/log" in engine.parse("podman", "ib", None, json.dumps([shown])).needs
+
+
 def test_podman_that_answers_in_the_place_of_docker_makes_no_folder(tmp_path: Path) -> None:
     shown: Dict[str, Any] = {
         "Id": "1",
