@@ -41,17 +41,3 @@ class Probe(NamedTuple):
 
 #: Opens one API session: (host, port, timeout in seconds, QUICK or FULL, client ids that others use).
 Prober = Callable[[str, int, float, str, Collection[int]], Probe]
-
-
-class Probing(NamedTuple):
-    """How handshakes are made. policy: auto, always or never, whether to make any; timeout: seconds for each; depth:
-    QUICK or FULL; patience: seconds that all of them together may take beyond that. at_once: whether the prober
-    may be called by several threads.
-    """
-
-    prober: Prober
-    policy: str
-    timeout: float
-    depth: str
-    patience: float = 0.0
-    at_once: bool = False

@@ -6,7 +6,8 @@ import time
 from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 from ..base.plan import Diagnosis, Plan
-from ..base.probe import FULL, QUICK, Probe, Prober, Probing
+from ..base.probe import FULL, QUICK, Probe, Prober
+from ..base.probing import Probing
 from ..base.spec import GatewaySpec
 from . import result
 from .look import Hints, examine, watch

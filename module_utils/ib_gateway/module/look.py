@@ -10,7 +10,7 @@ from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import ACCEPT_QUEUE_FULL, HANDSHAKE_DROPPED, HANDSHAKE_REFUSED, HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
-from ..base.probe import Probing
+from ..base.probing import Probing
 from ..base.record import Record
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of

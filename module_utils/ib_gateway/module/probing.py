@@ -8,7 +8,8 @@ from typing import List, Optional, Sequence, Set, Tuple
 
 from ..base.host import Snapshot
 from ..base.plan import Entry
-from ..base.probe import Probe, Probing
+from ..base.probe import Probe
+from ..base.probing import Probing
 
 #: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
 _PROBE_ID = r"(?<![0-9])9[0-9]{8}(?![0-9])"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Optional, Set, Tuple
 
 from ..base.record import Record
@@ -343,8 +344,8 @@ def boot_id() -> str:
 
 
 def uptime() -> float:
-    """Seconds since boot, on the clock that start ticks count on."""
-    return float(_read(PROC + "/uptime").split()[0])
+    """Seconds since boot, on the clock that start ticks count on: /proc/uptime is another one in a container of LXC."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def table_is_complete() -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import Collection
 
-from ansible.module_utils.ib_gateway.base.probe import Probe, Probing
+from ansible.module_utils.ib_gateway.base.probe import Probe
+from ansible.module_utils.ib_gateway.base.probing import Probing
 from ansible.module_utils.ib_gateway.module import probing
 from unit.facts import entry, snapshot, spec
 

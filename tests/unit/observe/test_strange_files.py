@@ -166,11 +166,10 @@ def proc(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-def _write(proc: Path, table: Dict[int, Dict[str, bytes]], children: bytes, uptime: bytes) -> None:
+def _write(proc: Path, table: Dict[int, Dict[str, bytes]], children: bytes) -> None:
     shutil.rmtree(proc)
     (proc / "sys" / "kernel" / "random").mkdir(parents=True)
     (proc / "sys" / "kernel" / "random" / "boot_id").write_bytes(b"1b4e28ba-2fa1-11d2-883f-0016d3cca427\n")
-    (proc / "uptime").write_bytes(uptime)
     (proc / "self" / "task").mkdir(parents=True)
     for pid, files in table.items():
         for thread in (pid, 1000 + pid):  # a JVM has more than one
@@ -187,7 +186,7 @@ def _write(proc: Path, table: Dict[int, Dict[str, bytes]], children: bytes, upti
 def test_any_process_table_is_read_and_no_entry_hides_the_others(
     proc: Path, table: Dict[int, Dict[str, bytes]], children: bytes
 ) -> None:
-    _write(proc, table, children, b"90000.00 1.00\n")
+    _write(proc, table, children)
     reading = linux.read([4001], [], ["ibgateway.service"])
     good = {pid for pid, files in table.items() if all(files[name] == LIKELY[name] for name in FIELDS)}
     found = {pid for pid, process in reading.processes.items() if process.gateway}
