@@ -77,7 +77,8 @@ DOWN = (
 )
 #: Where it may be started: whether that can succeed is found out before anything is stopped.
 STARTS = (
-    "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.detach lifecycle.ends_others lifecycle.environment "
+    "lifecycle.accounts lifecycle.base lifecycle.command lifecycle.contradictions lifecycle.detach "
+    "lifecycle.ends_others lifecycle.environment lifecycle.unit_text "
     "lifecycle.lifecycles lifecycle.members lifecycle.start_check lifecycle.output lifecycle.program "
     "lifecycle.systemctl lifecycle.unit lifecycle.unit_commands lifecycle.unit_conditions lifecycle.unit_facts "
     "lifecycle.unit_ties lifecycle.user_unit base.plain_text base.unit base.unusual_launches "

@@ -13,7 +13,7 @@ from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..base.plain_text import plain_text
 from ..base.unit import UnitState
-from . import program, systemctl, unit_places
+from . import program, systemctl
 from .accounts import PATH, Account, account_of, cannot_enter, is_group, with_groups
 from .unit_commands import ELSEWHERE, as_root_of
 
@@ -205,6 +205,8 @@ def trouble_of(shown: Mapping[str, str], account: Optional[Account]) -> Optional
         unknown = next((each for each in shown.get(setting, "").split() if not is_group(each)), None)
         if unknown:
             return "this host has no group %s (%s=)" % (unknown, setting)
+    from . import unit_places  # a host whose gateways are started by commands does not need it
+
     runs_as = with_groups(runs_as, (shown.get("Group", "") + " " + shown.get("SupplementaryGroups", "")).split())
     return (
         _missing_environment(shown)

@@ -7,10 +7,9 @@ from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 from ..base.plan import Diagnosis, Plan
 from ..base.probe import FULL, QUICK, Probe, Prober
-from ..base.probing import Probing
 from ..base.spec import GatewaySpec
 from . import result
-from .look import Hints, examine, watch
+from .look import Hints, Probing, examine, watch
 from .runner import GatewayModule
 
 #: What an assessment can be told.

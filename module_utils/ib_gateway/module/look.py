@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Callable, Collection, FrozenSet, List, Sequence, Tuple
+from typing import Callable, Collection, FrozenSet, List, NamedTuple, Sequence, Tuple
 
 from ..base.classify import CONTAINER_PROXIES
 from ..base.findings import ACCEPT_QUEUE_FULL, HANDSHAKE_DROPPED, HANDSHAKE_REFUSED, HEALTHY
 from ..base.host import Keeper, Process, Snapshot
 from ..base.plan import Diagnosis, Entry
-from ..base.probing import Probing
+from ..base.probe import Prober
 from ..base.record import Record
 from ..base.spec import API_PORTS, GatewaySpec
 from ..decide.assign import entries_of
@@ -32,6 +32,20 @@ class Hints(Record):
     reset_window: str = ""
     login_reset: float = 0.0
     stopped: Collection[str] = ()
+
+
+class Probing(NamedTuple):
+    """How handshakes are made. policy: auto, always or never, whether to make any; timeout: seconds for each; depth:
+    probe.QUICK or FULL; patience: seconds that all of them together may take beyond that. at_once: whether the prober
+    may be called by several threads.
+    """
+
+    prober: Prober
+    policy: str
+    timeout: float
+    depth: str
+    patience: float = 0.0
+    at_once: bool = False
 
 
 _NO_HINTS = Hints()

@@ -9,7 +9,7 @@ from typing import List, Optional, Sequence, Set, Tuple
 from ..base.host import Snapshot
 from ..base.plan import Entry
 from ..base.probe import Probe
-from ..base.probing import Probing
+from .look import Probing
 
 #: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
 _PROBE_ID = r"(?<![0-9])9[0-9]{8}(?![0-9])"

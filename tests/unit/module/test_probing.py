@@ -6,8 +6,8 @@ import threading
 from typing import Collection
 
 from ansible.module_utils.ib_gateway.base.probe import Probe
-from ansible.module_utils.ib_gateway.base.probing import Probing
 from ansible.module_utils.ib_gateway.module import probing
+from ansible.module_utils.ib_gateway.module.look import Probing
 from unit.facts import entry, snapshot, spec
 
 
