@@ -16,6 +16,7 @@ from ansible.module_utils.ib_gateway.api.farms import Farms
 from ansible.module_utils.ib_gateway.base import (
     classify,
     command_line,
+    control_scripts,
     crontab,
     ibc_words,
     installation,
@@ -274,6 +275,9 @@ def shell_texts(data: bytes) -> None:
     program.display_in(found)
     keepers.runs_gateway(found)
     ended_by_start.ended_by_start([("/bin/sh", "-c", found)], 0, [gateway()])
+    for bash in (True, False):
+        left = control_scripts.part_run(found, ["start"], sourced=lambda _line: found, bash=bash)
+        assert len(left) == len(found) and left.count("\n") == found.count("\n")
 
 
 def cron_tables(data: bytes) -> None:
@@ -363,7 +367,13 @@ COMMANDS = (
         (shell_texts,),
         _SCRIPTS,
         most=1 << 16,
-        endless=tuple(repeated(each) for each in (b"while ", b"A=b ", b"tmux ", b"'", b"#", b"java ", b"subprocess ")),
+        endless=tuple(
+            repeated(each)
+            for each in (
+                *(b"while ", b"A=b ", b"tmux ", b"'", b"#", b"java ", b"subprocess ", b"$(", b"<<E\n", b"if x; then "),
+                *(b"case $1 in a) ", b"f() { f; }; f\n", b". x\n", b"A=(", b"[ $1 ] && ", b"for a in x; do "),
+            )
+        ),
     ),
     Parser(
         "cron tables",

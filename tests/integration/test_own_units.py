@@ -133,7 +133,8 @@ def test_a_surplus_gateway_of_an_account_s_own_systemd_is_left_where_its_unit_th
     run = desk.play("remediate.yml", inventory=hosts)
     assert run.rc == 2 and run.recap()["changed"] == 0 and planned(run)["steps"] == [], run.output
     (withheld,) = planned(run)["withheld"]
-    assert f"what is run when {SURPLUS} ends has `/usr/bin/pkill -f ***`, which ends gateway pid" in withheld
+    assert f"what is run when {SURPLUS} ends has `/usr/bin/pkill -f " in withheld
+    assert "`, which ends gateway pid" in withheld
     assert pid_of(host, str(surplus.ready_file)) and pid_of(host, str(kept.ready_file))
 
     (host.root / drop_in.lstrip("/")).unlink()
@@ -157,5 +158,6 @@ def test_a_surplus_gateway_is_left_where_its_unit_then_ends_a_protected_script_t
     assert run.rc == 2 and run.recap()["changed"] == 0 and planned(run)["steps"] == [], run.output
     (withheld,) = planned(run)["withheld"]
     job = pid_of(host, "tail -f /dev/null")
-    assert f"what is run when {SURPLUS} ends has `/usr/bin/pkill -x ***`, which ends pid {job} (" in withheld
+    assert f"what is run when {SURPLUS} ends has `/usr/bin/pkill -x " in withheld
+    assert f"`, which ends pid {job} (" in withheld
     assert pid_of(host, str(surplus.ready_file)) and host.says("systemctl", "is-active", "job") == "active"

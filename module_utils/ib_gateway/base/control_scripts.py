@@ -1,92 +1,106 @@
 """What of a control script one call of it runs: `ibc.sh start`, and not what it has for stop. Pure.
 
-Only where that is plain from its text; everything else is left as it is.
+Only where that is certain from its text; everything else is left as it is. What is left stands where it stood.
 """
 
 from __future__ import annotations
 
 import re
-from fnmatch import fnmatchcase
-from typing import Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Iterator, List, Optional, Sequence, Tuple
 
-#: One that is indented may stand in a function whose beginning was not understood, where "$1" is another word.
-_CASE = re.compile(r"(?m)^case[ \t]+\"?\$(?:1|\{1(?::?-(\w*))?\})\"?[ \t]+in\b")
-_ESAC = re.compile(r"\besac\b")
-_LABELS = re.compile(r"\s*\(?[ \t]*([^()\n$`]+)\)")
-#: What makes the order in which branches are run another one, or lets nobody tell what is run.
-_UNPLAIN = re.compile(r";&|;;&|\bcase\b")
-#: What makes another word of "$1", or has a text run more than once.
-_MOVES = re.compile(r"\b(?:shift|getopts|while|until|for|select)\b|\bset[ \t]+(?:--|-[ \t]|[^-+\s])")
-_HEAD = re.compile(r"(?m)^([ \t]*)(?:function[ \t]+)?([A-Za-z_]\w*)[ \t]*\(\)[ \t]*\n?[ \t]*\{")
-_WORD = re.compile(r"[A-Za-z_]\w*")
+from .shell_commands import Sourced
+from .shell_looks import only_look
+from .shell_tree import Case, Command, Function, Group, If, Loop, Pipeline, Unclear
+from .shell_walk import Walk
+
+_NOT_LINE = re.compile(r"[^\n]")
+#: Do nothing but hold or not.
+_CONDITIONS = ("[", "[[", "test", ":", "true", "false")
 
 
-def part_run(text: str, given: Optional[Sequence[str]]) -> str:
-    """The text without the branches of `case "$1"` that another first word takes, and without functions that nothing
-    calls. given: the words that the script is given; None where they are not known."""
-    if given is None or any("$" in word or "`" in word for word in given[:1]) or re.search(r"\beval\b", text):
+def _none(_line: int) -> Optional[str]:
+    return None
+
+
+def part_run(
+    text: str, given: Optional[Sequence[str]], more: bool = False, sourced: Sourced = _none, bash: bool = False
+) -> str:
+    """The text with blanks in the place of commands that this call cannot reach, and of those that only look who runs.
+
+    given: the words that the script is given, None where they are not known; more: whether there may be others behind
+    them. sourced: gives the text of a file that it runs as its own in a line. bash: whether its shell surely is one.
+    """
+    try:
+        walk = Walk(text, given, more, sourced, bash)
+    except (Unclear, RecursionError):
         return text
-    parts = _parts(text)
-    main = "".join(part for name, part in parts if not name)
-    if not _MOVES.search(main):  # in a function "$1" is another word
-        word = given[0] if given else ""
-        parts = [(name, part if name else _one_branch(part, word)) for name, part in parts]
-    return _without_idle(parts, given)
+    signs = list(text)
+    for start, end, left in _unused(walk, bash):
+        signs[start:end] = _NOT_LINE.sub(" ", text[start:end])
+        if left and start < end and signs[start] != "\n":
+            signs[start] = left
+    return "".join(signs)
 
 
-def _one_branch(text: str, word: str) -> str:
-    head = _CASE.search(text)
-    end = _ESAC.search(text, head.end()) if head else None
-    if head is None or end is None:
-        return text
-    block = text[head.end() : end.start()]
-    branches = [each for each in block.split(";;") if each.strip()]
-    labels = [_LABELS.match(each) for each in branches]
-    if _UNPLAIN.search(block) or not all(labels):
-        return text
-    word = word or head.group(1) or ""
-    taken = ""
-    for each, label in zip(branches, labels):
-        if label and any(fnmatchcase(word, one.strip(" \t\"'")) for one in label.group(1).split("|")):
-            taken = each[label.end() :]
-            break
-    return text[: head.start()] + taken + "\n" + text[end.end() :]
+def _unused(walk: Walk, bash: bool) -> Iterator[Tuple[int, int, str]]:
+    """(where a part begins that is not run or ends nobody, where it ends, what separates the commands around it)."""
+    for command in walk.grammar.commands:
+        if id(command) not in walk.reached:
+            yield command.start, command.end, ""
+            yield from ((start, end, "") for start, end in command.spans)
+    for node in _all(walk.tree):
+        ways = walk.ways.get(id(node), {None})
+        way = next(iter(ways)) if len(ways) == 1 else None
+        if isinstance(node, (If, Case)) and way is not None and _is_plain(node):
+            place = node.start
+            for start, end in (node.inside[way],) if way >= 0 else ():
+                yield place, start, ";"
+                place = end
+            yield place, node.end, ";"
+    for node in _all(walk.tree):
+        if isinstance(node, Pipeline) and only_look(node, bash):
+            yield node.start, node.end, ""
 
 
-def _without_idle(parts: Sequence[Tuple[str, str]], given: Sequence[str]) -> str:
-    functions: Dict[str, str] = {}
-    for name, part in parts:
-        functions[name] = functions.get(name, "") + part
-    called: Set[str] = {""}
-    turn = set(_WORD.findall(functions[""])) | set(given)
-    while turn:
-        new = (turn & functions.keys()) - called
-        called |= new
-        turn = {word for name in new for word in _WORD.findall(functions[name])}
-    return "".join(part for name, part in parts if name in called)
+def _is_plain(node: Any) -> bool:
+    """Whether what decides a choice does nothing but that."""
+    if isinstance(node, Case):
+        return not node.redirects and "$(" not in node.word.raw and "`" not in node.word.raw
+    conditions = [each for condition, _body in node.branches for each in condition or ()]
+    return not node.redirects and all(
+        isinstance(command, Command)
+        and bool(command.words)
+        and (command.kind == "[[" or command.words[0].raw in _CONDITIONS)
+        and not any("$(" in word.raw or "`" in word.raw for word in command.words)
+        for each in conditions
+        for _sign, pipeline in each.pipelines
+        for command in pipeline.commands
+    )
 
 
-def _parts(text: str) -> List[Tuple[str, str]]:
-    """The text in parts: (the name of a function, its text), or ("", what is none's). A function whose end cannot be
-    found is none."""
-    found = [("", "")]
-    at = 0
-    while True:
-        head = _HEAD.search(text, at)
-        end = _end_of(text, head.end(), head.group(1)) if head else None
-        if head is None or end is None:
-            return [*found, ("", text[at:])]
-        found += [("", text[at : head.start()]), (head.group(2), text[head.start() : end])]
-        at = end
+def _all(tree: Sequence[Any]) -> Iterator[Any]:
+    """Every node below these lists, the substitutions in words as well."""
+    left: List[Any] = list(tree)
+    while left:
+        node = left.pop()
+        yield node
+        left += _below(node)
 
 
-def _end_of(text: str, start: int, indent: str) -> Optional[int]:
-    """Where a function ends whose body starts there: in the same line, or at the next brace that begins a line with the
-    function's own indent. One further in may end something within it."""
-    line = text.find("\n", start)
-    first = text[start : line if line >= 0 else len(text)]
-    if first.rstrip().endswith("}") and first.count("{") + 1 == first.count("}"):
-        return start + len(first)
-    closing = "\n%s}" % indent
-    place = text.find(closing, start)
-    return place + len(closing) if place >= 0 else None
+def _below(node: Any) -> List[Any]:
+    if isinstance(node, Command):
+        return [one for word in node.words for part in word.parts for one in part.body or ()]
+    if isinstance(node, Pipeline):
+        return list(node.commands)
+    if isinstance(node, If):
+        return [one for condition, body in node.branches for one in (*(condition or ()), *body)]
+    if isinstance(node, Case):
+        return [one for _patterns, body, _sign in node.branches for one in body]
+    if isinstance(node, Loop):
+        inner = [one for word in node.words for part in word.parts for one in part.body or ()]
+        return [*inner, *node.condition, *node.body]
+    if isinstance(node, Group):
+        return list(node.body)
+    if isinstance(node, Function):
+        return [node.body]
+    return [pipeline for _sign, pipeline in getattr(node, "pipelines", ())]

@@ -43,7 +43,7 @@ def _ended_by_start(entry: Entry, started: Sequence[Entry]) -> Optional[Entry]:
 def _reason(entry: Entry, other: Entry) -> str:
     command = entry.ends_to_come.get(other.spec.name)
     if command is not None:
-        text = "it is not started: what starts it runs `%s`, which would end the gateway of %s as well, and this run "
+        text = "it is not started: what starts it runs %s, which would end the gateway of %s as well, and this run "
         return (text + "brings that: have it name its own gateway alone") % (command, other.spec.name)
     own, its = (each.starts_unit[1] if each.starts_unit else "" for each in (entry, other))
     text = "it is not started: a start of %s stops %s, and this run brings the gateway of %s by that. systemd does not "

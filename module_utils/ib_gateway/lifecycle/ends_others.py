@@ -9,7 +9,6 @@ from typing import Iterable, List, Mapping, Optional, Pattern, Sequence
 from ..base.classify import matches_any
 from ..base.host import Process
 from ..base.plan import Entry
-from ..base.redaction import redact_argv
 from ..base.short_command import short
 from .base import StartCheck
 
@@ -35,10 +34,12 @@ def ends_others(
     for runs in start_check.runs:
         found = ended_by_start(runs.commands, runs.uid, others, runs.folder) if runs.uid is not None else None
         if found is not None:
-            told, whom = short(redact_argv(found.words)), found.process
-            text = "what %s it runs `%s`, which ends %s pid %d (%s) as well: have it name its own gateway alone"
+            from .ending_words import told_command, told_end
+
+            whom = found.process
+            text = "what %s it runs %s, which %s %s pid %d (%s) as well: have it name its own gateway alone"
             how = "stops" if runs.stop else "starts"
-            return text % (how, told, worth[whom.pid], whom.pid, short(whom.command))
+            return text % (how, told_command(found), told_end(found), worth[whom.pid], whom.pid, short(whom.command))
     return None
 
 

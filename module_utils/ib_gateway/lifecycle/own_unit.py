@@ -11,7 +11,6 @@ from typing import Callable, FrozenSet, Optional, Sequence
 
 from ..base import classify
 from ..base.host import Process
-from ..base.redaction import redact_argv
 from ..base.short_command import short
 from ..base.unit import OwnUnit, UnitState
 from ..observe import processes
@@ -132,7 +131,9 @@ def _ends_one(unit: str, runs: Sequence[Runs], pid: int, staying: Staying) -> st
     for each in runs:
         found = ended_by_start(each.commands, each.uid, others, each.folder) if each.uid is not None else None
         if found is not None:
-            told, whom = short(redact_argv(found.words)), found.process
+            from .ending_words import told_command, told_end
+
+            whom = found.process
             what = "gateway pid %d" % whom.pid if whom.gateway else "pid %d (%s)" % (whom.pid, short(whom.command))
-            return "what is run when %s ends has `%s`, which ends %s" % (unit, told, what)
+            return "what is run when %s ends has %s, which %s %s" % (unit, told_command(found), told_end(found), what)
     return ""

@@ -13,7 +13,6 @@ from ..base.classify import gateway_kind
 from ..base.host import Process
 from ..base.plan import Entry
 from ..base.redaction import redact_argv
-from ..base.short_command import short
 from ..base.spec import TWS
 from .base import StartCheck
 
@@ -84,5 +83,7 @@ def _first(check: StartCheck, others: Sequence[Process]) -> Optional[str]:
     for runs in check.runs:
         found = ended_by_start(runs.commands, runs.uid, others, runs.folder) if runs.uid is not None else None
         if found is not None:
-            return short(redact_argv(found.words))
+            from .ending_words import told_command
+
+            return told_command(found)
     return None

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import fnmatch
 import itertools
-import os
 import pwd
 import re
-from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Set, Tuple, Union
+from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple, Union
 
-from ..base.command_line import is_interpreter, is_shell, run_of
-from ..base.control_scripts import part_run
+from ..base.command_line import run_of
 from ..base.host import Process
 from ..base.words import program_name
-from .script_runs import MOST_WORDS, Command, Scripts, interpreter_of, texts_of
-from .shell_state import Shell
+from .script_runs import MOST_WORDS, Command
+from .start_runs import StartRuns
 
 #: What the kernel keeps of a program's name.
 _NAME = 15
@@ -26,8 +24,9 @@ _NAME = 15
 _FAR = 6
 _REDIRECTS = re.compile(r"^(?:\d|&)?[<>]")
 #: Options that take the next word. What they say narrows whom a command meets; only accounts are read.
-_VALUED = ("-u", "-U", "-G", "-g", "-P", "-s", "-t", "-F", "-Z", "--signal", "--user", "--ns")
+_VALUED = ("-u", "-U", "-G", "-g", "-P", "-s", "-t", "-F", "-Z", "--signal", "--user", "--ns", "--parent")
 _OF_ACCOUNTS = ("-u", "-U", "--user")
+_OF_PARENT = ("-P", "--parent")
 _SIGNALS_NOTHING = ("-0", "-l", "-L", "--list")
 #: A pattern that is tried: one gap for each alternative and nothing repeated, so that whoever wrote it cannot have a
 #: look take for ever.
@@ -38,15 +37,20 @@ _MOST_SEEN = 4096
 #: What systemctl and service can do to a unit that ends who lives in it.
 _STOPPING = ("stop", "restart", "try-restart", "kill", "condrestart", "force-reload")
 _SUFFIXED = re.compile(r"\.(?:service|scope|slice|socket|target)$")
+_FINDERS = ("pgrep", "pidof", "grep")
 #: What stands for the script's own processes.
 _OWN = ("$!", "$$", "${!}")
 
 
 class Ending(NamedTuple):
-    """A command, and the process that it would end."""
+    """A command, and the process that it would end, or that it finds for a kill near it. script, line: where the
+    command stands; None for one that stands in no script."""
 
     words: Tuple[str, ...]
     process: Process
+    script: Optional[str] = None
+    line: int = 0
+    finds: bool = False
 
 
 def ended_by_start(
@@ -57,70 +61,15 @@ def ended_by_start(
     uid: of the account that runs them, whose scripts are read, and root's; unless it is root, it ends none but its own.
     folder: where they are run; None where that is not known. What only the shell can know tells nothing.
     """
-    start = _Start(uid)
+    start = StartRuns(uid)
     for command in commands:
-        for texts_commands in start.runs(Command(list(command), list(command)), Shell(folder, _home(uid))):
+        for texts_commands in start.runs(command, folder):
             for each, meets in _ending(texts_commands):
                 met = next((other for other in others if meets.meet(other) and uid in (0, other.uid)), None)
                 if met is not None:
-                    return Ending(tuple(each.written), met)
+                    finds = _program(each)[0] in _FINDERS
+                    return Ending(tuple(each.written), met, each.script, each.line, finds)
     return None
-
-
-class _Start:
-    """All commands that a start runs. uid: of the account that runs them."""
-
-    def __init__(self, uid: int) -> None:
-        self._scripts = Scripts((0, uid), links=True)
-        self._read: Set[Tuple[str, Optional[str]]] = set()
-
-    def runs(self, command: Command, shell: Shell) -> Iterator[List[Command]]:
-        """The command itself, and the commands of each text that it leads to, each text's in their order."""
-        yield [command]
-        yield from self._followed(command, shell)
-        # What a program that nobody knows is given may be the script that it runs.
-        for path in filter(os.path.isabs, command.words[:MOST_WORDS]):
-            yield from self._script(path, Command([path], [path]), shell, None)
-
-    def _followed(self, command: Command, shell: Shell) -> Iterator[List[Command]]:
-        for text in texts_of(command.words):
-            yield from self._commands(text, shell.child(None, command.given))
-        for path in self._scripts.paths(command.words, shell):
-            yield from self._script(path, command, shell, _given_to(path, command.words))
-
-    def _script(
-        self, path: str, command: Command, shell: Shell, given: Optional[Sequence[str]]
-    ) -> Iterator[List[Command]]:
-        known = (path, None) if given is None else (path, given[0] if given else "")
-        if known in self._read or (given is None and any(path == each for each, _word in self._read)):
-            return
-        text = self._scripts.text(path)
-        self._read.add(known)
-        text = text and part_run(text, given)
-        name = interpreter_of(command.words, text) if text is not None else None
-        if text is not None and (name is None or is_shell(name) or not is_interpreter(name)):
-            yield from self._commands(text, shell.child(path, command.given))
-
-    def _commands(self, text: str, shell: Shell) -> Iterator[List[Command]]:
-        found = []
-        for command in self._scripts.commands(text, shell):
-            found.append(command)
-            yield from self._followed(command, shell)
-        yield found
-
-
-def _given_to(path: str, words: Sequence[str]) -> Optional[Sequence[str]]:
-    """The words that a command gives to the script that it runs; None where they are not known."""
-    name = os.path.basename(path)
-    place = next((at for at, word in enumerate(words) if os.path.basename(word) == name), None)
-    return None if place is None else words[place + 1 : MOST_WORDS]
-
-
-def _home(uid: int) -> Optional[str]:
-    try:
-        return pwd.getpwuid(uid).pw_dir
-    except (KeyError, OverflowError):
-        return None
 
 
 class _Meets(NamedTuple):
@@ -131,8 +80,12 @@ class _Meets(NamedTuple):
     exact: bool = False
     #: The accounts whose processes it meets; None for those of all.
     uids: Optional[FrozenSet[int]] = None
+    #: Whether it meets all others.
+    inverse: bool = False
 
     def meet(self, process: Process) -> bool:
+        if self.inverse:
+            return not self._replace(inverse=False).meet(process)
         if self.uids is not None and process.uid is not None and process.uid not in self.uids:
             return False
         seen = " ".join(process.argv)[:_MOST_SEEN] if self.full else program_name(process.argv)[:_NAME]
@@ -225,17 +178,22 @@ def _meets(name: str, given: List[str]) -> Optional[_Meets]:
     options: List[str] = []
     named: List[str] = []
     accounts = ""
+    parents: List[str] = []
     while given:
         word = given.pop(0)
         (options if word.startswith("-") else named).append(word)
         if word in _VALUED and given:
             value = given.pop(0)
             accounts = value if word in _OF_ACCOUNTS else accounts
+            parents += [value] if word in _OF_PARENT else []
     pattern = named[0 if name == "grep" else -1] if named else "$"
     short = "".join(each for each in options if re.match(r"^-[a-zA-Z0-9]+$", each) and not each[1:].isupper())
     if "$" in pattern or "`" in pattern or any(each in _SIGNALS_NOTHING for each in options):
         return None
     if name == "grep" and "v" in short:
+        return None
+    inverse = name in ("pkill", "pgrep") and ("--inverse" in options or (name == "pgrep" and "v" in short))
+    if name in ("pkill", "pgrep") and parents == ["$$"] and not inverse:  # what the script itself has started
         return None
     by_name = name == "pidof" or (name == "killall" and "r" not in short)
     if not by_name and not all(map(_SIMPLE.match, pattern.split("|"))):
@@ -246,7 +204,7 @@ def _meets(name: str, given: List[str]) -> Optional[_Meets]:
         return None
     full = name == "grep" or (name in ("pkill", "pgrep") and ("f" in short or "--full" in options))
     exact = by_name or (name in ("pkill", "pgrep") and ("x" in short or "--exact" in options))
-    return _Meets(found, full, exact, _uids(accounts) if accounts and name != "grep" else None)
+    return _Meets(found, full, exact, _uids(accounts) if accounts and name != "grep" else None, inverse)
 
 
 def _uids(accounts: str) -> Optional[FrozenSet[int]]:

@@ -13,7 +13,7 @@ from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..base.command_line import is_interpreter, is_shell, run_of
 from ..base.launchers import MULTIPLEXERS, TERMINALS
-from ..base.shell_text import commands, marked, simple_commands, unmarked, without_leads
+from ..base.shell_text import marked, placed_commands, simple_commands, unmarked, without_leads
 from ..base.words import program_name
 from .owned_text import owned_text
 from .shell_state import Shell, assignments
@@ -32,6 +32,7 @@ MOST_WORDS = 32
 _OF_SYSTEM = re.compile(r"^/(?:usr/(?!local/)|s?bin/|lib\w{0,4}/)")
 _FIRST_LINE = re.compile(r"^#!\s*\S*/(?:env\s+(?:-S\s+)?)?(\S+)")
 _SOURCES = (".", "source")
+_VARIABLE = re.compile(r"^\$\{?([A-Za-z_]\w*)\}?$")
 _SUBSTITUTED = re.compile(r"[$\4]\(([^()]*)\)|`([^`]*)`")
 #: Are given a command as one text, after -c.
 _TAKE_TEXT = ("flock", "su", "runuser", "script")
@@ -42,11 +43,14 @@ _HAND_ON = (*MULTIPLEXERS, *TERMINALS, "start-stop-daemon", "daemonize")
 
 class Command(NamedTuple):
     """A command of a text. words: with the values of variables that are known; written: as the text has it, which is
-    what may be shown: a value may come from a file that is not for everybody. given: assignments before it."""
+    what may be shown: a value may come from a file that is not for everybody. given: assignments before it. script,
+    line: where it stands; no script of a text behind -c."""
 
     words: List[str]
     written: List[str]
     given: Tuple[str, ...] = ()
+    script: Optional[str] = None
+    line: int = 0
 
 
 class Scripts:
@@ -66,18 +70,30 @@ class Scripts:
         a word of another one is. While one is told, the shell is as it is when that runs."""
         if "\0" in text or shell.depth >= _MOST_DEPTH or not self._may_read(text, shell):
             return
-        for signs, raw in commands(marked(text)):
+        for line, signs, raw in placed_commands(marked(text)):
             shell.arrive(signs, raw)
-            yield self._command(without_leads(raw), shell, assignments(raw))
-            for inner in _SUBSTITUTED.findall(" ".join(raw)):
-                for words in simple_commands(inner[0] or inner[1]):
-                    yield self._command(words, shell)
-            shell.run(signs, raw)
             words = without_leads(raw)
+            command = self._command(words, shell, assignments(raw), line)
+            yield command
+            within = [inner[0] or inner[1] for inner in _SUBSTITUTED.findall(" ".join(raw))]
+            more = _run_within(command.words, shell) if words else ""
+            if more and self._may_read(more, shell):
+                within.append(marked(more))
+            for inner in within:
+                for each in simple_commands(inner):
+                    yield self._command(each, shell, (), line)
+            shell.run(signs, raw)
             if len(words) > 1 and words[0] in _SOURCES:
                 yield from self._sourced(words[1], shell)
                 if "||" in signs:  # it may not have been run
                     shell.forget()
+
+    def sources(self, text: str, shell: Shell) -> Iterator[Tuple[int, Optional[str]]]:
+        """(the line, the path) of each file that a text itself sources; no path for one that is not known."""
+        for command in self.commands(text, shell):
+            if command.words[:1] and command.words[0] in _SOURCES and not shell.sources:
+                word = command.words[1] if len(command.words) > 1 else ""
+                yield command.line, shell.path(word) if "/" in word else None  # others are looked for along PATH
 
     def paths(self, words: Sequence[str], shell: Shell, beside: bool = False) -> Iterator[str]:
         """Where the scripts may be that a command runs.
@@ -87,7 +103,7 @@ class Scripts:
         for word in _run_by(words):
             path = shell.path(word)
             if path is not None and not _OF_SYSTEM.match(path):
-                yield _in_place(path)
+                yield in_place(path)
             name = os.path.basename(word)
             if beside and shell.script is not None and not word.startswith("/") and "$" not in name:
                 folder = os.path.dirname(shell.script)
@@ -115,27 +131,38 @@ class Scripts:
         self._left -= len(text)
         return self._left >= 0
 
-    def _command(self, raw: Sequence[str], shell: Shell, given: Tuple[str, ...] = ()) -> Command:
+    def _command(self, raw: Sequence[str], shell: Shell, given: Tuple[str, ...], line: int) -> Command:
         written = [unmarked(word) for word in raw]
         words = [unmarked(shell.put_in(word)) for word in raw]
         self._left -= max(0, sum(map(len, words)) - sum(map(len, written)))
-        return Command(words if self._left >= 0 else written, written, given)
+        script = shell.sources[-1] if shell.sources else shell.script
+        return Command(words if self._left >= 0 else written, written, given, script, line)
 
     def _sourced(self, word: str, shell: Shell) -> Iterator[Command]:
         """The commands of another file that a shell runs as its own."""
         path = shell.path(shell.put_in(word))
-        text = self.text(_in_place(path)) if path else None
+        text = self.text(in_place(path)) if path else None
         if text is None:
             if path is None or os.path.lexists(path):
                 shell.forget()
             return
-        with shell.sourcing(_in_place(path or "")):
+        with shell.sourcing(in_place(path or "")):
             yield from self.commands(text, shell)
 
 
-def _in_place(path: str) -> str:
+def in_place(path: str) -> str:
     """A path through no link but one in its place."""
     return os.path.realpath(os.path.dirname(path)).rstrip("/") + "/" + os.path.basename(path)
+
+
+def _run_within(words: Sequence[str], shell: Shell) -> str:
+    """The text that a command has the shell itself run, now or later; empty for none."""
+    variable = _VARIABLE.match(words[0])
+    if variable:
+        return " ".join((shell.value(variable.group(1)) or "", *words[1:]))
+    if words[0] == "alias":
+        return "\n".join(word.partition("=")[2] for word in words[1:])
+    return " ".join(words[1:]) if words[0] == "eval" else "".join(words[1:2]) if words[0] == "trap" else ""
 
 
 def texts_of(words: Sequence[str]) -> Iterator[str]:

@@ -65,7 +65,7 @@ def test_what_the_first_start_stops_is_not_the_first_one_s_loss() -> None:
 
 def test_one_whose_own_script_ends_what_was_started_before_is_not_started_and_the_command_is_told() -> None:
     paper = down("paper", None)
-    ends = paper._replace(entry=paper.entry._replace(ends_to_come={"live": "pkill -f ***"}))
+    ends = paper._replace(entry=paper.entry._replace(ends_to_come={"live": "`pkill -f ***`"}))
     found = plans(down("live", None), ends)
     assert actions(found) == [("wait", "start"), ("wait",)]
     assert "what starts it runs `pkill -f ***`, which would end the gateway of live as well" in found[1].withheld[0]

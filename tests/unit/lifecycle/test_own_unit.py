@@ -133,7 +133,7 @@ def test_nothing_is_ended_where_what_its_unit_runs_then_ends_another_gateway(
     assert host.told().stopped, "it may end its own"
     monkeypatch.setattr(linux, "gateways", lambda: both)
     assert host.told().refused == (
-        "what is run when sched.service ends has `/usr/bin/pkill -f ***`, which ends gateway pid 80"
+        "what is run when sched.service ends has `/usr/bin/pkill -f IbcGateway`, which ends gateway pid 80"
     )
     host.shown[UNIT] = {"ExecStartPre": pkill}
     assert host.told().stopped, "it is not started"
@@ -215,7 +215,7 @@ def test_nothing_is_ended_where_what_its_unit_runs_then_ends_a_script_that_is_to
     host.shown[UNIT] = {"ExecStopPost": pkill}
     assert host.told().stopped
     assert own_unit(UNIT, GATEWAY, staying=lambda: [bot]).refused == (
-        "what is run when sched.service ends has `/usr/bin/pkill -f ***`, which ends pid 80 (python3 bot.py)"
+        "what is run when sched.service ends has `/usr/bin/pkill -f bot.py`, which ends pid 80 (python3 bot.py)"
     )
 
 

@@ -155,7 +155,9 @@ def test_a_start_whose_script_runs_one_beside_it_that_ends_another_gateway_is_wi
     other = gateway(SECOND, folder="/srv/ibgateway/paper", mode="paper")._replace(uid=os.getuid())
     look = snapshot(other)
     told = start_check.foresee([judged(look)], look)[0].entry.start_blocker
-    assert told is not None and told.startswith("what starts it runs `pkill -f ***`, which ends gateway pid")
+    place = "line 1 of %s/room.sh" % tmp_path
+    begin = "what starts it runs `pkill -f ***` in %s, which ends gateway pid" % place
+    assert told is not None and told.startswith(begin)
     nowhere = StartCheck(runs=(runs._replace(folder=None),))
     monkeypatch.setattr(start_check, "start_checks", lambda asked: [nowhere for _ in asked])
     assert start_check.foresee([judged(look)], look)[0].entry.start_blocker is None
