@@ -30,9 +30,12 @@ def ends_others(
     if not others:
         return None
     from ..observe.ended_by_start import ended_by_start
+    from .orders import asks
 
     for runs in start_check.runs:
-        found = ended_by_start(runs.commands, runs.uid, others, runs.folder) if runs.uid is not None else None
+        if runs.uid is None:
+            continue
+        found = ended_by_start(runs.commands, runs.uid, others, runs.folder, asks())
         if found is not None:
             from .ending_words import told_command, told_end
 

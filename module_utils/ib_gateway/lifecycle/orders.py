@@ -10,6 +10,7 @@ import os
 from typing import FrozenSet, Sequence, Set
 
 from ..observe import containers
+from ..observe.named_endings import Asks
 from . import engine, systemctl
 from .bound_units import bound_to, stopped_by_start
 from .members import pids_of
@@ -19,6 +20,11 @@ from .unit_facts import Show, show_each
 #: What systemctl and service can do to a unit that ends who lives in it, and what has others end that are in conflict.
 STOPPING = ("stop", "restart", "try-restart", "kill", "condrestart", "force-reload", "reload-or-restart")
 STARTING = ("start", "restart", "try-restart", "condrestart", "reload-or-restart", "isolate")
+
+
+def asks() -> Asks:
+    """Whom ended_by_start() asks."""
+    return Asks(ended_with_units, ended_with_containers)
 
 
 def ended_with_units(verb: str, names: Sequence[str], uid: int, users: bool) -> FrozenSet[int]:

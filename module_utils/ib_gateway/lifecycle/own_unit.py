@@ -126,10 +126,13 @@ def _ends_one(unit: str, runs: Sequence[Runs], pid: int, staying: Staying) -> st
     """Whom what is run when a unit has ended would end that is to stay, in words; empty for nobody."""
     from ..observe.ended_by_start import ended_by_start
     from ..observe.linux import gateways
+    from .orders import asks
 
     others = [each for each in (*gateways().values(), *staying()) if each.pid != pid]
     for each in runs:
-        found = ended_by_start(each.commands, each.uid, others, each.folder) if each.uid is not None else None
+        if each.uid is None:
+            continue
+        found = ended_by_start(each.commands, each.uid, others, each.folder, asks())
         if found is not None:
             from .ending_words import told_command, told_end
 

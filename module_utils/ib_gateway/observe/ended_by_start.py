@@ -6,15 +6,15 @@ Many start scripts make room so before they start their own; a host with live an
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import pwd
 import re
-from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple, Union
+from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Pattern, Sequence, Tuple
 
 from ..base.command_line import run_of
 from ..base.host import Process
 from ..base.words import program_name
+from .named_endings import Asks, Meets, named_endings
 from .script_runs import MOST_WORDS, Command
 from .start_runs import StartRuns
 
@@ -34,9 +34,6 @@ _PLAIN = r"(?:[\w/=:@%, -]|\\\.|\.(?!\*)|\[[\w.-]{1,8}\])*"
 _SIMPLE = re.compile(r"^\^?%s(?:\.\*%s)?$" % (_PLAIN, _PLAIN))
 #: Characters of a command line that are looked at.
 _MOST_SEEN = 4096
-#: What systemctl and service can do to a unit that ends who lives in it.
-_STOPPING = ("stop", "restart", "try-restart", "kill", "condrestart", "force-reload")
-_SUFFIXED = re.compile(r"\.(?:service|scope|slice|socket|target)$")
 _FINDERS = ("pgrep", "pidof", "grep")
 #: What stands for the script's own processes.
 _OWN = ("$!", "$$", "${!}")
@@ -54,18 +51,23 @@ class Ending(NamedTuple):
 
 
 def ended_by_start(
-    commands: Sequence[Sequence[str]], uid: int, others: Sequence[Process], folder: Optional[str] = None
+    commands: Sequence[Sequence[str]],
+    uid: int,
+    others: Sequence[Process],
+    folder: Optional[str] = None,
+    asks: Optional[Asks] = None,
 ) -> Optional[Ending]:
     """The first of the others that one of the commands would end; None where none is known to be.
 
     uid: of the account that runs them, whose scripts are read, and root's; unless it is root, it ends none but its own.
-    folder: where they are run; None where that is not known. What only the shell can know tells nothing.
+    folder: where they are run; None where that is not known. asks: systemd and container engines; without them a unit
+    has nobody but whom its name tells, and a container nobody. What only the shell can know tells nothing.
     """
     start = StartRuns(uid)
     for command in commands:
         for texts_commands in start.runs(command, folder):
-            for each, meets in _ending(texts_commands):
-                met = next((other for other in others if meets.meet(other) and uid in (0, other.uid)), None)
+            for each, meets in _ending(texts_commands, uid, asks):
+                met = next((other for other in others if uid in (0, other.uid) and meets(other)), None)
                 if met is not None:
                     finds = _program(each)[0] in _FINDERS
                     return Ending(tuple(each.written), met, each.script, each.line, finds)
@@ -93,18 +95,6 @@ class _Meets(NamedTuple):
         return found is not None
 
 
-class _InUnits(NamedTuple):
-    """Who lives in units that a command stops. names: as it has them, patterns among them; users: whether they are of
-    the account's own systemd."""
-
-    names: Tuple[str, ...]
-    users: bool = False
-
-    def meet(self, process: Process) -> bool:
-        unit = process.user_unit if self.users else process.unit
-        return unit is not None and any(fnmatch.fnmatchcase(unit, each) for each in self.names)
-
-
 class _All(NamedTuple):
     """Whom all of these meet."""
 
@@ -114,24 +104,12 @@ class _All(NamedTuple):
         return all(one.meet(process) for one in self.each)
 
 
-def _stopped_units(name: str, given: Sequence[str]) -> Optional[_InUnits]:
-    """The units that a command stops; None for one that stops none, or whose words do not tell which."""
-    words = [word for word in given if not word.startswith("-")]
-    if name == "service" and len(words) == 2:
-        words = [words[1], words[0]]
-    if name not in ("systemctl", "service") or not words or words[0] not in _STOPPING:
-        return None
-    names = tuple(each if _SUFFIXED.search(each) else each + ".service" for each in words[1:])
-    return _InUnits(names, "--user" in given) if not any("$" in each or "`" in each for each in names) else None
-
-
-def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, Union[_Meets, _InUnits, _All]]]:
+def _ending(commands: Sequence[Command], uid: int, asks: Optional[Asks]) -> Iterator[Tuple[Command, Meets]]:
     """The commands that end whom they meet: by themselves, or by a kill near them that is given what they find."""
     for place, command in enumerate(commands):
         name, given = _program(command)
-        units = _stopped_units(name, given)
-        if units is not None:
-            yield command, units
+        for named in named_endings(name, given, uid, asks):
+            yield command, named
         kills = name in ("pkill", "killall")
         finds = name in ("pgrep", "pidof") or (
             name == "grep" and place > 0 and _program(commands[place - 1])[0] == "ps"
@@ -139,7 +117,8 @@ def _ending(commands: Sequence[Command]) -> Iterator[Tuple[Command, Union[_Meets
         if kills or (finds and any(map(_kills, commands[max(0, place - 2) : place + _FAR]))):
             meets = _meets(name, given)
             if meets is not None:
-                yield command, _All((meets, *_narrowed(commands[place + 1 :]))) if name == "grep" else meets
+                all_ = _All((meets, *_narrowed(commands[place + 1 :])))
+                yield command, all_.meet if name == "grep" else meets.meet
 
 
 def _narrowed(commands: Sequence[Command]) -> Iterator[_Meets]:
