@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,8 +24,9 @@ def far(folder: Path, round_trip: float) -> Iterator[Path]:
 
     def led_here(found: re.Match[str]) -> str:
         name, address = found.groups()
-        port = asyncio.run_coroutine_threadsafe(_relay(address, round_trip), loop).result()
-        return f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  HostKeyAlias {address}"
+        listener = socket.create_server(("127.0.0.1", 0))
+        asyncio.run_coroutine_threadsafe(_relay(listener, address, round_trip), loop)
+        return f"Host {name}\n  HostName 127.0.0.1\n  Port {listener.getsockname()[1]}\n  HostKeyAlias {address}"
 
     try:
         path = folder / "far"
@@ -32,20 +34,25 @@ def far(folder: Path, round_trip: float) -> Iterator[Path]:
         path.write_text(re.sub(r"^Host (\S+)\n +HostName (\S+)$", led_here, told, flags=re.MULTILINE), encoding="utf-8")
         yield path
     finally:
+        asyncio.run_coroutine_threadsafe(_end(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        loop.close()
 
 
-async def _relay(address: str, round_trip: float) -> int:
-    """Listens for one host; gives the port."""
+async def _relay(listener: socket.socket, address: str, round_trip: float) -> None:
+    """Leads to one host until it is ended."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(round_trip)  # TCP's own handshake
-        there = await asyncio.open_connection(address, 22)
-        await asyncio.gather(_carry(reader, there[1], round_trip / 2), _carry(there[0], writer, round_trip / 2))
+        with contextlib.suppress(asyncio.CancelledError):  # asyncio's streams tell of one as of an error
+            await asyncio.sleep(round_trip)  # TCP's own handshake
+            there = await asyncio.open_connection(address, 22)
+            with contextlib.closing(writer), contextlib.closing(there[1]):
+                await asyncio.gather(_carry(reader, there[1], round_trip / 2), _carry(there[0], writer, round_trip / 2))
+                await asyncio.sleep(round_trip)  # the last of it is on its way
 
-    server = await asyncio.start_server(serve, "127.0.0.1")
-    return int(server.sockets[0].getsockname()[1])
+    async with await asyncio.start_server(serve, sock=listener) as server:
+        await server.serve_forever()
 
 
 async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, late: float) -> None:
@@ -55,3 +62,11 @@ async def _carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter, late:
         while part := await source.read(_PART):
             loop.call_later(late, sink.write, part)
     loop.call_later(late, sink.close)
+
+
+async def _end() -> None:
+    """Ends the relays, and the connections that ssh still keeps."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for each in others:
+        each.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
