@@ -241,3 +241,48 @@ def test_a_gateway_is_not_ended_where_its_unit_was_changed_and_would_bring_anoth
         assert "it would start it as account nobody (User=), and the one that runs is root's" in told["account"], told
         assert "would start another gateway than the entry's: it says config_dir" in told["mode"], told
         assert (account.pids(), mode.pids()) == before
+
+
+#: By name: a line of [Service] that ends the job of that name, which runs and is protected.
+_BY_ANOTHER_NAME = {
+    "target": "ExecStartPre=-/usr/bin/systemctl stop jobs.target",
+    "slice": "ExecStartPre=-/usr/bin/systemctl stop jobs.slice",
+    "conflict": "ExecStartPre=-/usr/bin/systemctl start rival.service",
+    "manager": "ExecStartPre=-/usr/bin/systemctl restart user@0.service",
+    "file": "ExecStartPre=-/bin/sh -c 'kill $$(cat /opt/job-file.pid)'",
+}
+
+
+def test_a_unit_is_not_restarted_where_what_it_runs_ends_a_protected_script_by_another_name_than_its_own(
+    host: UnitHost, desk: Desk, tmp_path: Path
+) -> None:
+    desk.settings.update({"ib_gateway_diagnose_probe_timeout": 1, "ib_gateway_verify_probe_timeout": 1})
+    tied = {"target": "[Unit]\nPartOf=jobs.target\n", "conflict": "", "file": "", "slice": ""}
+    host.write("/etc/systemd/system/jobs.target", "[Unit]\nDescription=jobs\n")
+    host.write(
+        "/etc/systemd/system/rival.service", "[Unit]\nConflicts=job-conflict.service\n[Service]\nExecStart=/bin/true\n"
+    )
+    for name in _BY_ANOTHER_NAME:
+        host.write(f"/opt/job-{name}.sh", "#!/bin/sh\nsleep 600\nexit\n", 0o755)
+        where = "Slice=jobs.slice\n" if name == "slice" else ""
+        text = f"{tied.get(name, '')}[Service]\n{where}ExecStart=/bin/sh /opt/job-{name}.sh\n"
+        folder = "user" if name == "manager" else "system"
+        host.write(f"/etc/systemd/{folder}/job-{name}.service", text)
+    gateways = [UnitGateway(host, tmp_path, name, service=line) for name, line in _BY_ANOTHER_NAME.items()]
+    host.says("systemctl", "start", "user@0.service", "jobs.target")
+    serve(host, *gateways)
+    user = ["env", "XDG_RUNTIME_DIR=/run/user/0", "systemctl", "--user"]
+    host.says(*user, "start", "job-manager")
+    host.says("systemctl", "start", *(f"job-{name}" for name in _BY_ANOTHER_NAME if name != "manager"))
+    host.write("/opt/job-file.pid", host.says("systemctl", "show", "--property=MainPID", "--value", "job-file"))
+    before = [each.pids() for each in gateways]
+    for each in gateways:
+        each.hang()
+    entries = [{**each.entry, "protected_clients": ["/opt/job-"]} for each in gateways]
+    for options in (["--check"], []):
+        run = desk.play("remediate.yml", *options, inventory=inventory_of(host, *entries))
+        assert run.rc == 2 and run.recap()["changed"] == 0, run.output
+        for name, told in withheld(run).items():
+            assert "what starts it runs `" in told and f"/opt/job-{name}.sh" in told, told
+        assert [each.pids() for each in gateways] == before
+    assert host.says(*user, "is-active", "job-manager") == "active"

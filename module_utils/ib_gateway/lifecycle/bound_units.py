@@ -16,8 +16,8 @@ _WITH, _BY_START = "goes down with", "is stopped by a start of"
 
 
 class Bound(NamedTuple):
-    """Who lives in the units that end. unread: why that is not known; empty where it is. stops: the units that end by a
-    start, whether anybody lives in them or not; started: what systemctl shows of those that are started with it."""
+    """Who lives in the units that end. unread: why that is not known; empty where it is. stops: those units, whether
+    anybody lives in them or not; started: what systemctl shows of those that are started with it."""
 
     members: Tuple[UnitMember, ...] = ()
     unread: str = ""
@@ -76,7 +76,7 @@ def _living(unit: str, turn: Dict[str, bool], show: Show, tie: str) -> Bound:
             name: outlives for name, outlives in turn.items() if name not in known or (known[name] and not outlives)
         }
         if not turn:
-            return Bound(tuple(found), stops=frozenset(known) - {unit} if tie == _BY_START else frozenset())
+            return Bound(tuple(found), stops=frozenset(known) - {unit})
         known.update(turn)
         if len(known) > _MOST:
             return Bound(unread="more than %d units: each %s %s" % (_MOST, tie, unit))

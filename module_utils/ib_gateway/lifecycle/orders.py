@@ -37,16 +37,16 @@ def ended_with_units(verb: str, names: Sequence[str], uid: int, users: bool) -> 
     if users and account is None:
         return frozenset()
     show: Show = functools.partial(systemctl.show, account=account)
-    found: Set[int] = set()
+    ending: Set[str] = set()
     for name, shown in show_each(names, show).items():
         if "error" in shown:
             continue
         if verb in STOPPING:
-            found |= pids_of(shown.get("ControlGroup", ""))
-            found |= {each.pid for each in bound_to(name, shown, show).members}
+            ending |= {name} | bound_to(name, shown, show).stops
         if verb in STARTING:
-            found |= {each.pid for each in stopped_by_start(name, shown, show).members}
-    return frozenset(found)
+            ending |= stopped_by_start(name, shown, show).stops
+    groups = [shown.get("ControlGroup", "") for shown in show_each(sorted(ending), show).values()] if ending else []
+    return frozenset().union(*map(pids_of, groups))
 
 
 def ended_with_containers(program: str, names: Sequence[str], uid: int) -> FrozenSet[int]:

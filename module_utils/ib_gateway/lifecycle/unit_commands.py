@@ -52,8 +52,9 @@ def as_root_of(shown: Mapping[str, str], names: Sequence[str]) -> FrozenSet[str]
 
 
 def _words(argv: str) -> Tuple[str, ...]:
-    """systemctl tells a command line without quotes, so that what follows -c is taken for one text."""
-    words = argv.split()
+    """systemctl tells a command line without quotes, so that what follows -c is taken for one text. A dollar sign is
+    written twice in a unit's file."""
+    words = argv.replace("$$", "$").split()
     place = words.index("-c") + 1 if "-c" in words else len(words)
     return (*words[:place], *filter(None, [" ".join(words[place:])]))
 

@@ -14,7 +14,7 @@ from typing import FrozenSet, Iterator, List, NamedTuple, Optional, Pattern, Seq
 from ..base.command_line import run_of
 from ..base.host import Process
 from ..base.words import program_name
-from .named_endings import Asks, Meets, named_endings
+from .named_endings import Asks, Meets, in_files, named_endings
 from .script_runs import MOST_WORDS, Command
 from .start_runs import StartRuns
 
@@ -34,7 +34,7 @@ _PLAIN = r"(?:[\w/=:@%, -]|\\\.|\.(?!\*)|\[[\w.-]{1,8}\])*"
 _SIMPLE = re.compile(r"^\^?%s(?:\.\*%s)?$" % (_PLAIN, _PLAIN))
 #: Characters of a command line that are looked at.
 _MOST_SEEN = 4096
-_FINDERS = ("pgrep", "pidof", "grep")
+_FINDERS = ("pgrep", "pidof", "grep", "cat")
 #: What stands for the script's own processes.
 _OWN = ("$!", "$$", "${!}")
 
@@ -110,11 +110,14 @@ def _ending(commands: Sequence[Command], uid: int, asks: Optional[Asks]) -> Iter
         name, given = _program(command)
         for named in named_endings(name, given, uid, asks):
             yield command, named
+        nearby = commands[max(0, place - 2) : place + _FAR]
+        if name == "cat" and any(map(_kills, nearby)):
+            yield command, in_files(given)
         kills = name in ("pkill", "killall")
         finds = name in ("pgrep", "pidof") or (
             name == "grep" and place > 0 and _program(commands[place - 1])[0] == "ps"
         )
-        if kills or (finds and any(map(_kills, commands[max(0, place - 2) : place + _FAR]))):
+        if kills or (finds and any(map(_kills, nearby))):
             meets = _meets(name, given)
             if meets is not None:
                 all_ = _All((meets, *_narrowed(commands[place + 1 :])))

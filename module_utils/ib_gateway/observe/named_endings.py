@@ -126,16 +126,20 @@ def _terminal(name: str, given: Sequence[str], uid: int) -> Optional[Meets]:
 
 
 def _by_file(name: str, given: Sequence[str]) -> Optional[Meets]:
-    """`kill $(cat FILE)`, `pkill -F FILE`, `start-stop-daemon --stop --pidfile FILE`: whom the file names now."""
+    """`kill "$(cat FILE)"`, `pkill -F FILE`, `start-stop-daemon --stop --pidfile FILE`."""
     if name == "kill":
-        files = _FROM_FILE.findall(" ".join(given))
-    elif name == "pkill":
-        files = _valued(given, ("-F", "--pidfile"))
-    elif name == "start-stop-daemon" and ("--stop" in given or "-K" in given):
-        files = _valued(given, ("-p", "--pidfile"))
-    else:
-        return None
-    return _pids(frozenset(pid for pid in map(_pid_in, files) if pid is not None))
+        return in_files(_FROM_FILE.findall(" ".join(given)))
+    if name == "pkill":
+        return in_files(_valued(given, ("-F", "--pidfile")))
+    if name == "start-stop-daemon" and ("--stop" in given or "-K" in given):
+        return in_files(_valued(given, ("-p", "--pidfile")))
+    return None
+
+
+def in_files(paths: Sequence[str]) -> Meets:
+    """Those whose pid stands in one of the files now; a path that is none of the root folder's is not looked at."""
+    found = {_pid_in(path) for path in paths if os.path.isabs(path)}
+    return lambda process: process.pid in found
 
 
 def _valued(given: Sequence[str], names: Tuple[str, ...]) -> List[str]:

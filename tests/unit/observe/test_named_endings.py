@@ -1,4 +1,4 @@
-"""A command that names a unit, a container, an account or a file ends those who live there, whatever they are called."""
+"""A command that names a unit, a container, an account or a file ends those who live there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import FrozenSet, List, Optional, Sequence, Tuple
 import pytest
 from ansible.module_utils.ib_gateway.base.host import Process
 from ansible.module_utils.ib_gateway.observe import processes
+from ansible.module_utils.ib_gateway.observe.ended_by_start import ended_by_start
 from ansible.module_utils.ib_gateway.observe.named_endings import Asks, named_endings
 from unit.facts import process
 
@@ -136,3 +137,20 @@ def test_whom_a_file_names_now_is_ended_by_what_reads_it(
     assert not ends(command.format(path))
     os.mkfifo(path)
     assert not ends(command.format(path)), "nothing waits for a writer"
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("kill $(cat {})", True),
+        ("PID=$(cat {})\nkill -TERM $PID", True),
+        ("PID=`cat {}`; [ -n $PID ] && kill $PID", True),
+        ("cat {}; echo $PID", False),
+        ("cat {}; kill -0 $PID", False),
+    ],
+)
+def test_a_file_s_pid_is_ended_by_a_kill_near_what_reads_it(tmp_path: Path, text: str, found: bool) -> None:
+    path = tmp_path / "bot.pid"
+    path.write_text("815\n")
+    ending = ended_by_start([["/bin/sh", "-c", text.format(path)]], ROOT, [bot()])
+    assert (ending is not None) is found
