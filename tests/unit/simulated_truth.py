@@ -43,7 +43,10 @@ def truth(host: SimHost, entry: Row) -> Truth:
     guarded = [each for each in sessions if each.client is not None and PROTECTED in " ".join(each.client.argv)]
     # One that still carries a script's session is never ended, so it stands beside the one that serves for as long.
     carrying = [each.server for each in sessions if each.working]
-    rivals = [each for each in gateways if each not in owners and each not in aside and each not in carrying]
+    # Nor is a native launch that has never served: it does not say its mode, and may be somebody else's.
+    unknown = [each for each in gateways if each.port is None and each.argv[-1] == "ibgateway.GWClient"]
+    spared = [*owners, *aside, *carrying, *unknown]
+    rivals = [each for each in gateways if each not in spared]
     serves = len(owners) == 1 and owners[0] in gateways and not rivals
     free = not any(each.working for each in sessions if each.server in owners)
     return Truth(

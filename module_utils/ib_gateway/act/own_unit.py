@@ -6,8 +6,8 @@ from typing import Optional
 
 from ..base.unit import OwnUnit
 from ..lifecycle import systemctl
-from ..lifecycle.accounts import Account
-from ..lifecycle.own_unit import Staying, account_by, around, own_unit
+from ..lifecycle.accounts import Account, account_by
+from ..lifecycle.own_unit import Staying, around, own_unit
 from ..lifecycle.unit_facts import kills_after
 from ..observe import processes
 from .held_process import Refused, Target

@@ -110,6 +110,17 @@ def may_become(account: Account) -> bool:
     return os.geteuid() in (0, account.uid)
 
 
+def account_by(uid: int) -> Optional[Account]:
+    """The account with this number, where this run may ask its systemd; None else."""
+    import pwd
+
+    try:
+        found = account_of(pwd.getpwuid(uid).pw_name)
+    except KeyError:
+        return None
+    return found if found is not None and may_become(found) else None
+
+
 def become(account: Account) -> Optional[Callable[[], None]]:
     """What a new process does first to become the account; None where it is it already."""
     if os.geteuid() == account.uid:

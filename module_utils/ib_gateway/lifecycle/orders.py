@@ -12,9 +12,9 @@ from typing import FrozenSet, Sequence, Set
 from ..observe import containers
 from ..observe.named_endings import Asks
 from . import engine, systemctl
+from .accounts import account_by
 from .bound_units import bound_to, stopped_by_start
 from .members import pids_of
-from .own_unit import account_by
 from .unit_facts import Show, show_each
 
 #: What systemctl and service can do to a unit that ends who lives in it, and what has others end that are in conflict.

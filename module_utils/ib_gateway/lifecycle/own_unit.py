@@ -15,7 +15,7 @@ from ..base.short_command import short
 from ..base.unit import OwnUnit, UnitState
 from ..observe import processes
 from . import detach, systemctl
-from .accounts import Account, account_of, may_become
+from .accounts import Account, account_by
 from .base import Runs
 from .bound_units import Bound, bound_to, stopped_after
 from .unit_commands import runs_of
@@ -58,17 +58,6 @@ def around(pid: int, staying: Staying = tuple) -> Optional[OwnUnit]:
         return None
     told = _judged(unit, pid, account, staying)
     return None if told.apart else told._replace(stopped=False)
-
-
-def account_by(uid: int) -> Optional[Account]:
-    """The account with this number, where this run may ask its systemd; None else."""
-    import pwd
-
-    try:
-        found = account_of(pwd.getpwuid(uid).pw_name)
-    except KeyError:
-        return None
-    return found if found is not None and may_become(found) else None
 
 
 def _judged(unit: str, pid: int, account: Optional[Account], staying: Staying) -> OwnUnit:

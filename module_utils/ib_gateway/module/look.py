@@ -164,7 +164,9 @@ def _judged(
     if asked:
         from .probing import probe_entries  # most looks of a sweep open no session
 
-        for place, (entry, probe) in zip(asked, probe_entries([entries[each] for each in asked], snapshot, how)):
+        wanted = [entries[each] for each in asked]
+        told = probe_entries(wanted, snapshot, how.prober, how.depth, how.timeout, how.patience, how.at_once)
+        for place, (entry, probe) in zip(asked, told):
             found[place] = diagnose(entry, snapshot, probe, hints.reset_window)
     return snapshot, found, undeclared
 

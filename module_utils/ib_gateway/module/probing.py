@@ -8,8 +8,7 @@ from typing import List, Optional, Sequence, Set, Tuple
 
 from ..base.host import Snapshot
 from ..base.plan import Entry
-from ..base.probe import Probe
-from .look import Probing
+from ..base.probe import Probe, Prober
 
 #: A client id of handshakes in an argv; see client_ids.PROBE_IDS.
 _PROBE_ID = r"(?<![0-9])9[0-9]{8}(?![0-9])"
@@ -19,38 +18,50 @@ _PROBE_ID = r"(?<![0-9])9[0-9]{8}(?![0-9])"
 _AT_ONCE = 16
 
 
-def probe_entries(entries: Sequence[Entry], snapshot: Snapshot, how: Probing) -> List[Tuple[Entry, Optional[Probe]]]:
+def probe_entries(
+    entries: Sequence[Entry],
+    snapshot: Snapshot,
+    prober: Prober,
+    depth: str,
+    timeout: float,
+    patience: float = 0.0,
+    at_once: bool = False,
+) -> List[Tuple[Entry, Optional[Probe]]]:
     """One handshake with each as a script on this host would make it; of a gateway in a container also from inside,
     where that fails. (the entry, with what that tells of the way to it; the handshake)
 
-    Several that hang are waited for together where that can be: one after the other, a host with many would be judged
-    by what has long changed.
+    timeout: seconds for each; patience: those that all of them together may take beyond that. at_once: whether the
+    prober may be called by several threads. Several that hang are waited for together then: one after the other, a
+    host with many would be judged by what has long changed.
     """
     avoid = _ids_in_use(snapshot)
-    if how.at_once and len(entries) > 1:
+
+    def probed(entry: Entry, seconds: float) -> Tuple[Entry, Optional[Probe]]:
+        return _probed(entry, prober, seconds, depth, avoid)
+
+    if at_once and len(entries) > 1:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-            seconds = how.timeout + how.patience
-            return list(pool.map(lambda entry: _probe_entry(entry, how, seconds, avoid), entries))
-    found, patience = [], how.patience
+            return list(pool.map(probed, entries, [timeout + patience] * len(entries)))
+    found = []
     for entry in entries:
         began = time.monotonic()
-        found.append(_probe_entry(entry, how, how.timeout + patience, avoid))
-        patience = max(0.0, patience - max(0.0, time.monotonic() - began - how.timeout))
+        found.append(probed(entry, timeout + patience))
+        patience = max(0.0, patience - max(0.0, time.monotonic() - began - timeout))
     return found
 
 
-def _probe_entry(entry: Entry, how: Probing, seconds: float, avoid: Set[int]) -> Tuple[Entry, Optional[Probe]]:
+def _probed(entry: Entry, prober: Prober, seconds: float, depth: str, avoid: Set[int]) -> Tuple[Entry, Optional[Probe]]:
     way = entry.way
     outside = None
     if way is None or way.published:
-        outside = how.prober(_address(entry), entry.spec.port, seconds, how.depth, avoid)
+        outside = prober(_address(entry), entry.spec.port, seconds, depth, avoid)
     if way is None:
         return entry, outside
     from .contained import Handshake, probed
 
-    probe, way = probed(entry, outside, Handshake(seconds, how.depth, avoid))
+    probe, way = probed(entry, outside, Handshake(seconds, depth, avoid))
     return entry._replace(way=way), probe
 
 

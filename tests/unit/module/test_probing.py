@@ -7,7 +7,6 @@ from typing import Collection
 
 from ansible.module_utils.ib_gateway.base.probe import Probe
 from ansible.module_utils.ib_gateway.module import probing
-from ansible.module_utils.ib_gateway.module.look import Probing
 from unit.facts import entry, snapshot, spec
 
 
@@ -20,8 +19,7 @@ def test_several_are_asked_at_the_same_time_where_the_prober_can_and_each_answer
         assert timeout == 3.0, "they are waited for together, so that each has the patience of all"
         return Probe("ready", "current_time", True, server_version=port)
 
-    how = Probing(asked, "always", 2.0, "quick", 1.0, at_once=True)
-    found = probing.probe_entries(entries, snapshot(), how)
+    found = probing.probe_entries(entries, snapshot(), asked, "quick", 2.0, 1.0, at_once=True)
     assert [(one.spec.port, probe and probe.server_version) for one, probe in found] == [
         (4001, 4001),
         (4002, 4002),
