@@ -242,8 +242,9 @@ def in_place(host: SimHost) -> Iterator[None]:
         keepers: {"keepers": lambda *_: ()},
         kernel_waits: {"waiting": lambda _pid: frozenset()},
         journal: {"time": clocks},
-        assess: {"time": clocks},
-        probing: {"time": clocks, "_AT_ONCE": 1},
+        # Whoever is killed asks nobody any more, as no other thread of it does: gateways are asked one after the other.
+        assess: {"time": clocks, "by_socket": None},
+        probing: {"time": clocks},
         handshake: {"probe": functools.partial(_handshake, host)},
         Command: {"start": _start(host), "start_checks": staticmethod(_startable)},
         environment: {"keep": lambda *_: None, "parents_of_ended": lambda _name: ()},

@@ -41,8 +41,9 @@ def truth(host: SimHost, entry: Row) -> Truth:
         if each.server in gateways and each.server not in aside and each.state == "ESTABLISHED"
     ]
     guarded = [each for each in sessions if each.client is not None and PROTECTED in " ".join(each.client.argv)]
-    # One that still carries a script's session is never ended, so it stands beside the one that serves for as long.
-    carrying = [each.server for each in sessions if each.working]
+    # One that still carries a script's session, or a protected script's attempt at one, is never ended, so it stands
+    # beside the one that serves for as long.
+    carrying = [each.server for each in sessions if each.working or each in guarded]
     # Nor is a native launch that has never served: it does not say its mode, and may be somebody else's.
     unknown = [each for each in gateways if each.port is None and each.argv[-1] == "ibgateway.GWClient"]
     spared = [*owners, *aside, *carrying, *unknown]
