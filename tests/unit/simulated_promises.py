@@ -195,7 +195,8 @@ class Promises:
         if run.name not in self._order:
             self._order.append(run.name)
         self._hold("one repair at a time", self._order[-1] == run.name, self._order, run.name)
-        if step["finding"] == "not_listening" and what != "spawn":
+        # Once its process has been ended, what is started in its place is no end of one any more.
+        if step["finding"] == "not_listening" and what != "spawn" and how != "start":
             since = self._closed.get((run.name, step["gateway"]), self.host.clock)
             self._hold("a closed port is seen so for half a minute", self.host.clock - since >= 29, step, since)
         checks: Dict[str, Callable[[Run, Row, Any, Any], None]] = {"signal": self._signalled, "drop": self._cut}
