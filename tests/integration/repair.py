@@ -96,12 +96,13 @@ def systemctl(
     In `does` the verb is $verb. shows: what it shows of the unit. Returns the file with the notes.
     """
     program, notes = folder / "systemctl", folder / "told"
+    told = (*shows, f"MainPID={main_pid}")
     notes.touch()
     program.write_text(
         f"""#!/bin/sh
 echo "$*" >> {notes}
 for verb in "$@"; do case "$verb" in
-  show) case "$*" in *=MainPID*) echo {main_pid};; *) printf '%s\\n' {" ".join(map(shlex.quote, shows))};; esac; exit;;
+  show) case "$*" in *=MainPID*) echo {main_pid};; *) printf '%s\\n' {" ".join(map(shlex.quote, told))};; esac; exit;;
   start|stop|restart) break;;
 esac; done
 {does}

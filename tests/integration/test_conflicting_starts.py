@@ -3,11 +3,26 @@ its check mode and the run itself name the same one."""
 
 from __future__ import annotations
 
+import os
 import shlex
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from integration.desk import Desk, gateways_in, local
+
+MODES = ("live", "paper")
+
+
+@pytest.fixture(autouse=True)
+def ended(desk: Desk) -> Iterator[None]:
+    """What the repairs started ends with the test: each gateway has a folder of its own."""
+    yield
+    for pid in (pid for mode in MODES for pid in gateways_in(desk.folder / mode)):
+        os.kill(pid, signal.SIGKILL)
 
 
 def scripted(desk: Desk, mode: str, ends: str) -> dict[str, Any]:
@@ -35,11 +50,11 @@ def planned(done: Any) -> dict[str, list[str]]:
 
 
 def pids(desk: Desk) -> dict[str, int]:
-    return {mode: len(gateways_in(desk.folder / mode)) for mode in ("live", "paper")}
+    return {mode: len(gateways_in(desk.folder / mode)) for mode in MODES}
 
 
 def test_of_two_that_end_each_other_the_first_is_started_and_check_mode_says_so(tmp_path: Path, desk: Desk) -> None:
-    entries = [scripted(desk, mode, "DjtsConfigDir=%s/" % tmp_path) for mode in ("live", "paper")]
+    entries = [scripted(desk, mode, "DjtsConfigDir=%s/" % tmp_path) for mode in MODES]
     checked = run(desk, entries, "--check")
     assert planned(checked) == {"live": ["start"], "paper": []}, checked.output
     done = run(desk, entries)
@@ -52,7 +67,7 @@ def test_of_two_that_end_each_other_the_first_is_started_and_check_mode_says_so(
 
 
 def test_two_that_each_make_room_for_their_own_are_both_started(tmp_path: Path, desk: Desk) -> None:
-    entries = [scripted(desk, mode, "DjtsConfigDir=%s/%s" % (tmp_path, mode)) for mode in ("live", "paper")]
+    entries = [scripted(desk, mode, "DjtsConfigDir=%s/%s" % (tmp_path, mode)) for mode in MODES]
     done = run(desk, entries)
     assert done.rc == 0 and planned(done) == {"live": ["start"], "paper": ["start"]}, done.output
     assert pids(desk) == {"live": 1, "paper": 1}

@@ -172,8 +172,7 @@ def test_a_unit_that_has_brought_something_since_is_not_stopped_for_what_has_end
     gateway = desk.gateway()
     notes = systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
     next_one = desk.bystander("sleep", "300")
-    mains = [gateway.pid, next_one.pid]
-    monkeypatch.setattr(systemctl_program, "main_pid", lambda _unit: mains.pop(0))
+    monkeypatch.setattr(systemctl_program, "main_pid", lambda _unit, _account: next_one.pid)
     (row,) = stop(identity(gateway.pid, role="gateway", unit=UNIT))["refused"]
     assert row["reason"] == f"ended after SIGTERM, but may come back: {UNIT} has started another process"
     assert not alive(gateway.pid) and next_one.poll() is None and repair.verbs(notes) == []
@@ -184,10 +183,11 @@ def test_a_unit_that_goes_with_its_process_needs_no_stop(desk: Desk, monkeypatch
     systemctl(desk.folder, monkeypatch, gateway.pid, shows=repair.KILLS)
     shown = systemctl_program.show
 
-    def show(units: list[str]) -> list[dict[str, str]]:
+    def show(units: list[str], account: None = None) -> list[dict[str, str]]:
+        assert account is None
         return shown(units) if alive(gateway.pid) else [{"LoadState": "not-found"}]
 
-    def unloaded(unit: str) -> None:
+    def unloaded(unit: str, _account: None) -> None:
         raise systemctl_program.UnitError(f"Unit {unit} not loaded.")
 
     monkeypatch.setattr(systemctl_program, "show", show)

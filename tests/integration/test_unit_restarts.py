@@ -197,8 +197,9 @@ def test_a_unit_is_not_restarted_where_what_it_runs_for_that_ends_another_gatewa
         run = desk.play("remediate.yml", *options, inventory=hosts)
         assert run.rc == 2 and run.recap()["changed"] == 0, run.output
         told = withheld(run)
-        assert "what stops it runs `/usr/bin/pkill -f" in told["stops"] and "which ends gateway pid" in told["stops"]
-        assert "what starts it runs `/usr/bin/systemctl " in told["starts"], told["starts"]
+        assert "what stops it runs `" in told["stops"] and "pkill -f DjtsConfigDir=" in told["stops"]
+        assert "which ends gateway pid" in told["stops"]
+        assert "what starts it runs `" in told["starts"] and "systemctl " in told["starts"], told["starts"]
         assert "which ends the protected pid" in told["starts"]
         assert [each.pids() for each in (stops, starts, paper)] == before
         assert host.says("systemctl", "is-active", "router") == "active"

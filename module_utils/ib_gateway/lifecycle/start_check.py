@@ -127,7 +127,7 @@ def informed(
         starts_unit=start_check.unit,
         stops_units=start_check.stops,
     )
-    return told._replace(start_blocker=start_check.blocker or _idle(told, start_check.pids, named))
+    return told._replace(start_blocker=_idle(told, start_check.pids, named) or start_check.blocker)
 
 
 def _idle(entry: Entry, pids: FrozenSet[int], named: Mapping[int, str]) -> Optional[str]:
