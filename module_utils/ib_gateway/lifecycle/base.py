@@ -50,6 +50,7 @@ class StartCheck(NamedTuple):
     state, members: of the entry's unit, where it has one; members also of units that go down with it. pids: all that
     lives in the entry's unit alone. runs: the commands that a start runs, and a stop before it. unit: what systemd is
     told to start, stops: the units that it stops then, up or not; each with whose systemd it is, "" for the system's.
+    contradicts: whether the blocker is that it would bring another gateway than the entry's, or another account's.
     """
 
     blocker: Optional[str] = None
@@ -59,6 +60,7 @@ class StartCheck(NamedTuple):
     runs: Tuple[Runs, ...] = ()
     unit: Optional[UnitId] = None
     stops: FrozenSet[UnitId] = frozenset()
+    contradicts: bool = False
 
 
 class Started(NamedTuple):

@@ -127,7 +127,10 @@ def informed(
         starts_unit=start_check.unit,
         stops_units=start_check.stops,
     )
-    return told._replace(start_blocker=_idle(told, start_check.pids, named) or start_check.blocker)
+    idle = _idle(told, start_check.pids, named)
+    # That a unit is another gateway's says more than what its file says of that.
+    first, second = (idle, start_check.blocker) if start_check.contradicts else (start_check.blocker, idle)
+    return told._replace(start_blocker=first or second)
 
 
 def _idle(entry: Entry, pids: FrozenSet[int], named: Mapping[int, str]) -> Optional[str]:

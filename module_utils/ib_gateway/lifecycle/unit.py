@@ -112,12 +112,13 @@ def _start_check(one: Asked, shown: Mapping[str, str]) -> StartCheck:
         elsewhere=_users_unit(one.spec) if state and state.load == "not-found" else "",
         losing=one.process is not None,
     )
+    other = None
     if state is not None and state.load == "loaded":
         carries = one.process is not None and one.process.unit in (unit, shown.get("Id", unit))
         lacks = not carries and lacks_display(shown, None)  # what it has was good enough for the one that runs
-        obstacle = of_unit(one, shown, runs_of(shown, None, False)) or trouble_of(shown, None)
-        facts = facts._replace(obstacle=obstacle, without_display=lacks)
-    return start_check_of(facts, shown, systemctl.show)
+        other = of_unit(one, shown, runs_of(shown, None, False))
+        facts = facts._replace(obstacle=other or trouble_of(shown, None), without_display=lacks)
+    return start_check_of(facts, shown, systemctl.show)._replace(contradicts=other is not None)
 
 
 def start_check_of(

@@ -91,13 +91,15 @@ def _start_check(one: Asked, shown: Mapping[str, str], account: Account) -> Star
         elsewhere=_systems_unit(unit) if state and state.load == "not-found" else "",
         losing=one.process is not None,
     )
+    other = None
     if state is not None and state.load == "loaded":
         names = (unit, shown.get("Id", unit))
         carries = one.process is not None and (one.process.unit_uid == account.uid and one.process.user_unit in names)
         lacks = not carries and _lacks_display(shown, account)  # what it has was good enough for the one that runs
-        obstacle = of_unit(one, shown, runs_of(shown, account, False)) or trouble_of(shown, account)
-        facts = facts._replace(obstacle=obstacle, without_display=lacks)
-    return start_check_of(facts, shown, functools.partial(systemctl.show, account=account), account)
+        other = of_unit(one, shown, runs_of(shown, account, False))
+        facts = facts._replace(obstacle=other or trouble_of(shown, account), without_display=lacks)
+    found = start_check_of(facts, shown, functools.partial(systemctl.show, account=account), account)
+    return found._replace(contradicts=other is not None)
 
 
 def _lacks_display(shown: Mapping[str, str], account: Account) -> bool:
