@@ -94,11 +94,18 @@ PAPER = UnitMember(SECOND, "trader", ("java", "GWClient"), "gateway")
 LOOP = UnitMember(SCRIPT, "trader", ("sh", "loop.sh"), "other")
 
 
-def told_of(*found: Any, members: Sequence[UnitMember] = (), pids: Sequence[int] = (), **state: Any) -> str:
+def told_of(
+    *found: Any,
+    members: Sequence[UnitMember] = (),
+    pids: Sequence[int] = (),
+    blocker: Optional[str] = None,
+    contradicts: bool = False,
+    **state: Any,
+) -> str:
     """Why nothing is started by a unit that is active, where these processes are on the host."""
     unit = UnitState(UNIT, **{"active": "active", "sub": "running", **state})
     entry = judged(snapshot(*found)).entry
-    check = StartCheck(None, unit, tuple(members), frozenset(pids))
+    check = StartCheck(blocker, unit, tuple(members), frozenset(pids), contradicts=contradicts)
     return start_check.informed(entry, check, {SECOND: "paper"}).start_blocker or ""
 
 
@@ -108,6 +115,15 @@ def test_a_unit_that_carries_the_gateway_of_another_entry_starts_none() -> None:
     assert "carries pid %d (the gateway of paper): a start of it does nothing" % SECOND in told_of(
         members=[PAPER], pids=[SECOND]
     )
+
+
+@pytest.mark.parametrize(("contradicts", "says"), [(True, "active already and carries pid"), (False, "its file")])
+def test_that_a_unit_is_another_gateway_s_says_more_than_what_its_file_says_of_that_and_no_more_than_else(
+    contradicts: bool, says: str
+) -> None:
+    found: Any = {"members": [PAPER], "pids": [SECOND], "blocker": "its file", "contradicts": contradicts}
+    assert says in told_of(BY_HAND, **found)
+    assert told_of(BY_HAND, active="inactive", sub="dead", **found) == "its file"
 
 
 def test_a_unit_that_is_up_without_the_gateway_that_is_to_end_would_not_start_the_next_one() -> None:
