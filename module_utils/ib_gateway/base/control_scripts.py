@@ -50,7 +50,7 @@ def _unused(walk: Walk, bash: bool) -> Iterator[Tuple[int, int, str]]:
             yield from ((start, end, "") for start, end in command.spans)
     for node in _all(walk.tree):
         ways = walk.ways.get(id(node), {None})
-        way = next(iter(ways)) if len(ways) == 1 else None
+        (way,) = ways if len(ways) == 1 else (None,)
         if isinstance(node, (If, Case)) and way is not None and _is_plain(node):
             place = node.start
             for start, end in (node.inside[way],) if way >= 0 else ():
