@@ -86,7 +86,7 @@ def _living(unit: str, turn: Dict[str, bool], show: Show, tie: str) -> Bound:
             if "error" in told[name]:
                 return Bound(unread="%s %s %s, and %s" % (name, tie, unit, told[name]["error"]))
             by_start = tie == _BY_START
-            members = members_of(told[name].get("ControlGroup", ""), launchers=by_start)
+            members = members_of(told[name].get("ControlGroup", ""), launchers=by_start, shells=True)
             gone = {each.pid for each in members}
             found = [each for each in found if each.pid not in gone]
             found += [each._replace(unit=name, outlives_end=outlives, by_start=by_start) for each in members]

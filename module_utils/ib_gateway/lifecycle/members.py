@@ -14,10 +14,11 @@ from ..observe import processes
 _ROOTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified", "/sys/fs/cgroup/systemd")
 
 
-def members_of(control_group: str, launchers: bool = False) -> Tuple[UnitMember, ...]:
+def members_of(control_group: str, launchers: bool = False, shells: bool = False) -> Tuple[UnitMember, ...]:
     """The processes of a control group and of all below it, launchers left out. control_group: as systemd names it.
 
-    launchers: whether those that start a gateway are told as well, where none of theirs has come yet.
+    launchers: whether those that start a gateway are told as well, where none of theirs has come yet. shells: whether
+    shells and wrappers are told, as in a unit that is no gateway's: what they do is what the unit is there for.
     """
     found, starting = [], []
     users = processes.Users()
@@ -27,7 +28,7 @@ def members_of(control_group: str, launchers: bool = False) -> Tuple[UnitMember,
             continue
         if launchers and _starts_gateway(argv):
             starting.append(UnitMember(pid, users.name(uid), redact_argv(argv), "launcher"))
-        elif not classify.is_launcher(argv):
+        elif shells or not classify.is_launcher(argv):
             kind = "gateway" if classify.gateway_kind(argv) else "other"
             found.append(UnitMember(pid, users.name(uid), redact_argv(argv), kind))
     return tuple(found if any(each.kind == "gateway" for each in found) else [*starting, *found])

@@ -178,6 +178,18 @@ def test_a_gateway_that_has_not_come_yet_counts_by_what_starts_it(
     assert [each.kind for each in members.members_of("/paper")] == [each for each in told if each != "launcher"]
 
 
+def test_a_shell_script_in_a_unit_that_goes_down_with_a_gateway_s_is_told_as_who_lives_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    systemd = Systemd(monkeypatch, gateway="BoundBy=risk.service", risk="")
+    monkeypatch.setattr(bound_units, "members_of", members.members_of)
+    monkeypatch.setattr(members, "pids_of", lambda group: {7} if group == "/risk" else set())
+    monkeypatch.setattr(processes, "read_argv", lambda _pid: ("/bin/sh", "/opt/risk.sh"))
+    monkeypatch.setattr(processes, "read_real_uid", lambda _pid: 0)
+    assert systemd.told() == [("risk", False)]
+    assert members.members_of("/risk") == (), "in the gateway's own it is what starts it"
+
+
 def test_of_a_container_s_unit_those_who_end_with_it_or_by_its_start_are_told_beside_who_lives_in_the_container(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
