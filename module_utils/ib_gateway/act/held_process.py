@@ -28,11 +28,11 @@ class Target:
 
     unit: the unit that exists for this process; it is stopped instead of the process being signalled, because its
     Restart= would undo the signal. unit_uid: of the account whose own systemd has the unit; None for the system's.
-    allow_kill: whether it may be killed when it does not end. gateway: the name of
-    the entry for whose sake it is to end. command_server: of a gateway, where it takes commands. killed_after: seconds
-    after which systemd would kill it if its unit were stopped, where it may not be killed: it is asked to end by a
-    signal, and its unit is stopped when it has; no plan tells that, it is read before the act. unit_weighed: whether
-    what else ends with the unit that it lives in has been asked already, as where that is the one that is restarted.
+    allow_kill: whether it may be killed when it does not end. gateway: the name of the entry for whose sake it is to
+    end. command_server: of a gateway, where it takes commands. killed_after: seconds after which systemd would kill it
+    if its unit were stopped, where it may not be killed: it is asked to end by a signal, and its unit is stopped when
+    it has; no plan tells that, it is read before the act. unit_weighed: whether what else ends with the unit that it
+    lives in has been asked already, as where that is the one that is restarted.
     """
 
     pid: int

@@ -14,18 +14,24 @@ from .held_process import Refused, Target
 
 
 def unit_to_stop(target: Target, staying: Staying = tuple) -> Optional[str]:
-    """The unit to stop in place of the process; None where only the process ends. Raises Refused, OSError."""
+    """The unit to stop in place of the process; None where only the process ends. Raises Refused."""
     if target.unit is None and target.unit_weighed:
         return None
-    if target.unit is not None:
-        found: Optional[OwnUnit] = own_unit(target.unit, target.pid, target.unit_uid, staying)
-    else:
-        found = around(target.pid, staying)
+    try:
+        found = _asked(target, staying)
+    except OSError as error:  # others that are stopped by the same call are in the midst of it
+        raise Refused("who else would end with its unit cannot be seen: %s" % error.strerror) from None
     if found is None:
         return None
     if found.refused:
         raise Refused(found.refused)
     return target.unit if found.stopped else None
+
+
+def _asked(target: Target, staying: Staying) -> Optional[OwnUnit]:
+    if target.unit is None:
+        return around(target.pid, staying)
+    return own_unit(target.unit, target.pid, target.unit_uid, staying)
 
 
 def killed_after(target: Target, force: bool) -> Optional[float]:

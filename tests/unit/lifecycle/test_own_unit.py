@@ -9,6 +9,7 @@ from typing import Dict, FrozenSet, List, Optional, Sequence
 import pytest
 from ansible.module_utils.ib_gateway.act import own_unit as act
 from ansible.module_utils.ib_gateway.act.held_process import Refused, Target
+from ansible.module_utils.ib_gateway.base.host import Process
 from ansible.module_utils.ib_gateway.base.unit import OwnUnit, UnitMember
 from ansible.module_utils.ib_gateway.lifecycle import bound_units, detach, systemctl
 from ansible.module_utils.ib_gateway.lifecycle import own_unit as own_units
@@ -237,3 +238,15 @@ def test_a_unit_of_an_account_is_stopped_by_that_account_s_systemd_and_by_no_oth
     assert told == [(UNIT, trader)]
     with pytest.raises(Refused, match=r"only root can ask the systemd that sched\.service is a unit of"):
         act.unit_to_stop(Target(GATEWAY, 1, "boot", unit=UNIT, unit_uid=1001))
+
+
+def test_where_who_else_would_end_cannot_be_seen_the_process_is_refused_and_the_others_of_the_call_go_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unseen() -> List[Process]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(linux, "gateways", dict)
+    host.shown[UNIT] = {"ExecStopPost": "{ path=/bin/x ; argv[]=/bin/x ; ignore_errors=no ; pid=0 }"}
+    with pytest.raises(Refused, match="who else would end with its unit cannot be seen: Permission denied"):
+        act.unit_to_stop(Target(GATEWAY, 1, "boot", unit=UNIT), unseen)
