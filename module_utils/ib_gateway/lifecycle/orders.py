@@ -10,16 +10,12 @@ import os
 from typing import FrozenSet, Sequence, Set
 
 from ..observe import containers
-from ..observe.named_endings import Asks
+from ..observe.named_endings import STARTING, STOPPING, Asks
 from . import engine, systemctl
 from .accounts import account_by
 from .bound_units import bound_to, stopped_by_start
 from .members import pids_of
 from .unit_facts import Show, show_each
-
-#: What systemctl and service can do to a unit that ends who lives in it, and what has others end that are in conflict.
-STOPPING = ("stop", "restart", "try-restart", "kill", "condrestart", "force-reload", "reload-or-restart")
-STARTING = ("start", "restart", "try-restart", "condrestart", "reload-or-restart", "isolate")
 
 
 def asks() -> Asks:

@@ -11,15 +11,11 @@ from typing import Callable, FrozenSet, Iterator, List, NamedTuple, Optional, Se
 from ..base.host import Process
 from ..base.words import program_name
 from . import processes
+from .owned_text import regular_text
 
-#: What systemctl and service can do to a unit that ends who lives in it, or in one that is in conflict with it.
-_ORDERS = frozenset(
-    (
-        *("stop", "restart", "try-restart", "kill", "condrestart", "force-reload", "reload-or-restart"),
-        *("start", "isolate"),
-    )
-)
-_STOPPING = _ORDERS - {"start", "isolate"}
+#: What systemctl and service can do to a unit that ends who lives in it, and what has others end that are in conflict.
+STOPPING = ("stop", "restart", "try-restart", "kill", "condrestart", "force-reload", "reload-or-restart")
+STARTING = ("start", "restart", "try-restart", "condrestart", "reload-or-restart", "isolate")
 _SUFFIXED = re.compile(r"\.(?:service|scope|slice|socket|target|timer|path|mount)$")
 _UNKNOWN = re.compile(r"[$`]")
 _ENDS_CONTAINERS = ("stop", "kill", "restart", "rm")
@@ -68,7 +64,7 @@ def _units(name: str, given: Sequence[str], uid: int, asks: Optional[Asks]) -> O
     words, users = _words(given), "--user" in given
     if name == "service" and len(words) == 2:
         words = [words[1], words[0]]
-    if name not in ("systemctl", "service") or not words or words[0] not in _ORDERS:
+    if name not in ("systemctl", "service") or not words or words[0] not in (*STOPPING, *STARTING):
         return None
     verb, names = words[0], [each if _SUFFIXED.search(each) else each + ".service" for each in words[1:]]
     if any(map(_UNKNOWN.search, names)):
@@ -78,7 +74,7 @@ def _units(name: str, given: Sequence[str], uid: int, asks: Optional[Asks]) -> O
 
     def meet(process: Process) -> bool:
         unit = process.user_unit if users else process.unit
-        stopped = verb in _STOPPING and unit is not None and any(fnmatch.fnmatchcase(unit, each) for each in names)
+        stopped = verb in STOPPING and unit is not None and any(fnmatch.fnmatchcase(unit, each) for each in names)
         return stopped or process.pid in ended
 
     return meet
@@ -149,14 +145,5 @@ def _valued(given: Sequence[str], names: Tuple[str, ...]) -> List[str]:
 
 
 def _pid_in(path: str) -> Optional[int]:
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return None
-    try:
-        text = os.read(descriptor, 64).decode("ascii", "replace").split()
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
-    return int(text[0]) if text and text[0].isdecimal() and len(text[0]) <= _MOST_DIGITS else None
+    words = (regular_text(path, 64) or "").split()
+    return int(words[0]) if words and words[0].isdecimal() and len(words[0]) <= _MOST_DIGITS else None

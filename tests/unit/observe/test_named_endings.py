@@ -154,3 +154,17 @@ def test_a_file_s_pid_is_ended_by_a_kill_near_what_reads_it(tmp_path: Path, text
     path.write_text("815\n")
     ending = ended_by_start([["/bin/sh", "-c", text.format(path)]], ROOT, [bot()])
     assert (ending is not None) is found
+
+
+def test_a_device_that_is_named_as_a_pid_file_is_not_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To open some, as a watchdog, does something to the host; the path is chosen by whoever wrote the script."""
+    opened: List[int] = []
+    really = os.open
+
+    def note(path: str, flags: int, *more: int) -> int:
+        opened.append(flags)
+        return really(path, flags, *more)
+
+    monkeypatch.setattr(os, "open", note)
+    assert not ends("pkill -F /dev/zero") and opened
+    assert all(flags & os.O_PATH for flags in opened), "a look at it opens nothing"
